@@ -1,0 +1,1 @@
+//! Gemma turn format.

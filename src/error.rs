@@ -1,0 +1,216 @@
+//! One error enum. Each variant carries what was found and what was needed, and its message ends with a remedy.
+//!
+//! Serialised (for JS and `--json`) a variant becomes `{ "code": "missing_tensor", … }` with its fields in camelCase:
+//! the code is stable, the message is not.
+
+use serde::Serialize;
+
+/// What every fallible function of this crate returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong, grouped by who can act.
+#[derive(Debug, Clone, thiserror::Error, Serialize)]
+#[serde(tag = "code", rename_all = "snake_case", rename_all_fields = "camelCase")]
+#[non_exhaustive]
+pub enum Error {
+    // The file: choose another one, or download it again.
+    /// The first four bytes are not `GGUF`.
+    #[error("not a GGUF file: it starts with {found:02x?}, not with \"GGUF\"; give the address of a .gguf file")]
+    NotGguf {
+        /// The first bytes of the file.
+        found: Vec<u8>,
+    },
+    /// A GGUF version this crate does not read.
+    #[error("GGUF version {version} is not supported (2 and 3 are, little endian); convert the file again with a current llama.cpp")]
+    UnsupportedVersion {
+        /// The version field as read.
+        version: u32,
+    },
+    /// The file ends too early.
+    #[error("the file is truncated: {what} needs {needs} bytes, the file has {has}; download it again")]
+    Truncated {
+        /// The thing that was being read.
+        what: String,
+        /// Bytes the file must have for it.
+        needs: u64,
+        /// Bytes the file has.
+        has: u64,
+    },
+    /// The file contradicts itself or exceeds a cap.
+    #[error("malformed GGUF: {what} at byte {at}: {why}; download the file again or choose another")]
+    Malformed {
+        /// The thing that was being read.
+        what: String,
+        /// Offset in the file.
+        at: u64,
+        /// The measured value and the bound it breaks.
+        why: String,
+    },
+    /// A required metadata key is absent.
+    #[error("the GGUF metadata has no key \"{key}\" ({expected}); the file was not made by a current converter, choose another")]
+    MissingKey {
+        /// The key.
+        key: String,
+        /// The type that was expected.
+        expected: &'static str,
+    },
+    /// A metadata key has another type or an impossible value.
+    #[error("the GGUF metadata key \"{key}\" is {found}, expected {expected}; choose another file")]
+    BadKey {
+        /// The key.
+        key: String,
+        /// What was expected.
+        expected: String,
+        /// What the file holds.
+        found: String,
+    },
+    /// Not a Gemma.
+    #[error("architecture \"{found}\" is not supported: this engine runs gemma, gemma2 and gemma3; choose a Gemma GGUF")]
+    UnsupportedArchitecture {
+        /// `general.architecture` as read.
+        found: String,
+    },
+    /// A tensor is stored in a type this crate does not decode.
+    #[error("tensor \"{tensor}\" is stored as {found}, which is not supported; choose a file quantised as one of {supported}")]
+    UnsupportedTensorType {
+        /// The tensor's name.
+        tensor: String,
+        /// The type's name, or its number where it has none.
+        found: String,
+        /// The names of the types that are supported.
+        supported: String,
+    },
+    /// A tensor the architecture needs is absent.
+    #[error("tensor \"{tensor}\" is missing; the file is incomplete or of another model, choose another")]
+    MissingTensor {
+        /// The tensor's name.
+        tensor: String,
+    },
+    /// A tensor has another shape than the hyper-parameters say.
+    #[error("tensor \"{tensor}\" has shape {found:?}, expected {expected:?} (innermost first); choose another file")]
+    WrongShape {
+        /// The tensor's name.
+        tensor: String,
+        /// Shape by the hyper-parameters, innermost first.
+        expected: Vec<u64>,
+        /// Shape in the file, innermost first.
+        found: Vec<u64>,
+    },
+    /// The model asks for something that is not implemented.
+    #[error("the model needs {what}, which is not supported: {found}; choose another model")]
+    Unsupported {
+        /// The feature.
+        what: String,
+        /// The value that asks for it.
+        found: String,
+    },
+
+    // The network and the disk: try again, or correct the address.
+    /// The server answered with an error status.
+    #[error("the server answered {status} for {url}; check the address and your access to it")]
+    Http {
+        /// The address asked for.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The request failed, or its body broke off.
+    #[error("the download of {url} failed: {why}; check the connection and try again")]
+    Network {
+        /// The address asked for.
+        url: String,
+        /// What the platform said.
+        why: String,
+    },
+    /// Reading a local file failed.
+    #[error("cannot read {path}: {why}")]
+    Io {
+        /// The path.
+        path: String,
+        /// What the system said.
+        why: String,
+    },
+
+    // The device: another browser, driver or model.
+    /// There is no WebGPU, or no adapter.
+    #[error("no WebGPU adapter: {why}; use a current browser with hardware acceleration on, or natively install a Vulkan, Metal or D3D12 driver")]
+    NoWebgpu {
+        /// What was asked and what was found.
+        why: String,
+    },
+    /// A limit of the adapter is too low even after splitting.
+    #[error("{what} needs {needs}, the adapter offers {offers}; choose a smaller model or context")]
+    LimitTooLow {
+        /// The buffer or dispatch.
+        what: String,
+        /// Needed.
+        needs: u64,
+        /// Offered.
+        offers: u64,
+    },
+    /// The device ran out of memory.
+    #[error("out of GPU memory: {what} asked for {asked} bytes with {held} bytes held; choose a smaller context or a smaller quantisation")]
+    OutOfMemory {
+        /// The buffer.
+        what: String,
+        /// Bytes asked for.
+        asked: u64,
+        /// Bytes already held.
+        held: u64,
+    },
+    /// The device is gone.
+    #[error("the GPU device was lost: {why}; load the model again")]
+    DeviceLost {
+        /// What the platform said.
+        why: String,
+    },
+    /// A shader was refused, or a GPU command was invalid.
+    #[error("the GPU refused {what}: {why}; please report this with the name of the adapter")]
+    Gpu {
+        /// The kernel or buffer.
+        what: String,
+        /// What the platform said.
+        why: String,
+    },
+
+    // The request: correct the call.
+    /// An option has a wrong type or is out of range.
+    #[error("option \"{option}\" is {found}, expected {expected}")]
+    InvalidOption {
+        /// The option's name as the caller writes it.
+        option: String,
+        /// The value given.
+        found: String,
+        /// The range or type that is allowed.
+        expected: String,
+    },
+    /// The tokens don't fit in the context.
+    #[error("the context is full: {needs} tokens are needed, the context holds {context}; shorten the prompt or load with a larger context length")]
+    ContextFull {
+        /// Tokens needed.
+        needs: usize,
+        /// Tokens that fit.
+        context: usize,
+    },
+    /// A conversation that the chat template refuses.
+    #[error("message {index}: {why}")]
+    InvalidMessage {
+        /// Index of the message.
+        index: usize,
+        /// What is wrong and how to put it right.
+        why: String,
+    },
+
+    // Cancellation.
+    /// The caller asked to stop.
+    #[error("the operation was aborted")]
+    Aborted,
+
+    // Internal: a fault of this crate.
+    /// Something that should never happen did.
+    #[error("internal error: {what}; please report it")]
+    Internal {
+        /// What happened.
+        what: String,
+    },
+}

@@ -1,0 +1,28 @@
+//! Google's Gemma from GGUF files, on the GPU, in the browser and natively.
+//!
+//! Data flows one way, and this is also the order to read the crate in:
+//!
+//! `source` (where bytes come from) → [`gguf`] (the container) → [`quant`] (block formats, planes) →
+//! [`gpu`] (device, tensors, recorder) → [`kernels`] (one WGSL file each, with a CPU twin) →
+//! [`model`] (config, weights, the forward page) → [`sampler`] → [`session`] → `web` and the `gemma` command.
+//!
+//! Shape letters, used in every doc comment: `T` tokens, `D` model width, `H` query heads, `K` key/value heads,
+//! `C` head size, `F` feed-forward width, `V` vocabulary, `L` layers.
+
+pub mod cancel;
+pub mod chat;
+pub mod error;
+pub mod gguf;
+pub mod gpu;
+pub mod kernels;
+pub mod model;
+pub mod quant;
+pub mod sampler;
+pub mod session;
+pub mod source;
+pub mod tokenizer;
+#[cfg(target_arch = "wasm32")]
+pub mod web;
+
+pub use cancel::Cancel;
+pub use error::{Error, Result};

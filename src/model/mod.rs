@@ -1,0 +1,1 @@
+//! Hyper-parameters, weights, state and the forward page.

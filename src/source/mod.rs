@@ -1,0 +1,25 @@
+//! Where bytes come from: one trait, one file per platform source.
+
+use crate::cancel::Cancel;
+use crate::error::Result;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub mod file;
+#[cfg(target_arch = "wasm32")]
+pub mod http;
+
+/// A file that can be read by ranges. One-pass sources accept only ranges that start at or after the end of the last.
+#[allow(async_fn_in_trait, reason = "used through generics in this crate only; web futures are not Send")]
+pub trait ByteSource {
+    /// Length in bytes, where known.
+    fn len(&self) -> Option<u64>;
+
+    /// What the source is called in messages: a path or an address.
+    fn name(&self) -> &str;
+
+    /// Fills `into` with the bytes from `offset` on.
+    ///
+    /// # Errors
+    /// [`crate::Error::Truncated`] where the file ends first, [`crate::Error::Aborted`] after `cancel`, and the platform's own.
+    async fn read(&mut self, offset: u64, into: &mut [u8], cancel: &Cancel) -> Result<()>;
+}
