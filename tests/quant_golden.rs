@@ -95,10 +95,7 @@ fn every_fragment_is_valid_wgsl_without_features_and_binds_its_planes() {
     for format in FORMATS {
         let module =
             naga::front::wgsl::parse_str(&shader_of(format)).unwrap_or_else(|e| panic!("{format:?}: {e}"));
-        let mut validator = naga::valid::Validator::new(
-            naga::valid::ValidationFlags::all(),
-            naga::valid::Capabilities::empty(),
-        );
+        let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), UNPACK2X16FLOAT);
         validator
             .validate(&module)
             .unwrap_or_else(|e| panic!("{format:?}: {e:?}"));
