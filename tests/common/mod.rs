@@ -1,0 +1,4 @@
+//! Helpers shared by the integration tests.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of these")]
+
+pub mod trial;
