@@ -51,7 +51,7 @@ fn read_folder(root: &Path, folder: &str, files: &mut Files) {
 // The checker sees what it should.
 
 fn sound_house() -> Files {
-    let head = "// y = x\n// x [T, D]\n// bindings: x, y\n// dispatch: T\n// reference: none\n";
+    let head = "// y = x\n// Shapes: x [T]\n// more\n// Bindings: 0 x\n// Dispatch: T\n// Reference: none\n";
     let files = [
         ("src/lib.rs", "pub mod error;\npub use error::Error;"),
         ("src/error.rs", "pub enum Error {}"),
@@ -80,7 +80,8 @@ fn a_sound_house_has_no_violations() {
 
 #[test]
 fn planted_violations_are_seen() {
-    let five = "// a b\n// a b\n// a b\n// a b\n";
+    let four = "// y = x\n// Shapes: x\n// Dispatch: T\n// Bindings: 0 x\n// Reference: none\n";
+    let no_formula = "// Shapes: x\n// Bindings: 0 x\n// Dispatch: T\n// Reference: none\n";
     let long = "\n".repeat(MAX_LINES + 1);
     let note = concat!("// TO", "DO later");
     let planted = [
@@ -168,8 +169,13 @@ fn planted_violations_are_seen() {
         ),
         (
             "shaders/add.wgsl",
-            five,
-            "shaders/add.wgsl: opens with 4 comment lines",
+            four,
+            "shaders/add.wgsl: its opening comment has no `// Dispatch:`",
+        ),
+        (
+            "shaders/add.wgsl",
+            no_formula,
+            "shaders/add.wgsl: does not open with",
         ),
     ];
     for (path, text, expected) in planted {

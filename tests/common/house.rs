@@ -178,16 +178,27 @@ fn pairs(files: &Files, found: &mut Vec<String>) {
     }
 }
 
-/// A kernel opens with five comment lines: formula, shapes, bindings in order, dispatch size, reference.
+/// What the lines of a kernel's opening comment are called; the formula stands before them and has no label.
+const HEAD: [&str; 4] = ["// Shapes:", "// Bindings:", "// Dispatch:", "// Reference:"];
+
+/// A kernel opens with its formula, shapes, bindings in order, dispatch size and reference.
 fn heads(files: &Files, found: &mut Vec<String>) {
     for name in names(files, "shaders/", ".wgsl") {
         let path = format!("shaders/{name}.wgsl");
-        let n_head = files[&path]
-            .lines()
-            .take_while(|line| line.starts_with("//") && line.len() > 4)
-            .count();
-        if n_head < 5 {
-            found.push(format!("{path}: opens with {n_head} comment lines; needs formula, shapes, bindings, dispatch, reference"));
+        let mut head = files[&path].lines().take_while(|line| line.starts_with("//"));
+        if head
+            .next()
+            .is_none_or(|formula| formula.len() < 6 || HEAD.iter().any(|label| formula.starts_with(label)))
+        {
+            found.push(format!(
+                "{path}: does not open with a comment line that holds its formula"
+            ));
+        }
+        for label in HEAD {
+            // Consuming the lines asks for the labels in this order; each may run over several lines.
+            if !head.any(|line| line.starts_with(label) && line.len() > label.len() + 1) {
+                found.push(format!("{path}: its opening comment has no `{label}`"));
+            }
         }
     }
 }
