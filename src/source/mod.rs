@@ -9,10 +9,7 @@ pub mod file;
 pub mod http;
 
 /// A file that can be read by ranges. One-pass sources accept only ranges that start at or after the end of the last.
-#[allow(
-    async_fn_in_trait,
-    reason = "used through generics in this crate only; web futures are not Send"
-)]
+#[allow(async_fn_in_trait, reason = "used through generics in this crate only; web futures are not Send")]
 pub trait ByteSource {
     /// Length in bytes, where known.
     fn len(&self) -> Option<u64>;
