@@ -1,15 +1,9 @@
-//! Helpers of the integration tests.
-#![allow(
-    dead_code,
-    reason = "every test file is a crate of its own and uses some of these"
-)]
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test stops at the first surprise"
-)]
+//! Helpers shared by the integration tests.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of these")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a failed assumption fails the test")]
 
-pub(crate) mod compare;
-pub(crate) mod goldens;
-pub(crate) mod npy;
-pub(crate) mod tolerances;
+pub mod compare;
+pub mod goldens;
+pub mod npy;
+pub mod tolerances;
+pub mod trial;
