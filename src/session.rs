@@ -13,6 +13,7 @@ use crate::sampler::{Sampling, sample};
 use crate::source::{ByteSource, Prefixed};
 use crate::tokenizer::{Special, Tokenizer};
 
+pub use crate::kernels::kv_write::KvType;
 pub use crate::model::ModelOptions as LoadOptions;
 
 /// Where a load stands.
