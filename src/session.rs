@@ -8,9 +8,10 @@ use crate::error::{Error, Result};
 use crate::gguf::{self, Header};
 use crate::gpu::device::{AdapterInfo, Counters};
 use crate::model::runner::GpuBytes;
-use crate::model::{Config, Model, ModelOptions};
+use crate::model::{Config, Model};
 use crate::sampler::{Sampling, sample};
-use crate::source::{ByteSource, Prefixed};
+use crate::source::ByteSource;
+use crate::source::prefixed::Prefixed;
 use crate::tokenizer::{Special, Tokenizer};
 
 pub use crate::kernels::kv_write::KvType;
