@@ -67,10 +67,11 @@ fn read_line() -> Result<Option<String>, Failure> {
 /// Prints the text piece by piece and the timings to standard error; with `--json` one object at the end.
 fn generate(engine: &mut Engine, ids: &[u32], options: &GenerateOptions, json: bool) -> Result<Generation, Failure> {
     let cancel = Cancel::default();
-    let mut printed = Ok(());
+    let (mut printed, mut n_bytes) = (Ok(()), 0);
     let outcome = block_on(engine.generate(ids, options, &cancel, &mut |piece| {
         if !json && printed.is_ok() {
             printed = print(&piece.text);
+            n_bytes += piece.text.len();
             if printed.is_err() {
                 cancel.cancel();
             }
@@ -82,6 +83,8 @@ fn generate(engine: &mut Engine, ids: &[u32], options: &GenerateOptions, json: b
     if json {
         print_json(&generation)?;
     } else {
+        // What the pieces held back belongs to a character that never became whole.
+        print(generation.text.get(n_bytes..).unwrap_or_default())?;
         print("\n")?;
         let (usage, timings) = (&generation.usage, &generation.timings);
         note(format_args!(
