@@ -35,6 +35,21 @@ impl Gpu {
         Ok(values)
     }
 
+    /// Waits until everything submitted is done.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`] or [`Error::Gpu`] where the work failed.
+    pub async fn finish(&self) -> Result<()> {
+        let (done, finished) = oneshot::channel();
+        self.queue.on_submitted_work_done(move || {
+            // The receiver is gone only where the waiter was dropped.
+            let _ = done.send(());
+        });
+        let result = self.settle(finished).await;
+        self.check()?;
+        result.map_err(|e| Error::Gpu { what: "a submission".to_owned(), why: e.to_string() })
+    }
+
     #[cfg(not(target_arch = "wasm32"))]
     async fn settle<T>(&self, mapped: oneshot::Receiver<T>) -> Result<T, oneshot::Canceled> {
         // A poll error means a lost device, which `check` reports; the channel is then cancelled.

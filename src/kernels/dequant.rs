@@ -1,6 +1,5 @@
 //! Block-quantised weights to f32: not part of a forward pass, but the proof that a format's fragment decodes bit for bit.
 
-use crate::gpu::shader::BYTES;
 use crate::gpu::Kernel;
 
 /// `shaders/dequant.wgsl`.

@@ -1,1 +1,158 @@
-//! The JS boundary.
+//! The JS boundary: one class, `Engine`, with promises, callbacks and an `AbortSignal`.
+//!
+//! It is the only module that mentions JS besides `source::http`. Results cross as plain objects, errors as
+//! `{ code, message, …details }`; the TypeScript in `www/lib` makes `GemmaError`s of them.
+
+mod abort;
+mod options;
+mod progress;
+
+use js_sys::{Float32Array, Function};
+use serde::Serialize;
+use wasm_bindgen::prelude::*;
+use web_sys::AbortSignal;
+
+use crate::error::{Error, Result};
+use crate::session;
+use crate::source::http::HttpSource;
+use crate::tokenizer::Special;
+use abort::AbortLink;
+
+/// Runs once, when the module is instantiated.
+#[wasm_bindgen(start)]
+pub fn start() {
+    // A panic can't be caught in wasm. Thrown with its message it reaches the worker's error listener, which ends
+    // every pending promise; the bare trap would say "unreachable" only.
+    std::panic::set_hook(Box::new(|info| wasm_bindgen::throw_str(&info.to_string())));
+}
+
+/// A loaded model.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Engine {
+    session: session::Engine,
+}
+
+#[wasm_bindgen]
+impl Engine {
+    /// Fetches, checks and uploads the model, and compiles its shaders.
+    ///
+    /// # Errors
+    /// An object `{ code, message, … }` made from [`Error`].
+    pub async fn load(
+        url: String,
+        options: JsValue,
+        on_progress: Option<Function>,
+        signal: Option<AbortSignal>,
+    ) -> Result<Self, JsValue> {
+        let load = async {
+            let options = options::load(&options)?;
+            let link = AbortLink::new(signal);
+            let source = HttpSource::open(&url, link.signal()).await?;
+            let mut report = progress::throttled(on_progress);
+            session::Engine::load(source, &options, link.cancel(), &mut report).await
+        };
+        load.await
+            .map(|session| Self { session })
+            .map_err(|error| to_js_error(&error))
+    }
+
+    /// Continues a prompt: text, or token ids that are taken as they are.
+    ///
+    /// # Errors
+    /// An object `{ code, message, … }` made from [`Error`].
+    pub async fn generate(
+        &mut self,
+        prompt: JsValue,
+        options: JsValue,
+        on_token: Option<Function>,
+        signal: Option<AbortSignal>,
+    ) -> Result<JsValue, JsValue> {
+        let run = async {
+            let options = options::generate(&options)?;
+            let ids = match prompt.as_string() {
+                Some(text) => self.session.prompt_ids(&text)?,
+                None => options::ids("prompt", &prompt)?,
+            };
+            let link = AbortLink::new(signal);
+            let mut report = |piece: &session::Piece| {
+                if let (Some(callback), Ok(piece)) = (&on_token, to_js(piece)) {
+                    call(callback, &piece);
+                }
+            };
+            let generation = self
+                .session
+                .generate(&ids, &options, link.cancel(), &mut report)
+                .await?;
+            to_js(&generation)
+        };
+        run.await.map_err(|error| to_js_error(&error))
+    }
+
+    /// The logits after the last of `ids`, from an empty cache: `[V]`.
+    ///
+    /// # Errors
+    /// An object `{ code, message, … }` made from [`Error`].
+    pub async fn logits(
+        &mut self,
+        ids: JsValue,
+        signal: Option<AbortSignal>,
+    ) -> Result<Float32Array, JsValue> {
+        let run = async {
+            let ids = options::ids("ids", &ids)?;
+            let link = AbortLink::new(signal);
+            self.session.logits(&ids, link.cancel()).await
+        };
+        run.await
+            .map(|logits| Float32Array::from(logits.as_slice()))
+            .map_err(|error| to_js_error(&error))
+    }
+
+    /// The ids of a text, without BOS; control tokens written out in it stay text.
+    ///
+    /// # Errors
+    /// An object `{ code, message, … }` made from [`Error`].
+    pub fn tokenize(&self, text: &str) -> Result<Vec<u32>, JsValue> {
+        self.session
+            .tokenizer()
+            .encode(text, Special::AsText)
+            .map_err(|error| to_js_error(&error))
+    }
+
+    /// What is known about the model: a plain object.
+    ///
+    /// # Errors
+    /// An object `{ code, message, … }` made from [`Error`].
+    pub fn info(&self) -> Result<JsValue, JsValue> {
+        to_js(&self.session.info()).map_err(|error| to_js_error(&error))
+    }
+
+    /// Counters since the model was loaded: a plain object.
+    ///
+    /// # Errors
+    /// An object `{ code, message, … }` made from [`Error`].
+    pub fn stats(&self) -> Result<JsValue, JsValue> {
+        to_js(&self.session.stats()).map_err(|error| to_js_error(&error))
+    }
+}
+
+/// Calls a callback of ours in the worker. It only posts messages; should it throw, there is nothing to undo here.
+fn call(callback: &Function, argument: &JsValue) {
+    let _ = callback.call1(&JsValue::NULL, argument);
+}
+
+fn to_js(value: &impl Serialize) -> Result<JsValue> {
+    value
+        .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
+        .map_err(|error| Error::Internal {
+            what: format!("a result does not fit in a JS object: {error}"),
+        })
+}
+
+/// `{ code, message, …details }`.
+fn to_js_error(error: &Error) -> JsValue {
+    let object = to_js(error).unwrap_or_else(|_| js_sys::Object::new().into());
+    // Setting a field of a fresh plain object can't fail.
+    let _ = js_sys::Reflect::set(&object, &"message".into(), &error.to_string().into());
+    object
+}

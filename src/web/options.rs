@@ -1,0 +1,110 @@
+//! Options as JS callers write them, checked name by name.
+
+use std::iter;
+
+use js_sys::{Array, JSON, Object};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::de::value::MapDeserializer;
+use serde_wasm_bindgen::Deserializer;
+use wasm_bindgen::{JsCast, JsValue};
+
+use crate::error::{Error, Result};
+use crate::session::{GenerateOptions, KvType, LoadOptions};
+
+/// What `load` takes; a field that is absent has the default of [`LoadOptions`].
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+struct LoadFields {
+    context_length: Option<usize>,
+    prefill_chunk: Option<usize>,
+    kv: Option<KvName>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum KvName {
+    F16,
+    F32,
+}
+
+/// # Errors
+/// [`Error::InvalidOption`] for an unknown name or a wrong type.
+pub(super) fn load(options: &JsValue) -> Result<LoadOptions> {
+    let fields: LoadFields = read(options)?;
+    let mut load = LoadOptions::default();
+    load.context_length = fields.context_length.or(load.context_length);
+    load.prefill_chunk = fields.prefill_chunk.unwrap_or(load.prefill_chunk);
+    load.kv = match fields.kv {
+        Some(KvName::F16) => KvType::F16,
+        Some(KvName::F32) => KvType::F32,
+        None => load.kv,
+    };
+    Ok(load)
+}
+
+/// # Errors
+/// [`Error::InvalidOption`] for an unknown name, a wrong type or a value out of range.
+pub(super) fn generate(options: &JsValue) -> Result<GenerateOptions> {
+    let options: GenerateOptions = read(options)?;
+    options.validate()?;
+    Ok(options)
+}
+
+/// An array of token ids, typed or not.
+///
+/// # Errors
+/// [`Error::InvalidOption`] where it is anything else.
+pub(super) fn ids(name: &str, value: &JsValue) -> Result<Vec<u32>> {
+    serde_wasm_bindgen::from_value(value.clone()).map_err(|_| {
+        invalid(
+            name,
+            value,
+            "text or an array of token ids (integers from 0 on)".to_owned(),
+        )
+    })
+}
+
+/// Reads an object entry by entry, since serde names neither the field of a wrong value nor, for JS objects, an
+/// unknown one.
+fn read<T: DeserializeOwned + Default>(options: &JsValue) -> Result<T> {
+    if options.is_undefined() || options.is_null() {
+        return Ok(T::default());
+    }
+    let Some(object) = options.dyn_ref::<Object>() else {
+        return Err(invalid("options", options, "an object".to_owned()));
+    };
+    let entries: Vec<(String, JsValue)> = Object::entries(object)
+        .iter()
+        .map(|entry| entry.unchecked_into::<Array>())
+        .filter(|entry| !entry.get(1).is_undefined())
+        .map(|entry| (entry.get(0).as_string().unwrap_or_default(), entry.get(1)))
+        .collect();
+    for (name, value) in &entries {
+        let one = iter::once((name.clone(), Deserializer::from(value.clone())));
+        T::deserialize(MapDeserializer::new(one))
+            .map_err(|error| invalid(name, value, expected(&error.to_string())))?;
+    }
+    let all = entries
+        .into_iter()
+        .map(|(name, value)| (name, Deserializer::from(value)));
+    T::deserialize(MapDeserializer::new(all))
+        .map_err(|error: serde_wasm_bindgen::Error| invalid("options", options, expected(&error.to_string())))
+}
+
+fn invalid(option: &str, found: &JsValue, expected: String) -> Error {
+    let written = JSON::stringify(found).ok().and_then(|text| text.as_string());
+    Error::InvalidOption {
+        option: option.to_owned(),
+        found: written.unwrap_or_else(|| format!("{found:?}")),
+        expected,
+    }
+}
+
+/// The end of serde's "invalid type: string "x", expected f32".
+fn expected(message: &str) -> String {
+    message
+        .rsplit_once(", expected ")
+        .map_or(message, |(_, end)| end)
+        .to_owned()
+}

@@ -1,0 +1,73 @@
+/**
+ * What went wrong, as a stable name to program against. The file: `not_gguf` … `unsupported`. The network: `http`,
+ * `network`, `io`. The device: `no_webgpu` … `gpu`. The call: `invalid_option`, `context_full`, `invalid_message`,
+ * `disposed`. A fault of this library: `internal`.
+ */
+export type GemmaErrorCode =
+  | 'not_gguf'
+  | 'unsupported_version'
+  | 'truncated'
+  | 'malformed'
+  | 'missing_key'
+  | 'bad_key'
+  | 'unsupported_architecture'
+  | 'unsupported_tensor_type'
+  | 'missing_tensor'
+  | 'wrong_shape'
+  | 'unsupported'
+  | 'http'
+  | 'network'
+  | 'io'
+  | 'no_webgpu'
+  | 'limit_too_low'
+  | 'out_of_memory'
+  | 'device_lost'
+  | 'gpu'
+  | 'invalid_option'
+  | 'context_full'
+  | 'invalid_message'
+  | 'disposed'
+  | 'internal';
+
+/** A plain object that crosses the worker boundary in place of an error. */
+export interface ErrorRecord {
+  readonly code: string;
+  readonly message: string;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+/** Every failure of this library but cancellation, which is an `AbortError` DOMException as elsewhere on the web. */
+export class GemmaError extends Error {
+  override readonly name = 'GemmaError';
+  /** Stable; the message is not. */
+  readonly code: GemmaErrorCode;
+  /** The measured values: which tensor, how many bytes, which status. */
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(code: GemmaErrorCode, message: string, details: Readonly<Record<string, unknown>> = {}) {
+    super(message);
+    this.code = code;
+    this.details = details;
+  }
+}
+
+/** The `AbortError` that every cancelled operation rejects with. */
+export function abortError(): DOMException {
+  return new DOMException('The operation was aborted.', 'AbortError');
+}
+
+/** What the worker sent, as the error to throw. */
+export function toError(record: ErrorRecord): Error {
+  if (record.code === 'aborted') return abortError();
+  return new GemmaError(record.code as GemmaErrorCode, record.message, record.details);
+}
+
+/** Anything thrown in the worker, as what crosses to the page. The engine throws `{code, message, …details}`. */
+export function toRecord(thrown: unknown): ErrorRecord {
+  if (typeof thrown === 'object' && thrown !== null && 'code' in thrown && typeof thrown.code === 'string') {
+    const { code, message, ...details } = thrown as { code: string; message?: unknown };
+    return { code, message: String(message), details };
+  }
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return { code: 'internal', message: `internal error: ${message}; please report it`, details: {} };
+}

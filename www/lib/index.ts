@@ -1,0 +1,25 @@
+/**
+ * Google's Gemma from GGUF files, on the GPU of the browser.
+ *
+ * ```js
+ * const model = await loadGemma('/models/gemma.gguf', { onProgress: console.log });
+ * const { text } = await model.generate('The capital of France is', { maxTokens: 16, temperature: 0 });
+ * ```
+ *
+ * @packageDocumentation
+ */
+
+export { Gemma, loadGemma } from './client.js';
+export { GemmaError, type GemmaErrorCode } from './errors.js';
+export type { Prompt } from './protocol.js';
+export type {
+  GenerateOptions,
+  GenerateResult,
+  GenerateTimings,
+  LoadOptions,
+  LoadProgress,
+  ModelInfo,
+  ModelStats,
+  TokenPiece,
+  TokenUsage,
+} from './types.js';

@@ -1,0 +1,36 @@
+// The messages between the page's half (client.ts) and the worker's half (worker.ts).
+
+import type { ErrorRecord } from './errors.js';
+import type { GenerateResult, LoadProgress, ModelInfo, ModelStats, TokenPiece } from './types.js';
+
+/** Text, or token ids that are taken as they are (no beginning-of-sequence token is added). */
+export type Prompt = string | readonly number[];
+
+/** Options as the caller wrote them, without callbacks and signal: the engine checks them in one place. */
+export type PlainOptions = Readonly<Record<string, unknown>>;
+
+/** What can be asked of the worker, by name: what is sent and what comes back. */
+export interface Calls {
+  load: { send: { readonly url: string; readonly options: PlainOptions }; back: ModelInfo };
+  generate: { send: { readonly prompt: Prompt; readonly options: PlainOptions }; back: GenerateResult };
+  tokenize: { send: { readonly text: string }; back: number[] };
+  logits: { send: { readonly ids: readonly number[] }; back: Float32Array };
+  stats: { send: Record<never, never>; back: ModelStats };
+}
+
+/** The name of a call. */
+export type CallName = keyof Calls;
+
+/** One call, with the id its answers carry. */
+export type CallMessage = { [Name in CallName]: { readonly type: Name; readonly id: number } & Calls[Name]['send'] }[CallName];
+
+/** From the page to the worker. */
+export type ToWorker = CallMessage | { readonly type: 'abort'; readonly id: number };
+
+/** From the worker to the page. `fatal` ends every call: the engine can't be used any more. */
+export type FromWorker =
+  | { readonly type: 'progress'; readonly id: number; readonly progress: LoadProgress }
+  | { readonly type: 'token'; readonly id: number; readonly piece: TokenPiece }
+  | { readonly type: 'done'; readonly id: number; readonly value: Calls[CallName]['back'] }
+  | { readonly type: 'failed'; readonly id: number; readonly error: ErrorRecord }
+  | { readonly type: 'fatal'; readonly error: ErrorRecord };

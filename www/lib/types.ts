@@ -1,0 +1,109 @@
+// The public shapes. Sizes are in bytes, times in milliseconds, rates in tokens per second.
+
+/** Where loading stands. Phases come in the order `header`, `weights`, `compile`, `ready`. */
+export interface LoadProgress {
+  readonly phase: 'header' | 'weights' | 'compile' | 'ready';
+  /** Bytes of the file read so far. */
+  readonly loaded: number;
+  /** Bytes of the whole file; null where the server does not say. */
+  readonly total: number | null;
+}
+
+/** Options of {@link loadGemma}. */
+export interface LoadOptions {
+  /** Stops the download and the GPU work; the promise then rejects with an `AbortError` DOMException. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called at most about ten times a second, and once for each change of phase. */
+  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  /** Tokens the key/value cache holds: prompt and answer together. Default: the engine's choice for the model. */
+  readonly contextLength?: number | undefined;
+  /** Tokens a prompt is computed in at a time. Default 64. */
+  readonly prefillChunk?: number | undefined;
+  /** Precision of the key/value cache. Default `"f16"`; `"f32"` doubles its size and is exact. */
+  readonly kv?: 'f16' | 'f32' | undefined;
+}
+
+/** Options of {@link Gemma.generate}. */
+export interface GenerateOptions {
+  /** Most tokens to generate. Default 256. */
+  readonly maxTokens?: number | undefined;
+  /** 0 always takes the likeliest token; higher is more random. Default 1. */
+  readonly temperature?: number | undefined;
+  /** Only the k likeliest tokens are drawn from; 0 switches this off. Default 64. */
+  readonly topK?: number | undefined;
+  /** Only the likeliest tokens that together reach this probability are drawn from. Default 0.95. */
+  readonly topP?: number | undefined;
+  /** Only tokens at least this fraction as likely as the likeliest are drawn from. Default 0. */
+  readonly minP?: number | undefined;
+  /** Makes a run repeatable: an integer from 0 on. Default: a new one for every call. */
+  readonly seed?: number | undefined;
+  /** Called with each token as it arrives. An exception thrown here ends the generation and rejects its promise. */
+  readonly onToken?: ((piece: TokenPiece) => void) | undefined;
+  /** Stops the generation; the promise then rejects with an `AbortError` DOMException. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One generated token. */
+export interface TokenPiece {
+  /** Its id in the model's vocabulary. */
+  readonly id: number;
+  /** The text it completes; empty while a character is unfinished. */
+  readonly text: string;
+}
+
+/** What {@link Gemma.generate} resolves to. */
+export interface GenerateResult {
+  /** The generated text, without the prompt. */
+  readonly text: string;
+  /** The generated ids, without the end token. */
+  readonly tokens: readonly number[];
+  /** `"stop"`: the model ended its text. `"length"`: `maxTokens` or the context was reached. */
+  readonly finishReason: 'stop' | 'length';
+  readonly usage: TokenUsage;
+  readonly timings: GenerateTimings;
+}
+
+/** Tokens computed. */
+export interface TokenUsage {
+  /** Tokens of the prompt, beginning-of-sequence included. */
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+}
+
+/** Time spent, in milliseconds, and rates, in tokens per second. */
+export interface GenerateTimings {
+  /** Computing the prompt. */
+  readonly promptMs: number;
+  /** From the call to the first token. */
+  readonly firstTokenMs: number;
+  /** From the first token to the last. */
+  readonly decodeMs: number;
+  readonly promptPerSecond: number;
+  readonly decodePerSecond: number;
+}
+
+/** What is known about a loaded model. */
+export interface ModelInfo {
+  /** `gemma`, `gemma2` or `gemma3`. */
+  readonly architecture: string;
+  /** The name in the file; null where it has none. */
+  readonly name: string | null;
+  /** Tokens the key/value cache holds. */
+  readonly contextLength: number;
+  /** Whether the model was tuned to answer in turns. Base models (`false`) continue a text. */
+  readonly chat: boolean;
+  /** The block format most of the weights are stored in, as ggml writes it. */
+  readonly quantisation: string;
+  /** The GPU it runs on, as far as the browser tells. */
+  readonly adapter: { readonly name: string; readonly backend: string };
+  /** GPU memory held. */
+  readonly gpuBytes: { readonly weights: number; readonly kv: number; readonly scratch: number };
+}
+
+/** Counters since the model was loaded. Counts don't depend on the speed of the machine. */
+export interface ModelStats {
+  /** Size of the WebAssembly memory. It never shrinks, so this is also its peak. */
+  readonly wasmBytes: number;
+  /** The engine's own counters: dispatches, submits, passes, objects created, bytes read back, GPU bytes. */
+  readonly [counter: string]: unknown;
+}

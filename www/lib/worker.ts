@@ -1,0 +1,83 @@
+// The worker's half: one engine, calls answered one after another, so that a token loop is never entered twice.
+
+import init, { Engine } from './pkg/gemma_web.js';
+import { toRecord } from './errors.js';
+import type { CallMessage, CallName, Calls, FromWorker, ToWorker } from './protocol.js';
+import type { GenerateResult, LoadProgress, ModelInfo, TokenPiece } from './types.js';
+
+/** The three things of a worker's global scope used here; lib.dom and lib.webworker can't be loaded together. */
+interface WorkerScope {
+  postMessage(message: FromWorker, transfer?: Transferable[]): void;
+  addEventListener(type: 'message', listener: (event: MessageEvent<ToWorker>) => void): void;
+  addEventListener(type: 'error', listener: (event: ErrorEvent) => void): void;
+  addEventListener(type: 'unhandledrejection', listener: (event: PromiseRejectionEvent) => void): void;
+}
+
+const scope = globalThis as unknown as WorkerScope;
+const aborts = new Map<number, AbortController>();
+let queue: Promise<void> = Promise.resolve();
+let engine: Engine | undefined;
+let memory: WebAssembly.Memory | undefined;
+
+scope.addEventListener('message', ({ data }) => {
+  if (data.type === 'abort') {
+    aborts.get(data.id)?.abort();
+    return;
+  }
+  aborts.set(data.id, new AbortController());
+  queue = queue.then(() => answer(data));
+});
+
+// A panic of the engine unwinds through whatever task it ran in and leaves its promise hanging for ever.
+scope.addEventListener('error', (event) => {
+  event.preventDefault();
+  fatal(event.error ?? event.message);
+});
+scope.addEventListener('unhandledrejection', (event) => {
+  event.preventDefault();
+  fatal(event.reason);
+});
+
+function fatal(thrown: unknown): void {
+  scope.postMessage({ type: 'fatal', error: toRecord(thrown) });
+}
+
+async function answer(call: CallMessage): Promise<void> {
+  const { id } = call;
+  const signal = (aborts.get(id) ?? new AbortController()).signal;
+  try {
+    const value = await carryOut(call, signal);
+    scope.postMessage({ type: 'done', id, value }, value instanceof Float32Array ? [value.buffer] : []);
+  } catch (thrown) {
+    scope.postMessage({ type: 'failed', id, error: toRecord(thrown) });
+  } finally {
+    aborts.delete(id);
+  }
+}
+
+async function carryOut(call: CallMessage, signal: AbortSignal): Promise<Calls[CallName]['back']> {
+  const { id } = call;
+  switch (call.type) {
+    case 'load': {
+      memory = (await init()).memory;
+      const onProgress = (progress: LoadProgress): void => scope.postMessage({ type: 'progress', id, progress });
+      engine = await Engine.load(call.url, call.options, onProgress, signal);
+      return engine.info() as ModelInfo;
+    }
+    case 'generate': {
+      const onToken = (piece: TokenPiece): void => scope.postMessage({ type: 'token', id, piece });
+      return (await loaded().generate(call.prompt, call.options, onToken, signal)) as GenerateResult;
+    }
+    case 'tokenize':
+      return Array.from(loaded().tokenize(call.text));
+    case 'logits':
+      return loaded().logits(call.ids, signal);
+    case 'stats':
+      return { ...(loaded().stats() as object), wasmBytes: memory?.buffer.byteLength ?? 0 };
+  }
+}
+
+function loaded(): Engine {
+  if (!engine) throw new Error('a call arrived before the model was loaded');
+  return engine;
+}
