@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use gemma_web::chat::{self, Message};
+use gemma_web::chat::Message;
 use gemma_web::session::{Engine, GenerateOptions, Generation};
 use gemma_web::{Cancel, Error};
 use pollster::block_on;
@@ -17,7 +17,7 @@ pub(crate) fn run(args: &Run, json: bool) -> Result<(), Failure> {
     options.validate()?;
     let mut engine = load::engine(&args.model, &args.model.load_options(), json)?;
     let ids = if args.chat {
-        chat::encode(engine.tokenizer(), &[message("user", &args.prompt)])?
+        engine.chat_ids(&[message("user", &args.prompt)])?
     } else {
         engine.prompt_ids(&args.prompt)?
     };
@@ -38,7 +38,7 @@ pub(crate) fn chat(args: &Chat, json: bool) -> Result<(), Failure> {
             continue;
         }
         messages.push(message("user", &line));
-        let ids = chat::encode(engine.tokenizer(), &messages)?;
+        let ids = engine.chat_ids(&messages)?;
         let reply = generate(&mut engine, &ids, &options, json)?;
         messages.push(message("assistant", &reply.text));
     }
