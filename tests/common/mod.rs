@@ -4,6 +4,7 @@
 
 pub mod compare;
 pub mod goldens;
+pub mod gpu;
 pub mod npy;
 pub mod tolerances;
 pub mod trial;
