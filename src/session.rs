@@ -1,1 +1,393 @@
-//! Generation.
+//! From a file and a prompt to streamed text: loads the engine, feeds the prompt in chunks, samples, stops, and keeps time.
+
+use serde::{Deserialize, Serialize};
+use web_time::Instant;
+
+use crate::cancel::Cancel;
+use crate::error::{Error, Result};
+use crate::gguf::{self, Header};
+use crate::gpu::device::{AdapterInfo, Counters};
+use crate::model::runner::GpuBytes;
+use crate::model::{Config, Model, ModelOptions};
+use crate::sampler::{Sampling, sample};
+use crate::source::{ByteSource, Prefixed};
+use crate::tokenizer::{Special, Tokenizer};
+
+pub use crate::model::ModelOptions as LoadOptions;
+
+/// Where a load stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Reading metadata and tensor table, building the tokenizer.
+    Header,
+    /// Streaming weights to the GPU.
+    Weights,
+    /// Ready to generate.
+    Ready,
+}
+
+/// How far a load is, in bytes of the file.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Progress {
+    /// Where the load stands.
+    pub phase: Phase,
+    /// Bytes of the file that are done.
+    pub loaded: u64,
+    /// Bytes of the file, where known.
+    pub total: Option<u64>,
+}
+
+/// What a request may set. Defaults are those of Gemma's model cards.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct GenerateOptions {
+    /// Tokens to generate at most; at least 1.
+    pub max_tokens: usize,
+    /// See [`Sampling::temperature`].
+    pub temperature: f32,
+    /// See [`Sampling::top_k`].
+    pub top_k: usize,
+    /// See [`Sampling::top_p`].
+    pub top_p: f32,
+    /// See [`Sampling::min_p`].
+    pub min_p: f32,
+    /// Repeats a sampled text on the same adapter; `None`: another text each time.
+    pub seed: Option<u64>,
+}
+
+impl Default for GenerateOptions {
+    fn default() -> Self {
+        let Sampling { temperature, top_k, top_p, min_p } = Sampling::default();
+        Self { max_tokens: 256, temperature, top_k, top_p, min_p, seed: None }
+    }
+}
+
+impl GenerateOptions {
+    fn sampling(&self) -> Sampling {
+        let Self { temperature, top_k, top_p, min_p, .. } = *self;
+        Sampling { temperature, top_k, top_p, min_p }
+    }
+
+    /// # Errors
+    /// [`Error::InvalidOption`] naming the option, its value and its range.
+    pub fn validate(&self) -> Result<()> {
+        if self.max_tokens == 0 {
+            return Err(Error::InvalidOption {
+                option: "maxTokens".to_owned(),
+                found: "0".to_owned(),
+                expected: "at least 1".to_owned(),
+            });
+        }
+        self.sampling().validate()
+    }
+}
+
+/// A generated token and the text it completes, which is empty while a character is incomplete.
+#[derive(Clone, Debug, Serialize)]
+pub struct Piece {
+    /// Token id.
+    pub id: u32,
+    /// New text.
+    pub text: String,
+}
+
+/// Why a generation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// The model gave an end token.
+    Stop,
+    /// `max_tokens` were generated, or the context is full.
+    Length,
+}
+
+/// Tokens in and out.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Usage {
+    /// Tokens of the prompt, BOS included.
+    pub prompt_tokens: usize,
+    /// Tokens generated, without the end token.
+    pub completion_tokens: usize,
+}
+
+/// Wall-clock times of a generation, in milliseconds, and rates in tokens per second.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Timings {
+    /// From the request to the logits of the prompt's last token.
+    pub prompt_ms: f64,
+    /// From the request to the first token.
+    pub first_token_ms: f64,
+    /// From the first token to the last.
+    pub decode_ms: f64,
+    /// Prompt tokens a second.
+    pub prompt_per_second: f64,
+    /// Tokens after the first, a second; 0 where there is one.
+    pub decode_per_second: f64,
+}
+
+/// A finished generation.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Generation {
+    /// The text.
+    pub text: String,
+    /// Its tokens, without the end token.
+    pub tokens: Vec<u32>,
+    /// Why it ended.
+    pub finish_reason: FinishReason,
+    /// Tokens in and out.
+    pub usage: Usage,
+    /// How long it took.
+    pub timings: Timings,
+    /// The seed that was used: repeats a sampled text.
+    pub seed: u64,
+}
+
+/// What is loaded, and on what.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Info {
+    /// Hyper-parameters.
+    pub config: Config,
+    /// Positions that fit (the model may know more).
+    pub context_length: usize,
+    /// Whether the model follows the turn format; otherwise it continues texts.
+    pub chat: bool,
+    /// Formats of the weights with the bytes each takes in the file, largest first.
+    pub formats: Vec<(String, u64)>,
+    /// Adapter and limits.
+    pub adapter: AdapterInfo,
+    /// GPU memory held.
+    pub gpu_bytes: GpuBytes,
+}
+
+/// Running totals of the device, and the memory it holds.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stats {
+    /// Dispatches, submissions, bytes …
+    #[serde(flatten)]
+    pub counters: Counters,
+    /// GPU memory held.
+    pub gpu_bytes: GpuBytes,
+    /// Time from the header to a ready tokenizer, in milliseconds.
+    pub tokenizer_ms: f64,
+}
+
+/// A loaded model with its tokenizer. One request runs at a time.
+#[derive(Debug)]
+pub struct Engine {
+    model: Model,
+    tokenizer: Tokenizer,
+    formats: Vec<(String, u64)>,
+    chat: bool,
+    tokenizer_ms: f64,
+}
+
+impl Engine {
+    /// Reads the header, builds the tokenizer, streams the weights to the GPU.
+    ///
+    /// # Errors
+    /// Every variant of [`Error`] about files, sources and devices.
+    pub async fn load<S: ByteSource>(
+        mut source: S,
+        options: &LoadOptions,
+        cancel: &Cancel,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self> {
+        let total = source.len();
+        let mut report = |phase, loaded| on_progress(Progress { phase, loaded, total });
+        report(Phase::Header, 0);
+        let (header, prefix) = gguf::read_header(&mut source, cancel).await?;
+        // The architecture is checked before the tokenizer: a file of another model is refused for what it is.
+        let config = Config::from_metadata(&header.metadata)?;
+        crate::model::weights::check_tensors(&header, &config)?;
+        let started = Instant::now();
+        let tokenizer = Tokenizer::from_gguf(&header.metadata)?;
+        let tokenizer_ms = ms(started);
+        report(Phase::Header, header.data_start);
+        let mut source = Prefixed::new(prefix, source);
+        let mut on_bytes = |loaded| report(Phase::Weights, loaded);
+        let model = Model::load(&header, &mut source, options, cancel, &mut on_bytes).await?;
+        report(Phase::Ready, total.unwrap_or(header.data_start));
+        let chat = crate::chat::is_chat(&tokenizer, &header.metadata);
+        Ok(Self { model, tokenizer, formats: formats(&header), chat, tokenizer_ms })
+    }
+
+    /// What is loaded, and on what.
+    #[must_use]
+    pub fn info(&self) -> Info {
+        Info {
+            config: self.model.config().clone(),
+            context_length: self.model.context(),
+            chat: self.chat,
+            formats: self.formats.clone(),
+            adapter: self.model.gpu().info().clone(),
+            gpu_bytes: self.model.gpu_bytes(),
+        }
+    }
+
+    /// Running totals.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            counters: self.model.gpu().counters(),
+            gpu_bytes: self.model.gpu_bytes(),
+            tokenizer_ms: self.tokenizer_ms,
+        }
+    }
+
+    /// Hyper-parameters.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        self.model.config()
+    }
+
+    /// The tokenizer.
+    #[must_use]
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// Ids of a prompt: BOS once where the model wants it, then the text as text.
+    ///
+    /// # Errors
+    /// Those of [`Tokenizer::encode`].
+    pub fn prompt_ids(&self, prompt: &str) -> Result<Vec<u32>> {
+        let bos = self.tokenizer.bos().filter(|_| self.tokenizer.adds_bos());
+        let mut ids: Vec<u32> = bos.into_iter().collect();
+        ids.extend(self.tokenizer.encode(prompt, Special::AsText)?);
+        Ok(ids)
+    }
+
+    /// Logits `[V]` after the last of `ids`, from an empty cache.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`], [`Error::ContextFull`], [`Error::Aborted`], faults of the device.
+    pub async fn logits(&mut self, ids: &[u32], cancel: &Cancel) -> Result<Vec<f32>> {
+        self.model.forward(ids, 0, cancel).await
+    }
+
+    /// Residual stream at the last position: embedding, each block, output norm: `[L + 2][D]`.
+    ///
+    /// # Errors
+    /// As [`Engine::logits`].
+    pub async fn hidden(&mut self, ids: &[u32]) -> Result<Vec<Vec<f32>>> {
+        self.model.hidden(ids, &Cancel::default()).await
+    }
+
+    /// Negative log-likelihood of `ids[i + 1]` at index i, in nats; `on_progress` hears how many positions are done.
+    ///
+    /// # Errors
+    /// As [`Engine::logits`].
+    pub async fn score(
+        &mut self,
+        ids: &[u32],
+        cancel: &Cancel,
+        on_progress: &mut dyn FnMut(usize),
+    ) -> Result<Vec<f32>> {
+        let mut nll = Vec::with_capacity(ids.len());
+        let mut on_row = |i: usize, logits: &[f32]| {
+            let target = ids.get(i + 1).and_then(|id| logits.get(*id as usize));
+            nll.push((log_sum_exp(logits) - target.map_or(f64::NAN, |l| f64::from(*l))) as f32);
+            on_progress(i + 1);
+        };
+        self.model.every_position(ids, cancel, &mut on_row).await?;
+        Ok(nll)
+    }
+
+    /// Generates after `ids`, from an empty cache. `on_token` hears each token as it is chosen.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`], [`Error::ContextFull`] where the prompt alone doesn't fit, [`Error::Aborted`], faults of the device.
+    pub async fn generate(
+        &mut self,
+        ids: &[u32],
+        options: &GenerateOptions,
+        cancel: &Cancel,
+        on_token: &mut dyn FnMut(&Piece),
+    ) -> Result<Generation> {
+        options.validate()?;
+        let (sampling, seed) = (options.sampling(), options.seed.unwrap_or_else(random_seed));
+        let started = Instant::now();
+        let mut logits = self.model.forward(ids, 0, cancel).await?;
+        let prompt_ms = ms(started);
+        let mut detokenizer = self.tokenizer.stream();
+        let (mut text, mut tokens) = (String::new(), Vec::new());
+        let mut first_token = None;
+        let finish_reason = loop {
+            let position = ids.len() + tokens.len();
+            let id = sample(&logits, &sampling, seed, position as u32).ok_or_else(|| Error::Gpu {
+                what: format!("the forward pass at position {position}"),
+                why: "no logit is finite".to_owned(),
+            })?;
+            first_token.get_or_insert_with(Instant::now);
+            if self.tokenizer.end_tokens().contains(&id) {
+                break FinishReason::Stop;
+            }
+            let piece = Piece { id, text: detokenizer.push(id) };
+            tokens.push(id);
+            text.push_str(&piece.text);
+            on_token(&piece);
+            if tokens.len() == options.max_tokens || position + 1 > self.model.context() - 1 {
+                break FinishReason::Length;
+            }
+            logits = self.model.forward(&[id], position, cancel).await?;
+        };
+        text.push_str(&detokenizer.finish());
+        let first_token = first_token.unwrap_or(started);
+        let timings = timings(started, first_token, prompt_ms, (ids.len(), tokens.len()));
+        let usage = Usage { prompt_tokens: ids.len(), completion_tokens: tokens.len() };
+        Ok(Generation { text, tokens, finish_reason, usage, timings, seed })
+    }
+}
+
+fn ms(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e3
+}
+
+fn timings(started: Instant, first: Instant, prompt_ms: f64, (n_prompt, n_tokens): (usize, usize)) -> Timings {
+    let decode_ms = ms(first);
+    let rate = |n: usize, ms: f64| if ms > 0.0 { n as f64 / ms * 1e3 } else { 0.0 };
+    Timings {
+        prompt_ms,
+        first_token_ms: (first - started).as_secs_f64() * 1e3,
+        decode_ms,
+        prompt_per_second: rate(n_prompt, prompt_ms),
+        decode_per_second: rate(n_tokens.saturating_sub(1), decode_ms),
+    }
+}
+
+fn log_sum_exp(logits: &[f32]) -> f64 {
+    let largest = f64::from(logits.iter().copied().fold(f32::MIN, f32::max));
+    largest + logits.iter().map(|l| (f64::from(*l) - largest).exp()).sum::<f64>().ln()
+}
+
+/// Formats of the tensors with their bytes in the file, largest first.
+fn formats(header: &Header) -> Vec<(String, u64)> {
+    let mut formats: Vec<(String, u64)> = Vec::new();
+    for tensor in &header.tensors {
+        match formats.iter_mut().find(|(name, _)| name == tensor.format.name) {
+            Some((_, bytes)) => *bytes += tensor.bytes,
+            None => formats.push((tensor.format.name.to_owned(), tensor.bytes)),
+        }
+    }
+    formats.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    formats
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    // The standard library seeds its hash maps from the system's randomness.
+    std::hash::RandomState::new().build_hasher().finish()
+}
+
+/// Below 2^53, so that JS holds it exactly.
+#[cfg(target_arch = "wasm32")]
+fn random_seed() -> u64 {
+    (js_sys::Math::random() * 9_007_199_254_740_992.0) as u64
+}

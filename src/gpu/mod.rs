@@ -1,1 +1,14 @@
-//! Everything that says wgpu.
+//! Everything that says wgpu: the device, buffers, matrices in planes, shaders, plans of dispatches, read-back.
+
+pub mod buffer;
+pub mod device;
+pub mod matrix;
+pub mod plan;
+pub mod readback;
+pub mod shader;
+
+pub use buffer::{Buffer, Kind};
+pub use device::{Gpu, GpuOptions};
+pub use matrix::Matrix;
+pub use plan::{Count, Dispatch, Grid, Plan, Step};
+pub use shader::Kernel;

@@ -1,1 +1,55 @@
-//! One file per WGSL kernel.
+//! One Rust file per WGSL kernel, of the same name: its parameters, its dispatch, and its CPU twin.
+//!
+//! A twin is plain Rust over slices that states the result, not the parallel scheme; sums are taken in f64, so that a twin
+//! is nearer to the exact value than any order of f32 additions. Tensors are row-major, `[T, N]` unless said otherwise.
+
+pub mod add;
+pub mod attention;
+pub mod cap_logits;
+pub mod dequant;
+pub mod embed;
+pub mod geglu;
+pub mod kv_write;
+pub mod matmul;
+pub mod matvec;
+pub mod rms_norm;
+pub mod rope;
+
+use crate::gpu::Kernel;
+use crate::gpu::shader::Variant;
+use crate::quant::FORMATS;
+
+/// The variants that a kernel is compiled in.
+#[derive(Clone, Copy, Debug)]
+enum Family {
+    Plain,
+    Weights,
+    Kv,
+}
+
+/// Every kernel with its family of variants.
+const KERNELS: [(&Kernel, Family); 11] = [
+    (&add::KERNEL, Family::Plain),
+    (&attention::KERNEL, Family::Kv),
+    (&cap_logits::KERNEL, Family::Plain),
+    (&dequant::KERNEL, Family::Weights),
+    (&embed::KERNEL, Family::Weights),
+    (&geglu::KERNEL, Family::Plain),
+    (&kv_write::KERNEL, Family::Kv),
+    (&matmul::KERNEL, Family::Weights),
+    (&matvec::KERNEL, Family::Weights),
+    (&rms_norm::KERNEL, Family::Plain),
+    (&rope::KERNEL, Family::Plain),
+];
+
+/// Every kernel in every variant that can be compiled, for validation.
+pub fn every_variant() -> impl Iterator<Item = (&'static Kernel, Variant)> {
+    KERNELS.into_iter().flat_map(|(kernel, family)| {
+        let variants: Vec<Variant> = match family {
+            Family::Plain => vec![Variant::Plain],
+            Family::Weights => FORMATS.iter().map(|f| Variant::Weights(f)).collect(),
+            Family::Kv => vec![Variant::KvF16, Variant::KvF32],
+        };
+        variants.into_iter().map(move |variant| (kernel, variant))
+    })
+}

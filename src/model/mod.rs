@@ -1,1 +1,11 @@
-//! Hyper-parameters, weights, state and the forward page.
+//! Hyper-parameters, weights, state, and the forward page: one for every Gemma.
+
+pub mod config;
+pub mod forward;
+pub mod reference;
+pub mod runner;
+pub mod state;
+pub mod weights;
+
+pub use config::Config;
+pub use runner::{Model, ModelOptions};

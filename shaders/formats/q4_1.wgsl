@@ -1,0 +1,10 @@
+// Q4_1: d * q + m. Planes: scales (f16 d, f16 m a block), quants (one vec4 a block). Layout: src/quant/q4_1.rs
+@group(1) @binding(0) var<storage, read> scales: array<u32>;
+@group(1) @binding(1) var<storage, read> quants: array<vec4<u32>>;
+
+fn weights16(group: u32) -> mat4x4<f32> {
+    let block = group >> 1u;
+    let dm = unpack2x16float(scales[block]);
+    let shift = (group & 1u) << 2u;
+    return affine16((quants[block] >> vec4<u32>(shift)) & vec4<u32>(0x0f0f0f0fu), dm.x, dm.y);
+}

@@ -1,0 +1,19 @@
+// Q6_K: d * scale * (q - 32). Planes: low (8 vec4 a block: four low bits), high (4 vec4 a block: two high bits), scales (a
+// signed byte per 16 weights), d (one f16 a block). Layout: src/quant/q6_k.rs
+// Scales are read as words, so that the word is addressed rather than a vector indexed.
+@group(1) @binding(0) var<storage, read> low: array<vec4<u32>>;
+@group(1) @binding(1) var<storage, read> high: array<vec4<u32>>;
+@group(1) @binding(2) var<storage, read> scales: array<u32>;
+@group(1) @binding(3) var<storage, read> d: array<u32>;
+
+fn weights16(group: u32) -> mat4x4<f32> {
+    let block = group >> 4u;
+    let n = (group >> 3u) & 1u;
+    let quarter = (group >> 1u) & 3u;
+    let half = group & 1u;
+    let four = low[(block << 3u) + (n << 2u) + ((quarter & 1u) << 1u) + half] >> vec4<u32>((quarter >> 1u) << 2u);
+    let two = high[(block << 2u) + (n << 1u) + half] >> vec4<u32>(quarter << 1u);
+    let q = (four & vec4<u32>(0x0f0f0f0fu)) | ((two & vec4<u32>(0x03030303u)) << vec4<u32>(4u));
+    let scale = signed_byte_of(scales[group >> 2u], group & 3u);
+    return centred16(q, 32.0, f16_of(d[block >> 1u], block & 1u) * scale);
+}

@@ -1,0 +1,221 @@
+//! The options, as clap reads them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use gemma_web::session::{GenerateOptions, KvType, LoadOptions};
+
+/// Runs Google's Gemma from a GGUF file on the GPU.
+///
+/// The result goes to standard output, everything else to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage.
+#[derive(Debug, Parser)]
+#[command(name = "gemma", version, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Print the result, and an error, as JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Continue a prompt.
+    Run(Run),
+    /// Talk, one line a message, until the end of input.
+    Chat(Chat),
+    /// Print the highest logits after a prompt.
+    Eval(Eval),
+    /// Measure how well the model predicts a text.
+    Perplexity(Perplexity),
+    /// Print the ids of a text, without BOS; needs no GPU.
+    Tokenize(Tokenize),
+    /// Say what is in a file and whether it can be run; needs no GPU.
+    Inspect(Inspect),
+    /// Measure prompt and generation speed as llama-bench does, and count the GPU work.
+    Bench(Bench),
+}
+
+/// The model and the GPU it runs on.
+#[derive(Debug, Args)]
+pub(crate) struct Model {
+    /// The GGUF file.
+    pub(crate) model: PathBuf,
+    /// Take the adapter with this in its name, any case.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) adapter: Option<String>,
+    /// Tokens that fit in the context [default: chosen by the model and the GPU's memory].
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) context: Option<usize>,
+    /// Type of the KV cache.
+    #[arg(long, value_enum, default_value = "f16")]
+    pub(crate) kv: Kv,
+    /// Prompt tokens computed at once.
+    #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one)]
+    pub(crate) prefill_chunk: usize,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Kv {
+    /// Half the memory.
+    F16,
+    /// Exact.
+    F32,
+}
+
+impl Model {
+    pub(crate) fn load_options(&self) -> LoadOptions {
+        LoadOptions {
+            context_length: self.context,
+            prefill_chunk: self.prefill_chunk,
+            kv: match self.kv {
+                Kv::F16 => KvType::F16,
+                Kv::F32 => KvType::F32,
+            },
+            adapter: self.adapter.clone(),
+            ..LoadOptions::default()
+        }
+    }
+}
+
+/// How the next token is chosen.
+#[derive(Debug, Args)]
+pub(crate) struct Sampling {
+    /// Most tokens to generate.
+    #[arg(short = 'n', long, value_name = "N", default_value = "256")]
+    max_tokens: usize,
+    /// 0 takes the most likely token at each step.
+    #[arg(long, value_name = "T", default_value = "1.0")]
+    temperature: f32,
+    /// Keep the K most likely tokens; 0 keeps all.
+    #[arg(long, value_name = "K", default_value = "64")]
+    top_k: usize,
+    /// Keep the most likely tokens that together have this probability; 1 keeps all.
+    #[arg(long, value_name = "P", default_value = "0.95")]
+    top_p: f32,
+    /// Keep the tokens at least this likely, relative to the most likely one; 0 keeps all.
+    #[arg(long, value_name = "P", default_value = "0.0")]
+    min_p: f32,
+    /// Makes the choice repeatable.
+    #[arg(long, value_name = "SEED")]
+    seed: Option<u64>,
+}
+
+impl Sampling {
+    pub(crate) fn generate_options(&self) -> GenerateOptions {
+        GenerateOptions {
+            max_tokens: self.max_tokens,
+            temperature: self.temperature,
+            top_k: self.top_k,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            seed: self.seed,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) model: Model,
+    /// The text to continue, taken as text: BOS is added once, control tokens written out in it stay text.
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) prompt: String,
+    /// Wrap the prompt in the turn format of the instruction-tuned models.
+    #[arg(long)]
+    pub(crate) chat: bool,
+    #[command(flatten)]
+    pub(crate) sampling: Sampling,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Chat {
+    #[command(flatten)]
+    pub(crate) model: Model,
+    /// Instructions put before the first message.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) system: Option<String>,
+    #[command(flatten)]
+    pub(crate) sampling: Sampling,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Eval {
+    #[command(flatten)]
+    pub(crate) model: Model,
+    #[command(flatten)]
+    pub(crate) prompt: IdsOrPrompt,
+    /// How many logits to print, highest first.
+    #[arg(long, value_name = "N", default_value = "20", value_parser = at_least_one)]
+    pub(crate) top: usize,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct IdsOrPrompt {
+    /// Token ids, taken as they are: no BOS is added.
+    #[arg(long, value_name = "ID,ID,…", value_delimiter = ',')]
+    pub(crate) ids: Vec<u32>,
+    /// A text; BOS is added once.
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) prompt: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Perplexity {
+    #[command(flatten)]
+    pub(crate) model: Model,
+    /// The text, UTF-8.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) file: PathBuf,
+    /// Use only the first N tokens, BOS included, in one window [default: as many as the context holds].
+    #[arg(long, value_name = "N", value_parser = at_least_two)]
+    pub(crate) tokens: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tokenize {
+    /// The GGUF file; one with a vocabulary and no tensors will do.
+    pub(crate) model: PathBuf,
+    /// The text.
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) prompt: String,
+    /// Turn control tokens written out in the text, such as <end_of_turn>, into their ids.
+    #[arg(long)]
+    pub(crate) special: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// The GGUF file.
+    pub(crate) model: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    #[command(flatten)]
+    pub(crate) model: Model,
+    /// Prompt tokens; 0 leaves the prompt test out.
+    #[arg(short = 'p', long, value_name = "N", default_value = "512")]
+    pub(crate) n_prompt: usize,
+    /// Generated tokens; 0 leaves the generation test out.
+    #[arg(short = 'n', long, value_name = "N", default_value = "128")]
+    pub(crate) n_gen: usize,
+    /// Repetitions, after one that is not counted.
+    #[arg(short = 'r', long, value_name = "N", default_value = "5", value_parser = at_least_one)]
+    pub(crate) repetitions: usize,
+}
+
+fn at_least(min: usize, text: &str) -> Result<usize, String> {
+    let number: usize = text.parse().map_err(|_| format!("expected a whole number of at least {min}"))?;
+    if number < min { Err(format!("expected at least {min}")) } else { Ok(number) }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    at_least(1, text)
+}
+
+fn at_least_two(text: &str) -> Result<usize, String> {
+    at_least(2, text)
+}

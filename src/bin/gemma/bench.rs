@@ -1,0 +1,163 @@
+//! `gemma bench`: prompt and generation speed by llama-bench's definitions, and the counts of GPU work, which are the
+//! same on every machine.
+
+use gemma_web::Cancel;
+use gemma_web::session::{Engine, GenerateOptions, Generation};
+use pollster::block_on;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::args::Bench;
+use super::load;
+use super::output::{Failure, is_watched, note, print, print_json};
+
+/// Speed of one of the two tests over its repetitions.
+#[derive(Serialize)]
+struct Test {
+    /// Tokens of one repetition.
+    tokens: usize,
+    #[serde(rename = "tokensPerSecond")]
+    speed: Spread,
+    /// What the last repetition added to the counters.
+    counts: Value,
+}
+
+#[derive(Serialize)]
+struct Spread {
+    median: f64,
+    min: f64,
+    max: f64,
+    runs: Vec<f64>,
+}
+
+impl Spread {
+    fn of(runs: Vec<f64>) -> Self {
+        let mut sorted = runs.clone();
+        sorted.sort_by(f64::total_cmp);
+        let at = |ix: usize| sorted.get(ix).copied().unwrap_or_default();
+        let median = (at(sorted.len() / 2) + at(sorted.len().saturating_sub(1) / 2)) / 2.0;
+        Self { median, min: at(0), max: at(sorted.len().saturating_sub(1)), runs }
+    }
+}
+
+pub(crate) fn bench(args: &Bench, json: bool) -> Result<(), Failure> {
+    let mut options = args.model.load_options();
+    options.context_length = options.context_length.or(Some(args.n_prompt.max(args.n_gen) + 1));
+    let mut engine = load::engine(&args.model, &options, json)?;
+    let prompt = (args.n_prompt > 0).then(|| prompt_test(&mut engine, args)).transpose()?;
+    let generation = (args.n_gen > 0).then(|| generation_test(&mut engine, args)).transpose()?;
+    if json {
+        return print_json(&json!({
+            "model": engine.info(),
+            "prompt": prompt,
+            "generation": generation,
+            "stats": engine.stats(),
+        }));
+    }
+    for (name, test) in [("prompt", prompt), ("generation", generation)] {
+        if let Some(Test { tokens, speed, counts }) = test {
+            let Spread { median, min, max, .. } = speed;
+            print(format_args!("{name:<10} {tokens:>5} tokens  {median:>9.2} per second ({min:.2} to {max:.2})  {counts}\n"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Prompts of that many tokens, each another one so that nothing of the last can be used again.
+fn prompt_test(engine: &mut Engine, args: &Bench) -> Result<Test, Failure> {
+    let n_vocab = engine.tokenizer().n_vocab();
+    let bos = engine.tokenizer().bos().unwrap_or_default();
+    repeat(engine, args.repetitions, |engine, run_ix| {
+        let mut ids = pseudo_random_ids(run_ix as u64 + 1, args.n_prompt, n_vocab);
+        ids[0] = bos;
+        let generation = generate(engine, &ids, 1)?;
+        Ok((args.n_prompt, f64::from(generation.timings.prompt_per_second)))
+    })
+}
+
+/// That many tokens after BOS.
+fn generation_test(engine: &mut Engine, args: &Bench) -> Result<Test, Failure> {
+    let bos = engine.tokenizer().bos().unwrap_or_default();
+    repeat(engine, args.repetitions, |engine, _| {
+        let generation = generate(engine, &[bos], args.n_gen)?;
+        Ok((generation.tokens.len(), f64::from(generation.timings.decode_per_second)))
+    })
+}
+
+fn generate(engine: &mut Engine, ids: &[u32], max_tokens: usize) -> Result<Generation, Failure> {
+    let options = GenerateOptions { max_tokens, temperature: 0.0, ..GenerateOptions::default() };
+    Ok(block_on(engine.generate(ids, &options, &Cancel::default(), &mut |_| ()))?)
+}
+
+/// One repetition that warms up and is not counted, then those that are.
+fn repeat(
+    engine: &mut Engine,
+    n_runs: usize,
+    mut run: impl FnMut(&mut Engine, usize) -> Result<(usize, f64), Failure>,
+) -> Result<Test, Failure> {
+    let (mut tokens, _) = run(engine, 0)?;
+    let (mut runs, mut counts) = (Vec::with_capacity(n_runs), Value::Null);
+    for run_ix in 1..=n_runs {
+        let before = json!(engine.stats());
+        let (n_tokens, speed) = run(engine, run_ix)?;
+        counts = increase(&before, &json!(engine.stats()));
+        tokens = n_tokens;
+        runs.push(speed);
+        if is_watched() {
+            note(format_args!("{run_ix} of {n_runs}: {speed:.2} tokens per second"));
+        }
+    }
+    Ok(Test { tokens, speed: Spread::of(runs), counts })
+}
+
+/// The whole numbers of `after` less those of `before`, by name.
+fn increase(before: &Value, after: &Value) -> Value {
+    match after {
+        Value::Object(fields) => {
+            let less = |(name, value): (&String, &Value)| (name.clone(), increase(&before[name], value));
+            Value::Object(fields.iter().map(less).collect::<Map<_, _>>())
+        }
+        _ => match (before.as_u64(), after.as_u64()) {
+            (Some(before), Some(after)) => json!(after.saturating_sub(before)),
+            _ => after.clone(),
+        },
+    }
+}
+
+/// Ids without a meaning: their values make no difference to the work.
+fn pseudo_random_ids(seed: u64, n_ids: usize, n_vocab: usize) -> Vec<u32> {
+    let mut state = seed;
+    let mut next = || {
+        // Knuth's 64-bit linear congruential generator; the high bits are the good ones.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) % n_vocab.max(1) as u64) as u32
+    };
+    (0..n_ids).map(|_| next()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(Spread::of(vec![3.0, 1.0, 2.0]).median, 2.0);
+        let even = Spread::of(vec![4.0, 1.0, 2.0, 3.0]);
+        assert_eq!((even.median, even.min, even.max), (2.5, 1.0, 4.0));
+        assert_eq!(even.runs, [4.0, 1.0, 2.0, 3.0], "in the order they were run");
+    }
+
+    #[test]
+    fn counts_are_what_a_run_added() {
+        let before = json!({ "a": 3, "bytes": { "kv": 7 }, "name": "x" });
+        let after = json!({ "a": 5, "bytes": { "kv": 7 }, "name": "x" });
+        assert_eq!(increase(&before, &after), json!({ "a": 2, "bytes": { "kv": 0 }, "name": "x" }));
+    }
+
+    #[test]
+    fn ids_stay_in_the_vocabulary_and_differ_by_seed() {
+        let ids = pseudo_random_ids(1, 100, 50);
+        assert!(ids.iter().all(|id| *id < 50), "{ids:?}");
+        assert_ne!(ids, pseudo_random_ids(2, 100, 50));
+    }
+}

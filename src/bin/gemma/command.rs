@@ -1,0 +1,31 @@
+//! Reads the command line, runs the command, reports what went wrong.
+
+mod args;
+mod bench;
+mod eval;
+mod inspect;
+mod load;
+mod output;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+/// The whole command; clap itself prints help (exit code 0) and wrong usage (2).
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let json = cli.json;
+    let outcome = match &cli.command {
+        Command::Run(args) => run::run(args, json),
+        Command::Chat(args) => run::chat(args, json),
+        Command::Eval(args) => eval::eval(args, json),
+        Command::Perplexity(args) => eval::perplexity(args, json),
+        Command::Tokenize(args) => inspect::tokenize(args, json),
+        Command::Inspect(args) => inspect::inspect(args, json),
+        Command::Bench(args) => bench::bench(args, json),
+    };
+    outcome.map_or_else(|failure| failure.report(json), |()| ExitCode::SUCCESS)
+}

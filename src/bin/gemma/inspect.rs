@@ -1,0 +1,110 @@
+//! `gemma tokenize` and `gemma inspect`: what a file holds, without a GPU.
+
+use std::collections::BTreeMap;
+
+use gemma_web::gguf::{self, Header, Metadata, Value};
+use gemma_web::model::Config;
+use gemma_web::source::ByteSource;
+use gemma_web::source::file::FileSource;
+use gemma_web::tokenizer::{Special, Tokenizer};
+use gemma_web::{Cancel, Error};
+use pollster::block_on;
+use serde_json::{Map, Value as Json, json};
+
+use super::args::{Inspect, Tokenize};
+use super::output::{Failure, print, print_json};
+
+/// Elements of a list that are shown.
+const MAX_SHOWN: usize = 8;
+
+pub(crate) fn tokenize(args: &Tokenize, json: bool) -> Result<(), Failure> {
+    let mut source = FileSource::open(&args.model)?;
+    let (header, _) = block_on(gguf::read_header(&mut source, &Cancel::default()))?;
+    let tokenizer = Tokenizer::from_gguf(&header.metadata)?;
+    let special = if args.special { Special::Parse } else { Special::AsText };
+    let ids = tokenizer.encode(&args.prompt, special)?;
+    if json {
+        return print_json(&json!({ "ids": ids }));
+    }
+    for id in ids {
+        let piece = tokenizer.piece(id).unwrap_or_default();
+        print(format_args!("{id:>7}  {piece:?}\n"))?;
+    }
+    Ok(())
+}
+
+pub(crate) fn inspect(args: &Inspect, json: bool) -> Result<(), Failure> {
+    let mut source = FileSource::open(&args.model)?;
+    let (header, _) = block_on(gguf::read_header(&mut source, &Cancel::default()))?;
+    let config = Config::from_gguf(&header);
+    if json {
+        return print_json(&json!({
+            "file": {
+                "path": source.name(),
+                "bytes": source.len(),
+                "version": header.version,
+                "alignment": header.alignment,
+                "dataStart": header.data_start,
+            },
+            "metadata": metadata(&header.metadata),
+            "hyperParameters": config.as_ref().ok(),
+            "tensors": tensors(&header),
+            "sizes": sizes(&header),
+            "verdict": verdict(config.as_ref().err()),
+        }));
+    }
+    print_page(&source, &header, config.as_ref().err())
+}
+
+/// Key to value, long lists cut short.
+fn metadata(metadata: &Metadata) -> Map<String, Json> {
+    metadata.iter().map(|(key, value)| (key.to_owned(), shown(value))).collect()
+}
+
+fn shown(value: &Value) -> Json {
+    json!(format!("{value:?}"))
+}
+
+fn tensors(header: &Header) -> Vec<Json> {
+    let tensor = |t: &gguf::TensorInfo| {
+        json!({ "name": t.name, "type": t.format.name, "shape": t.shape, "offset": t.offset, "bytes": t.bytes })
+    };
+    header.tensors.iter().map(tensor).collect()
+}
+
+/// Tensors and bytes of each type, and of all.
+fn sizes(header: &Header) -> Json {
+    let mut by_type: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    for t in &header.tensors {
+        let (n_tensors, n_bytes) = by_type.entry(t.format.name).or_default();
+        *n_tensors += 1;
+        *n_bytes += t.bytes;
+    }
+    let total: u64 = by_type.values().map(|(_, n_bytes)| n_bytes).sum();
+    let rows = by_type.into_iter().map(|(name, (n, bytes))| (name.to_owned(), json!({ "tensors": n, "bytes": bytes })));
+    json!({ "types": rows.collect::<Map<String, Json>>(), "tensors": header.tensors.len(), "bytes": total })
+}
+
+/// Whether this engine runs the model, as far as the header says.
+fn verdict(error: Option<&Error>) -> Json {
+    match error {
+        None => json!({ "supported": true }),
+        Some(error) => json!({ "supported": false, "error": error, "message": error.to_string() }),
+    }
+}
+
+fn print_page(source: &FileSource, header: &Header, error: Option<&Error>) -> Result<(), Failure> {
+    let n_bytes = source.len().unwrap_or_default();
+    print(format_args!("{}: GGUF version {}, {n_bytes} bytes\n\n", source.name(), header.version))?;
+    for (key, value) in header.metadata.iter() {
+        print(format_args!("{key} = {}\n", shown(value)))?;
+    }
+    print("\n")?;
+    for t in &header.tensors {
+        print(format_args!("{:>6}  {:>11}  {:?}  {}\n", t.format.name, t.bytes, t.shape, t.name))?;
+    }
+    match error {
+        None => print("\nThis model can be run.\n"),
+        Some(error) => print(format_args!("\nThis model cannot be run: {error}\n")),
+    }
+}

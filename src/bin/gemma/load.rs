@@ -1,0 +1,62 @@
+//! Loads the model, with a progress bar where a person watches.
+
+use std::time::Instant;
+
+use gemma_web::Cancel;
+use gemma_web::session::{Engine, LoadOptions, Phase, Progress};
+use gemma_web::source::file::FileSource;
+use indicatif::{ProgressBar, ProgressStyle};
+use pollster::block_on;
+
+use super::args::Model;
+use super::output::{Failure, is_watched, note};
+
+/// Loads the model as the options say. `json` keeps standard error free of remarks.
+pub(crate) fn engine(model: &Model, options: &LoadOptions, json: bool) -> Result<Engine, Failure> {
+    let source = FileSource::open(&model.model)?;
+    let start = Instant::now();
+    let bar = if is_watched() { bytes_bar() } else { ProgressBar::hidden() };
+    let engine = block_on(Engine::load(source, options, &Cancel::default(), &mut |p| show(&bar, &p)));
+    bar.finish_and_clear();
+    let engine = engine?;
+    if !json {
+        let info = engine.info();
+        let seconds = start.elapsed().as_secs_f32();
+        note(format_args!("{} on {}, loaded in {seconds:.1} s", info.name, info.adapter.name));
+    }
+    Ok(engine)
+}
+
+fn show(bar: &ProgressBar, progress: &Progress) {
+    bar.set_message(match progress.phase {
+        Phase::Header => "reading the header",
+        Phase::Weights => "uploading the weights",
+        Phase::Compile => "compiling the shaders",
+        Phase::Ready => "ready",
+    });
+    if let Some(total) = progress.total {
+        bar.set_length(total);
+    }
+    bar.set_position(progress.loaded);
+}
+
+fn bytes_bar() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    // A bar without a style is still a bar.
+    if let Ok(style) = ProgressStyle::with_template("{msg:22} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// A bar that counts tokens, for work that takes a while.
+pub(crate) fn tokens_bar(n_tokens: usize) -> ProgressBar {
+    if !is_watched() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(n_tokens as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} tokens, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}

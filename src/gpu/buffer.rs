@@ -1,0 +1,127 @@
+//! GPU buffers, each registered with its kind and size for as long as it lives.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use super::device::Gpu;
+use crate::error::{Error, Result};
+
+/// What a buffer is for; the GPU's books are kept by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Model weights, in planes.
+    Weights,
+    /// The KV cache.
+    Kv,
+    /// Activations, parameters, tables, staging.
+    Scratch,
+}
+
+const N_KINDS: usize = 3;
+
+/// Bytes of live buffers by kind.
+#[derive(Debug, Default)]
+pub(super) struct Accounts {
+    bytes: [Cell<u64>; N_KINDS],
+    last: Cell<u64>,
+}
+
+impl Accounts {
+    pub(super) fn bytes_of(&self, kind: Kind) -> u64 {
+        self.bytes[kind as usize].get()
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.bytes.iter().map(Cell::get).sum()
+    }
+
+    /// Size of the buffer asked for last, for the out-of-memory error.
+    pub(super) fn last(&self) -> u64 {
+        self.last.get()
+    }
+
+    fn open(&self, kind: Kind, bytes: u64) {
+        self.last.set(bytes);
+        self.bytes[kind as usize].set(self.bytes_of(kind) + bytes);
+    }
+
+    fn close(&self, kind: Kind, bytes: u64) {
+        self.bytes[kind as usize].set(self.bytes_of(kind).saturating_sub(bytes));
+    }
+}
+
+/// A buffer of `bytes` bytes (a multiple of 4), destroyed when dropped.
+#[derive(Debug)]
+pub struct Buffer {
+    pub(super) raw: wgpu::Buffer,
+    accounts: Rc<Accounts>,
+    kind: Kind,
+}
+
+impl Buffer {
+    /// Size in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.raw.size()
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.accounts.close(self.kind, self.raw.size());
+        self.raw.destroy();
+    }
+}
+
+impl Gpu {
+    /// A storage buffer that kernels can bind and the queue can write and copy.
+    ///
+    /// # Errors
+    /// [`Error::LimitTooLow`] where `bytes` exceeds the adapter's buffer or binding limit.
+    pub fn storage(&self, kind: Kind, label: &str, bytes: u64) -> Result<Buffer> {
+        let offers = self.info().max_binding_bytes.min(self.info().max_buffer_bytes);
+        if bytes > offers {
+            return Err(Error::LimitTooLow { what: label.to_owned(), needs: bytes, offers });
+        }
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+        Ok(self.buffer(kind, label, bytes, usage))
+    }
+
+    /// A storage buffer of `rows` x `cols` f32.
+    ///
+    /// # Errors
+    /// As [`Gpu::storage`].
+    pub fn tensor(&self, label: &str, rows: usize, cols: usize) -> Result<Buffer> {
+        self.storage(Kind::Scratch, label, 4 * rows as u64 * cols as u64)
+    }
+
+    /// A uniform buffer, filled with `data`.
+    pub fn uniform(&self, label: &str, data: &[u8]) -> Buffer {
+        let bytes = (data.len() as u64).next_multiple_of(16);
+        let buffer =
+            self.buffer(Kind::Scratch, label, bytes, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST);
+        let mut padded = data.to_vec();
+        padded.resize(bytes as usize, 0);
+        self.write(&buffer, 0, &padded);
+        buffer
+    }
+
+    /// Writes `data` (offset and length multiples of 4) before the next submission.
+    pub fn write(&self, buffer: &Buffer, offset: u64, data: &[u8]) {
+        self.counters.borrow_mut().bytes_written += data.len() as u64;
+        self.queue.write_buffer(&buffer.raw, offset, data);
+    }
+
+    pub(super) fn buffer(&self, kind: Kind, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Buffer {
+        let size = bytes.max(16).next_multiple_of(4);
+        self.counters.borrow_mut().objects += 1;
+        self.accounts.open(kind, size);
+        let raw = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size,
+            usage,
+            mapped_at_creation: false,
+        });
+        Buffer { raw, accounts: Rc::clone(&self.accounts), kind }
+    }
+}

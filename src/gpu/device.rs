@@ -1,0 +1,201 @@
+//! The adapter and the device: chosen once, at the adapter's own limits and with no optional feature needed.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+use serde::Serialize;
+
+use super::buffer::{Accounts, Kind};
+use crate::error::{Error, Result};
+
+/// Which adapter to take and how much of its limits to use.
+#[derive(Clone, Debug, Default)]
+pub struct GpuOptions {
+    /// Part of an adapter's name, any case; native only (a browser offers one adapter).
+    pub adapter: Option<String>,
+    /// Uses no storage binding above this many bytes, to test splitting on a generous adapter.
+    pub max_binding_bytes: Option<u64>,
+    /// Creates no buffer above this many bytes.
+    pub max_buffer_bytes: Option<u64>,
+}
+
+/// What the adapter says of itself, and the two limits that decide how matrices are split.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdapterInfo {
+    /// The adapter's name; in a browser its description, which may be empty.
+    pub name: String,
+    /// `Vulkan`, `Metal`, `Dx12` or `BrowserWebGpu`.
+    pub backend: String,
+    /// Driver and version, where known.
+    pub driver: String,
+    /// Largest storage binding used, in bytes.
+    pub max_binding_bytes: u64,
+    /// Largest buffer created, in bytes.
+    pub max_buffer_bytes: u64,
+}
+
+/// Running totals since the device was made. They don't depend on the machine's speed.
+#[derive(Clone, Copy, Debug, Default, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Counters {
+    /// Compute dispatches recorded.
+    pub dispatches: u64,
+    /// Compute passes recorded.
+    pub passes: u64,
+    /// Queue submissions.
+    pub submits: u64,
+    /// Buffers, bind groups, pipelines and shader modules created.
+    pub objects: u64,
+    /// Bytes mapped for reading.
+    pub bytes_read: u64,
+    /// Bytes written by the queue.
+    pub bytes_written: u64,
+}
+
+/// A device with its queue, its books and its compiled pipelines.
+#[derive(Debug)]
+pub struct Gpu {
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) counters: RefCell<Counters>,
+    pub(super) accounts: Rc<Accounts>,
+    pub(super) pipelines: RefCell<HashMap<String, wgpu::ComputePipeline>>,
+    /// First error that no scope caught: a lost device or a refused command.
+    fault: Arc<Mutex<Option<Error>>>,
+    info: AdapterInfo,
+    alignment: u64,
+}
+
+impl Gpu {
+    /// Opens the adapter that `options` names, or the platform's preferred one.
+    ///
+    /// # Errors
+    /// [`Error::NoWebgpu`] where there is no adapter, none of that name, or it gives no device.
+    pub async fn open(options: &GpuOptions) -> Result<Self> {
+        let adapter = pick_adapter(options).await?;
+        let limits = adapter.limits();
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("gemma-web"),
+            required_limits: limits.clone(),
+            ..Default::default()
+        };
+        let (device, queue) = adapter
+            .request_device(&descriptor)
+            .await
+            .map_err(|e| Error::NoWebgpu { why: format!("the adapter gave no device: {e}") })?;
+        let fault = Arc::new(Mutex::new(None));
+        watch(&device, &fault);
+        let about = adapter.get_info();
+        let cap = |offered: u64, asked: Option<u64>| offered.min(asked.unwrap_or(u64::MAX)) & !255;
+        let info = AdapterInfo {
+            name: about.name,
+            backend: format!("{:?}", about.backend),
+            driver: format!("{} {}", about.driver, about.driver_info).trim().to_owned(),
+            max_binding_bytes: cap(limits.max_storage_buffer_binding_size, options.max_binding_bytes),
+            max_buffer_bytes: cap(limits.max_buffer_size, options.max_buffer_bytes),
+        };
+        Ok(Self {
+            device,
+            queue,
+            counters: RefCell::default(),
+            accounts: Rc::default(),
+            pipelines: RefCell::default(),
+            fault,
+            info,
+            alignment: u64::from(limits.min_storage_buffer_offset_alignment),
+        })
+    }
+
+    /// What the adapter says of itself.
+    #[must_use]
+    pub fn info(&self) -> &AdapterInfo {
+        &self.info
+    }
+
+    /// Alignment of a storage binding's offset, in bytes.
+    #[must_use]
+    pub fn alignment(&self) -> u64 {
+        self.alignment
+    }
+
+    /// Totals since the device was made.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        *self.counters.borrow()
+    }
+
+    /// Bytes of the live buffers of one kind.
+    #[must_use]
+    pub fn bytes_of(&self, kind: Kind) -> u64 {
+        self.accounts.bytes_of(kind)
+    }
+
+    /// # Errors
+    /// The first fault reported outside an error scope: [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Gpu`].
+    pub fn check(&self) -> Result<()> {
+        match self.fault.lock() {
+            Ok(slot) => slot.clone().map_or(Ok(()), Err),
+            Err(_) => Err(Error::Internal { what: "the fault slot is poisoned".to_owned() }),
+        }
+    }
+
+    /// Runs `make`, then asks the device whether anything in it was refused.
+    ///
+    /// # Errors
+    /// That of `make`, [`Error::OutOfMemory`], or [`Error::Gpu`] naming `what`.
+    pub async fn checked<T>(&self, what: &str, make: impl FnOnce() -> Result<T>) -> Result<T> {
+        let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let made = make();
+        let refused = validation.pop().await;
+        let short = memory.pop().await;
+        if let Some(e) = refused {
+            return Err(Error::Gpu { what: what.to_owned(), why: e.to_string() });
+        }
+        if short.is_some() {
+            let held = self.accounts.total();
+            return Err(Error::OutOfMemory { what: what.to_owned(), asked: self.accounts.last(), held });
+        }
+        self.check()?;
+        made
+    }
+}
+
+/// Faults outside the scopes of [`Gpu::checked`] are kept, so that the next read-back reports them.
+fn watch(device: &wgpu::Device, fault: &Arc<Mutex<Option<Error>>>) {
+    let keep = |slot: &Arc<Mutex<Option<Error>>>, error: Error| {
+        if let Ok(mut slot) = slot.lock() {
+            slot.get_or_insert(error);
+        }
+    };
+    let slot = Arc::clone(fault);
+    device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| {
+        keep(&slot, Error::Gpu { what: "a command".to_owned(), why: e.to_string() });
+    }));
+    let slot = Arc::clone(fault);
+    device.set_device_lost_callback(move |reason, message| {
+        if !matches!(reason, wgpu::DeviceLostReason::Destroyed) {
+            keep(&slot, Error::DeviceLost { why: format!("{reason:?}: {message}") });
+        }
+    });
+}
+
+async fn pick_adapter(options: &GpuOptions) -> Result<wgpu::Adapter> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    if let Some(wanted) = &options.adapter {
+        let adapters = instance.enumerate_adapters(wgpu::Backends::all()).await;
+        let names: Vec<String> = adapters.iter().map(|a| a.get_info().name).collect();
+        let found = adapters.into_iter().find(|a| a.get_info().name.to_lowercase().contains(&wanted.to_lowercase()));
+        return found.ok_or_else(|| Error::NoWebgpu {
+            why: format!("no adapter is called \"{wanted}\"; there are {names:?}"),
+        });
+    }
+    let request = wgpu::RequestAdapterOptions {
+        power_preference: wgpu::PowerPreference::HighPerformance,
+        ..Default::default()
+    };
+    instance.request_adapter(&request).await.map_err(|e| Error::NoWebgpu { why: e.to_string() })
+}

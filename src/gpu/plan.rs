@@ -1,0 +1,268 @@
+//! A plan: dispatches whose pipelines, bind groups and parameters are made once and run many times.
+
+use super::buffer::Buffer;
+use super::device::Gpu;
+use super::matrix::Part;
+use super::shader::{Kernel, Variant, compose};
+use crate::error::{Error, Result};
+
+/// What changes between runs of a plan: the uniform of `shaders/lib/step.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Step {
+    /// Rows of this run (T).
+    pub n_tokens: u32,
+    /// Context position of the first row.
+    pub position: u32,
+    /// Input row that the first row reads.
+    pub first_row: u32,
+    /// Alignment.
+    pub pad: u32,
+}
+
+/// Extent of one grid dimension, in invocations or rows.
+#[derive(Clone, Copy, Debug)]
+pub enum Count {
+    /// The same in every run.
+    Fixed(u64),
+    /// This many for each token of the run.
+    PerToken(u64),
+}
+
+/// Extents of a dispatch, and how much of each one workgroup covers.
+#[derive(Clone, Copy, Debug)]
+pub struct Grid {
+    /// First dimension and its extent a workgroup.
+    pub x: (Count, u64),
+    /// Second dimension and its extent a workgroup.
+    pub y: (Count, u64),
+}
+
+/// Every WebGPU adapter dispatches this many workgroups in a dimension.
+const MAX_WORKGROUPS: u64 = 65_535;
+
+impl Grid {
+    /// Workgroups for a run of `n_tokens` rows.
+    ///
+    /// # Errors
+    /// [`Error::LimitTooLow`] above 65,535 in a dimension.
+    pub fn workgroups(&self, label: &str, n_tokens: u64) -> Result<[u32; 2]> {
+        let extent = |(count, per_workgroup): (Count, u64)| {
+            let needs = match count {
+                Count::Fixed(n) => n,
+                Count::PerToken(n) => n * n_tokens,
+            }
+            .div_ceil(per_workgroup);
+            match u32::try_from(needs) {
+                Ok(n) if needs <= MAX_WORKGROUPS => Ok(n),
+                _ => Err(Error::LimitTooLow { what: format!("dispatch {label}"), needs, offers: MAX_WORKGROUPS }),
+            }
+        };
+        Ok([extent(self.x)?, extent(self.y)?])
+    }
+}
+
+/// Bind group 1 of a dispatch.
+#[derive(Clone, Copy, Debug)]
+pub enum Group1<'a> {
+    /// None.
+    None,
+    /// The planes of a part of a matrix.
+    Planes(&'a Part),
+    /// Keys and values of a layer.
+    Kv(&'a Buffer, &'a Buffer),
+}
+
+/// One dispatch to be added to a plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Dispatch<'a> {
+    /// What runs.
+    pub kernel: &'static Kernel,
+    /// In which variant.
+    pub variant: Variant,
+    /// The kernel's `Params`, as bytes: written once.
+    pub params: &'a [u8],
+    /// Bindings from 2 on, in the order of the kernel's head comment.
+    pub bindings: &'a [&'a Buffer],
+    /// Bind group 1.
+    pub group1: Group1<'a>,
+    /// How many workgroups.
+    pub grid: Grid,
+}
+
+#[derive(Debug)]
+struct Prepared {
+    label: String,
+    pipeline: wgpu::ComputePipeline,
+    groups: Vec<wgpu::BindGroup>,
+    grid: Grid,
+    /// Keeps the uniform alive.
+    _params: Buffer,
+}
+
+/// Dispatches in order, over one step uniform.
+#[derive(Debug)]
+pub struct Plan {
+    step: Buffer,
+    prepared: Vec<Prepared>,
+    /// Indices of `prepared` before which an observer may look, e.g. at the end of a layer.
+    marks: Vec<usize>,
+}
+
+impl Plan {
+    /// An empty plan.
+    #[must_use]
+    pub fn new(gpu: &Gpu, label: &str) -> Self {
+        let step = gpu.uniform(&format!("{label} step"), bytemuck::bytes_of(&Step::default()));
+        Self { step, prepared: Vec::new(), marks: Vec::new() }
+    }
+
+    /// Number of dispatches.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.prepared.len()
+    }
+
+    /// Whether nothing was added.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.prepared.is_empty()
+    }
+
+    /// Marks the end of a section for [`Gpu::run_sections`].
+    pub fn mark(&mut self) {
+        self.marks.push(self.prepared.len());
+    }
+
+    /// Adds a dispatch: compiles its pipeline unless it was compiled before, and makes its bind groups.
+    pub fn add(&mut self, gpu: &Gpu, label: &str, dispatch: &Dispatch<'_>) {
+        let pipeline = gpu.pipeline(dispatch.kernel, dispatch.variant);
+        let params = gpu.uniform(label, dispatch.params);
+        let mut entries = vec![entry(0, &params), entry(1, &self.step)];
+        for (buffer, binding) in dispatch.bindings.iter().zip(2..) {
+            entries.push(entry(binding, buffer));
+        }
+        let mut groups = vec![gpu.bind_group(label, &pipeline, 0, &entries)];
+        let group1: Vec<_> = match dispatch.group1 {
+            Group1::None => Vec::new(),
+            Group1::Planes(part) => planes(part),
+            Group1::Kv(keys, values) => vec![entry(0, keys), entry(1, values)],
+        };
+        if !group1.is_empty() {
+            groups.push(gpu.bind_group(label, &pipeline, 1, &group1));
+        }
+        let (label, grid) = (label.to_owned(), dispatch.grid);
+        self.prepared.push(Prepared { label, pipeline, groups, grid, _params: params });
+    }
+}
+
+fn entry(binding: u32, buffer: &Buffer) -> wgpu::BindGroupEntry<'_> {
+    wgpu::BindGroupEntry { binding, resource: buffer.raw.as_entire_binding() }
+}
+
+fn planes(part: &Part) -> Vec<wgpu::BindGroupEntry<'_>> {
+    let bind = |(binding, (offset, bytes)): (u32, &(u64, u64))| wgpu::BindGroupEntry {
+        binding,
+        resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer: &part.buffer.raw,
+            offset: *offset,
+            size: std::num::NonZeroU64::new(*bytes),
+        }),
+    };
+    (0..).zip(&part.planes).map(bind).collect()
+}
+
+impl Gpu {
+    /// The pipeline of a kernel in a variant, compiled at its first use.
+    fn pipeline(&self, kernel: &Kernel, variant: Variant) -> wgpu::ComputePipeline {
+        let key = format!("{} {}", kernel.name, variant.name());
+        if let Some(pipeline) = self.pipelines.borrow().get(&key) {
+            return pipeline.clone();
+        }
+        self.counters.borrow_mut().objects += 2;
+        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(&key),
+            source: wgpu::ShaderSource::Wgsl(compose(kernel, variant).into()),
+        });
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(&key),
+            layout: None,
+            module: &module,
+            entry_point: Some(kernel.name),
+            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            cache: None,
+        });
+        self.pipelines.borrow_mut().insert(key, pipeline.clone());
+        pipeline
+    }
+
+    fn bind_group(
+        &self,
+        label: &str,
+        pipeline: &wgpu::ComputePipeline,
+        index: u32,
+        entries: &[wgpu::BindGroupEntry<'_>],
+    ) -> wgpu::BindGroup {
+        self.counters.borrow_mut().objects += 1;
+        let layout = pipeline.get_bind_group_layout(index);
+        self.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(label), layout: &layout, entries })
+    }
+
+    /// Runs plans, each with its step, one compute pass a plan, then `copies` (from, byte offset, to, bytes): one submission.
+    ///
+    /// # Errors
+    /// [`Error::LimitTooLow`] where a grid is too large; faults of earlier runs as [`Gpu::check`].
+    pub fn run(&self, plans: &[(&Plan, Step)], copies: &[(&Buffer, u64, &Buffer, u64)]) -> Result<()> {
+        self.check()?;
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        for (plan, step) in plans {
+            self.write(&plan.step, 0, bytemuck::bytes_of(step));
+            self.encode(&mut encoder, &plan.prepared, *step)?;
+        }
+        for (from, offset, to, bytes) in copies {
+            encoder.copy_buffer_to_buffer(&from.raw, *offset, &to.raw, 0, *bytes);
+        }
+        self.submit(encoder);
+        Ok(())
+    }
+
+    /// Runs a plan section by section, copying `bytes` of `from` at `offset` into `to` after each: for observers, not for speed.
+    ///
+    /// # Errors
+    /// As [`Gpu::run`].
+    pub fn run_sections(&self, plan: &Plan, step: Step, watched: (&Buffer, u64, u64), to: &Buffer) -> Result<()> {
+        self.check()?;
+        self.write(&plan.step, 0, bytemuck::bytes_of(&step));
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let (from, offset, bytes) = watched;
+        let mut start = 0;
+        for (i, end) in plan.marks.iter().enumerate() {
+            self.encode(&mut encoder, plan.prepared.get(start..*end).unwrap_or_default(), step)?;
+            encoder.copy_buffer_to_buffer(&from.raw, offset, &to.raw, i as u64 * bytes, bytes);
+            start = *end;
+        }
+        self.submit(encoder);
+        Ok(())
+    }
+
+    fn encode(&self, encoder: &mut wgpu::CommandEncoder, prepared: &[Prepared], step: Step) -> Result<()> {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        for dispatch in prepared {
+            let [x, y] = dispatch.grid.workgroups(&dispatch.label, u64::from(step.n_tokens))?;
+            pass.set_pipeline(&dispatch.pipeline);
+            for (index, group) in (0..).zip(&dispatch.groups) {
+                pass.set_bind_group(index, group, &[]);
+            }
+            pass.dispatch_workgroups(x, y, 1);
+        }
+        let mut counters = self.counters.borrow_mut();
+        counters.dispatches += prepared.len() as u64;
+        counters.passes += 1;
+        Ok(())
+    }
+
+    pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) {
+        self.counters.borrow_mut().submits += 1;
+        self.queue.submit([encoder.finish()]);
+    }
+}

@@ -1,0 +1,92 @@
+//! Reading GPU bytes back: one async function for native and web.
+
+use futures_channel::oneshot;
+
+use super::buffer::{Buffer, Kind};
+use super::device::Gpu;
+use crate::error::{Error, Result};
+
+impl Gpu {
+    /// A buffer that results are copied into and mapped from.
+    #[must_use]
+    pub fn staging(&self, label: &str, bytes: u64) -> Buffer {
+        self.buffer(Kind::Scratch, label, bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
+    }
+
+    /// Waits for the submitted work and returns the first `bytes` bytes of a staging buffer as f32.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`] or [`Error::Gpu`] where the work failed.
+    pub async fn read_f32(&self, staging: &Buffer, bytes: u64) -> Result<Vec<f32>> {
+        let (done, mapped) = oneshot::channel();
+        staging.raw.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
+            // The receiver is gone only where the reader was dropped.
+            let _ = done.send(result);
+        });
+        let result = self.settle(mapped).await;
+        self.check()?;
+        let refused = |why: String| Error::Gpu { what: "a read-back".to_owned(), why };
+        result.map_err(|e| refused(e.to_string()))?.map_err(|e| refused(e.to_string()))?;
+        self.counters.borrow_mut().bytes_read += bytes;
+        let view = staging.raw.get_mapped_range(0..bytes).map_err(|e| refused(e.to_string()))?;
+        let values = bytemuck::pod_collect_to_vec(&view);
+        drop(view);
+        staging.raw.unmap();
+        Ok(values)
+    }
+
+    /// Waits until everything submitted is done.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`] or [`Error::Gpu`] where the work failed.
+    pub async fn finish(&self) -> Result<()> {
+        let (done, finished) = oneshot::channel();
+        self.queue.on_submitted_work_done(move || {
+            // The receiver is gone only where the waiter was dropped.
+            let _ = done.send(());
+        });
+        let result = self.settle(finished).await;
+        self.check()?;
+        result.map_err(|e| Error::Gpu { what: "a submission".to_owned(), why: e.to_string() })
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    async fn settle<T>(&self, mapped: oneshot::Receiver<T>) -> Result<T, oneshot::Canceled> {
+        // A poll error means a lost device, which `check` reports; the channel is then cancelled.
+        let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
+        mapped.await
+    }
+
+    /// Firefox looks at pending maps only every 100 ms or so, and at every submission (Bugzilla 1870699): empty submissions
+    /// while one is pending bring it down to a timer's tick. Elsewhere the map resolves first and few or none are made.
+    #[cfg(target_arch = "wasm32")]
+    async fn settle<T>(&self, mapped: oneshot::Receiver<T>) -> Result<T, oneshot::Canceled> {
+        let pending = std::rc::Rc::new(std::cell::Cell::new(true));
+        let (ticking, queue) = (std::rc::Rc::clone(&pending), self.queue.clone());
+        wasm_bindgen_futures::spawn_local(async move {
+            loop {
+                sleep_ms(1).await;
+                if !ticking.get() {
+                    break;
+                }
+                queue.submit([]);
+            }
+        });
+        let result = mapped.await;
+        pending.set(false);
+        result
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+async fn sleep_ms(ms: i32) {
+    use wasm_bindgen::JsCast;
+    let promise = js_sys::Promise::new(&mut |resolve, _| {
+        let timer = js_sys::Reflect::get(&js_sys::global(), &"setTimeout".into());
+        match timer.map(JsCast::dyn_into::<js_sys::Function>) {
+            Ok(Ok(timer)) => drop(timer.call2(&js_sys::global(), &resolve, &ms.into())),
+            _ => drop(resolve.call0(&js_sys::global())),
+        }
+    });
+    drop(wasm_bindgen_futures::JsFuture::from(promise).await);
+}

@@ -1,0 +1,108 @@
+//! Attention of each query over the cached keys it may see: `softmax(cap(scale q k)) v`, `q, o [T, H, C]`.
+
+use super::cap_logits::soft_cap;
+use super::kv_write::KvCache;
+use crate::gpu::plan::Group1;
+use crate::gpu::shader::{MATH, REDUCE, STEP, Variant};
+use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
+
+/// `shaders/attention.wgsl`.
+pub static KERNEL: Kernel = Kernel {
+    name: "attention",
+    wgsl: include_str!("../../shaders/attention.wgsl"),
+    libs: &[STEP, MATH, REDUCE],
+};
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct Params {
+    head_len: u32,
+    n_kv_heads: u32,
+    heads_per_kv: u32,
+    n_slots: u32,
+    window: u32,
+    scale: f32,
+    cap: f32,
+    pad: u32,
+}
+
+/// How the queries of a layer look at the keys.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// H.
+    pub n_heads: usize,
+    /// Keys a query sees, itself included; `None`: all before it.
+    pub window: Option<usize>,
+    /// Factor of the scores.
+    pub scale: f32,
+    /// Soft-cap of the scores; 0: none.
+    pub cap: f32,
+}
+
+/// Attends with `q` (rotated) over `cache` into `o`.
+pub fn record(plan: &mut Plan, gpu: &Gpu, label: &str, q: &Buffer, cache: &KvCache, o: &Buffer, shape: Shape) {
+    let params = Params {
+        head_len: cache.head_len as u32,
+        n_kv_heads: cache.n_kv_heads as u32,
+        heads_per_kv: (shape.n_heads / cache.n_kv_heads) as u32,
+        n_slots: cache.n_slots as u32,
+        window: shape.window.unwrap_or(0) as u32,
+        scale: shape.scale,
+        cap: shape.cap,
+        pad: 0,
+    };
+    let variant: Variant = cache.kv.variant();
+    plan.add(gpu, label, &Dispatch {
+        kernel: &KERNEL,
+        variant,
+        params: bytemuck::bytes_of(&params),
+        bindings: &[q, o],
+        group1: Group1::Kv(&cache.keys, &cache.values),
+        grid: Grid { x: (Count::PerToken(1), 1), y: (Count::Fixed(shape.n_heads as u64), 1) },
+    });
+}
+
+/// Keys and values of one layer on the CPU, `[n_slots, K, C]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Cached<'a> {
+    /// Rotated keys.
+    pub keys: &'a [f32],
+    /// Values.
+    pub values: &'a [f32],
+    /// Positions kept.
+    pub n_slots: usize,
+    /// K.
+    pub n_kv_heads: usize,
+    /// C.
+    pub head_len: usize,
+}
+
+/// CPU twin: `q [T, H, C]`, the first token at `position`.
+#[must_use]
+pub fn attention(q: &[f32], cache: Cached<'_>, position: usize, shape: Shape) -> Vec<f32> {
+    let (c, k) = (cache.head_len, cache.n_kv_heads);
+    let at = |slot: usize, head: usize| (slot * k + head) * c..(slot * k + head + 1) * c;
+    let mut o = Vec::with_capacity(q.len());
+    for (row, query) in q.chunks_exact(c).enumerate() {
+        let p = position + row / shape.n_heads;
+        let head = row % shape.n_heads / (shape.n_heads / k);
+        let first = shape.window.map_or(0, |w| (p + 1).saturating_sub(w));
+        let slots: Vec<usize> = (first..=p).map(|j| j % cache.n_slots).collect();
+        let score = |slot: &usize| {
+            let key = cache.keys.get(at(*slot, head)).unwrap_or_default();
+            let product: f64 = query.iter().zip(key).map(|(q, k)| f64::from(*q) * f64::from(*k)).sum();
+            f64::from(soft_cap(product as f32 * shape.scale, shape.cap))
+        };
+        let scores: Vec<f64> = slots.iter().map(score).collect();
+        let largest = scores.iter().copied().fold(f64::MIN, f64::max);
+        let weights: Vec<f64> = scores.iter().map(|s| (s - largest).exp()).collect();
+        let total: f64 = weights.iter().sum();
+        let mut mixed = vec![0.0f64; c];
+        for (slot, weight) in slots.iter().zip(&weights) {
+            let value = cache.values.get(at(*slot, head)).unwrap_or_default();
+            mixed.iter_mut().zip(value).for_each(|(m, v)| *m += weight * f64::from(*v));
+        }
+        o.extend(mixed.iter().map(|m| (m / total) as f32));
+    }
+    o
+}

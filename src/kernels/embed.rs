@@ -1,0 +1,53 @@
+//! Embedding look-up: `x[t, :] = scale * E[ids[t], :]`, `E [V, D]` block-quantised, `x [T, D]` f32.
+
+use crate::gpu::plan::Group1;
+use crate::gpu::shader::{STEP, Variant};
+use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Matrix, Plan};
+use crate::quant::Format;
+
+/// `shaders/embed.wgsl`.
+pub static KERNEL: Kernel =
+    Kernel { name: "embed", wgsl: include_str!("../../shaders/embed.wgsl"), libs: &[STEP] };
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct Params {
+    n_groups: u32,
+    first_row: u32,
+    n_rows: u32,
+    scale: f32,
+}
+
+/// Looks `ids [T]` up in `table`, one dispatch a part of it.
+pub fn record(plan: &mut Plan, gpu: &Gpu, table: &Matrix, ids: &Buffer, x: &Buffer, scale: f32) {
+    let n_groups = table.n_cols / 16;
+    for part in &table.parts {
+        let params = Params {
+            n_groups: n_groups as u32,
+            first_row: part.first_row as u32,
+            n_rows: part.n_rows as u32,
+            scale,
+        };
+        plan.add(gpu, &table.label, &Dispatch {
+            kernel: &KERNEL,
+            variant: Variant::Weights(table.format),
+            params: bytemuck::bytes_of(&params),
+            bindings: &[ids, x],
+            group1: Group1::Planes(part),
+            grid: Grid { x: (Count::Fixed(n_groups), 64), y: (Count::PerToken(1), 1) },
+        });
+    }
+}
+
+/// CPU twin: `blocks` are the rows of the table as in the file.
+#[must_use]
+pub fn embed(ids: &[u32], format: &Format, blocks: &[u8], n_cols: usize, scale: f32) -> Vec<f32> {
+    let row_bytes = format.bytes_of(n_cols as u64) as usize;
+    let mut x = Vec::with_capacity(ids.len() * n_cols);
+    for id in ids {
+        let row = blocks.chunks_exact(row_bytes).nth(*id as usize).unwrap_or_default();
+        format.decode(row, &mut x);
+    }
+    x.iter_mut().for_each(|x| *x *= scale);
+    x
+}

@@ -1,0 +1,253 @@
+//! Hyper-parameters from the metadata. Everything in which the Gemmas differ is a value here; what is not implemented is refused.
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::gguf::Metadata;
+use crate::kernels::rope::Rotary;
+
+/// Which Gemma.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Generation {
+    /// 2B and 7B.
+    Gemma,
+    /// Post-norms, soft-caps, a window on every other layer.
+    Gemma2,
+    /// Post-norms, q/k norms, five local layers for each global one, two RoPE bases.
+    Gemma3,
+}
+
+/// Hyper-parameters of a model.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Config {
+    /// Which Gemma.
+    pub generation: Generation,
+    /// `general.name`, or empty.
+    pub name: String,
+    /// L.
+    pub n_layers: usize,
+    /// D.
+    pub width: usize,
+    /// H.
+    pub n_heads: usize,
+    /// K.
+    pub n_kv_heads: usize,
+    /// C, a power of two.
+    pub head_len: usize,
+    /// F.
+    pub ffn_width: usize,
+    /// V.
+    pub n_vocab: usize,
+    /// Positions the model was trained for.
+    pub context_length: usize,
+    /// Epsilon of every RMS norm.
+    pub norm_eps: f32,
+    /// Factor of the attention scores.
+    pub query_scale: f32,
+    /// Soft-cap of the attention scores; 0: none.
+    pub attention_cap: f32,
+    /// Soft-cap of the logits; 0: none.
+    pub logit_cap: f32,
+    /// Keys that a query of a local layer sees, itself included; `None` where no layer is local.
+    pub window: Option<usize>,
+    /// Layer `i` is global where `i % period == period - 1`; 1: all are.
+    pub global_period: usize,
+    /// RoPE of the global layers.
+    #[serde(skip)]
+    pub rotary: Rotary,
+    /// RoPE of the local layers.
+    #[serde(skip)]
+    pub local_rotary: Rotary,
+}
+
+/// Widths and counts above this are no Gemma but a broken file; the products of two stay far below 2^63.
+const MAX_EXTENT: u32 = 1 << 24;
+
+/// Reads the keys of one architecture: `gemma2.block_count` by `block_count`.
+struct Keys<'a> {
+    metadata: &'a Metadata,
+    architecture: &'a str,
+}
+
+impl Keys<'_> {
+    fn full(&self, key: &str) -> String {
+        format!("{}.{key}", self.architecture)
+    }
+
+    fn extent(&self, key: &str) -> Result<usize> {
+        let key = self.full(key);
+        let value = self.metadata.u32(&key)?;
+        in_range(&key, value)
+    }
+
+    fn opt_extent(&self, key: &str) -> Result<Option<usize>> {
+        let key = self.full(key);
+        self.metadata.opt_u32(&key)?.map(|value| in_range(&key, value)).transpose()
+    }
+
+    fn opt_number(&self, key: &str) -> Result<Option<f32>> {
+        let key = self.full(key);
+        let value = self.metadata.opt_f32(&key)?;
+        match value {
+            Some(x) if !x.is_finite() || x <= 0.0 => {
+                Err(Error::BadKey { key, expected: "a positive number".to_owned(), found: x.to_string() })
+            }
+            value => Ok(value),
+        }
+    }
+}
+
+fn in_range(key: &str, value: u32) -> Result<usize> {
+    if value == 0 || value > MAX_EXTENT {
+        return Err(Error::BadKey {
+            key: key.to_owned(),
+            expected: format!("1 to {MAX_EXTENT}"),
+            found: value.to_string(),
+        });
+    }
+    Ok(value as usize)
+}
+
+impl Config {
+    /// Reads the hyper-parameters of a file.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedArchitecture`], [`Error::MissingKey`], [`Error::BadKey`], or [`Error::Unsupported`] for a feature
+    /// that is not implemented.
+    pub fn from_metadata(metadata: &Metadata) -> Result<Self> {
+        let architecture = metadata.str("general.architecture")?;
+        let generation = match architecture {
+            "gemma" => Generation::Gemma,
+            "gemma2" => Generation::Gemma2,
+            "gemma3" => Generation::Gemma3,
+            other => return Err(Error::UnsupportedArchitecture { found: other.to_owned() }),
+        };
+        let keys = Keys { metadata, architecture };
+        let (n_layers, width) = (keys.extent("block_count")?, keys.extent("embedding_length")?);
+        let n_heads = keys.extent("attention.head_count")?;
+        let head_len = keys.opt_extent("attention.key_length")?.unwrap_or(width / n_heads);
+        let norm_eps = keys.opt_number("attention.layer_norm_rms_epsilon")?;
+        let capped = |key, default| match generation {
+            Generation::Gemma2 => Ok(keys.opt_number(key)?.unwrap_or(default)),
+            _ => Ok(keys.opt_number(key)?.unwrap_or(0.0)),
+        };
+        let (rotary, local_rotary) = rotaries(&keys, generation)?;
+        let config = Self {
+            generation,
+            name: metadata.opt_str("general.name")?.unwrap_or_default().to_owned(),
+            n_layers,
+            width,
+            n_heads,
+            n_kv_heads: keys.opt_extent("attention.head_count_kv")?.unwrap_or(n_heads),
+            head_len,
+            ffn_width: keys.extent("feed_forward_length")?,
+            n_vocab: metadata.strings("tokenizer.ggml.tokens")?.len(),
+            context_length: keys.extent("context_length")?,
+            norm_eps: norm_eps.unwrap_or(1e-6),
+            query_scale: query_scale(generation, n_layers, width / n_heads, head_len),
+            attention_cap: capped("attn_logit_softcapping", 50.0)?,
+            logit_cap: capped("final_logit_softcapping", 30.0)?,
+            window: window(&keys, generation)?,
+            global_period: period(&keys, generation)?,
+            rotary,
+            local_rotary,
+        };
+        config.check(&keys)?;
+        Ok(config)
+    }
+
+    /// Refuses what the kernels cannot do.
+    fn check(&self, keys: &Keys<'_>) -> Result<()> {
+        let unsupported = |what: &str, found: String| Err(Error::Unsupported { what: what.to_owned(), found });
+        if !self.head_len.is_power_of_two() || !(16..=512).contains(&self.head_len) {
+            return unsupported("a head size that is a power of two from 16 to 512", self.head_len.to_string());
+        }
+        let value_len = keys.opt_extent("attention.value_length")?.unwrap_or(self.head_len);
+        if value_len != self.head_len {
+            return unsupported("values as long as keys", format!("{value_len} against {}", self.head_len));
+        }
+        if !self.n_heads.is_multiple_of(self.n_kv_heads) {
+            return unsupported(
+                "query heads in equal groups",
+                format!("{} heads on {} key/value heads", self.n_heads, self.n_kv_heads),
+            );
+        }
+        for (what, extent) in [("embedding_length", self.width), ("feed_forward_length", self.ffn_width)] {
+            if !extent.is_multiple_of(16) {
+                return unsupported(&format!("{what} that is a multiple of 16"), extent.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether layer `i` attends within the window only.
+    #[must_use]
+    pub fn is_local(&self, i: usize) -> bool {
+        self.window.is_some() && i % self.global_period != self.global_period - 1
+    }
+
+    /// The window of layer `i`, where it is local.
+    #[must_use]
+    pub fn window_of(&self, i: usize) -> Option<usize> {
+        self.window.filter(|_| self.is_local(i))
+    }
+
+    /// Whether the outputs of attention and feed-forward are normalised before they are added.
+    #[must_use]
+    pub fn has_post_norms(&self) -> bool {
+        self.generation != Generation::Gemma
+    }
+
+    /// Whether queries and keys are normalised head by head.
+    #[must_use]
+    pub fn has_qk_norms(&self) -> bool {
+        self.generation == Generation::Gemma3
+    }
+}
+
+/// The scale is not in the file: C^-0.5, but (D/H)^-0.5 in the two 27B models, which are known by their depth
+/// (llama.cpp src/llama-model.cpp, LLM_TYPE_27B).
+fn query_scale(generation: Generation, n_layers: usize, width_per_head: usize, head_len: usize) -> f32 {
+    let is_27b = matches!((generation, n_layers), (Generation::Gemma2, 46) | (Generation::Gemma3, 62));
+    let squared = if is_27b { width_per_head } else { head_len };
+    (1.0 / (squared as f64).sqrt()) as f32
+}
+
+fn window(keys: &Keys<'_>, generation: Generation) -> Result<Option<usize>> {
+    match generation {
+        Generation::Gemma => Ok(None),
+        Generation::Gemma2 => Ok(Some(keys.opt_extent("attention.sliding_window")?.unwrap_or(4096))),
+        Generation::Gemma3 => keys.opt_extent("attention.sliding_window"),
+    }
+}
+
+fn period(keys: &Keys<'_>, generation: Generation) -> Result<usize> {
+    let default = match generation {
+        Generation::Gemma => 1,
+        Generation::Gemma2 => 2,
+        Generation::Gemma3 => 6,
+    };
+    Ok(keys.opt_extent("attention.sliding_window_pattern")?.unwrap_or(default))
+}
+
+/// RoPE of the global and of the local layers. Linear scaling applies to the global ones only.
+fn rotaries(keys: &Keys<'_>, generation: Generation) -> Result<(Rotary, Rotary)> {
+    let base = keys.opt_number("rope.freq_base")?.map_or(10_000.0, f64::from);
+    let divisor = match keys.metadata.opt_str(&keys.full("rope.scaling.type"))? {
+        None | Some("none") => 1.0,
+        Some("linear") => keys.opt_number("rope.scaling.factor")?.map_or(1.0, f64::from),
+        Some(other) => {
+            return Err(Error::Unsupported { what: "RoPE scaling".to_owned(), found: other.to_owned() });
+        }
+    };
+    let global = Rotary { base, divisor };
+    let local = match generation {
+        Generation::Gemma3 => {
+            Rotary { base: keys.opt_number("rope.freq_base_swa")?.map_or(10_000.0, f64::from), divisor: 1.0 }
+        }
+        _ => global,
+    };
+    Ok((global, local))
+}

@@ -1,0 +1,304 @@
+//! A model on the GPU: loads, feeds tokens at positions, gives logits. It knows no text and chooses no token.
+
+use serde::Serialize;
+
+use crate::cancel::Cancel;
+use crate::error::{Error, Result};
+use crate::gguf::Header;
+use crate::gpu::{Buffer, Gpu, GpuOptions, Kind, Plan, Step};
+use crate::kernels::kv_write::KvType;
+use crate::kernels::{matmul, matvec};
+use crate::model::Config;
+use crate::model::forward::Page;
+use crate::model::state::{Extents, State};
+use crate::model::weights::{Weights, check_tensors};
+use crate::source::ByteSource;
+
+/// How a model is loaded.
+#[derive(Clone, Debug)]
+pub struct ModelOptions {
+    /// Positions to keep; `None`: the model's own, at most [`DEFAULT_CONTEXT`].
+    pub context_length: Option<usize>,
+    /// Rows of the largest run.
+    pub prefill_chunk: usize,
+    /// Type of the KV cache.
+    pub kv: KvType,
+    /// Adapter and limits.
+    pub gpu: GpuOptions,
+}
+
+/// Default of [`ModelOptions::context_length`]: a cache that phones hold too.
+pub const DEFAULT_CONTEXT: usize = 4096;
+const MAX_CHUNK: usize = 1024;
+/// Rows of logits that are made at once when every position is scored.
+const SCORED_ROWS: usize = 64;
+
+impl Default for ModelOptions {
+    fn default() -> Self {
+        Self { context_length: None, prefill_chunk: 64, kv: KvType::F16, gpu: GpuOptions::default() }
+    }
+}
+
+/// Bytes of GPU memory by kind.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GpuBytes {
+    /// Weights, in planes.
+    pub weights: u64,
+    /// KV cache.
+    pub kv: u64,
+    /// Activations, parameters, tables, staging.
+    pub scratch: u64,
+}
+
+/// Rows of logits and what is needed to make and read them.
+#[derive(Debug)]
+struct Head {
+    plan: Plan,
+    normed: Buffer,
+    logits: Buffer,
+    staging: Buffer,
+    n_rows: usize,
+}
+
+/// A loaded model. Positions are fed in order; to start over, feed position 0 again.
+#[derive(Debug)]
+pub struct Model {
+    gpu: Gpu,
+    config: Config,
+    extents: Extents,
+    weights: Weights,
+    state: State,
+    decode: Plan,
+    prefill: Plan,
+    head: Head,
+    /// Made when a caller first asks for the score of every position.
+    scorer: Option<Head>,
+}
+
+impl Model {
+    /// Checks the file against its architecture, allocates, compiles, and streams the weights in.
+    ///
+    /// # Errors
+    /// Those of [`Config::from_metadata`], [`check_tensors`], the device and the source.
+    pub async fn load<S: ByteSource>(
+        header: &Header,
+        source: &mut S,
+        options: &ModelOptions,
+        cancel: &Cancel,
+        on_bytes: &mut dyn FnMut(u64),
+    ) -> Result<Self> {
+        let config = Config::from_metadata(&header.metadata)?;
+        check_tensors(header, &config)?;
+        let extents = extents(&config, options)?;
+        let gpu = Gpu::open(&options.gpu).await?;
+        let weights = gpu.checked("the weights' buffers", || Weights::allocate(&gpu, header, &config)).await?;
+        let state = gpu.checked("the state's buffers", || State::allocate(&gpu, &config, extents)).await?;
+        let page = Page { config: &config, weights: &weights, state: &state, gpu: &gpu, product: matvec::record };
+        let (decode, head) = gpu
+            .checked("the kernels of a decode step", || Ok((page.blocks(), Head::new(&page, 1)?)))
+            .await?;
+        let page = Page { product: matmul::record, ..page };
+        let prefill = gpu.checked("the kernels of the prefill", || Ok(page.blocks())).await?;
+        weights.stream(&gpu, header, source, cancel, on_bytes).await?;
+        gpu.check()?;
+        Ok(Self { gpu, config, extents, weights, state, decode, prefill, head, scorer: None })
+    }
+
+    /// Hyper-parameters.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The device, for its description and counters.
+    #[must_use]
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// Positions that fit.
+    #[must_use]
+    pub fn context(&self) -> usize {
+        self.extents.context
+    }
+
+    /// Bytes of GPU memory held.
+    #[must_use]
+    pub fn gpu_bytes(&self) -> GpuBytes {
+        GpuBytes {
+            weights: self.gpu.bytes_of(Kind::Weights),
+            kv: self.gpu.bytes_of(Kind::Kv),
+            scratch: self.gpu.bytes_of(Kind::Scratch),
+        }
+    }
+
+    /// # Errors
+    /// [`Error::InvalidOption`] for an id outside the vocabulary or no id at all, [`Error::ContextFull`] beyond the context.
+    fn check_ids(&self, ids: &[u32], position: usize) -> Result<()> {
+        let n_vocab = self.config.n_vocab;
+        let invalid = |found: String| Error::InvalidOption {
+            option: "ids".to_owned(),
+            found,
+            expected: format!("at least one id, each below {n_vocab}"),
+        };
+        if ids.is_empty() {
+            return Err(invalid("empty".to_owned()));
+        }
+        if let Some(id) = ids.iter().find(|id| **id as usize >= n_vocab) {
+            return Err(invalid(id.to_string()));
+        }
+        let needs = position + ids.len();
+        if needs > self.extents.context {
+            return Err(Error::ContextFull { needs, context: self.extents.context });
+        }
+        Ok(())
+    }
+
+    /// Queues one run of at most a chunk of tokens; the residual rows stay on the GPU.
+    fn queue(&self, ids: &[u32], position: usize, more: &[(&Plan, Step)], copies: &[Copy<'_>]) -> Result<()> {
+        let step = Step { n_tokens: ids.len() as u32, position: position as u32, ..Step::default() };
+        self.gpu.write(&self.state.ids, 0, bytemuck::cast_slice(ids));
+        let mut plans = vec![(self.plan_for(ids.len()), step)];
+        plans.extend_from_slice(more);
+        self.gpu.run(&plans, copies)
+    }
+
+    fn plan_for(&self, n_tokens: usize) -> &Plan {
+        if n_tokens == 1 { &self.decode } else { &self.prefill }
+    }
+
+    /// Feeds tokens from `position` on, and returns the logits `[V]` after the last.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`], [`Error::ContextFull`], [`Error::Aborted`] between chunks, faults of the device.
+    pub async fn forward(&self, ids: &[u32], position: usize, cancel: &Cancel) -> Result<Vec<f32>> {
+        self.check_ids(ids, position)?;
+        let last = self.feed_all_but_last_chunk(ids, position, cancel).await?;
+        let rows = ids.get(last..).unwrap_or_default();
+        let head = &self.head;
+        let step = Step { n_tokens: 1, first_row: rows.len() as u32 - 1, ..Step::default() };
+        let bytes = 4 * self.config.n_vocab as u64;
+        let copies = [(&head.logits, 0, &head.staging, bytes)];
+        self.queue(rows, position + last, &[(&head.plan, step)], &copies)?;
+        let logits = self.gpu.read_f32(&head.staging, bytes).await?;
+        cancel.check()?;
+        Ok(logits)
+    }
+
+    /// Feeds every chunk but the last, waiting for each, and returns where the last begins.
+    async fn feed_all_but_last_chunk(&self, ids: &[u32], position: usize, cancel: &Cancel) -> Result<usize> {
+        let chunk = self.extents.chunk;
+        let last = (ids.len() - 1) / chunk * chunk;
+        for (i, rows) in ids.get(..last).unwrap_or_default().chunks(chunk).enumerate() {
+            cancel.check()?;
+            self.queue(rows, position + i * chunk, &[], &[])?;
+            self.gpu.finish().await?;
+        }
+        cancel.check()?;
+        Ok(last)
+    }
+
+    /// Residual stream at the last position: after the embedding, after each block, after the output norm: `[L + 2][D]`.
+    ///
+    /// # Errors
+    /// As [`Model::forward`].
+    pub async fn hidden(&self, ids: &[u32], cancel: &Cancel) -> Result<Vec<Vec<f32>>> {
+        self.check_ids(ids, 0)?;
+        let last = self.feed_all_but_last_chunk(ids, 0, cancel).await?;
+        let rows = ids.get(last..).unwrap_or_default();
+        let row_bytes = 4 * self.config.width as u64;
+        let n_marks = self.config.n_layers as u64 + 1;
+        let staging = self.gpu.staging("hidden", row_bytes * n_marks);
+        self.gpu.write(&self.state.ids, 0, bytemuck::cast_slice(rows));
+        let n_rows = rows.len() as u32;
+        let step = Step { n_tokens: n_rows, position: last as u32, ..Step::default() };
+        let watched = (&self.state.x, u64::from(n_rows - 1) * row_bytes, row_bytes);
+        self.gpu.run_sections(self.plan_for(rows.len()), step, watched, &staging)?;
+        let mut values = self.gpu.read_f32(&staging, row_bytes * n_marks).await?;
+        let step = Step { n_tokens: 1, first_row: n_rows - 1, ..Step::default() };
+        self.gpu.run(&[(&self.head.plan, step)], &[(&self.head.normed, 0, &staging, row_bytes)])?;
+        values.extend(self.gpu.read_f32(&staging, row_bytes).await?);
+        Ok(values.chunks_exact(self.config.width).map(<[f32]>::to_vec).collect())
+    }
+
+    /// Logits of every position but the last, given row by row to `on_row(index, logits)`.
+    ///
+    /// # Errors
+    /// As [`Model::forward`].
+    pub async fn every_position(
+        &mut self,
+        ids: &[u32],
+        cancel: &Cancel,
+        on_row: &mut dyn FnMut(usize, &[f32]),
+    ) -> Result<()> {
+        self.check_ids(ids, 0)?;
+        if self.scorer.is_none() {
+            self.scorer = Some(self.make_scorer().await?);
+        }
+        let Some(scorer) = &self.scorer else { return Ok(()) };
+        let row_bytes = 4 * self.config.n_vocab as u64;
+        let n_scored = ids.len() - 1;
+        for (i, rows) in ids.chunks(self.extents.chunk).enumerate() {
+            let start = i * self.extents.chunk;
+            self.queue(rows, start, &[], &[])?;
+            let end = n_scored.min(start + rows.len());
+            for first in (start..end).step_by(scorer.n_rows) {
+                cancel.check()?;
+                let n_rows = scorer.n_rows.min(end - first);
+                let step =
+                    Step { n_tokens: n_rows as u32, first_row: (first - start) as u32, ..Step::default() };
+                let bytes = row_bytes * n_rows as u64;
+                self.gpu.run(&[(&scorer.plan, step)], &[(&scorer.logits, 0, &scorer.staging, bytes)])?;
+                let logits = self.gpu.read_f32(&scorer.staging, bytes).await?;
+                for (row, logits) in logits.chunks_exact(self.config.n_vocab).enumerate() {
+                    on_row(first + row, logits);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn make_scorer(&self) -> Result<Head> {
+        let fitting = self.gpu.info().max_binding_bytes / (4 * self.config.n_vocab as u64);
+        let n_rows = SCORED_ROWS.min(self.extents.chunk).min(fitting.max(1) as usize);
+        let page = Page {
+            config: &self.config,
+            weights: &self.weights,
+            state: &self.state,
+            gpu: &self.gpu,
+            product: matmul::record,
+        };
+        self.gpu.checked("the kernels of the scorer", || Head::new(&page, n_rows)).await
+    }
+}
+
+/// From, byte offset, to, bytes.
+type Copy<'a> = (&'a Buffer, u64, &'a Buffer, u64);
+
+impl Head {
+    fn new(page: &Page<'_>, n_rows: usize) -> Result<Self> {
+        let n_vocab = page.config.n_vocab;
+        let normed = page.gpu.tensor("head normed", n_rows, page.config.width)?;
+        let logits = page.gpu.tensor("logits", n_rows, n_vocab)?;
+        let staging = page.gpu.staging("logits staging", 4 * (n_rows * n_vocab) as u64);
+        Ok(Self { plan: page.head(&normed, &logits), normed, logits, staging, n_rows })
+    }
+}
+
+fn extents(config: &Config, options: &ModelOptions) -> Result<Extents> {
+    let invalid = |option: &str, found: usize, expected: String| Error::InvalidOption {
+        option: option.to_owned(),
+        found: found.to_string(),
+        expected,
+    };
+    let context = options.context_length.unwrap_or(config.context_length.min(DEFAULT_CONTEXT));
+    if context == 0 || context > config.context_length {
+        return Err(invalid("contextLength", context, format!("1 to {}", config.context_length)));
+    }
+    let chunk = options.prefill_chunk;
+    if chunk == 0 || chunk > MAX_CHUNK {
+        return Err(invalid("prefillChunk", chunk, format!("1 to {MAX_CHUNK}")));
+    }
+    Ok(Extents { context, chunk: chunk.min(context), kv: options.kv })
+}

@@ -1,0 +1,104 @@
+//! Every buffer that a run writes: allocated once at load, at the size of the largest chunk.
+
+use crate::error::Result;
+use crate::gpu::{Buffer, Gpu, Kind};
+use crate::kernels::kv_write::{KvCache, KvType};
+use crate::model::Config;
+
+/// Sizes that the caller chose.
+#[derive(Clone, Copy, Debug)]
+pub struct Extents {
+    /// Positions the global layers keep.
+    pub context: usize,
+    /// Rows of the largest run (T).
+    pub chunk: usize,
+    /// Type of the KV cache.
+    pub kv: KvType,
+}
+
+/// Activations and KV cache. f32 unless said otherwise.
+#[derive(Debug)]
+pub struct State {
+    /// `[T]` u32, the tokens of the run.
+    pub ids: Buffer,
+    /// `[T, D]`, the residual stream.
+    pub x: Buffer,
+    /// `[T, D]`, input of a sub-layer, normalised.
+    pub normed: Buffer,
+    /// `[T, D]`, output of a sub-layer.
+    pub out: Buffer,
+    /// `[T, D]`, output of a sub-layer, normalised (Gemma 2 and 3).
+    pub out_normed: Buffer,
+    /// `[T, H, C]`, queries.
+    pub q: Buffer,
+    /// `[T, H, C]`, queries normalised (Gemma 3).
+    pub q_normed: Buffer,
+    /// `[T, H, C]`, queries rotated.
+    pub q_rotated: Buffer,
+    /// `[T, K, C]`, keys.
+    pub k: Buffer,
+    /// `[T, K, C]`, keys normalised (Gemma 3).
+    pub k_normed: Buffer,
+    /// `[T, K, C]`, values.
+    pub v: Buffer,
+    /// `[T, H, C]`, values mixed by attention.
+    pub mixed: Buffer,
+    /// `[T, F]`.
+    pub gate: Buffer,
+    /// `[T, F]`.
+    pub up: Buffer,
+    /// `[T, F]`, gelu(gate) * up.
+    pub gated: Buffer,
+    /// RoPE table of the global layers.
+    pub rope: Buffer,
+    /// RoPE table of the local layers.
+    pub local_rope: Buffer,
+    /// Cache of each layer.
+    pub kv: Vec<KvCache>,
+}
+
+impl State {
+    /// # Errors
+    /// [`crate::Error::LimitTooLow`] where a buffer exceeds the adapter's limits.
+    pub fn allocate(gpu: &Gpu, config: &Config, extents: Extents) -> Result<Self> {
+        let rows = extents.chunk;
+        let (d, f, n_pairs) = (config.width, config.ffn_width, config.head_len / 2);
+        let (q, kv) = (config.n_heads * config.head_len, config.n_kv_heads * config.head_len);
+        let upload = |rotary: crate::kernels::rope::Rotary| rotary.upload(gpu, n_pairs, extents.context);
+        Ok(Self {
+            ids: gpu.tensor("ids", rows, 1)?,
+            x: gpu.tensor("x", rows, d)?,
+            normed: gpu.tensor("normed", rows, d)?,
+            out: gpu.tensor("out", rows, d)?,
+            out_normed: gpu.tensor("out_normed", rows, d)?,
+            q: gpu.tensor("q", rows, q)?,
+            q_normed: gpu.tensor("q_normed", rows, q)?,
+            q_rotated: gpu.tensor("q_rotated", rows, q)?,
+            k: gpu.tensor("k", rows, kv)?,
+            k_normed: gpu.tensor("k_normed", rows, kv)?,
+            v: gpu.tensor("v", rows, kv)?,
+            mixed: gpu.tensor("mixed", rows, q)?,
+            gate: gpu.tensor("gate", rows, f)?,
+            up: gpu.tensor("up", rows, f)?,
+            gated: gpu.tensor("gated", rows, f)?,
+            rope: upload(config.rotary)?,
+            local_rope: upload(config.local_rotary)?,
+            kv: (0..config.n_layers).map(|i| cache(gpu, config, extents, i)).collect::<Result<_>>()?,
+        })
+    }
+}
+
+/// A local layer keeps a ring: the window of the first query of a chunk, and the chunk.
+fn cache(gpu: &Gpu, config: &Config, extents: Extents, i: usize) -> Result<KvCache> {
+    let ring = |window: usize| (window + extents.chunk).min(extents.context);
+    let n_slots = config.window_of(i).map_or(extents.context, ring);
+    let bytes = (n_slots * config.n_kv_heads * config.head_len) as u64 * extents.kv.bytes();
+    Ok(KvCache {
+        kv: extents.kv,
+        n_slots,
+        n_kv_heads: config.n_kv_heads,
+        head_len: config.head_len,
+        keys: gpu.storage(Kind::Kv, &format!("keys {i}"), bytes)?,
+        values: gpu.storage(Kind::Kv, &format!("values {i}"), bytes)?,
+    })
+}

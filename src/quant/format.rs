@@ -1,0 +1,127 @@
+//! What a block format is: a layout, its planes, a decoder and a WGSL fragment.
+
+use core::fmt;
+use core::ops::Range;
+
+/// One aligned plane: this byte range of every block, concatenated over all blocks of the matrix in row-major order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plane {
+    /// The name of the plane, also the name of its WGSL variable.
+    pub name: &'static str,
+    /// The bytes of each block that the plane takes.
+    pub bytes: Range<usize>,
+}
+
+/// A block format of ggml. Two formats are equal when their ggml type numbers are.
+pub struct Format {
+    /// The name as ggml writes it, for instance `Q4_K`.
+    pub name: &'static str,
+    /// The number of the type in a GGUF tensor table.
+    pub ggml_type: u32,
+    /// Weights in a block.
+    pub block_len: usize,
+    /// Bytes of a block in the file.
+    pub block_bytes: usize,
+    /// Where the bytes go on the GPU, in binding order: at most [`MAX_PLANES`], and together the whole block.
+    pub planes: &'static [Plane],
+    /// The WGSL fragment: the planes' bindings in group 1 and `fn weights16(group: u32) -> mat4x4<f32>`.
+    pub wgsl: &'static str,
+    /// Decodes one block: `block_bytes` bytes in, `block_len` weights out, bit-equal to gguf-py's `dequantize`.
+    pub decode_block: fn(&[u8], &mut [f32]),
+}
+
+/// Planes a format may have: WebGPU guarantees 8 storage buffers per stage, and kernels need the other half.
+pub const MAX_PLANES: usize = 4;
+
+impl Format {
+    /// Bytes that `n_weights` weights take in the file. Whole blocks: callers check that rows are a multiple of `block_len`.
+    #[must_use]
+    pub fn bytes_of(&self, n_weights: u64) -> u64 {
+        n_weights / self.block_len as u64 * self.block_bytes as u64
+    }
+
+    /// Bytes that plane number `plane` takes for `n_weights` weights, without padding; 0 where there is no such plane.
+    #[must_use]
+    pub fn plane_bytes(&self, plane: usize, n_weights: u64) -> u64 {
+        let per_block = self.planes.get(plane).map_or(0, |plane| plane.bytes.len());
+        n_weights / self.block_len as u64 * per_block as u64
+    }
+
+    /// Appends to `out` the bytes of plane number `plane` of `blocks` (whole blocks as in the file).
+    pub fn repack(&self, plane: usize, blocks: &[u8], out: &mut Vec<u8>) {
+        let Some(plane) = self.planes.get(plane) else {
+            return;
+        };
+        let blocks = blocks.chunks_exact(self.block_bytes);
+        debug_assert!(blocks.remainder().is_empty(), "{}: part of a block", self.name);
+        out.reserve(blocks.len() * plane.bytes.len());
+        for block in blocks {
+            out.extend_from_slice(&block[plane.bytes.clone()]);
+        }
+    }
+
+    /// Appends to `out` the weights of `blocks` (whole blocks as in the file).
+    pub fn decode(&self, blocks: &[u8], out: &mut Vec<f32>) {
+        let blocks = blocks.chunks_exact(self.block_bytes);
+        debug_assert!(blocks.remainder().is_empty(), "{}: part of a block", self.name);
+        let start = out.len();
+        out.resize(start + blocks.len() * self.block_len, 0.0);
+        for (block, weights) in blocks.zip(out[start..].chunks_exact_mut(self.block_len)) {
+            (self.decode_block)(block, weights);
+        }
+    }
+
+    /// Whether the planes are few enough and cover the block without gap or overlap. For the assertion beside each layout.
+    pub(super) const fn is_sound(&self) -> bool {
+        let mut end = 0;
+        let mut plane = 0;
+        while plane < self.planes.len() {
+            if self.planes[plane].bytes.start != end || self.planes[plane].bytes.end <= end {
+                return false;
+            }
+            end = self.planes[plane].bytes.end;
+            plane += 1;
+        }
+        end == self.block_bytes && self.planes.len() <= MAX_PLANES
+    }
+}
+
+impl fmt::Debug for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl PartialEq for Format {
+    fn eq(&self, other: &Self) -> bool {
+        self.ggml_type == other.ggml_type
+    }
+}
+
+impl Eq for Format {}
+
+/// The little-endian f16 at byte `at` of a block.
+pub(super) fn f16_at(block: &[u8], at: usize) -> f32 {
+    half::f16::from_le_bytes([block[at], block[at + 1]]).to_f32()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::Format;
+
+    /// Decodes one block of zeros with the given bytes put into it.
+    pub(in crate::quant) fn decode_with(format: &Format, bytes: &[(usize, &[u8])]) -> Vec<f32> {
+        let mut block = vec![0; format.block_bytes];
+        for (at, bytes) in bytes {
+            block[*at..at + bytes.len()].copy_from_slice(bytes);
+        }
+        let mut weights = Vec::new();
+        format.decode(&block, &mut weights);
+        weights
+    }
+
+    /// An f16 as it lies in a block.
+    pub(in crate::quant) fn f16(value: f32) -> [u8; 2] {
+        half::f16::from_f32(value).to_le_bytes()
+    }
+}

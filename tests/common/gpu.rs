@@ -1,0 +1,34 @@
+//! Whether there is an adapter, and models loaded on it.
+
+use std::path::Path;
+
+use gemma_web::gpu::{Gpu, GpuOptions};
+use gemma_web::session::{Engine, GenerateOptions, LoadOptions};
+use gemma_web::source::file::FileSource;
+use gemma_web::{Cancel, Result};
+use pollster::block_on;
+
+/// What a test that needs a GPU is called to need, where there is none.
+pub(crate) const NEED: &str = "a GPU adapter: install a Vulkan driver, such as Mesa's llvmpipe";
+
+/// Something where an adapter can be opened. With `GEMMA_WEB_REQUIRE_GPU=1` always, so that the tests run and fail
+/// instead of being ignored.
+pub(crate) fn adapter() -> Option<()> {
+    if std::env::var("GEMMA_WEB_REQUIRE_GPU").is_ok_and(|value| value == "1") {
+        return Some(());
+    }
+    block_on(Gpu::open(&GpuOptions::default())).ok().map(|_| ())
+}
+
+/// Loads a model file.
+pub(crate) fn load(path: &Path, options: &LoadOptions) -> Result<Engine> {
+    let source = FileSource::open(path)?;
+    block_on(Engine::load(source, options, &Cancel::default(), &mut |_| ()))
+}
+
+/// The `n` most likely ids after `ids`, one after the other; fewer where generation stops.
+pub(crate) fn greedy(engine: &mut Engine, ids: &[u32], n: usize) -> Result<Vec<u32>> {
+    let options = GenerateOptions { max_tokens: n, temperature: 0.0, ..GenerateOptions::default() };
+    let generation = block_on(engine.generate(ids, &options, &Cancel::default(), &mut |_| ()))?;
+    Ok(generation.tokens)
+}

@@ -1,0 +1,9 @@
+//! Helpers shared by the integration tests.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of these")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a failed assumption fails the test")]
+
+pub mod compare;
+pub mod goldens;
+pub mod npy;
+pub mod tolerances;
+pub mod trial;

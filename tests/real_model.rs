@@ -1,0 +1,114 @@
+//! Gemma 3 270M Q4_K_M against its exact results in tests/data/real. The file is not in the repository: the environment
+//! variable GEMMA_WEB_MODEL says where it is, and without it these tests show as ignored.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![allow(clippy::print_stderr, reason = "how much was compared belongs to the result")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::compare::{Greedy, close};
+use common::goldens::{Goldens, Prompt, array, data, goldens};
+use common::gpu::{self, greedy};
+use common::tolerances;
+use common::trial::needing;
+use gemma_web::Cancel;
+use gemma_web::session::{Engine, KvType, LoadOptions};
+use libtest_mimic::{Arguments, Failed, Trial};
+use pollster::block_on;
+
+/// Bytes of the file that the goldens are of.
+const MODEL_BYTES: u64 = 253_113_024;
+const EXACT_PERPLEXITY: f64 = 20.31258;
+const MODEL: &str = "gemma-3-270m";
+
+fn main() {
+    let args = Arguments::from_args();
+    let path = std::env::var_os("GEMMA_WEB_MODEL").map(PathBuf::from);
+    // Without a file, whether there is an adapter makes no difference.
+    let adapter = path.as_ref().and_then(|_| gpu::adapter());
+    let need = match &path {
+        Some(_) => gpu::NEED,
+        None => "GEMMA_WEB_MODEL, the path of gemma-3-270m-q4_k_m.gguf",
+    };
+    let found = path.zip(adapter).map(|(path, ())| path);
+    let trial = |name: &str, test: fn(&Path) -> Result<(), Failed>| {
+        needing(name, need, found.clone(), move |path| test(&path))
+    };
+    let trials: Vec<Trial> = vec![
+        trial("f16 cache: ids, logits, greedy ids, perplexity", default_cache),
+        trial("f32 cache: logits, greedy ids", exact_cache),
+    ];
+    libtest_mimic::run(&args, trials).exit();
+}
+
+fn load(path: &Path, kv: KvType) -> Result<Engine, Failed> {
+    let n_bytes = std::fs::metadata(path).map_err(|e| format!("{}: {e}", path.display()))?.len();
+    if n_bytes != MODEL_BYTES {
+        return Err(format!("{} has {n_bytes} bytes, the file of the goldens {MODEL_BYTES}", path.display()).into());
+    }
+    let options = LoadOptions { kv, context_length: Some(2048), ..LoadOptions::default() };
+    Ok(gpu::load(path, &options)?)
+}
+
+fn default_cache(path: &Path) -> Result<(), Failed> {
+    let mut engine = load(path, KvType::F16)?;
+    let goldens = goldens("real/gemma3-270m");
+    for prompt in &goldens.prompts {
+        let found = engine.prompt_ids(&prompt.text)?;
+        // The golden of this prompt took control tokens in the text as such, which prompt_ids must not.
+        if prompt.name != "turns" && found != prompt.ids {
+            return Err(format!("{}: ids {found:?}, expected {:?}", prompt.name, prompt.ids).into());
+        }
+    }
+    agree(&mut engine, &goldens, tolerances::logits(MODEL, true).max_abs, 200)?;
+    perplexity(&mut engine, &goldens)
+}
+
+fn exact_cache(path: &Path) -> Result<(), Failed> {
+    let mut engine = load(path, KvType::F32)?;
+    agree(&mut engine, &goldens("real/gemma3-270m"), tolerances::logits(MODEL, false).max_abs, 400)
+}
+
+fn agree(engine: &mut Engine, goldens: &Goldens, max_abs: f32, min_compared: usize) -> Result<(), Failed> {
+    let every16 = array("real/gemma3-270m.logits-every16");
+    let mut n_compared = 0;
+    for Prompt { name, ids, row, top20, greedy: exact, margins, .. } in &goldens.prompts {
+        let logits = block_on(engine.logits(ids, &Cancel::default()))?;
+        let sixteenth: Vec<f32> = logits.iter().step_by(16).copied().collect();
+        let distance = close(&format!("{name}, every 16th logit"), every16.at(&[*row]), &sixteenth, max_abs)?;
+        let (exact_top, top): (Vec<f32>, Vec<f32>) = top20.iter().map(|(id, l)| (l, logits[*id as usize])).unzip();
+        close(&format!("{name}, highest 20 logits"), &exact_top, &top, max_abs)?;
+
+        let found = greedy(engine, ids, exact.len())?;
+        let exact = Greedy { ids: exact, margins, end_ids: engine.tokenizer().end_tokens() };
+        let n = exact.check(&format!("{name}, greedy"), &found, max_abs)?;
+        n_compared += n;
+        let n_steps = exact.ids.len();
+        eprintln!("{name}: logits within {:.1e}, {n} of {n_steps} greedy steps compared", distance.max);
+    }
+    if n_compared < min_compared {
+        return Err(format!("only {n_compared} greedy steps were compared, expected {min_compared}").into());
+    }
+    Ok(())
+}
+
+fn perplexity(engine: &mut Engine, goldens: &Goldens) -> Result<(), Failed> {
+    let text = std::fs::read_to_string(data("real/ppl-text.txt"))?;
+    let mut ids = engine.prompt_ids(&text)?;
+    ids.truncate(goldens.ppl_ids.len());
+    if ids != goldens.ppl_ids {
+        return Err("the ids of ppl-text.txt differ".into());
+    }
+    let nll = block_on(engine.score(&ids, &Cancel::default(), &mut |_| ()))?;
+    let exact = array("real/gemma3-270m.ppl-nll");
+    // A single token may be a little further off than the mean; llama.cpp with exact weights is within 0.007.
+    close("NLL of every token", exact.at(&[]), &nll, 0.1)?;
+    let mean = nll.iter().map(|x| f64::from(*x)).sum::<f64>() / nll.len() as f64;
+    let perplexity = mean.exp();
+    eprintln!("perplexity {perplexity:.5}, exact {EXACT_PERPLEXITY}");
+    if ((perplexity / EXACT_PERPLEXITY) - 1.0).abs() > tolerances::PERPLEXITY_RELATIVE {
+        return Err(format!("perplexity {perplexity}, expected {EXACT_PERPLEXITY}").into());
+    }
+    Ok(())
+}

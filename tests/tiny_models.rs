@@ -1,0 +1,134 @@
+//! Every tiny model on the native adapter against the exact results in tests/data/tiny.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![allow(clippy::print_stderr, reason = "how much was compared belongs to the result")]
+
+mod common;
+
+use common::compare::{Distance, Greedy, close};
+use common::goldens::{Goldens, Prompt, array, data, goldens};
+use common::gpu::{self, greedy};
+use common::tolerances;
+use common::trial::needing;
+use gemma_web::Cancel;
+use gemma_web::session::{Engine, KvType, LoadOptions};
+use libtest_mimic::{Arguments, Failed, Trial};
+use pollster::block_on;
+
+const MODELS: [&str; 15] = [
+    "tiny-gemma1-f16",
+    "tiny-gemma1-q8_0",
+    "tiny-gemma1-q4_0",
+    "tiny-gemma1-q4_k_m",
+    "tiny-gemma1-mha-f16",
+    "tiny-gemma1-mha-q4_0",
+    "tiny-gemma1-mha-q4_k_m",
+    "tiny-gemma2-f16",
+    "tiny-gemma2-q4_0",
+    "tiny-gemma2-q4_k_m",
+    "tiny-gemma3-f16",
+    "tiny-gemma3-q8_0",
+    "tiny-gemma3-q4_0",
+    "tiny-gemma3-q4_k_m",
+    "tiny-gemma3-rs8-q4_0",
+];
+
+fn main() {
+    let args = Arguments::from_args();
+    let adapter = gpu::adapter();
+    let trial = |model: &'static str, what: &str, test: fn(&str) -> Result<(), Failed>| {
+        needing(&format!("{model}: {what}"), gpu::NEED, adapter, move |()| test(model))
+    };
+    let mut trials: Vec<Trial> = Vec::new();
+    for model in MODELS {
+        trials.push(trial(model, "logits and greedy ids, f32 cache", exact_cache));
+        trials.push(trial(model, "logits and greedy ids, f16 cache", default_cache));
+        trials.push(trial(model, "prefill in chunks of 1 and 7", chunks));
+        if model.ends_with("-f16") {
+            trials.push(trial(model, "hidden states of every layer", hidden_states));
+        }
+    }
+    libtest_mimic::run(&args, trials).exit();
+}
+
+fn load(model: &str, kv: KvType, prefill_chunk: usize) -> Result<Engine, Failed> {
+    let options = LoadOptions { kv, prefill_chunk, ..LoadOptions::default() };
+    Ok(gpu::load(&data(&format!("tiny/{model}.gguf")), &options)?)
+}
+
+fn exact_cache(model: &str) -> Result<(), Failed> {
+    let mut engine = load(model, KvType::F32, 64)?;
+    let max_abs = tolerances::logits(model, false).max_abs;
+    let goldens = goldens(&format!("tiny/{model}"));
+    logits_agree(&mut engine, model, &goldens, max_abs)?;
+    let (n_compared, n_steps) = greedy_agrees(&mut engine, &goldens, max_abs)?;
+    eprintln!("{model}: {n_compared} of {n_steps} greedy steps compared, f32 cache");
+    if (n_compared as f32) < tolerances::MIN_COMPARED * n_steps as f32 {
+        return Err(format!("only {n_compared} of {n_steps} greedy steps were compared").into());
+    }
+    Ok(())
+}
+
+fn default_cache(model: &str) -> Result<(), Failed> {
+    let mut engine = load(model, KvType::F16, 64)?;
+    let max_abs = tolerances::logits(model, true).max_abs;
+    let goldens = goldens(&format!("tiny/{model}"));
+    logits_agree(&mut engine, model, &goldens, max_abs)?;
+    let (n_compared, n_steps) = greedy_agrees(&mut engine, &goldens, max_abs)?;
+    eprintln!("{model}: {n_compared} of {n_steps} greedy steps compared, f16 cache");
+    Ok(())
+}
+
+fn logits_agree(engine: &mut Engine, model: &str, goldens: &Goldens, max_abs: f32) -> Result<(), Failed> {
+    let exact = array(&format!("tiny/{model}.logits"));
+    let mut worst = Distance { max: 0.0, rms: 0.0 };
+    for prompt in &goldens.prompts {
+        let found = block_on(engine.logits(&prompt.ids, &Cancel::default()))?;
+        let distance = close(&format!("{}, logits", prompt.name), exact.at(&[prompt.row]), &found, max_abs)?;
+        worst = Distance { max: worst.max.max(distance.max), rms: worst.rms.max(distance.rms) };
+    }
+    eprintln!("{model}: logits within {:.2e} (rms {:.2e}) of {max_abs:e}", worst.max, worst.rms);
+    Ok(())
+}
+
+/// Steps compared, of all.
+fn greedy_agrees(engine: &mut Engine, goldens: &Goldens, max_abs: f32) -> Result<(usize, usize), Failed> {
+    let (mut n_compared, mut n_steps) = (0, 0);
+    for Prompt { name, ids, greedy: exact, margins, .. } in &goldens.prompts {
+        let found = greedy(engine, ids, exact.len())?;
+        let end_ids = engine.tokenizer().end_tokens();
+        let exact = Greedy { ids: exact, margins, end_ids };
+        n_compared += exact.check(&format!("{name}, greedy"), &found, max_abs)?;
+        n_steps += margins.len();
+    }
+    Ok((n_compared, n_steps))
+}
+
+/// However the prompt is cut, the tokens are the same; 64 is what the tests above use.
+fn chunks(model: &str) -> Result<(), Failed> {
+    let max_abs = tolerances::logits(model, false).max_abs;
+    let goldens = goldens(&format!("tiny/{model}"));
+    for prefill_chunk in [1, 7] {
+        let mut engine = load(model, KvType::F32, prefill_chunk)?;
+        logits_agree(&mut engine, model, &goldens, max_abs)?;
+        greedy_agrees(&mut engine, &goldens, max_abs)?;
+    }
+    Ok(())
+}
+
+fn hidden_states(model: &str) -> Result<(), Failed> {
+    let mut engine = load(model, KvType::F32, 64)?;
+    let exact = array(&format!("tiny/{model}.hidden"));
+    for prompt in goldens(&format!("tiny/{model}")).prompts {
+        let rows = block_on(engine.hidden(&prompt.ids))?;
+        if rows.len() != exact.shape[1] {
+            return Err(format!("{} hidden states, expected {}", rows.len(), exact.shape[1]).into());
+        }
+        for (state_ix, found) in rows.iter().enumerate() {
+            let row = exact.at(&[prompt.row, state_ix]);
+            let largest = row.iter().fold(0_f32, |max, x| max.max(x.abs()));
+            let what = format!("{}, hidden state {state_ix}", prompt.name);
+            close(&what, row, found, largest * tolerances::HIDDEN_RELATIVE)?;
+        }
+    }
+    Ok(())
+}
