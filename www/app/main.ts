@@ -1,6 +1,6 @@
 // The demo page: load a model, continue a text.
 
-import { type Gemma, GemmaError, type GenerateResult, loadGemma, type LoadProgress } from 'gemma-web';
+import { type Gemma, GemmaError, type GenerateResult, loadGemma, type LoadProgress, type ModelInfo } from 'gemma-web';
 
 function element<T extends HTMLElement>(id: string, type: new () => T): T {
   const found = document.getElementById(id);
@@ -48,14 +48,17 @@ function explain(error: unknown): string | undefined {
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 
 function showProgress({ phase, loaded, total }: LoadProgress): void {
-  if (phase === 'compile') {
-    page.progress.removeAttribute('value');
-    show('Compiling the shaders …');
-  } else if (phase !== 'ready') {
-    if (total === null) page.progress.removeAttribute('value');
-    else page.progress.value = loaded / total;
-    show(total === null ? `Loaded ${megabytes(loaded)}` : `Loaded ${megabytes(loaded)} of ${megabytes(total)}`);
-  }
+  if (phase === 'ready') return;
+  if (total === null) page.progress.removeAttribute('value');
+  else page.progress.value = loaded / total;
+  show(total === null ? `Loaded ${megabytes(loaded)}` : `Loaded ${megabytes(loaded)} of ${megabytes(total)}`);
+}
+
+function describe({ config, formats, contextLength, adapter, gpuBytes }: ModelInfo): string {
+  const name = config.name === '' ? config.generation : config.name;
+  const memory = megabytes(gpuBytes.weights + gpuBytes.kv + gpuBytes.scratch);
+  const device = adapter.name === '' ? '' : ` on ${adapter.name}`;
+  return `${name} (${formats[0]?.[0] ?? 'no weights'}), context of ${contextLength} tokens, ${memory} of GPU memory${device}`;
 }
 
 async function load(): Promise<void> {
@@ -66,10 +69,7 @@ async function load(): Promise<void> {
   show('Starting …');
   try {
     model = await loadGemma(page.address.value, { signal: loading.signal, onProgress: showProgress });
-    const { name, architecture, quantisation, contextLength, adapter, gpuBytes } = model.info;
-    const memory = megabytes(gpuBytes.weights + gpuBytes.kv + gpuBytes.scratch);
-    const device = adapter.name === '' ? '' : ` on ${adapter.name}`;
-    show(`${name ?? architecture} (${quantisation}), context of ${contextLength} tokens, ${memory} of GPU memory${device}`);
+    show(describe(model.info));
   } catch (error) {
     const reason = explain(error);
     show(reason ?? 'Cancelled.', reason !== undefined);
