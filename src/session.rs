@@ -4,15 +4,18 @@ use serde::{Deserialize, Serialize};
 use web_time::Instant;
 
 use crate::cancel::Cancel;
+use crate::chat::{self, Message, Template};
 use crate::error::{Error, Result};
 use crate::gguf::{self, Header};
 use crate::gpu::device::{AdapterInfo, Counters};
 use crate::model::runner::GpuBytes;
-use crate::model::{Config, Model, ModelOptions};
+use crate::model::{Config, Model};
 use crate::sampler::{Sampling, sample};
-use crate::source::{ByteSource, Prefixed};
+use crate::source::ByteSource;
+use crate::source::prefixed::Prefixed;
 use crate::tokenizer::{Special, Tokenizer};
 
+pub use crate::kernels::kv_write::KvType;
 pub use crate::model::ModelOptions as LoadOptions;
 
 /// Where a load stands.
@@ -184,6 +187,7 @@ pub struct Engine {
     tokenizer: Tokenizer,
     formats: Vec<(String, u64)>,
     chat: bool,
+    template: Template,
     tokenizer_ms: f64,
 }
 
@@ -213,8 +217,9 @@ impl Engine {
         let mut on_bytes = |loaded| report(Phase::Weights, loaded);
         let model = Model::load(&header, &mut source, options, cancel, &mut on_bytes).await?;
         report(Phase::Ready, total.unwrap_or(header.data_start));
-        let chat = crate::chat::is_chat(&tokenizer, &header.metadata);
-        Ok(Self { model, tokenizer, formats: formats(&header), chat, tokenizer_ms })
+        let chat = chat::is_chat(&tokenizer, &header.metadata);
+        let template = Template::from_gguf(&header.metadata)?;
+        Ok(Self { model, tokenizer, formats: formats(&header), chat, template, tokenizer_ms })
     }
 
     /// What is loaded, and on what.
@@ -261,6 +266,14 @@ impl Engine {
         let mut ids: Vec<u32> = bos.into_iter().collect();
         ids.extend(self.tokenizer.encode(prompt, Special::AsText)?);
         Ok(ids)
+    }
+
+    /// Ids of a conversation in the model's turn format, BOS included, up to where its answer begins.
+    ///
+    /// # Errors
+    /// Those of [`chat::encode`].
+    pub fn chat_ids(&self, messages: &[Message]) -> Result<Vec<u32>> {
+        chat::encode(&self.tokenizer, self.template, messages)
     }
 
     /// Logits `[V]` after the last of `ids`, from an empty cache.

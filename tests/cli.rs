@@ -189,7 +189,8 @@ fn bad_files_are_refused() {
 fn wrong_usage() {
     let model = model("tiny-gemma1-q4_0");
     let m = model.as_str();
-    let cases: [(&[&str], &str); 14] = [
+    let cases: [(&[&str], &str); 15] = [
+        (&["run", m, "-p", "a", "-n", "0"], "--max-tokens"),
         (&[], "Usage"),
         (&["frobnicate"], "frobnicate"),
         (&["run", m], "--prompt"),

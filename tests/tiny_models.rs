@@ -10,6 +10,7 @@ use common::gpu::{self, greedy};
 use common::tolerances;
 use common::trial::needing;
 use gemma_web::Cancel;
+use gemma_web::gpu::GpuOptions;
 use gemma_web::session::{Engine, KvType, LoadOptions};
 use libtest_mimic::{Arguments, Failed, Trial};
 use pollster::block_on;
@@ -43,6 +44,9 @@ fn main() {
         trials.push(trial(model, "logits and greedy ids, f32 cache", exact_cache));
         trials.push(trial(model, "logits and greedy ids, f16 cache", default_cache));
         trials.push(trial(model, "prefill in chunks of 1 and 7", chunks));
+        if model.starts_with("tiny-gemma3-") {
+            trials.push(trial(model, "matrices split over many bindings", split_matrices));
+        }
         if model.ends_with("-f16") {
             trials.push(trial(model, "hidden states of every layer", hidden_states));
         }
@@ -113,6 +117,15 @@ fn chunks(model: &str) -> Result<(), Failed> {
         greedy_agrees(&mut engine, &goldens, max_abs)?;
     }
     Ok(())
+}
+
+/// A binding limit far below the size of the embedding changes nothing.
+fn split_matrices(model: &str) -> Result<(), Failed> {
+    let gpu = GpuOptions { max_binding_bytes: Some(40 << 10), ..GpuOptions::default() };
+    let options = LoadOptions { kv: KvType::F32, context_length: Some(256), gpu, ..LoadOptions::default() };
+    let mut engine = gpu::load(&data(&format!("tiny/{model}.gguf")), &options)?;
+    let goldens = goldens(&format!("tiny/{model}"));
+    logits_agree(&mut engine, model, &goldens, tolerances::logits(model, false).max_abs)
 }
 
 fn hidden_states(model: &str) -> Result<(), Failed> {

@@ -7,3 +7,4 @@ pub mod goldens;
 pub mod npy;
 pub mod tolerances;
 pub mod trial;
+pub mod vocab;

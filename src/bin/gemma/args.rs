@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use gemma_web::gpu::GpuOptions;
 use gemma_web::session::{GenerateOptions, KvType, LoadOptions};
 
 /// Runs Google's Gemma from a GGUF file on the GPU.
@@ -73,8 +74,7 @@ impl Model {
                 Kv::F16 => KvType::F16,
                 Kv::F32 => KvType::F32,
             },
-            adapter: self.adapter.clone(),
-            ..LoadOptions::default()
+            gpu: GpuOptions { adapter: self.adapter.clone(), ..GpuOptions::default() },
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gemma_web::gguf::{self, Header, Metadata, Value};
+use gemma_web::gguf::{self, Array, Header, Metadata, Value};
 use gemma_web::model::Config;
 use gemma_web::source::ByteSource;
 use gemma_web::source::file::FileSource;
@@ -36,7 +36,7 @@ pub(crate) fn tokenize(args: &Tokenize, json: bool) -> Result<(), Failure> {
 pub(crate) fn inspect(args: &Inspect, json: bool) -> Result<(), Failure> {
     let mut source = FileSource::open(&args.model)?;
     let (header, _) = block_on(gguf::read_header(&mut source, &Cancel::default()))?;
-    let config = Config::from_gguf(&header);
+    let config = Config::from_metadata(&header.metadata);
     if json {
         return print_json(&json!({
             "file": {
@@ -62,7 +62,30 @@ fn metadata(metadata: &Metadata) -> Map<String, Json> {
 }
 
 fn shown(value: &Value) -> Json {
-    json!(format!("{value:?}"))
+    match value {
+        Value::Unsigned(x) => json!(x),
+        Value::Signed(x) => json!(x),
+        Value::F32(x) => json!(x),
+        Value::F64(x) => json!(x),
+        Value::Bool(x) => json!(x),
+        Value::String(x) => json!(x),
+        Value::Array(array) => list(array),
+    }
+}
+
+/// A short list as it is; of a long one the length and the beginning.
+fn list(array: &Array) -> Json {
+    let first: Vec<Json> = match array {
+        Array::I32(v) => v.iter().take(MAX_SHOWN).map(|x| json!(x)).collect(),
+        Array::U32(v) => v.iter().take(MAX_SHOWN).map(|x| json!(x)).collect(),
+        Array::I64(v) => v.iter().take(MAX_SHOWN).map(|x| json!(x)).collect(),
+        Array::U64(v) => v.iter().take(MAX_SHOWN).map(|x| json!(x)).collect(),
+        Array::F32(v) => v.iter().take(MAX_SHOWN).map(|x| json!(x)).collect(),
+        Array::F64(v) => v.iter().take(MAX_SHOWN).map(|x| json!(x)).collect(),
+        Array::Bool(v) => v.iter().take(MAX_SHOWN).map(|x| json!(x)).collect(),
+        Array::Strings(v) => v.iter().take(MAX_SHOWN).map(|x| json!(x)).collect(),
+    };
+    if array.len() == first.len() { json!(first) } else { json!({ "length": array.len(), "first": first }) }
 }
 
 fn tensors(header: &Header) -> Vec<Json> {

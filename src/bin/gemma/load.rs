@@ -22,7 +22,7 @@ pub(crate) fn engine(model: &Model, options: &LoadOptions, json: bool) -> Result
     if !json {
         let info = engine.info();
         let seconds = start.elapsed().as_secs_f32();
-        note(format_args!("{} on {}, loaded in {seconds:.1} s", info.name, info.adapter.name));
+        note(format_args!("{} on {}, loaded in {seconds:.1} s", info.config.name, info.adapter.name));
     }
     Ok(engine)
 }
@@ -31,7 +31,6 @@ fn show(bar: &ProgressBar, progress: &Progress) {
     bar.set_message(match progress.phase {
         Phase::Header => "reading the header",
         Phase::Weights => "uploading the weights",
-        Phase::Compile => "compiling the shaders",
         Phase::Ready => "ready",
     });
     if let Some(total) = progress.total {

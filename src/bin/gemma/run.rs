@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use gemma_web::chat::{self, Message};
+use gemma_web::chat::Message;
 use gemma_web::session::{Engine, GenerateOptions, Generation};
 use gemma_web::{Cancel, Error};
 use pollster::block_on;
@@ -17,7 +17,7 @@ pub(crate) fn run(args: &Run, json: bool) -> Result<(), Failure> {
     options.validate()?;
     let mut engine = load::engine(&args.model, &args.model.load_options(), json)?;
     let ids = if args.chat {
-        chat::encode(engine.tokenizer(), &[message("user", &args.prompt)])?
+        engine.chat_ids(&[message("user", &args.prompt)])?
     } else {
         engine.prompt_ids(&args.prompt)?
     };
@@ -38,7 +38,7 @@ pub(crate) fn chat(args: &Chat, json: bool) -> Result<(), Failure> {
             continue;
         }
         messages.push(message("user", &line));
-        let ids = chat::encode(engine.tokenizer(), &messages)?;
+        let ids = engine.chat_ids(&messages)?;
         let reply = generate(&mut engine, &ids, &options, json)?;
         messages.push(message("assistant", &reply.text));
     }
@@ -67,10 +67,11 @@ fn read_line() -> Result<Option<String>, Failure> {
 /// Prints the text piece by piece and the timings to standard error; with `--json` one object at the end.
 fn generate(engine: &mut Engine, ids: &[u32], options: &GenerateOptions, json: bool) -> Result<Generation, Failure> {
     let cancel = Cancel::default();
-    let mut printed = Ok(());
+    let (mut printed, mut n_bytes) = (Ok(()), 0);
     let outcome = block_on(engine.generate(ids, options, &cancel, &mut |piece| {
         if !json && printed.is_ok() {
             printed = print(&piece.text);
+            n_bytes += piece.text.len();
             if printed.is_err() {
                 cancel.cancel();
             }
@@ -82,6 +83,8 @@ fn generate(engine: &mut Engine, ids: &[u32], options: &GenerateOptions, json: b
     if json {
         print_json(&generation)?;
     } else {
+        // What the pieces held back belongs to a character that never became whole.
+        print(generation.text.get(n_bytes..).unwrap_or_default())?;
         print("\n")?;
         let (usage, timings) = (&generation.usage, &generation.timings);
         note(format_args!(
