@@ -116,7 +116,10 @@ fn soften(format: &Format, block: &mut [u8]) {
     }
 }
 
+/// `found` may be up to three values longer: buffers are at least 16 bytes.
 fn same(what: &str, expected: &[f32], found: &[f32], max_abs: f32) -> Result<(), Failed> {
+    let padding = if expected.len() < 4 { 4 - expected.len() } else { 0 };
+    let found = found.get(..found.len() - padding).unwrap_or_default();
     close(what, expected, found, max_abs)?;
     Ok(())
 }
