@@ -26,10 +26,10 @@ fn matvec(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     let last = params.n_rows - 1u;
     let n = params.n_groups;
     let rows = min(vec4<u32>(row, row + 1u, row + 2u, row + 3u), vec4<u32>(last)) * n;
-    let from = group.y * n * 4u;
+    let start = group.y * n * 4u;
     var sum = vec4<f32>();
     for (var i = lane; i < n; i += 16u) {
-        let at = from + 4u * i;
+        let at = start + 4u * i;
         let a = mat4x4<f32>(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
         sum += vec4<f32>(
             dot16(weights16(rows.x + i), a),

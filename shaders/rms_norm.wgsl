@@ -17,18 +17,18 @@ struct Params {
 @compute @workgroup_size(64)
 fn rms_norm(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let row = group.x;
-    let from = (step.first_row * params.rows_per_token + row) * params.n_quads;
+    let start = (step.first_row * params.rows_per_token + row) * params.n_quads;
     let to = row * params.n_quads;
     let live = row < step.n_tokens * params.rows_per_token;
     let n_quads = select(0u, params.n_quads, live);
     var squares = 0.0;
     for (var i = lane; i < n_quads; i += 64u) {
-        let v = x[from + i];
+        let v = x[start + i];
         squares += dot(v, v);
     }
     let mean = workgroup_sum(lane, squares) / f32(4u * params.n_quads);
     let scale = 1.0 / sqrt(mean + params.eps);
     for (var i = lane; i < n_quads; i += 64u) {
-        y[to + i] = x[from + i] * scale * w[i];
+        y[to + i] = x[start + i] * scale * w[i];
     }
 }

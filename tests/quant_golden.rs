@@ -12,7 +12,10 @@
 mod dequant_gpu;
 
 use dequant_gpu::{Gpu, shader_of};
+use gemma_web::gguf::{Parsed, TensorInfo, parse};
 use gemma_web::quant::{FORMATS, Format};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// What naga asks for before it lets `unpack2x16float` through. WebGPU always has it: it is no `shader-f16`.
@@ -128,5 +131,80 @@ fn every_fragment_decodes_to_the_golden_values_on_the_gpu() {
             None,
             "{format:?}"
         );
+    }
+}
+
+/// A run of blocks of the real file, and the hash of what gguf-py decodes from it.
+#[derive(serde::Deserialize)]
+struct Sample {
+    tensor: String,
+    format: String,
+    first_block: u64,
+    n_blocks: usize,
+    fnv1a: String,
+}
+
+/// FNV-1a over the little-endian bytes of the values.
+fn fnv1a(values: &[f32]) -> String {
+    let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}
+
+fn read_blocks(file: &mut File, tensor: &TensorInfo, sample: &Sample) -> Vec<u8> {
+    let block_bytes = tensor.format.block_bytes;
+    let mut blocks = vec![0; sample.n_blocks * block_bytes];
+    let offset = tensor.offset + sample.first_block * block_bytes as u64;
+    file.seek(SeekFrom::Start(offset)).unwrap();
+    file.read_exact(&mut blocks).unwrap();
+    blocks
+}
+
+/// Needs `GEMMA_WEB_MODEL`, the path of `gemma-3-270m-q4_k_m.gguf`.
+#[test]
+fn real_blocks_decode_as_gguf_py_decodes_them() {
+    let Some(path) = std::env::var_os("GEMMA_WEB_MODEL") else {
+        eprintln!("ignored: GEMMA_WEB_MODEL is not set (the path of gemma-3-270m-q4_k_m.gguf)");
+        return;
+    };
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/dequant/real-blocks.json");
+    let samples: Vec<Sample> = serde_json::from_slice(&std::fs::read(samples).unwrap()).unwrap();
+    let mut file = File::open(path).unwrap();
+    let file_len = file.metadata().unwrap().len();
+    assert_eq!(
+        file_len, 253_113_024,
+        "GEMMA_WEB_MODEL must be gemma-3-270m-q4_k_m.gguf"
+    );
+    let mut prefix = vec![0; 8 << 20];
+    file.read_exact(&mut prefix).unwrap();
+    let Parsed::Done(header) = parse(&prefix, Some(file_len)).unwrap() else {
+        panic!("a header above 8 MiB")
+    };
+    let gpu = Gpu::open();
+    for sample in &samples {
+        let tensor = header.tensor(&sample.tensor).expect(&sample.tensor);
+        assert_eq!(tensor.format.name, sample.format);
+        let blocks = read_blocks(&mut file, tensor, sample);
+        let mut values = Vec::new();
+        tensor.format.decode(&blocks, &mut values);
+        assert_eq!(
+            fnv1a(&values),
+            sample.fnv1a,
+            "{} from block {}",
+            sample.tensor,
+            sample.first_block
+        );
+        if let Some(gpu) = &gpu {
+            let found = gpu.dequant(tensor.format, &blocks);
+            assert_eq!(
+                difference(&found, &values),
+                None,
+                "{} from block {}",
+                sample.tensor,
+                sample.first_block
+            );
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Q2_K: 256 weights in 84 bytes (2.625 bits each), `w = d scale q - dmin min`.
+//! `Q2_K`: 256 weights in 84 bytes (2.625 bits each), `w = d scale q - dmin min`.
 //!
 //! ```text
 //! byte 0           16                 80  82     84

@@ -1,4 +1,4 @@
-//! Q3_K: 256 weights in 110 bytes (3.4375 bits each), `w = d (scale - 32) (q - 4)`.
+//! `Q3_K`: 256 weights in 110 bytes (3.4375 bits each), `w = d (scale - 32) (q - 4)`.
 //!
 //! ```text
 //! byte 0       32             96          108 110

@@ -1,4 +1,4 @@
-//! Q4_1: 32 weights in 20 bytes (5 bits each), `w = d q + m`.
+//! `Q4_1`: 32 weights in 20 bytes (5 bits each), `w = d q + m`.
 //!
 //! ```text
 //! byte 0   2   4                           20

@@ -1,4 +1,4 @@
-//! Q4_K: 256 weights in 144 bytes (4.5 bits each), `w = d scale q - dmin min`.
+//! `Q4_K`: 256 weights in 144 bytes (4.5 bits each), `w = d scale q - dmin min`.
 //!
 //! ```text
 //! byte 0   2      4                    16                 144

@@ -1,4 +1,4 @@
-//! Q5_1: 32 weights in 24 bytes (6 bits each), `w = d q + m`.
+//! `Q5_1`: 32 weights in 24 bytes (6 bits each), `w = d q + m`.
 //!
 //! ```text
 //! byte 0   2   4        8                  24

@@ -1,4 +1,4 @@
-//! Q5_K: 256 weights in 176 bytes (5.5 bits each), `w = d scale q - dmin min`.
+//! `Q5_K`: 256 weights in 176 bytes (5.5 bits each), `w = d scale q - dmin min`.
 //!
 //! ```text
 //! byte 0   2      4                    16      48            176

@@ -1,4 +1,4 @@
-//! Q6_K: 256 weights in 210 bytes (6.5625 bits each), `w = d scale (q - 32)`.
+//! `Q6_K`: 256 weights in 210 bytes (6.5625 bits each), `w = d scale (q - 32)`.
 //!
 //! ```text
 //! byte 0              128        192       208 210

@@ -1,4 +1,4 @@
-//! Q8_0: 32 weights in 34 bytes (8.5 bits each), `w = d q`.
+//! `Q8_0`: 32 weights in 34 bytes (8.5 bits each), `w = d q`.
 //!
 //! ```text
 //! byte 0   2                               34

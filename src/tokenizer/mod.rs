@@ -2,7 +2,7 @@
 //!
 //! Gemma's tokenizer is SentencePiece BPE: spaces become U+2581 without a dummy prefix, nothing else is normalised,
 //! user-defined symbols (runs of newlines, spaces and tabs, HTML tags) are cut out first, and characters without a
-//! piece are spelled in bytes. Merging is done by the `tokenizers` crate; [`merges`] derives its merges from scores.
+//! piece are spelled in bytes. Merging is done by the `tokenizers` crate; its merges are derived from the scores.
 
 mod detokenizer;
 mod merges;
@@ -52,7 +52,7 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Builds the tokenizer from the `tokenizer.ggml.*` keys. Takes about half a second for 262,144 pieces.
+    /// Builds the tokenizer from the `tokenizer.ggml.*` keys. Takes under a second for 262,144 pieces, and 75 MB of heap at its peak in wasm32 (53 MB after).
     ///
     /// # Errors
     /// [`Error::Unsupported`] where the vocabulary is not SentencePiece's, [`Error::MissingKey`] or

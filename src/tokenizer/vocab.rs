@@ -11,7 +11,7 @@ pub(super) const SPACE: char = '\u{2581}';
 const CONTROL: [&str; 4] = ["<pad>", "<eos>", "<bos>", "<unk>"];
 
 /// User-defined symbols that steer the model rather than spell text, besides `<unusedN>`. Converters don't agree about
-/// them: most write CONTROL, Google's own Gemma 3 files USER_DEFINED, the first Gemma 1 files NORMAL. So the name
+/// them: most write `CONTROL`, Google's own Gemma 3 files `USER_DEFINED`, the first Gemma 1 files `NORMAL`. So the name
 /// decides where the kind doesn't.
 const MARKERS: [&str; 5] = ["<mask>", "<2mass>", "[@BOS@]", "<start_of_turn>", "<end_of_turn>"];
 

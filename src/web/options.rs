@@ -10,7 +10,8 @@ use serde_wasm_bindgen::Deserializer;
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::error::{Error, Result};
-use crate::session::{GenerateOptions, KvType, LoadOptions};
+use crate::kernels::kv_write::KvType;
+use crate::session::{GenerateOptions, LoadOptions};
 
 /// What `load` takes; a field that is absent has the default of [`LoadOptions`].
 #[derive(Default, Deserialize)]
@@ -18,29 +19,20 @@ use crate::session::{GenerateOptions, KvType, LoadOptions};
 struct LoadFields {
     context_length: Option<usize>,
     prefill_chunk: Option<usize>,
-    kv: Option<KvName>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum KvName {
-    F16,
-    F32,
+    kv: Option<KvType>,
 }
 
 /// # Errors
 /// [`Error::InvalidOption`] for an unknown name or a wrong type.
 pub(super) fn load(options: &JsValue) -> Result<LoadOptions> {
     let fields: LoadFields = read(options)?;
-    let mut load = LoadOptions::default();
-    load.context_length = fields.context_length.or(load.context_length);
-    load.prefill_chunk = fields.prefill_chunk.unwrap_or(load.prefill_chunk);
-    load.kv = match fields.kv {
-        Some(KvName::F16) => KvType::F16,
-        Some(KvName::F32) => KvType::F32,
-        None => load.kv,
-    };
-    Ok(load)
+    let default = LoadOptions::default();
+    Ok(LoadOptions {
+        context_length: fields.context_length.or(default.context_length),
+        prefill_chunk: fields.prefill_chunk.unwrap_or(default.prefill_chunk),
+        kv: fields.kv.unwrap_or(default.kv),
+        ..default
+    })
 }
 
 /// # Errors

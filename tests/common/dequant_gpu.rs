@@ -1,4 +1,5 @@
 //! Runs `shaders/dequant.wgsl` over one format's planes on whatever native adapter is there.
+#![allow(unreachable_pub, missing_debug_implementations, reason = "a helper of tests")]
 
 use gemma_web::quant::Format;
 use wgpu::util::DeviceExt;

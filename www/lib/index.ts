@@ -13,11 +13,14 @@ export { Gemma, loadGemma } from './client.js';
 export { GemmaError, type GemmaErrorCode } from './errors.js';
 export type { Prompt } from './protocol.js';
 export type {
+  AdapterInfo,
   GenerateOptions,
   GenerateResult,
   GenerateTimings,
+  GpuBytes,
   LoadOptions,
   LoadProgress,
+  ModelConfig,
   ModelInfo,
   ModelStats,
   TokenPiece,

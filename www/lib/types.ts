@@ -1,8 +1,8 @@
 // The public shapes. Sizes are in bytes, times in milliseconds, rates in tokens per second.
 
-/** Where loading stands. Phases come in the order `header`, `weights`, `compile`, `ready`. */
+/** Where loading stands. Phases come in the order `header`, `weights`, `ready`. */
 export interface LoadProgress {
-  readonly phase: 'header' | 'weights' | 'compile' | 'ready';
+  readonly phase: 'header' | 'weights' | 'ready';
   /** Bytes of the file read so far. */
   readonly loaded: number;
   /** Bytes of the whole file; null where the server does not say. */
@@ -15,7 +15,7 @@ export interface LoadOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called at most about ten times a second, and once for each change of phase. */
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
-  /** Tokens the key/value cache holds: prompt and answer together. Default: the engine's choice for the model. */
+  /** Tokens the key/value cache holds: prompt and answer together. Default: what the model was trained for, at most 4096. */
   readonly contextLength?: number | undefined;
   /** Tokens a prompt is computed in at a time. Default 64. */
   readonly prefillChunk?: number | undefined;
@@ -61,6 +61,8 @@ export interface GenerateResult {
   readonly finishReason: 'stop' | 'length';
   readonly usage: TokenUsage;
   readonly timings: GenerateTimings;
+  /** The seed that was used: repeats a sampled text on the same adapter. */
+  readonly seed: number;
 }
 
 /** Tokens computed. */
@@ -84,26 +86,70 @@ export interface GenerateTimings {
 
 /** What is known about a loaded model. */
 export interface ModelInfo {
-  /** `gemma`, `gemma2` or `gemma3`. */
-  readonly architecture: string;
-  /** The name in the file; null where it has none. */
-  readonly name: string | null;
-  /** Tokens the key/value cache holds. */
+  /** Hyper-parameters, as the file has them. */
+  readonly config: ModelConfig;
+  /** Tokens the key/value cache holds; the model itself may know more. */
   readonly contextLength: number;
   /** Whether the model was tuned to answer in turns. Base models (`false`) continue a text. */
   readonly chat: boolean;
-  /** The block format most of the weights are stored in, as ggml writes it. */
-  readonly quantisation: string;
-  /** The GPU it runs on, as far as the browser tells. */
-  readonly adapter: { readonly name: string; readonly backend: string };
+  /** Block formats of the weights, as ggml writes them, with the bytes each takes in the file, largest first. */
+  readonly formats: readonly (readonly [name: string, bytes: number])[];
+  /** The GPU it runs on. */
+  readonly adapter: AdapterInfo;
   /** GPU memory held. */
-  readonly gpuBytes: { readonly weights: number; readonly kv: number; readonly scratch: number };
+  readonly gpuBytes: GpuBytes;
+}
+
+/** Hyper-parameters of a model. */
+export interface ModelConfig {
+  readonly generation: 'gemma' | 'gemma2' | 'gemma3';
+  /** The name in the file; empty where it has none. */
+  readonly name: string;
+  readonly nLayers: number;
+  readonly width: number;
+  readonly nHeads: number;
+  readonly nKvHeads: number;
+  readonly headLen: number;
+  readonly ffnWidth: number;
+  readonly nVocab: number;
+  /** Tokens the model was trained for. */
+  readonly contextLength: number;
+  /** Tokens a local layer sees; null where every layer is global. */
+  readonly window: number | null;
+}
+
+/** A GPU, as far as the browser tells. */
+export interface AdapterInfo {
+  /** May be empty: browsers hide it. */
+  readonly name: string;
+  readonly backend: string;
+  readonly driver: string;
+  readonly maxBindingBytes: number;
+  readonly maxBufferBytes: number;
+}
+
+/** GPU memory by kind, in bytes. */
+export interface GpuBytes {
+  readonly weights: number;
+  readonly kv: number;
+  /** Activations, parameters, tables, staging. */
+  readonly scratch: number;
 }
 
 /** Counters since the model was loaded. Counts don't depend on the speed of the machine. */
 export interface ModelStats {
   /** Size of the WebAssembly memory. It never shrinks, so this is also its peak. */
   readonly wasmBytes: number;
-  /** The engine's own counters: dispatches, submits, passes, objects created, bytes read back, GPU bytes. */
-  readonly [counter: string]: unknown;
+  /** Time from the file's header to a ready tokenizer. */
+  readonly tokenizerMs: number;
+  readonly gpuBytes: GpuBytes;
+  readonly dispatches: number;
+  readonly passes: number;
+  readonly submits: number;
+  /** Buffers, bind groups, pipelines and shader modules created. */
+  readonly objects: number;
+  /** Bytes read back from the GPU. */
+  readonly bytesRead: number;
+  /** Bytes written to the GPU. */
+  readonly bytesWritten: number;
 }

@@ -3,7 +3,7 @@
 import init, { Engine } from './pkg/gemma_web.js';
 import { toRecord } from './errors.js';
 import type { CallMessage, CallName, Calls, FromWorker, ToWorker } from './protocol.js';
-import type { GenerateResult, LoadProgress, ModelInfo, TokenPiece } from './types.js';
+import type { GenerateResult, LoadProgress, ModelInfo, ModelStats, TokenPiece } from './types.js';
 
 /** The three things of a worker's global scope used here; lib.dom and lib.webworker can't be loaded together. */
 interface WorkerScope {
@@ -73,7 +73,7 @@ async function carryOut(call: CallMessage, signal: AbortSignal): Promise<Calls[C
     case 'logits':
       return loaded().logits(call.ids, signal);
     case 'stats':
-      return { ...(loaded().stats() as object), wasmBytes: memory?.buffer.byteLength ?? 0 };
+      return { ...(loaded().stats() as Omit<ModelStats, 'wasmBytes'>), wasmBytes: memory?.buffer.byteLength ?? 0 };
   }
 }
 

@@ -1,0 +1,78 @@
+// One driver for both browsers: puppeteer-core over WebDriver BiDi.
+
+import { after, describe } from 'node:test';
+import puppeteer, { type Browser, type LaunchOptions, type Page } from 'puppeteer-core';
+
+export type BrowserName = 'chromium' | 'firefox';
+
+/** Longest that one step in a page may take: the real model on a software GPU is slow. */
+const STEP_MS = 600_000;
+
+const EXECUTABLES: Record<BrowserName, string | undefined> = {
+  chromium: process.env['GEMMA_WEB_CHROMIUM'] || undefined,
+  firefox: process.env['GEMMA_WEB_FIREFOX'] || undefined,
+};
+
+// The networkless flags keep Chromium from looking up its maker's hosts at every start.
+const CHROMIUM_ARGS = [
+  '--no-sandbox',
+  '--no-first-run',
+  '--disable-quic',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+const CHROMIUM_WEBGPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-features=Vulkan'];
+
+export async function launch(name: BrowserName, webgpu = true): Promise<Browser> {
+  const executablePath = EXECUTABLES[name];
+  if (executablePath === undefined) throw new Error(`no ${name}: set GEMMA_WEB_${name.toUpperCase()} to its path`);
+  const common = { executablePath, headless: true, protocol: 'webDriverBiDi', protocolTimeout: STEP_MS } satisfies LaunchOptions;
+  return puppeteer.launch(
+    name === 'chromium'
+      ? { ...common, browser: 'chrome', args: webgpu ? [...CHROMIUM_ARGS, ...CHROMIUM_WEBGPU] : CHROMIUM_ARGS }
+      : {
+          ...common,
+          browser: 'firefox',
+          extraPrefsFirefox: {
+            'dom.webgpu.enabled': webgpu,
+            'dom.webgpu.workers.enabled': webgpu,
+            // Software adapters are on the list of the blocked ones.
+            'gfx.webgpu.ignore-blocklist': true,
+          },
+        },
+  );
+}
+
+/** A page at `url`, with everything that went wrong on it. */
+export async function openPage(browser: Browser, url: string): Promise<{ page: Page; problems: string[] }> {
+  const page = await browser.newPage();
+  const problems: string[] = [];
+  page.on('console', (message) => {
+    if (message.type() === 'error') problems.push(`console: ${message.text()}`);
+  });
+  page.on('pageerror', (error) => problems.push(`uncaught: ${String(error)}`));
+  await page.goto(url, { waitUntil: 'load' });
+  return { page, problems };
+}
+
+/**
+ * The same tests for each browser. One that is not installed is shown as skipped on a developer's machine, and fails
+ * where `CI` is set: there nothing may pass by being left out.
+ */
+export function inBothBrowsers(body: (name: BrowserName, start: (webgpu?: boolean) => Promise<Browser>) => void): void {
+  for (const name of ['chromium', 'firefox'] as const) {
+    const skip = EXECUTABLES[name] === undefined && !process.env['CI'] ? `${name} is not installed` : false;
+    describe(name, { skip }, () => {
+      const started: Browser[] = [];
+      after(async () => {
+        for (const browser of started) await browser.close();
+      });
+      body(name, async (webgpu = true) => {
+        const browser = await launch(name, webgpu);
+        started.push(browser);
+        return browser;
+      });
+    });
+  }
+}

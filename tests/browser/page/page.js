@@ -1,0 +1,4 @@
+// Puts the package, unbundled as a static host serves it, where the tests reach it.
+import * as gemmaWeb from '/gemma-web/index.js';
+
+globalThis.gemmaWeb = gemmaWeb;

@@ -1,0 +1,62 @@
+// The real Gemma 3 270M in both browsers: the same greedy text as the exact result, within the memory promised.
+
+import assert from 'node:assert/strict';
+import { after, before, it } from 'node:test';
+import type { Browser, Page } from 'puppeteer-core';
+import { inBothBrowsers, openPage } from './browsers.js';
+import { certainSteps, realGoldens } from './goldens.js';
+import { modelUrl, realModel, startSite } from './site.js';
+import type { StaticServer } from '../../www/tools/serve.mjs';
+
+const STEPS = 16;
+// An f16 cache moves the logits of this model by up to 0.021 (llama.cpp's).
+const TOLERANCE = 0.03;
+
+const file = realModel();
+const skip = file === undefined && !process.env['CI'] ? 'GEMMA_WEB_MODEL is not set' : false;
+
+inBothBrowsers((browserName, start) => {
+  let site: StaticServer;
+  let browser: Browser;
+  let page: Page;
+
+  before(async () => {
+    if (skip) return;
+    assert.ok(file, 'GEMMA_WEB_MODEL is not set');
+    site = await startSite({ 'gemma-3-270m.gguf': file });
+    browser = await start();
+    ({ page } = await openPage(browser, `${site.url}/test/`));
+  });
+  after(() => site?.close());
+
+  it(`continues "The capital of France is" by the exact ${STEPS} tokens`, { skip }, async (context) => {
+    const golden = realGoldens().find(({ name }) => name === 'english');
+    assert.ok(golden?.text);
+    const certain = Math.min(STEPS, certainSteps(golden, TOLERANCE));
+    assert.ok(certain >= 8, `only ${certain} steps are certain`);
+    const { result, ids, stats, loadMs, requests } = await page.evaluate(
+      async (url, text, maxTokens) => {
+        const begin = performance.now();
+        const model = await gemmaWeb.loadGemma(url);
+        const loaded = performance.now() - begin;
+        const generated = await model.generate(text, { maxTokens, temperature: 0 });
+        const seen = { result: generated, ids: await model.tokenize(text), stats: await model.stats(), loadMs: loaded };
+        model.dispose();
+        return { ...seen, requests: performance.getEntriesByType('resource').length };
+      },
+      modelUrl(site, 'gemma-3-270m.gguf'),
+      golden.text,
+      STEPS,
+    );
+    context.diagnostic(
+      `${browserName}: loaded in ${(loadMs / 1000).toFixed(1)} s, tokenizer ${stats.tokenizerMs.toFixed(0)} ms, ` +
+        `wasm ${(stats.wasmBytes / 1e6).toFixed(0)} MB, prompt ${result.timings.promptPerSecond.toFixed(1)} and ` +
+        `decode ${result.timings.decodePerSecond.toFixed(2)} tokens/s, ${stats.dispatches} dispatches (${requests} requests)`,
+    );
+    assert.deepEqual([2, ...ids], golden.ids);
+    assert.equal(result.tokens.length, STEPS);
+    assert.deepEqual(result.tokens.slice(0, certain), golden.greedy.slice(0, certain));
+    assert.ok(stats.wasmBytes < 200e6, `the wasm memory grew to ${stats.wasmBytes} bytes`);
+    assert.ok(stats.tokenizerMs < 2000, `the tokenizer took ${stats.tokenizerMs} ms`);
+  });
+});

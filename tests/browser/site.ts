@@ -1,0 +1,39 @@
+// The static server as the tests use it: the package, the demo page, the test page and models.
+
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { type ServerOptions, startServer, type StaticServer } from '../../www/tools/serve.mjs';
+
+export const ROOT = process.cwd();
+export const TINY = join(ROOT, 'tests/data/tiny');
+
+/** Every tiny model in tests/data, by file name. */
+export function tinyModels(): Record<string, string> {
+  const files = readdirSync(TINY).filter((name) => name.endsWith('.gguf'));
+  if (files.length === 0) throw new Error(`no models in ${TINY}`);
+  return Object.fromEntries(files.map((name) => [name, join(TINY, name)]));
+}
+
+/** The real Gemma 3 270M; undefined where `GEMMA_WEB_MODEL` does not say where it is. */
+export function realModel(): string | undefined {
+  const file = process.env['GEMMA_WEB_MODEL'] || undefined;
+  if (file !== undefined && !existsSync(file)) throw new Error(`GEMMA_WEB_MODEL: there is no file ${file}`);
+  return file;
+}
+
+export async function startSite(models: Record<string, string>, intercept?: ServerOptions['intercept']): Promise<StaticServer> {
+  return startServer({
+    mounts: {
+      '/': join(ROOT, 'dist/site'),
+      '/gemma-web/': join(ROOT, 'dist/gemma-web'),
+      '/test/': join(ROOT, 'tests/browser/page'),
+    },
+    models,
+    ...(intercept ? { intercept } : {}),
+  });
+}
+
+/** The address of a model on a site. */
+export function modelUrl(site: StaticServer, file: string): string {
+  return `${site.url}/models/${encodeURIComponent(basename(file))}`;
+}

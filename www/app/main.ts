@@ -1,0 +1,162 @@
+// The demo page: load a model, continue a text.
+
+import { type Gemma, GemmaError, type GenerateResult, loadGemma, type LoadProgress, type ModelInfo } from 'gemma-web';
+
+function element<T extends HTMLElement>(id: string, type: new () => T): T {
+  const found = document.getElementById(id);
+  if (!(found instanceof type)) throw new Error(`the page has no ${type.name} #${id}`);
+  return found;
+}
+
+const page = {
+  loadForm: element('load-form', HTMLFormElement),
+  address: element('address', HTMLInputElement),
+  models: element('models', HTMLDataListElement),
+  load: element('load', HTMLButtonElement),
+  cancel: element('cancel', HTMLButtonElement),
+  progress: element('progress', HTMLProgressElement),
+  status: element('status', HTMLElement),
+  promptForm: element('prompt-form', HTMLFormElement),
+  prompt: element('prompt', HTMLTextAreaElement),
+  maxTokens: element('max-tokens', HTMLInputElement),
+  temperature: element('temperature', HTMLInputElement),
+  seed: element('seed', HTMLInputElement),
+  generate: element('generate', HTMLButtonElement),
+  stop: element('stop', HTMLButtonElement),
+  output: element('output', HTMLElement),
+  given: element('given', HTMLElement),
+  generated: element('generated', HTMLElement),
+  figures: element('figures', HTMLElement),
+};
+
+let model: Gemma | undefined;
+let loading: AbortController | undefined;
+let generating: AbortController | undefined;
+
+function show(text: string, bad = false): void {
+  page.status.textContent = text;
+  page.status.classList.toggle('bad', bad);
+}
+
+/** What to show for a failure; undefined where the user asked for it. */
+function explain(error: unknown): string | undefined {
+  if (error instanceof DOMException && error.name === 'AbortError') return undefined;
+  if (error instanceof GemmaError) return `${error.message} (${error.code})`;
+  return String(error);
+}
+
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+
+function showProgress({ phase, loaded, total }: LoadProgress): void {
+  if (phase === 'ready') return;
+  if (total === null) page.progress.removeAttribute('value');
+  else page.progress.value = loaded / total;
+  show(total === null ? `Loaded ${megabytes(loaded)}` : `Loaded ${megabytes(loaded)} of ${megabytes(total)}`);
+}
+
+function describe({ config, formats, contextLength, adapter, gpuBytes }: ModelInfo): string {
+  const name = config.name === '' ? config.generation : config.name;
+  const memory = megabytes(gpuBytes.weights + gpuBytes.kv + gpuBytes.scratch);
+  const device = adapter.name === '' ? '' : ` on ${adapter.name}`;
+  return `${name} (${formats[0]?.[0] ?? 'no weights'}), context of ${contextLength} tokens, ${memory} of GPU memory${device}`;
+}
+
+async function load(): Promise<void> {
+  model?.dispose();
+  model = undefined;
+  loading = new AbortController();
+  updateControls();
+  show('Starting …');
+  try {
+    model = await loadGemma(page.address.value, { signal: loading.signal, onProgress: showProgress });
+    show(describe(model.info));
+  } catch (error) {
+    const reason = explain(error);
+    show(reason ?? 'Cancelled.', reason !== undefined);
+  } finally {
+    loading = undefined;
+    updateControls();
+  }
+}
+
+function figures({ usage, timings, finishReason }: GenerateResult): string {
+  const first = `first after ${(timings.firstTokenMs / 1000).toFixed(2)} s`;
+  const rate = `${timings.decodePerSecond.toFixed(1)} tokens/s`;
+  const end = finishReason === 'stop' ? 'the model ended its text' : 'the limit was reached';
+  return `${usage.promptTokens} + ${usage.completionTokens} tokens, ${first}, ${rate}; ${end}`;
+}
+
+async function generate(gemma: Gemma): Promise<void> {
+  generating = new AbortController();
+  updateControls();
+  page.given.textContent = page.prompt.value;
+  page.generated.textContent = '';
+  page.figures.textContent = 'Reading the text …';
+  page.output.setAttribute('aria-busy', 'true');
+  const begin = performance.now();
+  let count = 0;
+  try {
+    const result = await gemma.generate(page.prompt.value, {
+      maxTokens: page.maxTokens.valueAsNumber,
+      temperature: page.temperature.valueAsNumber,
+      ...(page.seed.value === '' ? {} : { seed: page.seed.valueAsNumber }),
+      signal: generating.signal,
+      onToken: ({ text }) => {
+        const atEnd = page.output.scrollTop + page.output.clientHeight >= page.output.scrollHeight - 8;
+        page.generated.append(text);
+        if (atEnd) page.output.scrollTop = page.output.scrollHeight;
+        count += 1;
+        page.figures.textContent = `${count} tokens, ${(count / ((performance.now() - begin) / 1000)).toFixed(1)} tokens/s`;
+      },
+    });
+    page.figures.textContent = figures(result);
+  } catch (error) {
+    page.figures.textContent = explain(error) ?? `Stopped after ${count} tokens.`;
+  } finally {
+    generating = undefined;
+    page.output.removeAttribute('aria-busy');
+    updateControls();
+  }
+}
+
+function updateControls(): void {
+  page.load.hidden = loading !== undefined;
+  page.cancel.hidden = loading === undefined;
+  page.progress.hidden = loading === undefined;
+  page.address.disabled = loading !== undefined || generating !== undefined;
+  page.load.disabled = generating !== undefined;
+  page.generate.disabled = model === undefined;
+  page.generate.hidden = generating !== undefined;
+  page.stop.hidden = generating === undefined;
+}
+
+/** Offers the models that the demo's own server has; on other hosts there is no such list. */
+async function offerModels(): Promise<void> {
+  const answer = await fetch('/models/index.json').catch(() => undefined);
+  if (!answer?.ok || !answer.headers.get('content-type')?.startsWith('application/json')) return;
+  const list = (await answer.json()) as { name: string; url: string; bytes: number }[];
+  page.models.replaceChildren(
+    ...list.map(({ name, url, bytes }) => Object.assign(document.createElement('option'), { value: url, label: `${name}, ${megabytes(bytes)}` })),
+  );
+  const first = list[0];
+  if (first && page.address.value === '') {
+    page.address.value = first.url;
+    show(`${first.name}, ${megabytes(first.bytes)}: ready to load`);
+  }
+}
+
+page.loadForm.addEventListener('submit', (event) => {
+  event.preventDefault();
+  void load();
+});
+page.cancel.addEventListener('click', () => loading?.abort());
+page.promptForm.addEventListener('submit', (event) => {
+  event.preventDefault();
+  if (model && !generating) void generate(model);
+});
+page.stop.addEventListener('click', () => generating?.abort());
+page.prompt.addEventListener('keydown', (event) => {
+  if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) page.promptForm.requestSubmit();
+});
+void offerModels();
+updateControls();
