@@ -79,26 +79,26 @@ impl Model {
     }
 }
 
-/// How the next token is chosen.
+/// How the next token is chosen. Negative numbers are let through to be refused by their range.
 #[derive(Debug, Args)]
 pub(crate) struct Sampling {
     /// Most tokens to generate.
-    #[arg(short = 'n', long, value_name = "N", default_value = "256")]
+    #[arg(short = 'n', long, value_name = "N", default_value = "256", allow_negative_numbers = true)]
     max_tokens: usize,
     /// 0 takes the most likely token at each step.
-    #[arg(long, value_name = "T", default_value = "1.0")]
+    #[arg(long, value_name = "T", default_value = "1.0", allow_negative_numbers = true)]
     temperature: f32,
     /// Keep the K most likely tokens; 0 keeps all.
-    #[arg(long, value_name = "K", default_value = "64")]
+    #[arg(long, value_name = "K", default_value = "64", allow_negative_numbers = true)]
     top_k: usize,
     /// Keep the most likely tokens that together have this probability; 1 keeps all.
-    #[arg(long, value_name = "P", default_value = "0.95")]
+    #[arg(long, value_name = "P", default_value = "0.95", allow_negative_numbers = true)]
     top_p: f32,
     /// Keep the tokens at least this likely, relative to the most likely one; 0 keeps all.
-    #[arg(long, value_name = "P", default_value = "0.0")]
+    #[arg(long, value_name = "P", default_value = "0.0", allow_negative_numbers = true)]
     min_p: f32,
     /// Makes the choice repeatable.
-    #[arg(long, value_name = "SEED")]
+    #[arg(long, value_name = "SEED", allow_negative_numbers = true)]
     seed: Option<u64>,
 }
 
