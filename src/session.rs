@@ -61,7 +61,14 @@ impl Engine {
         report(Phase::Ready, total.unwrap_or(header.data_start));
         let chat = chat::is_chat(&tokenizer, &header.metadata);
         let template = Template::from_gguf(&header.metadata)?;
-        Ok(Self { model, tokenizer, formats: formats(&header), chat, template, tokenizer_ms })
+        Ok(Self {
+            model,
+            tokenizer,
+            formats: formats(&header),
+            chat,
+            template,
+            tokenizer_ms,
+        })
     }
 
     /// What is loaded, and on what.
@@ -183,7 +190,10 @@ impl Engine {
             if self.tokenizer.end_tokens().contains(&id) {
                 break FinishReason::Stop;
             }
-            let piece = Piece { id, text: detokenizer.push(id) };
+            let piece = Piece {
+                id,
+                text: detokenizer.push(id),
+            };
             tokens.push(id);
             text.push_str(&piece.text);
             on_token(&piece);
@@ -194,9 +204,19 @@ impl Engine {
         };
         text.push_str(&detokenizer.finish());
         let first_token = first_token.unwrap_or(started);
-        let usage = Usage { prompt_tokens: ids.len(), completion_tokens: tokens.len() };
+        let usage = Usage {
+            prompt_tokens: ids.len(),
+            completion_tokens: tokens.len(),
+        };
         let timings = Timings::of(started, first_token, prompt_ms, usage);
-        Ok(Generation { text, tokens, finish_reason, usage, timings, seed })
+        Ok(Generation {
+            text,
+            tokens,
+            finish_reason,
+            usage,
+            timings,
+            seed,
+        })
     }
 }
 
@@ -206,7 +226,12 @@ fn ms(since: Instant) -> f64 {
 
 fn log_sum_exp(logits: &[f32]) -> f64 {
     let largest = f64::from(logits.iter().copied().fold(f32::MIN, f32::max));
-    largest + logits.iter().map(|l| (f64::from(*l) - largest).exp()).sum::<f64>().ln()
+    largest
+        + logits
+            .iter()
+            .map(|l| (f64::from(*l) - largest).exp())
+            .sum::<f64>()
+            .ln()
 }
 
 /// Formats of the tensors with their bytes in the file, largest first.
@@ -227,6 +252,10 @@ fn random_seed() -> u64 {
     // Natively the standard library seeds its hash maps from the system's randomness; in a browser it has none, and the
     // clock tells two texts apart.
     let mut hasher = RandomState::new().build_hasher();
-    hasher.write_u128(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos()));
+    hasher.write_u128(
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |time| time.as_nanos()),
+    );
     hasher.finish() >> 11
 }

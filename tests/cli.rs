@@ -1,5 +1,9 @@
 //! The `gemma` command from outside: what it prints where, its exit codes, and what it says to bad input.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
 
 mod common;
 
@@ -22,7 +26,11 @@ struct Outcome {
 
 fn gemma_with_input(args: &[&str], input: &str) -> Outcome {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gemma"));
-    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // A command that does not read its input may have closed it.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
@@ -47,7 +55,12 @@ impl Outcome {
     /// The one line of JSON that standard output must be.
     fn json(&self) -> Value {
         self.succeeded();
-        assert_eq!(self.stdout.lines().count(), 1, "one line of JSON: {}", self.stdout);
+        assert_eq!(
+            self.stdout.lines().count(),
+            1,
+            "one line of JSON: {}",
+            self.stdout
+        );
         serde_json::from_str(&self.stdout).unwrap()
     }
 }
@@ -91,14 +104,22 @@ fn tokenize_prints_ids() {
     let model = model("tiny-gemma3-q4_0");
     let ids = |text: &str| gemma(&["tokenize", &model, "-p", text, "--json"]).json()["ids"].clone();
     let strings = goldens["cases"].as_array().unwrap();
-    for golden in strings.iter().filter(|g| !g["text"].as_str().unwrap().contains('\0')).take(12) {
+    for golden in strings
+        .iter()
+        .filter(|g| !g["text"].as_str().unwrap().contains('\0'))
+        .take(12)
+    {
         assert_eq!(ids(golden["text"].as_str().unwrap()), golden["ids"], "{golden}");
     }
     assert_eq!(ids(""), Value::Array(vec![]));
     let typed = gemma(&["tokenize", &model, "-p", "<end_of_turn>", "--special", "--json"]).json();
     assert_eq!(typed["ids"], serde_json::json!([106]));
     let plain = gemma(&["tokenize", &model, "-p", "<end_of_turn>"]);
-    assert!(plain.succeeded().stdout.lines().count() > 1, "as text: {}", plain.stdout);
+    assert!(
+        plain.succeeded().stdout.lines().count() > 1,
+        "as text: {}",
+        plain.stdout
+    );
 }
 
 fn inspect_prints_the_file() {
@@ -113,7 +134,11 @@ fn inspect_prints_the_file() {
     assert!(page["hyperParameters"].is_object(), "{}", page["hyperParameters"]);
     assert!(page.to_string().len() < 40_000, "the vocabulary is cut short");
     let plain = gemma(&["inspect", &model("tiny-gemma2-q4_k_m")]);
-    assert!(plain.succeeded().stdout.contains("token_embd.weight"), "{}", plain.stdout);
+    assert!(
+        plain.succeeded().stdout.contains("token_embd.weight"),
+        "{}",
+        plain.stdout
+    );
 }
 
 /// A file that is no good, written to the build's folder for temporary files.
@@ -125,7 +150,10 @@ fn bad_file(name: &str, bytes: &[u8]) -> PathBuf {
 
 /// Where `wanted` first stands in `bytes`.
 fn position(bytes: &[u8], wanted: &[u8]) -> usize {
-    bytes.windows(wanted.len()).position(|window| window == wanted).unwrap()
+    bytes
+        .windows(wanted.len())
+        .position(|window| window == wanted)
+        .unwrap()
 }
 
 fn bad_files_are_refused() {
@@ -153,35 +181,78 @@ fn bad_files_are_refused() {
     });
     let cases = [
         (bad_file("header.gguf", &good[..1000]), "truncated", "truncated"),
-        (bad_file("tensors.gguf", &good[..good.len() - 1000]), "truncated", "truncated"),
-        (bad_file("text.gguf", b"Once upon a time there was no model."), "not_gguf", "not a GGUF file"),
+        (
+            bad_file("tensors.gguf", &good[..good.len() - 1000]),
+            "truncated",
+            "truncated",
+        ),
+        (
+            bad_file("text.gguf", b"Once upon a time there was no model."),
+            "not_gguf",
+            "not a GGUF file",
+        ),
         (bad_file("empty.gguf", b""), "truncated", "truncated"),
-        (llama, "unsupported_architecture", "architecture \"llama\" is not supported"),
+        (
+            llama,
+            "unsupported_architecture",
+            "architecture \"llama\" is not supported",
+        ),
         (missing, "missing_tensor", "\"blk.1.ffn_up.weight\" is missing"),
-        (turned, "wrong_shape", "\"blk.0.attn_q.weight\" has shape [512, 256], expected [256, 512]"),
+        (
+            turned,
+            "wrong_shape",
+            "\"blk.0.attn_q.weight\" has shape [512, 256], expected [256, 512]",
+        ),
         (PathBuf::from("no/such/model.gguf"), "io", "no/such/model.gguf"),
         (data("tiny"), "io", "not a regular file"),
     ];
     for (path, code, words) in cases {
         let path = path.to_str().unwrap();
         let plain = gemma(&["eval", path, "--ids", "2"]);
-        assert_eq!((plain.code, plain.stdout.as_str()), (Some(1), ""), "{path}: {}", plain.stderr);
-        assert!(plain.stderr.starts_with("error: ") && plain.stderr.contains(words), "{path}: {}", plain.stderr);
-        assert_eq!(plain.stderr.lines().count(), 1, "{path}: one line: {}", plain.stderr);
+        assert_eq!(
+            (plain.code, plain.stdout.as_str()),
+            (Some(1), ""),
+            "{path}: {}",
+            plain.stderr
+        );
+        assert!(
+            plain.stderr.starts_with("error: ") && plain.stderr.contains(words),
+            "{path}: {}",
+            plain.stderr
+        );
+        assert_eq!(
+            plain.stderr.lines().count(),
+            1,
+            "{path}: one line: {}",
+            plain.stderr
+        );
         // The message goes on to say what can be done.
         let remedy = plain.stderr.trim_end().rsplit([';', ':']).next().unwrap();
-        assert!(remedy.split(' ').count() > 3, "{path}: no remedy in {}", plain.stderr);
+        assert!(
+            remedy.split(' ').count() > 3,
+            "{path}: no remedy in {}",
+            plain.stderr
+        );
 
         let json = gemma(&["eval", path, "--ids", "2", "--json"]);
         assert_eq!((json.code, json.stdout.as_str()), (Some(1), ""), "{path}");
         let error: Value = serde_json::from_str(&json.stderr).unwrap();
         assert_eq!(error["error"]["code"], code, "{path}: {}", json.stderr);
-        assert!(error["error"]["message"].as_str().unwrap().contains(words), "{path}: {}", json.stderr);
+        assert!(
+            error["error"]["message"].as_str().unwrap().contains(words),
+            "{path}: {}",
+            json.stderr
+        );
     }
     // The other commands refuse as well; two of them look no further than they need.
     let path = bad_file("text.gguf", b"Once upon a time there was no model.");
     let path = path.to_str().unwrap();
-    for command in [&["run", path, "-p", "a"][..], &["chat", path], &["tokenize", path, "-p", "a"], &["inspect", path]] {
+    for command in [
+        &["run", path, "-p", "a"][..],
+        &["chat", path],
+        &["tokenize", path, "-p", "a"],
+        &["inspect", path],
+    ] {
         assert_eq!(gemma(command).code, Some(1), "{command:?}");
     }
 }
@@ -208,7 +279,12 @@ fn wrong_usage() {
     ];
     for (args, words) in cases {
         let outcome = gemma(args);
-        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(2), ""), "{args:?}: {}", outcome.stderr);
+        assert_eq!(
+            (outcome.code, outcome.stdout.as_str()),
+            (Some(2), ""),
+            "{args:?}: {}",
+            outcome.stderr
+        );
         assert!(outcome.stderr.contains(words), "{args:?}: {}", outcome.stderr);
     }
 }
@@ -216,7 +292,10 @@ fn wrong_usage() {
 /// `gemma inspect … | head -0` ends quietly.
 fn closed_pipe() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gemma"));
-    command.args(["inspect", &model("tiny-gemma3-f16")]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(["inspect", &model("tiny-gemma3-f16")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
@@ -226,22 +305,60 @@ fn closed_pipe() {
 
 fn help() {
     let outcome = gemma(&["--help"]);
-    for command in ["run", "chat", "eval", "perplexity", "tokenize", "inspect", "bench"] {
-        assert!(outcome.succeeded().stdout.contains(command), "{command} in {}", outcome.stdout);
+    for command in [
+        "run",
+        "chat",
+        "eval",
+        "perplexity",
+        "tokenize",
+        "inspect",
+        "bench",
+    ] {
+        assert!(
+            outcome.succeeded().stdout.contains(command),
+            "{command} in {}",
+            outcome.stdout
+        );
     }
-    assert_eq!(gemma(&["--version"]).succeeded().stdout, format!("gemma {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        gemma(&["--version"]).succeeded().stdout,
+        format!("gemma {}\n", env!("CARGO_PKG_VERSION"))
+    );
 }
 
 fn eval_prints_logits() {
     let goldens = goldens("tiny/tiny-gemma3-q4_0");
-    let prompt = goldens.prompts.iter().find(|prompt| prompt.name == "text17").unwrap();
-    let ids = prompt.ids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
-    let page = gemma(&["eval", &model("tiny-gemma3-q4_0"), "--ids", &ids, "--top", "20", "--kv", "f32", "--json"]).json();
+    let prompt = goldens
+        .prompts
+        .iter()
+        .find(|prompt| prompt.name == "text17")
+        .unwrap();
+    let ids = prompt
+        .ids
+        .iter()
+        .map(u32::to_string)
+        .collect::<Vec<_>>()
+        .join(",");
+    let page = gemma(&[
+        "eval",
+        &model("tiny-gemma3-q4_0"),
+        "--ids",
+        &ids,
+        "--top",
+        "20",
+        "--kv",
+        "f32",
+        "--json",
+    ])
+    .json();
     let logits = page["logits"].as_array().unwrap();
     assert_eq!(logits.len(), 20);
     for (found, (id, logit)) in logits.iter().zip(&prompt.top20) {
         assert_eq!(found["id"], *id, "{page}");
-        assert!((found["logit"].as_f64().unwrap() - f64::from(*logit)).abs() < 2e-3, "{page}");
+        assert!(
+            (found["logit"].as_f64().unwrap() - f64::from(*logit)).abs() < 2e-3,
+            "{page}"
+        );
     }
 }
 
@@ -249,7 +366,11 @@ fn eval_adds_bos() {
     let model = model("tiny-gemma1-q4_0");
     let text = "Alice was beginning";
     let ids = gemma(&["tokenize", &model, "-p", text, "--json"]).json();
-    let ids = ids["ids"].as_array().unwrap().iter().fold("2".to_owned(), |all, id| format!("{all},{id}"));
+    let ids = ids["ids"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .fold("2".to_owned(), |all, id| format!("{all},{id}"));
     let by_ids = gemma(&["eval", &model, "--ids", &ids, "--json"]).json();
     assert_eq!(gemma(&["eval", &model, "-p", text, "--json"]).json(), by_ids);
 }
@@ -261,20 +382,51 @@ fn run_prints() {
     assert_eq!(page["finishReason"], "length", "{page}");
     assert_eq!(page["tokens"].as_array().unwrap().len(), 12, "{page}");
     assert_eq!(page["usage"]["completionTokens"], 12, "{page}");
-    for timing in ["promptMs", "firstTokenMs", "decodeMs", "promptPerSecond", "decodePerSecond"] {
-        assert!(page["timings"][timing].as_f64().is_some_and(|x| x >= 0.0), "{timing} in {page}");
+    for timing in [
+        "promptMs",
+        "firstTokenMs",
+        "decodeMs",
+        "promptPerSecond",
+        "decodePerSecond",
+    ] {
+        assert!(
+            page["timings"][timing].as_f64().is_some_and(|x| x >= 0.0),
+            "{timing} in {page}"
+        );
     }
     let plain = gemma(&args);
-    assert_eq!(plain.succeeded().stdout, format!("{}\n", page["text"].as_str().unwrap()));
-    assert!(plain.stderr.contains("per second"), "the timings: {}", plain.stderr);
+    assert_eq!(
+        plain.succeeded().stdout,
+        format!("{}\n", page["text"].as_str().unwrap())
+    );
+    assert!(
+        plain.stderr.contains("per second"),
+        "the timings: {}",
+        plain.stderr
+    );
     let turn = gemma(&[&args[..], &["--chat", "--json"]].concat()).json();
-    assert_ne!(turn["usage"]["promptTokens"], page["usage"]["promptTokens"], "the turn format adds tokens");
+    assert_ne!(
+        turn["usage"]["promptTokens"], page["usage"]["promptTokens"],
+        "the turn format adds tokens"
+    );
 }
 
 fn run_is_repeatable() {
     let model = model("tiny-gemma1-q4_0");
     let tokens = |seed: &str| {
-        let args = ["run", &model, "-p", "Alice", "-n", "16", "--temperature", "2", "--seed", seed, "--json"];
+        let args = [
+            "run",
+            &model,
+            "-p",
+            "Alice",
+            "-n",
+            "16",
+            "--temperature",
+            "2",
+            "--seed",
+            seed,
+            "--json",
+        ];
         gemma(&args).json()["tokens"].clone()
     };
     assert_eq!(tokens("7"), tokens("7"));
@@ -285,11 +437,19 @@ fn chat_answers() {
     let model = model("tiny-gemma3-q4_0");
     let args = ["chat", &model, "-n", "4", "--temperature", "0", "--json"];
     let outcome = gemma_with_input(&args, "Hello!\n\nAnd now?\n");
-    let replies: Vec<Value> =
-        outcome.succeeded().stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let replies: Vec<Value> = outcome
+        .succeeded()
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(replies.len(), 2, "{}", outcome.stdout);
     let n_prompt = |reply: &Value| reply["usage"]["promptTokens"].as_u64().unwrap();
-    assert!(n_prompt(&replies[1]) > n_prompt(&replies[0]), "the conversation grows: {}", outcome.stdout);
+    assert!(
+        n_prompt(&replies[1]) > n_prompt(&replies[0]),
+        "the conversation grows: {}",
+        outcome.stdout
+    );
 }
 
 fn perplexity_of_a_window() {
@@ -297,32 +457,77 @@ fn perplexity_of_a_window() {
     let (model, text) = (model("tiny-gemma3-q8_0"), text.to_str().unwrap());
     let page = gemma(&["perplexity", &model, "--file", text, "--tokens", "100", "--json"]).json();
     assert_eq!(page["tokens"], 100);
-    let (perplexity, nll) = (page["perplexity"].as_f64().unwrap(), page["nll"].as_f64().unwrap());
+    let (perplexity, nll) = (
+        page["perplexity"].as_f64().unwrap(),
+        page["nll"].as_f64().unwrap(),
+    );
     assert!((perplexity.ln() - nll).abs() < 1e-9 && nll > 0.0, "{page}");
-    let too_many = gemma(&["perplexity", &model, "--file", text, "--tokens", "100000", "--context", "64"]);
+    let too_many = gemma(&[
+        "perplexity",
+        &model,
+        "--file",
+        text,
+        "--tokens",
+        "100000",
+        "--context",
+        "64",
+    ]);
     assert_eq!(too_many.code, Some(2), "{}", too_many.stderr);
     let no_text = gemma(&["perplexity", &model, "--file", "no/such/text"]);
-    assert!(no_text.code == Some(1) && no_text.stderr.contains("no/such/text"), "{}", no_text.stderr);
+    assert!(
+        no_text.code == Some(1) && no_text.stderr.contains("no/such/text"),
+        "{}",
+        no_text.stderr
+    );
 }
 
 fn bench_reports() {
-    let page = gemma(&["bench", &model("tiny-gemma1-q4_0"), "-p", "20", "-n", "6", "-r", "2", "--json"]).json();
+    let page = gemma(&[
+        "bench",
+        &model("tiny-gemma1-q4_0"),
+        "-p",
+        "20",
+        "-n",
+        "6",
+        "-r",
+        "2",
+        "--json",
+    ])
+    .json();
     for (test, n_tokens) in [("prompt", 20), ("generation", 6)] {
         let speed = &page[test]["tokensPerSecond"];
         assert_eq!(page[test]["tokens"], n_tokens, "{page}");
         assert_eq!(speed["runs"].as_array().unwrap().len(), 2, "{page}");
         let at = |name: &str| speed[name].as_f64().unwrap();
-        assert!(0.0 < at("min") && at("min") <= at("median") && at("median") <= at("max"), "{page}");
-        assert!(page[test]["counts"]["dispatches"].as_u64().is_some_and(|n| n > 0), "{page}");
+        assert!(
+            0.0 < at("min") && at("min") <= at("median") && at("median") <= at("max"),
+            "{page}"
+        );
+        assert!(
+            page[test]["counts"]["dispatches"].as_u64().is_some_and(|n| n > 0),
+            "{page}"
+        );
     }
 }
 
 fn impossible_requests() {
     let model = model("tiny-gemma1-q4_0");
     let adapter = gemma(&["eval", &model, "--ids", "2", "--adapter", "no such adapter"]);
-    assert!(adapter.code == Some(1) && adapter.stderr.contains("no such adapter"), "{}", adapter.stderr);
+    assert!(
+        adapter.code == Some(1) && adapter.stderr.contains("no such adapter"),
+        "{}",
+        adapter.stderr
+    );
     let ids = gemma(&["eval", &model, "--ids", "2,1024"]);
-    assert!(ids.code == Some(2) && ids.stderr.contains("1024"), "{}", ids.stderr);
+    assert!(
+        ids.code == Some(2) && ids.stderr.contains("1024"),
+        "{}",
+        ids.stderr
+    );
     let long = gemma(&["eval", &model, "--ids", "2,3,4,5,6", "--context", "4"]);
-    assert!(long.code == Some(1) && long.stderr.contains("context"), "{}", long.stderr);
+    assert!(
+        long.code == Some(1) && long.stderr.contains("context"),
+        "{}",
+        long.stderr
+    );
 }

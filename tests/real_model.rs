@@ -1,5 +1,5 @@
-//! Gemma 3 270M Q4_K_M against its exact results in tests/data/real. The file is not in the repository: the environment
-//! variable GEMMA_WEB_MODEL says where it is, and without it these tests show as ignored.
+//! `Gemma 3 270M Q4_K_M` against its exact results in tests/data/real. The file is not in the repository: the environment
+//! variable `GEMMA_WEB_MODEL` says where it is, and without it these tests show as ignored.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
