@@ -80,6 +80,7 @@ fn main() {
         free("bad files are refused by name", bad_files_are_refused),
         free("wrong usage exits with 2", wrong_usage),
         free("a closed pipe is no error", closed_pipe),
+        free("no adapter is an error with a remedy", no_adapter),
         free("help goes to standard output", help),
         on_gpu("eval prints the golden logits", eval_prints_logits),
         on_gpu("eval adds BOS once to a prompt", eval_adds_bos),
@@ -287,6 +288,29 @@ fn wrong_usage() {
         );
         assert!(outcome.stderr.contains(words), "{args:?}: {}", outcome.stderr);
     }
+}
+
+/// The Vulkan loader is told of a driver that does not exist. Metal and Direct3D cannot be taken away like that.
+fn no_adapter() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gemma"));
+    command.args(["eval", &model("tiny-gemma1-q4_0"), "--ids", "2", "--json"]);
+    for variable in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"] {
+        command.env(variable, "/nonexistent");
+    }
+    let output = command.output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+    let error: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(error["error"]["code"], "no_webgpu", "{error}");
+    assert!(
+        error["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("install a Vulkan"),
+        "{error}"
+    );
 }
 
 /// `gemma inspect … | head -0` ends quietly.
