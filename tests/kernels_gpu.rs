@@ -104,7 +104,7 @@ impl Bench {
 /// Puts the f16 scales of a random block into an ordinary range: the high byte of each gets the exponent 2^-11.
 fn soften(format: &Format, block: &mut [u8]) {
     let halves: &[usize] = match format.name {
-        "Q4_0" | "Q5_0" | "Q8_0" => &[0],
+        "Q4_0" | "Q5_0" | "Q8_0" | "IQ4_NL" | "IQ4_XS" => &[0],
         "Q4_1" | "Q5_1" | "Q4_K" | "Q5_K" => &[0, 2],
         "Q2_K" => &[80, 82],
         "Q3_K" => &[108],
