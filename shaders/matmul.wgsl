@@ -1,7 +1,7 @@
 // y[t, first_row + n] = sum_k W[n, k] x[t, k]         for many tokens: W is decoded once a tile
 // Shapes: W [N, K] block-quantised (this part's rows); x [T, K], y [T, n_total] f32.
 // Bindings: 0 params, 1 step, 2 x, 3 y; group 1 the planes of W.
-// Dispatch: (ceil(N / 64), ceil(T / 64)): a workgroup of 16 x 16 makes 64 x 64 outputs, 4 x 4 an invocation, 32 of K a step.
+// Dispatch: (ceil(N / 64), ceil(T / 64)): 8 x 8 invocations make 64 x 64 outputs, 8 x 8 each, 32 of K a step.
 // Reference: the usual register-blocked GEMM; both tiles fill the 16 KiB of workgroup memory that WebGPU guarantees.
 struct Params {
     n_rows: u32,     // N
@@ -17,13 +17,7 @@ struct Params {
 var<workgroup> tile_w: array<vec4<f32>, 512>;
 var<workgroup> tile_x: array<vec4<f32>, 512>;
 
-fn load_weights(index: u32, first: u32, step_ix: u32) {
-    if (index >= 128u) {
-        return;
-    }
-    let row = index & 63u;
-    let half = index >> 6u;
-    let group = step_ix * 2u + half;
+fn load_weights(row: u32, first: u32, half: u32, group: u32) {
     var w = mat4x4<f32>();
     if (first + row < params.n_rows && group < params.n_groups) {
         w = weights16((first + row) * params.n_groups + group);
@@ -35,51 +29,74 @@ fn load_weights(index: u32, first: u32, step_ix: u32) {
     tile_w[at + 192u] = w[3];
 }
 
-fn load_inputs(index: u32, first: u32, step_ix: u32) {
-    let quad = index & 7u;
-    let at = step_ix * 8u + quad;
-    for (var row = index >> 3u; row < 64u; row += 32u) {
+fn load_inputs(row: u32, first: u32, quad: u32) {
+    let live = first + row < step.n_tokens;
+    let start = (first + row) * 4u * params.n_groups;
+    for (var i = 0u; i < 8u; i++) {
         var v = vec4<f32>();
-        if (first + row < step.n_tokens && at < 4u * params.n_groups) {
-            v = x[(first + row) * 4u * params.n_groups + at];
+        if (live && quad + i < 4u * params.n_groups) {
+            v = x[start + quad + i];
         }
-        tile_x[quad * 64u + row] = v;
+        tile_x[i * 64u + row] = v;
     }
 }
 
-@compute @workgroup_size(256)
+fn four(at: u32) -> mat4x4<f32> {
+    return mat4x4<f32>(tile_w[at], tile_w[at + 8u], tile_w[at + 16u], tile_w[at + 24u]);
+}
+
+fn store(token: u32, first: u32, sums: vec4<f32>) {
+    if (token >= step.n_tokens) {
+        return;
+    }
+    let at = token * params.n_total + params.first_row;
+    for (var i = 0u; i < 4u; i++) {
+        let row = first + 8u * i;
+        if (row < params.n_rows) {
+            y[at + row] = sums[i];
+        }
+    }
+}
+
+@compute @workgroup_size(64)
 fn matmul(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) index: u32) {
-    let column = index & 15u;
-    let line = index >> 4u;
+    let column = index & 7u;
+    let line = index >> 3u;
     let n_steps = (params.n_groups + 1u) >> 1u;
-    var sum = mat4x4<f32>(); // [token][row]
+    // [token][row], tokens line + 8 i, rows column + 8 j: low j = 0..4, high j = 4..8.
+    var low_0 = mat4x4<f32>();
+    var low_1 = mat4x4<f32>();
+    var high_0 = mat4x4<f32>();
+    var high_1 = mat4x4<f32>();
     for (var i = 0u; i < n_steps; i++) {
-        load_weights(index, group.x * 64u, i);
-        load_inputs(index, group.y * 64u, i);
+        load_weights(index, group.x * 64u, 0u, 2u * i);
+        load_weights(index, group.x * 64u, 1u, 2u * i + 1u);
+        load_inputs(index, group.y * 64u, 8u * i);
         workgroupBarrier();
         for (var k = 0u; k < 512u; k += 64u) {
-            let w0 = tile_w[k + column];
-            let w1 = tile_w[k + column + 16u];
-            let w2 = tile_w[k + column + 32u];
-            let w3 = tile_w[k + column + 48u];
+            let low = four(k + column);
+            let high = four(k + column + 32u);
             let x0 = tile_x[k + line];
-            let x1 = tile_x[k + line + 16u];
-            let x2 = tile_x[k + line + 32u];
-            let x3 = tile_x[k + line + 48u];
-            sum[0] += vec4<f32>(dot(w0, x0), dot(w1, x0), dot(w2, x0), dot(w3, x0));
-            sum[1] += vec4<f32>(dot(w0, x1), dot(w1, x1), dot(w2, x1), dot(w3, x1));
-            sum[2] += vec4<f32>(dot(w0, x2), dot(w1, x2), dot(w2, x2), dot(w3, x2));
-            sum[3] += vec4<f32>(dot(w0, x3), dot(w1, x3), dot(w2, x3), dot(w3, x3));
+            let x1 = tile_x[k + line + 8u];
+            let x2 = tile_x[k + line + 16u];
+            let x3 = tile_x[k + line + 24u];
+            low_0 += mat4x4<f32>(x0 * low, x1 * low, x2 * low, x3 * low);
+            high_0 += mat4x4<f32>(x0 * high, x1 * high, x2 * high, x3 * high);
+            let x4 = tile_x[k + line + 32u];
+            let x5 = tile_x[k + line + 40u];
+            let x6 = tile_x[k + line + 48u];
+            let x7 = tile_x[k + line + 56u];
+            low_1 += mat4x4<f32>(x4 * low, x5 * low, x6 * low, x7 * low);
+            high_1 += mat4x4<f32>(x4 * high, x5 * high, x6 * high, x7 * high);
         }
         workgroupBarrier();
     }
-    for (var t = 0u; t < 4u; t++) {
-        let token = group.y * 64u + line + 16u * t;
-        for (var n = 0u; n < 4u; n++) {
-            let row = group.x * 64u + column + 16u * n;
-            if (token < step.n_tokens && row < params.n_rows) {
-                y[token * params.n_total + params.first_row + row] = sum[t][n];
-            }
-        }
+    let token = group.y * 64u + line;
+    let row = group.x * 64u + column;
+    for (var i = 0u; i < 4u; i++) {
+        store(token + 8u * i, row, low_0[i]);
+        store(token + 8u * i, row + 32u, high_0[i]);
+        store(token + 8u * i + 32u, row, low_1[i]);
+        store(token + 8u * i + 32u, row + 32u, high_1[i]);
     }
 }
