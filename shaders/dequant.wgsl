@@ -1,28 +1,29 @@
-// Formula:  out[16 g + i] = weight 16 g + i of a packed matrix, for g < n_groups.
-// Shapes:   out is n_groups x 16 f32.
-// Bindings: group 0: params, out; group 1: the planes of the format fragment that is joined in front.
-// Dispatch: ceil(n_groups / 64) workgroups over x and y (x = params.width), one thread a group of sixteen weights.
-// Reference: Format::decode_block in src/quant, bit for bit. Used by tests: the engine never writes decoded weights.
-struct DequantParams {
-    n_groups: u32,
-    width: u32,
-    pad0: u32,
-    pad1: u32,
+// x[t, :] = W[step.first_row + t, :]           for the rows that this part of W holds
+// Shapes: W [N, K] block-quantised, rows first_row.. of it in this part; x [T, K] f32.
+// Bindings: 0 params, 1 step, 2 x; group 1 the planes of W.
+// Dispatch: (ceil(K / 16 / 64), T): one invocation writes sixteen values.
+// Reference: Format::decode in src/quant/format.rs, bit for bit. For tests: the engine never writes decoded weights.
+struct Params {
+    n_groups: u32,  // K / 16
+    first_row: u32,
+    n_rows: u32,
 }
-
-@group(0) @binding(0) var<uniform> params: DequantParams;
-@group(0) @binding(1) var<storage, read_write> out: array<vec4<f32>>;
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read_write> x: array<vec4<f32>>;
 
 @compute @workgroup_size(64)
-fn dequant(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let group = (workgroup.y * params.width + workgroup.x) * 64u + lane;
-    if group >= params.n_groups {
+fn dequant(@builtin(global_invocation_id) at: vec3<u32>) {
+    if (at.x >= params.n_groups || at.y >= step.n_tokens) {
         return;
     }
-    let w = weights16(group);
-    let at = group << 2u;
-    out[at] = w[0];
-    out[at + 1u] = w[1];
-    out[at + 2u] = w[2];
-    out[at + 3u] = w[3];
+    let row = step.first_row + at.y - params.first_row; // wraps to a huge row for rows of an earlier part
+    if (row >= params.n_rows) {
+        return;
+    }
+    let w = weights16(row * params.n_groups + at.x);
+    let out = (at.y * params.n_groups + at.x) * 4u;
+    x[out] = w[0];
+    x[out + 1u] = w[1];
+    x[out + 2u] = w[2];
+    x[out + 3u] = w[3];
 }

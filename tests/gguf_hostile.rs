@@ -383,7 +383,7 @@ fn impossible_tensors_are_refused() {
 #[test]
 fn unknown_tensor_types_are_named() {
     for (ggml_type, name) in [
-        (23, "IQ4_XS"),
+        (18, "IQ3_XXS"),
         (9, "Q8_1"),
         (4, "ggml type 4"),
         (u32::MAX, "ggml type 4294967295"),

@@ -10,7 +10,7 @@ use gemma_web::gpu::{Buffer, Gpu, GpuOptions, Kind, Matrix, Plan, Step};
 use gemma_web::kernels::attention::{Cached, Shape, attention};
 use gemma_web::kernels::kv_write::{KvCache, KvType, kv_write};
 use gemma_web::kernels::rope::{Rotary, rope};
-use gemma_web::kernels::{add, attention as attention_kernel, cap_logits, embed, geglu, matmul, matvec, rms_norm};
+use gemma_web::kernels::{add, attention as attention_kernel, cap_logits, dequant, embed, geglu, matmul, matvec, rms_norm};
 use gemma_web::kernels::{kv_write as kv_write_kernel, rope as rope_kernel};
 use gemma_web::model::forward::Product;
 use gemma_web::quant::{FORMATS, Format};
@@ -104,7 +104,7 @@ impl Bench {
 /// Puts the f16 scales of a random block into an ordinary range: the high byte of each gets the exponent 2^-11.
 fn soften(format: &Format, block: &mut [u8]) {
     let halves: &[usize] = match format.name {
-        "Q4_0" | "Q5_0" | "Q8_0" => &[0],
+        "Q4_0" | "Q5_0" | "Q8_0" | "IQ4_NL" | "IQ4_XS" => &[0],
         "Q4_1" | "Q5_1" | "Q4_K" | "Q5_K" => &[0, 2],
         "Q2_K" => &[80, 82],
         "Q3_K" => &[108],
@@ -334,5 +334,22 @@ fn product_agrees_small(b: &Bench, format: &'static Format) -> Result<usize, Fai
         record(&mut plan, &b.gpu, &w, &x_gpu, &y);
         same(&format!("split {}", format.name), &expected, &b.run(&plan, 3, 0, &y)?, 4e-3)?;
     }
+    dequantises(b, &w, &blocks)?;
     Ok(w.parts.len())
+}
+
+/// Rows on both sides of the first seam.
+fn dequantises(b: &Bench, w: &Matrix, blocks: &[u8]) -> Result<(), Failed> {
+    let (first_row, n_rows) = (w.parts[0].n_rows - 1, 3);
+    let x = b.empty(n_rows * w.n_cols as usize);
+    let mut plan = b.plan();
+    dequant::record(&mut plan, &b.gpu, w, &x);
+    let staging = b.gpu.staging("test", x.bytes());
+    let step = Step { n_tokens: n_rows as u32, first_row: first_row as u32, ..Step::default() };
+    b.gpu.run(&[(&plan, step)], &[(&x, 0, &staging, x.bytes())])?;
+    let found = block_on(b.gpu.read_f32(&staging, x.bytes()))?;
+    let mut expected = Vec::new();
+    let start = (first_row * w.row_bytes()) as usize;
+    w.format.decode(&blocks[start..][..n_rows * w.row_bytes() as usize], &mut expected);
+    same(&format!("dequant {}", w.format.name), &expected, &found, 0.0)
 }

@@ -1,137 +1,147 @@
 //! Every block format against values decoded by gguf-py and ggml (tests/data/dequant): on the CPU, out of the planes, and
 //! through the WGSL fragment on a native adapter. Bit for bit: there is no tolerance.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops at the first surprise")]
 
-#[path = "common/dequant_gpu.rs"]
-mod dequant_gpu;
+mod common;
 
-use dequant_gpu::{Gpu, shader_of};
-use gemma_web::gguf::{Parsed, TensorInfo, parse};
-use gemma_web::quant::{FORMATS, Format};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use common::goldens::data;
+use common::gpu;
+use common::trial::needing;
+use gemma_web::gguf::{Header, Parsed, TensorInfo, parse};
+use gemma_web::gpu::shader::{Variant, compose};
+use gemma_web::gpu::{Gpu, GpuOptions, Matrix, Plan, Step};
+use gemma_web::kernels::dequant;
+use gemma_web::quant::{FORMATS, Format};
+use libtest_mimic::{Arguments, Failed, Trial};
+use pollster::block_on;
 
 /// What naga asks for before it lets `unpack2x16float` through. WebGPU always has it: it is no `shader-f16`.
 const UNPACK2X16FLOAT: naga::valid::Capabilities = naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32;
 
+/// Bytes of the file that `real-blocks.json` was made from.
+const MODEL_BYTES: u64 = 253_113_024;
+const MODEL_NEED: &str = "GEMMA_WEB_MODEL, the path of gemma-3-270m-q4_k_m.gguf";
+
+fn main() {
+    let args = Arguments::from_args();
+    let adapter = gpu::adapter();
+    let model = std::env::var_os("GEMMA_WEB_MODEL").map(PathBuf::from);
+    let need = if model.is_some() { gpu::NEED } else { MODEL_NEED };
+    let model_and_adapter = model.clone().zip(adapter).map(|(path, ())| path);
+    let trials = vec![
+        Trial::test("the comparison sees a flipped bit and a missing value", flips),
+        Trial::test("every format decodes to the golden values", || each_format(decodes)),
+        Trial::test("planes hold the same blocks", || each_format(repacks)),
+        Trial::test("every fragment is valid WGSL without features and binds its planes", || each_format(binds)),
+        needing("every fragment decodes to the golden values", gpu::NEED, adapter, |()| decodes_on_the_gpu()),
+        needing("blocks of the real model decode as by gguf-py", MODEL_NEED, model, |path| real_blocks(&path)),
+        needing("every fragment decodes blocks of the real model", need, model_and_adapter, |path| {
+            real_blocks_on_the_gpu(&path)
+        }),
+    ];
+    libtest_mimic::run(&args, trials).exit();
+}
+
+/// Runs a test on every format; the first failure names its format.
+fn each_format(test: fn(&'static Format) -> Result<(), String>) -> Result<(), Failed> {
+    FORMATS.into_iter().try_for_each(|format| test(format).map_err(|why| format!("{format:?}: {why}").into()))
+}
+
 /// The blocks and the values of a format.
 fn golden(format: &Format) -> (Vec<u8>, Vec<f32>) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/dequant");
-    let read = |ext: &str| std::fs::read(folder.join(format!("{}.{ext}", format.name))).expect(format.name);
-    let values = read("f32")
-        .chunks_exact(4)
-        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-        .collect();
+    let read = |ext: &str| std::fs::read(data("dequant").join(format!("{}.{ext}", format.name))).expect(format.name);
+    let values = bytemuck::pod_collect_to_vec(&read("f32"));
     (read("bin"), values)
 }
 
-/// Where `found` and `expected` first differ in a bit (or in length).
-fn difference(found: &[f32], expected: &[f32]) -> Option<String> {
+/// Where `found` first differs from `expected` in a bit (or in length).
+fn same_bits(found: &[f32], expected: &[f32]) -> Result<(), String> {
     if found.len() != expected.len() {
-        return Some(format!("{} values, expected {}", found.len(), expected.len()));
+        return Err(format!("{} values, expected {}", found.len(), expected.len()));
     }
-    let at = found
-        .iter()
-        .zip(expected)
-        .position(|(found, expected)| found.to_bits() != expected.to_bits())?;
-    Some(format!(
-        "weight {at} is {:e}, expected {:e}",
-        found[at], expected[at]
-    ))
+    let differs = |(found, expected): (&f32, &f32)| found.to_bits() != expected.to_bits();
+    match found.iter().zip(expected).position(differs) {
+        Some(at) => Err(format!("weight {at} is {:e}, expected {:e}", found[at], expected[at])),
+        None => Ok(()),
+    }
 }
 
-/// Puts the blocks together again from the planes.
-fn unpack(format: &Format, blocks: &[u8]) -> Vec<u8> {
-    let mut again = vec![0; blocks.len()];
-    for (plane_ix, plane) in format.planes.iter().enumerate() {
-        let mut packed = Vec::new();
-        format.repack(plane_ix, blocks, &mut packed);
-        for (block, bytes) in again
-            .chunks_exact_mut(format.block_bytes)
-            .zip(packed.chunks_exact(plane.bytes.len()))
-        {
-            block[plane.bytes.clone()].copy_from_slice(bytes);
-        }
-    }
-    again
-}
-
-#[test]
-fn the_comparison_sees_a_flipped_bit_and_a_missing_value() {
+fn flips() -> Result<(), Failed> {
     let expected = [1.0, 0.0, -3.5e-8];
-    assert_eq!(difference(&expected, &expected), None);
+    same_bits(&expected, &expected)?;
     for (at, bit) in [(0, 0), (1, 31), (2, 22)] {
         let mut found = expected;
         found[at] = f32::from_bits(found[at].to_bits() ^ (1 << bit));
-        assert!(difference(&found, &expected).is_some(), "bit {bit} of value {at}");
+        assert!(same_bits(&found, &expected).is_err(), "bit {bit} of value {at}");
     }
-    assert!(difference(&expected[..2], &expected).is_some());
+    assert!(same_bits(&expected[..2], &expected).is_err());
+    Ok(())
 }
 
-#[test]
-fn every_format_decodes_to_the_golden_values() {
+fn decodes(format: &'static Format) -> Result<(), String> {
+    let (blocks, expected) = golden(format);
+    let mut found = Vec::new();
+    format.decode(&blocks, &mut found);
+    same_bits(&found, &expected)
+}
+
+/// Puts the blocks together again from the planes.
+fn repacks(format: &'static Format) -> Result<(), String> {
+    let (blocks, _) = golden(format);
+    let mut again = vec![0; blocks.len()];
+    for (plane_ix, plane) in format.planes.iter().enumerate() {
+        let mut packed = Vec::new();
+        format.repack(plane_ix, &blocks, &mut packed);
+        let packed = packed.chunks_exact(plane.bytes.len());
+        for (block, bytes) in again.chunks_exact_mut(format.block_bytes).zip(packed) {
+            block[plane.bytes.clone()].copy_from_slice(bytes);
+        }
+    }
+    if again == blocks { Ok(()) } else { Err("the planes hold other bytes".to_owned()) }
+}
+
+fn binds(format: &'static Format) -> Result<(), String> {
+    let text = compose(&dequant::KERNEL, Variant::Weights(format));
+    let module = naga::front::wgsl::parse_str(&text).map_err(|e| e.emit_to_string(&text))?;
+    let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), UNPACK2X16FLOAT);
+    validator.validate(&module).map_err(|e| e.emit_to_string(&text))?;
+    let mut planes: Vec<_> = module
+        .global_variables
+        .iter()
+        .filter_map(|(_, var)| Some((var.binding.as_ref()?, var.name.as_deref())))
+        .filter(|(at, _)| at.group == 1)
+        .map(|(at, name)| (at.binding, name))
+        .collect();
+    planes.sort_unstable();
+    let expected: Vec<_> = (0u32..).zip(format.planes).map(|(ix, plane)| (ix, Some(plane.name))).collect();
+    if planes == expected { Ok(()) } else { Err(format!("binds {planes:?}, expected {expected:?}")) }
+}
+
+/// Decodes `blocks` by the WGSL fragment, as one row.
+fn dequant(gpu: &Gpu, format: &'static Format, blocks: &[u8]) -> gemma_web::Result<Vec<f32>> {
+    let n_weights = blocks.len() / format.block_bytes * format.block_len;
+    let w = Matrix::allocate(gpu, format.name, format, 1, n_weights as u64)?;
+    w.write_rows(gpu, 0, blocks);
+    let x = gpu.tensor("x", 1, n_weights)?;
+    let staging = gpu.staging("x", x.bytes());
+    let mut plan = Plan::new(gpu, "dequant");
+    dequant::record(&mut plan, gpu, &w, &x);
+    gpu.run(&[(&plan, Step { n_tokens: 1, ..Step::default() })], &[(&x, 0, &staging, x.bytes())])?;
+    block_on(gpu.read_f32(&staging, x.bytes()))
+}
+
+fn decodes_on_the_gpu() -> Result<(), Failed> {
+    let gpu = block_on(Gpu::open(&GpuOptions::default()))?;
     for format in FORMATS {
         let (blocks, expected) = golden(format);
-        let mut found = Vec::new();
-        format.decode(&blocks, &mut found);
-        assert_eq!(difference(&found, &expected), None, "{format:?}");
+        let found = dequant(&gpu, format, &blocks)?;
+        same_bits(&found, &expected).map_err(|why| format!("{format:?}: {why}"))?;
     }
-}
-
-#[test]
-fn planes_hold_the_same_blocks() {
-    for format in FORMATS {
-        let (blocks, _) = golden(format);
-        assert_eq!(unpack(format, &blocks), blocks, "{format:?}");
-    }
-}
-
-#[test]
-fn every_fragment_is_valid_wgsl_without_features_and_binds_its_planes() {
-    for format in FORMATS {
-        let module =
-            naga::front::wgsl::parse_str(&shader_of(format)).unwrap_or_else(|e| panic!("{format:?}: {e}"));
-        let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), UNPACK2X16FLOAT);
-        validator
-            .validate(&module)
-            .unwrap_or_else(|e| panic!("{format:?}: {e:?}"));
-        let mut planes: Vec<_> = module
-            .global_variables
-            .iter()
-            .filter_map(|(_, var)| {
-                var.binding
-                    .as_ref()
-                    .map(|at| (at.group, at.binding, var.name.as_deref()))
-            })
-            .filter(|(group, ..)| *group == 1)
-            .collect();
-        planes.sort_unstable();
-        let expected: Vec<_> = (0u32..)
-            .zip(format.planes)
-            .map(|(ix, plane)| (1, ix, Some(plane.name)))
-            .collect();
-        assert_eq!(planes, expected, "{format:?}");
-    }
-}
-
-#[test]
-fn every_fragment_decodes_to_the_golden_values_on_the_gpu() {
-    let Some(gpu) = Gpu::open() else { return };
-    for format in FORMATS {
-        let (blocks, expected) = golden(format);
-        assert_eq!(
-            difference(&gpu.dequant(format, &blocks), &expected),
-            None,
-            "{format:?}"
-        );
-    }
+    Ok(())
 }
 
 /// A run of blocks of the real file, and the hash of what gguf-py decodes from it.
@@ -153,58 +163,60 @@ fn fnv1a(values: &[f32]) -> String {
     format!("{hash:016x}")
 }
 
-fn read_blocks(file: &mut File, tensor: &TensorInfo, sample: &Sample) -> Vec<u8> {
-    let block_bytes = tensor.format.block_bytes;
-    let mut blocks = vec![0; sample.n_blocks * block_bytes];
-    let offset = tensor.offset + sample.first_block * block_bytes as u64;
-    file.seek(SeekFrom::Start(offset)).unwrap();
-    file.read_exact(&mut blocks).unwrap();
-    blocks
+fn open_model(path: &Path) -> Result<(File, Header), Failed> {
+    let mut file = File::open(path)?;
+    let file_len = file.metadata()?.len();
+    if file_len != MODEL_BYTES {
+        return Err(format!("{} has {file_len} bytes, expected {MODEL_BYTES}", path.display()).into());
+    }
+    let mut prefix = vec![0; 8 << 20];
+    file.read_exact(&mut prefix)?;
+    match parse(&prefix, Some(file_len))? {
+        Parsed::Done(header) => Ok((file, header)),
+        Parsed::NeedMore { at_least } => Err(format!("a header of {at_least} bytes").into()),
+    }
 }
 
-/// Needs `GEMMA_WEB_MODEL`, the path of `gemma-3-270m-q4_k_m.gguf`.
-#[test]
-fn real_blocks_decode_as_gguf_py_decodes_them() {
-    let Some(path) = std::env::var_os("GEMMA_WEB_MODEL") else {
-        eprintln!("ignored: GEMMA_WEB_MODEL is not set (the path of gemma-3-270m-q4_k_m.gguf)");
-        return;
-    };
-    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/dequant/real-blocks.json");
-    let samples: Vec<Sample> = serde_json::from_slice(&std::fs::read(samples).unwrap()).unwrap();
-    let mut file = File::open(path).unwrap();
-    let file_len = file.metadata().unwrap().len();
-    assert_eq!(
-        file_len, 253_113_024,
-        "GEMMA_WEB_MODEL must be gemma-3-270m-q4_k_m.gguf"
-    );
-    let mut prefix = vec![0; 8 << 20];
-    file.read_exact(&mut prefix).unwrap();
-    let Parsed::Done(header) = parse(&prefix, Some(file_len)).unwrap() else {
-        panic!("a header above 8 MiB")
-    };
-    let gpu = Gpu::open();
+fn read_blocks(file: &mut File, tensor: &TensorInfo, sample: &Sample) -> Result<Vec<u8>, Failed> {
+    let block_bytes = tensor.format.block_bytes;
+    let mut blocks = vec![0; sample.n_blocks * block_bytes];
+    file.seek(SeekFrom::Start(tensor.offset + sample.first_block * block_bytes as u64))?;
+    file.read_exact(&mut blocks)?;
+    Ok(blocks)
+}
+
+/// Calls `check` with each sample of the real file: what it is, its format, its blocks and what the CPU decodes from them.
+fn each_sample(
+    path: &Path,
+    check: impl Fn(&Sample, &'static Format, &[u8], &[f32]) -> Result<(), Failed>,
+) -> Result<(), Failed> {
+    let (mut file, header) = open_model(path)?;
+    let samples: Vec<Sample> = serde_json::from_slice(&std::fs::read(data("dequant/real-blocks.json"))?)?;
     for sample in &samples {
-        let tensor = header.tensor(&sample.tensor).expect(&sample.tensor);
-        assert_eq!(tensor.format.name, sample.format);
-        let blocks = read_blocks(&mut file, tensor, sample);
+        let tensor = header.tensor(&sample.tensor).ok_or_else(|| sample.tensor.clone())?;
+        let blocks = read_blocks(&mut file, tensor, sample)?;
         let mut values = Vec::new();
         tensor.format.decode(&blocks, &mut values);
-        assert_eq!(
-            fnv1a(&values),
-            sample.fnv1a,
-            "{} from block {}",
-            sample.tensor,
-            sample.first_block
-        );
-        if let Some(gpu) = &gpu {
-            let found = gpu.dequant(tensor.format, &blocks);
-            assert_eq!(
-                difference(&found, &values),
-                None,
-                "{} from block {}",
-                sample.tensor,
-                sample.first_block
-            );
-        }
+        check(sample, tensor.format, &blocks, &values)?;
     }
+    Ok(())
+}
+
+fn real_blocks(path: &Path) -> Result<(), Failed> {
+    each_sample(path, |sample, format, _, values| {
+        let found = (format.name, fnv1a(values));
+        if found != (sample.format.as_str(), sample.fnv1a.clone()) {
+            return Err(format!("{} from block {}: {found:?}", sample.tensor, sample.first_block).into());
+        }
+        Ok(())
+    })
+}
+
+fn real_blocks_on_the_gpu(path: &Path) -> Result<(), Failed> {
+    let gpu = block_on(Gpu::open(&GpuOptions::default()))?;
+    each_sample(path, |sample, format, blocks, values| {
+        let found = dequant(&gpu, format, blocks)?;
+        let place = |why| format!("{} from block {}: {why}", sample.tensor, sample.first_block);
+        Ok(same_bits(&found, values).map_err(place)?)
+    })
 }

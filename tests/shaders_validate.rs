@@ -50,7 +50,7 @@ fn every_kernel_format_and_variant_is_valid_at_default_limits() {
         })
         .collect();
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
-    assert!(n >= 60, "only {n} variants: 4 kernels x 13 formats, 2 x 2 cache types and 5 plain ones are expected");
+    assert!(n >= 69, "only {n} variants: 4 kernels x 15 formats, 2 x 2 cache types and 5 plain ones are expected");
 }
 
 #[test]

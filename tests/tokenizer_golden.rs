@@ -36,7 +36,7 @@ fn main() {
         }));
         trials.push(test(format!("{name}: written as in 2024-02"), move || {
             let raw = RawVocab::of(&tiny(model));
-            check_strings(&tokenizer(&raw.as_in_2024_02().to_gguf()), name, "llama");
+            check_strings(&tokenizer(&raw.written_as_in_2024_02().to_gguf()), name, "llama");
         }));
     }
     for (name, file) in [
@@ -59,10 +59,10 @@ fn main() {
             check_strings(&tokenizer(&bytes), name, key);
         }));
         trials.push(real("a whole text", |name, bytes| {
-            check_text(&tokenizer(&bytes), name)
+            check_text(&tokenizer(&bytes), name);
         }));
         trials.push(real("every golden conversation", |name, bytes| {
-            check_chat(&tokenizer(&bytes), name)
+            check_chat(&tokenizer(&bytes), name);
         }));
         if name == "gemma1-2" {
             trials.push(real("written as in 2024-02", |name, bytes| {

@@ -48,6 +48,23 @@ fn affine16(q: vec4<u32>, d: f32, m: f32) -> mat4x4<f32> {
     return mat4x4<f32>(d * bytes4(q.x) + m, d * bytes4(q.y) + m, d * bytes4(q.z) + m, d * bytes4(q.w) + m);
 }
 
+// The levels that the low nibbles of a word's bytes stand for: entries of the table of src/quant/iq4_nl.rs, which lies in four
+// words of signed bytes. Two selects and a shift, because an array indexed by a variable spills on some drivers.
+fn levels4(word: u32) -> vec4<f32> {
+    let q = vec4<u32>(word, word >> 8u, word >> 16u, word >> 24u);
+    let odd = (q & vec4<u32>(4u)) != vec4<u32>(0u);
+    let negative = select(vec4<u32>(0xbfad9881u), vec4<u32>(0xf6eaddcfu), odd);
+    let positive = select(vec4<u32>(0x26190d01u), vec4<u32>(0x71594535u), odd);
+    let four = select(negative, positive, (q & vec4<u32>(8u)) != vec4<u32>(0u));
+    let top = bitcast<vec4<i32>>(four << ((~q & vec4<u32>(3u)) << vec4<u32>(3u)));
+    return vec4<f32>(top >> vec4<u32>(24u));
+}
+
+// d * levels[q], q in the low nibble of each byte; what the high nibbles hold is not looked at.
+fn levels16(q: vec4<u32>, d: f32) -> mat4x4<f32> {
+    return mat4x4<f32>(d * levels4(q.x), d * levels4(q.y), d * levels4(q.z), d * levels4(q.w));
+}
+
 // The scale and the negated minimum of sub-block `sub` (0..7) from the header of a Q4_K or Q5_K block: x = f16 d, f16 dmin;
 // y, z, w = the 12 bytes that hold eight six-bit scales and eight six-bit minima (see src/quant/k_scales.rs).
 fn k_scale_min(header: vec4<u32>, sub: u32) -> vec2<f32> {

@@ -233,7 +233,6 @@ pub(super) fn read_metadata(reader: &mut Reader<'_>, n_keys: u64) -> Read<Metada
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::{Array, Metadata, StringArray, Value};
     use crate::Error;

@@ -54,7 +54,6 @@ async fn grow<S: ByteSource>(
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::read_header;
     use crate::source::ByteSource;

@@ -208,7 +208,7 @@ impl Config {
 }
 
 /// The scale is not in the file: C^-0.5, but (D/H)^-0.5 in the two 27B models, which are known by their depth
-/// (llama.cpp src/llama-model.cpp, LLM_TYPE_27B).
+/// (llama.cpp src/llama-model.cpp, `LLM_TYPE_27B`).
 fn query_scale(generation: Generation, n_layers: usize, width_per_head: usize, head_len: usize) -> f32 {
     let is_27b = matches!((generation, n_layers), (Generation::Gemma2, 46) | (Generation::Gemma3, 62));
     let squared = if is_27b { width_per_head } else { head_len };

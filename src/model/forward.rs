@@ -40,7 +40,7 @@ impl Page<'_> {
         plan
     }
 
-    /// x += post_norm(attention(norm(x)))
+    /// `x += post_norm(attention(norm(x)))`
     fn attend(&self, plan: &mut Plan, i: usize, w: &Layer) {
         let (config, s, gpu) = (self.config, self.state, self.gpu);
         let (heads, kv_heads) = ((config.n_heads, config.head_len), (config.n_kv_heads, config.head_len));
@@ -66,7 +66,7 @@ impl Page<'_> {
         self.add_to_residual(plan, w.post_attention_norm.as_ref());
     }
 
-    /// x += post_norm(down(gelu(gate(norm(x))) * up(norm(x))))
+    /// `x += post_norm(down(gelu(gate(norm(x))) * up(norm(x))))`
     fn feed_forward(&self, plan: &mut Plan, w: &Layer) {
         let (s, gpu) = (self.state, self.gpu);
         self.norm(plan, &s.x, &w.ffn_norm, &s.normed);

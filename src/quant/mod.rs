@@ -8,6 +8,8 @@
 
 mod float;
 mod format;
+mod iq4_nl;
+mod iq4_xs;
 mod k_scales;
 mod names;
 mod q2_k;
@@ -23,6 +25,8 @@ mod q8_0;
 
 pub use float::{BF16, F16, F32};
 pub use format::{Format, MAX_PLANES, Plane};
+pub use iq4_nl::IQ4_NL;
+pub use iq4_xs::IQ4_XS;
 pub use names::type_name;
 pub use q2_k::Q2_K;
 pub use q3_k::Q3_K;
@@ -36,8 +40,9 @@ pub use q6_k::Q6_K;
 pub use q8_0::Q8_0;
 
 /// Every format this crate reads.
-pub static FORMATS: [&Format; 13] = [
-    &F32, &F16, &BF16, &Q8_0, &Q4_0, &Q4_1, &Q5_0, &Q5_1, &Q2_K, &Q3_K, &Q4_K, &Q5_K, &Q6_K,
+pub static FORMATS: [&Format; 15] = [
+    &F32, &F16, &BF16, &Q8_0, &Q4_0, &Q4_1, &Q5_0, &Q5_1, &Q2_K, &Q3_K, &Q4_K, &Q5_K, &Q6_K, &IQ4_NL,
+    &IQ4_XS,
 ];
 
 /// The format with ggml type number `ggml_type`, if this crate reads it.
@@ -56,7 +61,7 @@ mod tests {
             assert_eq!(by_ggml_type(format.ggml_type), Some(format));
             assert_eq!(type_name(format.ggml_type), Some(format.name));
         }
-        assert_eq!(by_ggml_type(23), None, "IQ4_XS is known by name only");
+        assert_eq!(by_ggml_type(16), None, "IQ2_XXS is known by name only");
     }
 
     #[test]

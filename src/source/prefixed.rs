@@ -43,7 +43,6 @@ impl<S: ByteSource> ByteSource for Prefixed<S> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::Prefixed;
     use crate::source::ByteSource;

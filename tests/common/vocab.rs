@@ -55,7 +55,7 @@ impl RawVocab {
     }
 
     /// As the first converter wrote it: every user-defined symbol a NORMAL piece with score 0.
-    pub fn as_in_2024_02(mut self) -> Self {
+    pub fn written_as_in_2024_02(mut self) -> Self {
         for (id, kind) in self
             .types
             .iter_mut()
