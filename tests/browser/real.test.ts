@@ -9,6 +9,8 @@ import { modelUrl, realModel, startSite } from './site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 const STEPS = 16;
+// Measured: 116 MB, most of it the vocabulary while its merges are made.
+const WASM_BYTES = 150e6;
 // An f16 cache moves the logits of this model by up to 0.021 (llama.cpp's).
 const TOLERANCE = 0.03;
 
@@ -56,7 +58,8 @@ inBothBrowsers((browserName, start) => {
     assert.deepEqual([2, ...ids], golden.ids);
     assert.equal(result.tokens.length, STEPS);
     assert.deepEqual(result.tokens.slice(0, certain), golden.greedy.slice(0, certain));
-    assert.ok(stats.wasmBytes < 200e6, `the wasm memory grew to ${stats.wasmBytes} bytes`);
-    assert.ok(stats.tokenizerMs < 2000, `the tokenizer took ${stats.tokenizerMs} ms`);
+    assert.ok(stats.wasmBytes < WASM_BYTES, `the wasm memory grew to ${stats.wasmBytes} bytes`);
+    // Firefox compiles wasm twice, and the quicker code comes late where there are few cores: no promise there.
+    if (browserName === 'chromium') assert.ok(stats.tokenizerMs < 2000, `the tokenizer took ${stats.tokenizerMs} ms`);
   });
 });

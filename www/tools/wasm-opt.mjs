@@ -14,7 +14,7 @@ if (!existsSync(tool)) {
   // The features rustc's wasm32-unknown-unknown uses by default; every browser with WebGPU has them.
   const features = ['bulk-memory', 'mutable-globals', 'nontrapping-float-to-int', 'sign-ext', 'reference-types', 'multivalue'];
   const before = statSync(file).size;
-  const run = spawnSync(process.execPath, [tool, '-Os', ...features.map((name) => `--enable-${name}`), file, '-o', `${file}.opt`], {
+  const run = spawnSync(process.execPath, [tool, '-O3', ...features.map((name) => `--enable-${name}`), file, '-o', `${file}.opt`], {
     stdio: 'inherit',
   });
   if (run.status !== 0) throw new Error(`wasm-opt failed with status ${run.status}`);
