@@ -59,7 +59,37 @@ inBothBrowsers((browserName, start) => {
     assert.equal(result.tokens.length, STEPS);
     assert.deepEqual(result.tokens.slice(0, certain), golden.greedy.slice(0, certain));
     assert.ok(stats.wasmBytes < WASM_BYTES, `the wasm memory grew to ${stats.wasmBytes} bytes`);
-    // Firefox compiles wasm twice, and the quicker code comes late where there are few cores: no promise there.
-    if (browserName === 'chromium') assert.ok(stats.tokenizerMs < 2000, `the tokenizer took ${stats.tokenizerMs} ms`);
+  });
+
+  it('has its tokenizer ready within 2 s', { skip }, async (context) => {
+    // From the first word about the header to the last one; the best of three, since other work on the machine counts too.
+    const times = await page.evaluate(async (url) => {
+      const seen: number[] = [];
+      for (let turn = 0; turn < 3; turn += 1) {
+        const stop = new AbortController();
+        let begin = 0;
+        await gemmaWeb
+          .loadGemma(url, {
+            signal: stop.signal,
+            onProgress: ({ phase, loaded }) => {
+              if (phase !== 'header') return;
+              if (loaded === 0) {
+                begin = performance.now();
+              } else {
+                seen.push(performance.now() - begin);
+                stop.abort();
+              }
+            },
+          })
+          .catch((error: Error) => {
+            if (error.name !== 'AbortError') throw error;
+          });
+      }
+      return seen;
+    }, modelUrl(site, 'gemma-3-270m.gguf'));
+    assert.equal(times.length, 3);
+    context.diagnostic(`${browserName}: header and tokenizer in ${times.map((time) => time.toFixed(0)).join(', ')} ms`);
+    // Firefox compiles wasm twice, and its quicker code comes late where there are few cores: no promise there.
+    if (browserName === 'chromium') assert.ok(Math.min(...times) < 2000);
   });
 });
