@@ -41,8 +41,7 @@ pub use q8_0::Q8_0;
 
 /// Every format this crate reads.
 pub static FORMATS: [&Format; 15] = [
-    &F32, &F16, &BF16, &Q8_0, &Q4_0, &Q4_1, &Q5_0, &Q5_1, &Q2_K, &Q3_K, &Q4_K, &Q5_K, &Q6_K, &IQ4_NL,
-    &IQ4_XS,
+    &F32, &F16, &BF16, &Q8_0, &Q4_0, &Q4_1, &Q5_0, &Q5_1, &Q2_K, &Q3_K, &Q4_K, &Q5_K, &Q6_K, &IQ4_NL, &IQ4_XS,
 ];
 
 /// The format with ggml type number `ggml_type`, if this crate reads it.
