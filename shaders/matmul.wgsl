@@ -73,7 +73,8 @@ fn matmul(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
         load_weights(index, group.x * 64u, 1u, 2u * i + 1u);
         load_inputs(index, group.y * 64u, 8u * i);
         workgroupBarrier();
-        for (var k = 0u; k < 512u; k += 64u) {
+        let end = 64u * min(8u, 4u * params.n_groups - 8u * i);
+        for (var k = 0u; k < end; k += 64u) {
             let low = four(k + column);
             let high = four(k + column + 32u);
             let x0 = tile_x[k + line];

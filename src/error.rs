@@ -135,7 +135,7 @@ pub enum Error {
         why: String,
     },
     /// Reading a local file failed.
-    #[error("cannot read {path}: {why}")]
+    #[error("cannot read {path}: {why}; check the path and your access to it")]
     Io {
         /// The path.
         path: String,

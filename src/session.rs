@@ -1,184 +1,26 @@
 //! From a file and a prompt to streamed text: loads the engine, feeds the prompt in chunks, samples, stops, and keeps time.
 
-use serde::{Deserialize, Serialize};
-use web_time::Instant;
+mod report;
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use web_time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::cancel::Cancel;
 use crate::chat::{self, Message, Template};
 use crate::error::{Error, Result};
 use crate::gguf::{self, Header};
-use crate::gpu::device::{AdapterInfo, Counters};
-use crate::model::runner::GpuBytes;
 use crate::model::{Config, Model};
-use crate::sampler::{Sampling, sample};
+use crate::sampler::sample;
 use crate::source::ByteSource;
 use crate::source::prefixed::Prefixed;
 use crate::tokenizer::{Special, Tokenizer};
 
 pub use crate::kernels::kv_write::KvType;
 pub use crate::model::ModelOptions as LoadOptions;
-
-/// Where a load stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// Reading metadata and tensor table, building the tokenizer.
-    Header,
-    /// Streaming weights to the GPU.
-    Weights,
-    /// Ready to generate.
-    Ready,
-}
-
-/// How far a load is, in bytes of the file.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Progress {
-    /// Where the load stands.
-    pub phase: Phase,
-    /// Bytes of the file that are done.
-    pub loaded: u64,
-    /// Bytes of the file, where known.
-    pub total: Option<u64>,
-}
-
-/// What a request may set. Defaults are those of Gemma's model cards.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct GenerateOptions {
-    /// Tokens to generate at most; at least 1.
-    pub max_tokens: usize,
-    /// See [`Sampling::temperature`].
-    pub temperature: f32,
-    /// See [`Sampling::top_k`].
-    pub top_k: usize,
-    /// See [`Sampling::top_p`].
-    pub top_p: f32,
-    /// See [`Sampling::min_p`].
-    pub min_p: f32,
-    /// Repeats a sampled text on the same adapter; `None`: another text each time.
-    pub seed: Option<u64>,
-}
-
-impl Default for GenerateOptions {
-    fn default() -> Self {
-        let Sampling { temperature, top_k, top_p, min_p } = Sampling::default();
-        Self { max_tokens: 256, temperature, top_k, top_p, min_p, seed: None }
-    }
-}
-
-impl GenerateOptions {
-    fn sampling(&self) -> Sampling {
-        let Self { temperature, top_k, top_p, min_p, .. } = *self;
-        Sampling { temperature, top_k, top_p, min_p }
-    }
-
-    /// # Errors
-    /// [`Error::InvalidOption`] naming the option, its value and its range.
-    pub fn validate(&self) -> Result<()> {
-        if self.max_tokens == 0 {
-            return Err(Error::InvalidOption {
-                option: "maxTokens".to_owned(),
-                found: "0".to_owned(),
-                expected: "at least 1".to_owned(),
-            });
-        }
-        self.sampling().validate()
-    }
-}
-
-/// A generated token and the text it completes, which is empty while a character is incomplete.
-#[derive(Clone, Debug, Serialize)]
-pub struct Piece {
-    /// Token id.
-    pub id: u32,
-    /// New text.
-    pub text: String,
-}
-
-/// Why a generation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FinishReason {
-    /// The model gave an end token.
-    Stop,
-    /// `max_tokens` were generated, or the context is full.
-    Length,
-}
-
-/// Tokens in and out.
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Usage {
-    /// Tokens of the prompt, BOS included.
-    pub prompt_tokens: usize,
-    /// Tokens generated, without the end token.
-    pub completion_tokens: usize,
-}
-
-/// Wall-clock times of a generation, in milliseconds, and rates in tokens per second.
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Timings {
-    /// From the request to the logits of the prompt's last token.
-    pub prompt_ms: f64,
-    /// From the request to the first token.
-    pub first_token_ms: f64,
-    /// From the first token to the last.
-    pub decode_ms: f64,
-    /// Prompt tokens a second.
-    pub prompt_per_second: f64,
-    /// Tokens after the first, a second; 0 where there is one.
-    pub decode_per_second: f64,
-}
-
-/// A finished generation.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Generation {
-    /// The text.
-    pub text: String,
-    /// Its tokens, without the end token.
-    pub tokens: Vec<u32>,
-    /// Why it ended.
-    pub finish_reason: FinishReason,
-    /// Tokens in and out.
-    pub usage: Usage,
-    /// How long it took.
-    pub timings: Timings,
-    /// The seed that was used: repeats a sampled text.
-    pub seed: u64,
-}
-
-/// What is loaded, and on what.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Info {
-    /// Hyper-parameters.
-    pub config: Config,
-    /// Positions that fit (the model may know more).
-    pub context_length: usize,
-    /// Whether the model follows the turn format; otherwise it continues texts.
-    pub chat: bool,
-    /// Formats of the weights with the bytes each takes in the file, largest first.
-    pub formats: Vec<(String, u64)>,
-    /// Adapter and limits.
-    pub adapter: AdapterInfo,
-    /// GPU memory held.
-    pub gpu_bytes: GpuBytes,
-}
-
-/// Running totals of the device, and the memory it holds.
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Stats {
-    /// Dispatches, submissions, bytes …
-    #[serde(flatten)]
-    pub counters: Counters,
-    /// GPU memory held.
-    pub gpu_bytes: GpuBytes,
-    /// Time from the header to a ready tokenizer, in milliseconds.
-    pub tokenizer_ms: f64,
-}
+pub use report::{
+    FinishReason, GenerateOptions, Generation, Info, Phase, Piece, Progress, Stats, Timings, Usage,
+};
 
 /// A loaded model with its tokenizer. One request runs at a time.
 #[derive(Debug)]
@@ -219,7 +61,14 @@ impl Engine {
         report(Phase::Ready, total.unwrap_or(header.data_start));
         let chat = chat::is_chat(&tokenizer, &header.metadata);
         let template = Template::from_gguf(&header.metadata)?;
-        Ok(Self { model, tokenizer, formats: formats(&header), chat, template, tokenizer_ms })
+        Ok(Self {
+            model,
+            tokenizer,
+            formats: formats(&header),
+            chat,
+            template,
+            tokenizer_ms,
+        })
     }
 
     /// What is loaded, and on what.
@@ -341,7 +190,10 @@ impl Engine {
             if self.tokenizer.end_tokens().contains(&id) {
                 break FinishReason::Stop;
             }
-            let piece = Piece { id, text: detokenizer.push(id) };
+            let piece = Piece {
+                id,
+                text: detokenizer.push(id),
+            };
             tokens.push(id);
             text.push_str(&piece.text);
             on_token(&piece);
@@ -352,9 +204,19 @@ impl Engine {
         };
         text.push_str(&detokenizer.finish());
         let first_token = first_token.unwrap_or(started);
-        let timings = timings(started, first_token, prompt_ms, (ids.len(), tokens.len()));
-        let usage = Usage { prompt_tokens: ids.len(), completion_tokens: tokens.len() };
-        Ok(Generation { text, tokens, finish_reason, usage, timings, seed })
+        let usage = Usage {
+            prompt_tokens: ids.len(),
+            completion_tokens: tokens.len(),
+        };
+        let timings = Timings::of(started, first_token, prompt_ms, usage);
+        Ok(Generation {
+            text,
+            tokens,
+            finish_reason,
+            usage,
+            timings,
+            seed,
+        })
     }
 }
 
@@ -362,21 +224,14 @@ fn ms(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1e3
 }
 
-fn timings(started: Instant, first: Instant, prompt_ms: f64, (n_prompt, n_tokens): (usize, usize)) -> Timings {
-    let decode_ms = ms(first);
-    let rate = |n: usize, ms: f64| if ms > 0.0 { n as f64 / ms * 1e3 } else { 0.0 };
-    Timings {
-        prompt_ms,
-        first_token_ms: (first - started).as_secs_f64() * 1e3,
-        decode_ms,
-        prompt_per_second: rate(n_prompt, prompt_ms),
-        decode_per_second: rate(n_tokens.saturating_sub(1), decode_ms),
-    }
-}
-
 fn log_sum_exp(logits: &[f32]) -> f64 {
     let largest = f64::from(logits.iter().copied().fold(f32::MIN, f32::max));
-    largest + logits.iter().map(|l| (f64::from(*l) - largest).exp()).sum::<f64>().ln()
+    largest
+        + logits
+            .iter()
+            .map(|l| (f64::from(*l) - largest).exp())
+            .sum::<f64>()
+            .ln()
 }
 
 /// Formats of the tensors with their bytes in the file, largest first.
@@ -392,15 +247,15 @@ fn formats(header: &Header) -> Vec<(String, u64)> {
     formats
 }
 
-#[cfg(not(target_arch = "wasm32"))]
+/// Another seed each time, below 2^53 so that JS holds it exactly.
 fn random_seed() -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    // The standard library seeds its hash maps from the system's randomness.
-    std::hash::RandomState::new().build_hasher().finish()
-}
-
-/// Below 2^53, so that JS holds it exactly.
-#[cfg(target_arch = "wasm32")]
-fn random_seed() -> u64 {
-    (js_sys::Math::random() * 9_007_199_254_740_992.0) as u64
+    // Natively the standard library seeds its hash maps from the system's randomness; in a browser it has none, and the
+    // clock tells two texts apart.
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_u128(
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |time| time.as_nanos()),
+    );
+    hasher.finish() >> 11
 }

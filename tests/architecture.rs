@@ -32,6 +32,30 @@ fn the_house_stands() {
     );
 }
 
+/// The reading order in README.md and in the tour of src/lib.rs is that of the table, and names rooms that exist.
+#[test]
+fn the_picture_is_the_same_everywhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let order = [
+        "source", "gguf", "quant", "gpu", "kernels", "model", "sampler", "session",
+    ];
+    for room in order {
+        let exists =
+            root.join("src").join(room).is_dir() || root.join("src").join(format!("{room}.rs")).is_file();
+        assert!(exists, "src/{room} does not exist");
+    }
+    for (file, marks) in [("README.md", ["    ", " "]), ("src/lib.rs", ["`", "`"])] {
+        let text = std::fs::read_to_string(root.join(file)).unwrap();
+        let mut rest = &text[text
+            .find("Data flows one way")
+            .unwrap_or_else(|| panic!("{file}: no picture"))..];
+        for room in order {
+            let at = rest.find(&format!("{}{room}{}", marks[0], marks[1]));
+            rest = &rest[at.unwrap_or_else(|| panic!("{file}: `{room}` is not where it should be"))..];
+        }
+    }
+}
+
 fn read_folder(root: &Path, folder: &str, files: &mut Files) {
     // A missing folder holds no files; the number of files read is asserted.
     let Ok(entries) = std::fs::read_dir(root.join(folder)) else {

@@ -32,7 +32,7 @@ impl FileSource {
         let metadata = file.metadata().map_err(io)?;
         if !metadata.is_file() {
             // Opening a directory works on Unix and only reading it fails, with a message that names nothing.
-            let why = "it is not a regular file; give the path of a .gguf file".to_owned();
+            let why = "it is not a regular file".to_owned();
             return Err(Error::Io { path: name, why });
         }
         Ok(Self {

@@ -10,8 +10,7 @@ use serde_wasm_bindgen::Deserializer;
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::error::{Error, Result};
-use crate::kernels::kv_write::KvType;
-use crate::session::{GenerateOptions, LoadOptions};
+use crate::session::{GenerateOptions, KvType, LoadOptions};
 
 /// What `load` takes; a field that is absent has the default of [`LoadOptions`].
 #[derive(Default, Deserialize)]

@@ -44,16 +44,18 @@ export async function launch(name: BrowserName, webgpu = true): Promise<Browser>
   );
 }
 
-/** A page at `url`, with everything that went wrong on it. */
-export async function openPage(browser: Browser, url: string): Promise<{ page: Page; problems: string[] }> {
+/** A page at `url`, with everything that went wrong on it and everyone it asked. */
+export async function openPage(browser: Browser, url: string): Promise<{ page: Page; problems: string[]; origins: Set<string> }> {
   const page = await browser.newPage();
   const problems: string[] = [];
+  const origins = new Set<string>();
+  page.on('request', (request) => void origins.add(new URL(request.url()).origin));
   page.on('console', (message) => {
     if (message.type() === 'error') problems.push(`console: ${message.text()}`);
   });
   page.on('pageerror', (error) => problems.push(`uncaught: ${String(error)}`));
   await page.goto(url, { waitUntil: 'load' });
-  return { page, problems };
+  return { page, problems, origins };
 }
 
 /**

@@ -46,7 +46,7 @@ pub(crate) struct Model {
     /// Take the adapter with this in its name, any case.
     #[arg(long, value_name = "NAME")]
     pub(crate) adapter: Option<String>,
-    /// Tokens that fit in the context [default: chosen by the model and the GPU's memory].
+    /// Tokens that fit in the context [default: the model's own, at most 4096].
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) context: Option<usize>,
     /// Type of the KV cache.
@@ -74,31 +74,40 @@ impl Model {
                 Kv::F16 => KvType::F16,
                 Kv::F32 => KvType::F32,
             },
-            gpu: GpuOptions { adapter: self.adapter.clone(), ..GpuOptions::default() },
+            gpu: GpuOptions {
+                adapter: self.adapter.clone(),
+                ..GpuOptions::default()
+            },
         }
     }
 }
 
-/// How the next token is chosen.
+/// How the next token is chosen. Negative numbers are let through to be refused by their range.
 #[derive(Debug, Args)]
 pub(crate) struct Sampling {
     /// Most tokens to generate.
-    #[arg(short = 'n', long, value_name = "N", default_value = "256")]
+    #[arg(
+        short = 'n',
+        long,
+        value_name = "N",
+        default_value = "256",
+        allow_negative_numbers = true
+    )]
     max_tokens: usize,
     /// 0 takes the most likely token at each step.
-    #[arg(long, value_name = "T", default_value = "1.0")]
+    #[arg(long, value_name = "T", default_value = "1.0", allow_negative_numbers = true)]
     temperature: f32,
     /// Keep the K most likely tokens; 0 keeps all.
-    #[arg(long, value_name = "K", default_value = "64")]
+    #[arg(long, value_name = "K", default_value = "64", allow_negative_numbers = true)]
     top_k: usize,
     /// Keep the most likely tokens that together have this probability; 1 keeps all.
-    #[arg(long, value_name = "P", default_value = "0.95")]
+    #[arg(long, value_name = "P", default_value = "0.95", allow_negative_numbers = true)]
     top_p: f32,
     /// Keep the tokens at least this likely, relative to the most likely one; 0 keeps all.
-    #[arg(long, value_name = "P", default_value = "0.0")]
+    #[arg(long, value_name = "P", default_value = "0.0", allow_negative_numbers = true)]
     min_p: f32,
     /// Makes the choice repeatable.
-    #[arg(long, value_name = "SEED")]
+    #[arg(long, value_name = "SEED", allow_negative_numbers = true)]
     seed: Option<u64>,
 }
 
@@ -181,7 +190,7 @@ pub(crate) struct Tokenize {
     /// The text.
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) prompt: String,
-    /// Turn control tokens written out in the text, such as <end_of_turn>, into their ids.
+    /// Turn control tokens written out in the text, such as `<end_of_turn>`, into their ids.
     #[arg(long)]
     pub(crate) special: bool,
 }
@@ -208,8 +217,14 @@ pub(crate) struct Bench {
 }
 
 fn at_least(min: usize, text: &str) -> Result<usize, String> {
-    let number: usize = text.parse().map_err(|_| format!("expected a whole number of at least {min}"))?;
-    if number < min { Err(format!("expected at least {min}")) } else { Ok(number) }
+    let number: usize = text
+        .parse()
+        .map_err(|_| format!("expected a whole number of at least {min}"))?;
+    if number < min {
+        Err(format!("expected at least {min}"))
+    } else {
+        Ok(number)
+    }
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

@@ -36,7 +36,12 @@ impl Spread {
         sorted.sort_by(f64::total_cmp);
         let at = |ix: usize| sorted.get(ix).copied().unwrap_or_default();
         let median = (at(sorted.len() / 2) + at(sorted.len().saturating_sub(1) / 2)) / 2.0;
-        Self { median, min: at(0), max: at(sorted.len().saturating_sub(1)), runs }
+        Self {
+            median,
+            min: at(0),
+            max: at(sorted.len().saturating_sub(1)),
+            runs,
+        }
     }
 }
 
@@ -44,8 +49,12 @@ pub(crate) fn bench(args: &Bench, json: bool) -> Result<(), Failure> {
     let mut options = args.model.load_options();
     options.context_length = options.context_length.or(Some(args.n_prompt.max(args.n_gen) + 1));
     let mut engine = load::engine(&args.model, &options, json)?;
-    let prompt = (args.n_prompt > 0).then(|| prompt_test(&mut engine, args)).transpose()?;
-    let generation = (args.n_gen > 0).then(|| generation_test(&mut engine, args)).transpose()?;
+    let prompt = (args.n_prompt > 0)
+        .then(|| prompt_test(&mut engine, args))
+        .transpose()?;
+    let generation = (args.n_gen > 0)
+        .then(|| generation_test(&mut engine, args))
+        .transpose()?;
     if json {
         return print_json(&json!({
             "model": engine.info(),
@@ -55,9 +64,16 @@ pub(crate) fn bench(args: &Bench, json: bool) -> Result<(), Failure> {
         }));
     }
     for (name, test) in [("prompt", prompt), ("generation", generation)] {
-        if let Some(Test { tokens, speed, counts }) = test {
+        if let Some(Test {
+            tokens,
+            speed,
+            counts,
+        }) = test
+        {
             let Spread { median, min, max, .. } = speed;
-            print(format_args!("{name:<10} {tokens:>5} tokens  {median:>9.2} per second ({min:.2} to {max:.2})  {counts}\n"))?;
+            print(format_args!(
+                "{name:<10} {tokens:>5} tokens  {median:>9.2} per second ({min:.2} to {max:.2})  {counts}\n"
+            ))?;
         }
     }
     Ok(())
@@ -71,7 +87,7 @@ fn prompt_test(engine: &mut Engine, args: &Bench) -> Result<Test, Failure> {
         let mut ids = pseudo_random_ids(run_ix as u64 + 1, args.n_prompt, n_vocab);
         ids[0] = bos;
         let generation = generate(engine, &ids, 1)?;
-        Ok((args.n_prompt, f64::from(generation.timings.prompt_per_second)))
+        Ok((args.n_prompt, generation.timings.prompt_per_second))
     })
 }
 
@@ -80,13 +96,22 @@ fn generation_test(engine: &mut Engine, args: &Bench) -> Result<Test, Failure> {
     let bos = engine.tokenizer().bos().unwrap_or_default();
     repeat(engine, args.repetitions, |engine, _| {
         let generation = generate(engine, &[bos], args.n_gen)?;
-        Ok((generation.tokens.len(), f64::from(generation.timings.decode_per_second)))
+        Ok((generation.tokens.len(), generation.timings.decode_per_second))
     })
 }
 
 fn generate(engine: &mut Engine, ids: &[u32], max_tokens: usize) -> Result<Generation, Failure> {
-    let options = GenerateOptions { max_tokens, temperature: 0.0, ..GenerateOptions::default() };
-    Ok(block_on(engine.generate(ids, &options, &Cancel::default(), &mut |_| ()))?)
+    let options = GenerateOptions {
+        max_tokens,
+        temperature: 0.0,
+        ..GenerateOptions::default()
+    };
+    Ok(block_on(engine.generate(
+        ids,
+        &options,
+        &Cancel::default(),
+        &mut |_| (),
+    ))?)
 }
 
 /// One repetition that warms up and is not counted, then those that are.
@@ -107,21 +132,21 @@ fn repeat(
             note(format_args!("{run_ix} of {n_runs}: {speed:.2} tokens per second"));
         }
     }
-    Ok(Test { tokens, speed: Spread::of(runs), counts })
+    Ok(Test {
+        tokens,
+        speed: Spread::of(runs),
+        counts,
+    })
 }
 
-/// The whole numbers of `after` less those of `before`, by name.
+/// The counters of `after` less those of `before`, by name; what is held or timed is no counter.
 fn increase(before: &Value, after: &Value) -> Value {
-    match after {
-        Value::Object(fields) => {
-            let less = |(name, value): (&String, &Value)| (name.clone(), increase(&before[name], value));
-            Value::Object(fields.iter().map(less).collect::<Map<_, _>>())
-        }
-        _ => match (before.as_u64(), after.as_u64()) {
-            (Some(before), Some(after)) => json!(after.saturating_sub(before)),
-            _ => after.clone(),
-        },
-    }
+    let counters = after.as_object().into_iter().flatten();
+    let added = counters.filter_map(|(name, value)| {
+        let n_added = value.as_u64()?.saturating_sub(before[name].as_u64()?);
+        Some((name.clone(), json!(n_added)))
+    });
+    Value::Object(added.collect::<Map<_, _>>())
 }
 
 /// Ids without a meaning: their values make no difference to the work.
@@ -129,7 +154,9 @@ fn pseudo_random_ids(seed: u64, n_ids: usize, n_vocab: usize) -> Vec<u32> {
     let mut state = seed;
     let mut next = || {
         // Knuth's 64-bit linear congruential generator; the high bits are the good ones.
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         ((state >> 33) % n_vocab.max(1) as u64) as u32
     };
     (0..n_ids).map(|_| next()).collect()
@@ -149,9 +176,9 @@ mod tests {
 
     #[test]
     fn counts_are_what_a_run_added() {
-        let before = json!({ "a": 3, "bytes": { "kv": 7 }, "name": "x" });
-        let after = json!({ "a": 5, "bytes": { "kv": 7 }, "name": "x" });
-        assert_eq!(increase(&before, &after), json!({ "a": 2, "bytes": { "kv": 0 }, "name": "x" }));
+        let before = json!({ "a": 3, "held": { "kv": 7 }, "ms": 0.5 });
+        let after = json!({ "a": 5, "held": { "kv": 7 }, "ms": 0.5 });
+        assert_eq!(increase(&before, &after), json!({ "a": 2 }));
     }
 
     #[test]

@@ -15,14 +15,29 @@ use super::output::{Failure, is_watched, note};
 pub(crate) fn engine(model: &Model, options: &LoadOptions, json: bool) -> Result<Engine, Failure> {
     let source = FileSource::open(&model.model)?;
     let start = Instant::now();
-    let bar = if is_watched() { bytes_bar() } else { ProgressBar::hidden() };
-    let engine = block_on(Engine::load(source, options, &Cancel::default(), &mut |p| show(&bar, &p)));
+    let bar = if is_watched() {
+        bytes_bar()
+    } else {
+        ProgressBar::hidden()
+    };
+    let engine = block_on(Engine::load(source, options, &Cancel::default(), &mut |p| {
+        show(&bar, &p);
+    }));
     bar.finish_and_clear();
     let engine = engine?;
     if !json {
         let info = engine.info();
         let seconds = start.elapsed().as_secs_f32();
-        note(format_args!("{} on {}, loaded in {seconds:.1} s", info.config.name, info.adapter.name));
+        // A file need not say what it is called.
+        let name = if info.config.name.is_empty() {
+            "the model"
+        } else {
+            &info.config.name
+        };
+        note(format_args!(
+            "{name} on {}, loaded in {seconds:.1} s",
+            info.adapter.name
+        ));
     }
     Ok(engine)
 }
@@ -42,7 +57,8 @@ fn show(bar: &ProgressBar, progress: &Progress) {
 fn bytes_bar() -> ProgressBar {
     let bar = ProgressBar::new(0);
     // A bar without a style is still a bar.
-    if let Ok(style) = ProgressStyle::with_template("{msg:22} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}") {
+    if let Ok(style) = ProgressStyle::with_template("{msg:22} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}")
+    {
         bar.set_style(style);
     }
     bar

@@ -17,6 +17,7 @@ pub(crate) fn run(args: &Run, json: bool) -> Result<(), Failure> {
     options.validate()?;
     let mut engine = load::engine(&args.model, &args.model.load_options(), json)?;
     let ids = if args.chat {
+        warn_unless_chat(&engine, json);
         engine.chat_ids(&[message("user", &args.prompt)])?
     } else {
         engine.prompt_ids(&args.prompt)?
@@ -29,9 +30,7 @@ pub(crate) fn chat(args: &Chat, json: bool) -> Result<(), Failure> {
     let options = args.sampling.generate_options();
     options.validate()?;
     let mut engine = load::engine(&args.model, &args.model.load_options(), json)?;
-    if !engine.info().chat && !json {
-        note("this model was not trained on conversations; it may answer strangely");
-    }
+    warn_unless_chat(&engine, json);
     let mut messages: Vec<Message> = args.system.iter().map(|text| message("system", text)).collect();
     while let Some(line) = read_line()? {
         if line.trim().is_empty() {
@@ -45,8 +44,17 @@ pub(crate) fn chat(args: &Chat, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
+fn warn_unless_chat(engine: &Engine, json: bool) {
+    if !engine.info().chat && !json {
+        note("this model was not tuned for conversations: it may answer strangely and not stop by itself");
+    }
+}
+
 fn message(role: &str, content: &str) -> Message {
-    Message { role: role.to_owned(), content: content.to_owned() }
+    Message {
+        role: role.to_owned(),
+        content: content.to_owned(),
+    }
 }
 
 /// The next line of standard input without its end; none at the end of input.
@@ -60,12 +68,21 @@ fn read_line() -> Result<Option<String>, Failure> {
     match stdin.lock().read_line(&mut line) {
         Ok(0) => Ok(None),
         Ok(_) => Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned())),
-        Err(e) => Err(Error::Io { path: "standard input".to_owned(), why: e.to_string() }.into()),
+        Err(e) => Err(Error::Io {
+            path: "standard input".to_owned(),
+            why: e.to_string(),
+        }
+        .into()),
     }
 }
 
 /// Prints the text piece by piece and the timings to standard error; with `--json` one object at the end.
-fn generate(engine: &mut Engine, ids: &[u32], options: &GenerateOptions, json: bool) -> Result<Generation, Failure> {
+fn generate(
+    engine: &mut Engine,
+    ids: &[u32],
+    options: &GenerateOptions,
+    json: bool,
+) -> Result<Generation, Failure> {
     let cancel = Cancel::default();
     let (mut printed, mut n_bytes) = (Ok(()), 0);
     let outcome = block_on(engine.generate(ids, options, &cancel, &mut |piece| {
@@ -89,7 +106,10 @@ fn generate(engine: &mut Engine, ids: &[u32], options: &GenerateOptions, json: b
         let (usage, timings) = (&generation.usage, &generation.timings);
         note(format_args!(
             "{} prompt tokens, {:.1} per second; {} tokens, {:.1} per second",
-            usage.prompt_tokens, timings.prompt_per_second, usage.completion_tokens, timings.decode_per_second
+            usage.prompt_tokens,
+            timings.prompt_per_second,
+            usage.completion_tokens,
+            timings.decode_per_second
         ));
     }
     Ok(generation)

@@ -1,0 +1,99 @@
+//! What the command says to wrong usage, and what it does where its surroundings fail it.
+
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::{gemma, model};
+
+pub(crate) fn wrong_usage() {
+    let model = model("tiny-gemma1-q4_0");
+    let m = model.as_str();
+    let cases: [(&[&str], &str); 15] = [
+        (&["run", m, "-p", "a", "-n", "0"], "--max-tokens"),
+        (&[], "Usage"),
+        (&["frobnicate"], "frobnicate"),
+        (&["run", m], "--prompt"),
+        (&["run", m, "-p", "a", "--colour", "red"], "--colour"),
+        (&["run", m, "-p", "a", "-n", "many"], "many"),
+        (&["run", m, "-p", "a", "--temperature", "-1"], "--temperature"),
+        (&["run", m, "-p", "a", "--temperature", "NaN"], "--temperature"),
+        (&["run", m, "-p", "a", "--top-p", "1.5"], "--top-p"),
+        (&["run", m, "-p", "a", "--min-p", "2"], "--min-p"),
+        (&["eval", m], "--ids"),
+        (&["eval", m, "--ids", "2,x"], "x"),
+        (&["eval", m, "--ids", "2", "-p", "a"], "cannot be used with"),
+        (&["eval", m, "--ids", "2", "--top", "0"], "--top"),
+        (&["eval", m, "--ids", "2", "--context", "0"], "--context"),
+    ];
+    for (args, words) in cases {
+        let outcome = gemma(args);
+        assert_eq!(
+            (outcome.code, outcome.stdout.as_str()),
+            (Some(2), ""),
+            "{args:?}: {}",
+            outcome.stderr
+        );
+        assert!(outcome.stderr.contains(words), "{args:?}: {}", outcome.stderr);
+    }
+}
+
+/// The Vulkan loader is told of a driver that does not exist. Metal and Direct3D cannot be taken away like that.
+pub(crate) fn no_adapter() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gemma"));
+    command.args(["eval", &model("tiny-gemma1-q4_0"), "--ids", "2", "--json"]);
+    for variable in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"] {
+        command.env(variable, "/nonexistent");
+    }
+    let output = command.output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+    let error: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(error["error"]["code"], "no_webgpu", "{error}");
+    assert!(
+        error["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("install a Vulkan"),
+        "{error}"
+    );
+}
+
+/// `gemma inspect … | head -0` ends quietly.
+pub(crate) fn closed_pipe() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gemma"));
+    command
+        .args(["inspect", &model("tiny-gemma3-f16")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+pub(crate) fn help() {
+    let outcome = gemma(&["--help"]);
+    for command in [
+        "run",
+        "chat",
+        "eval",
+        "perplexity",
+        "tokenize",
+        "inspect",
+        "bench",
+    ] {
+        assert!(
+            outcome.succeeded().stdout.contains(command),
+            "{command} in {}",
+            outcome.stdout
+        );
+    }
+    assert_eq!(
+        gemma(&["--version"]).succeeded().stdout,
+        format!("gemma {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
