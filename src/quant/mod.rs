@@ -27,7 +27,7 @@ pub use float::{BF16, F16, F32};
 pub use format::{Format, MAX_PLANES, Plane};
 pub use iq4_nl::IQ4_NL;
 pub use iq4_xs::IQ4_XS;
-pub use names::type_name;
+pub use names::{mixture_name, type_name};
 pub use q2_k::Q2_K;
 pub use q3_k::Q3_K;
 pub use q4_0::Q4_0;
