@@ -17,7 +17,7 @@ use crate::source::ByteSource;
 use crate::source::prefixed::Prefixed;
 use crate::tokenizer::{Special, Tokenizer};
 
-pub use crate::kernels::kv_write::KvType;
+pub use crate::gpu::KvType;
 pub use crate::model::ModelOptions as LoadOptions;
 pub use report::{
     FinishReason, GenerateOptions, Generation, Info, Phase, Piece, Progress, Stats, Timings, Usage,

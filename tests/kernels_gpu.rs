@@ -10,9 +10,10 @@ mod common;
 use common::compare::close;
 use common::gpu;
 use common::trial::needing;
-use gemma_web::gpu::{Buffer, Gpu, GpuOptions, Kind, Matrix, Plan, Step};
+use gemma_web::gpu::kv_cache::KvShape;
+use gemma_web::gpu::{Buffer, Gpu, GpuOptions, Kind, KvCache, KvType, Matrix, Plan, Step};
 use gemma_web::kernels::attention::{Cached, Shape, attention};
-use gemma_web::kernels::kv_write::{KvCache, KvType, kv_write};
+use gemma_web::kernels::kv_write::kv_write;
 use gemma_web::kernels::rope::{Rotary, rope};
 use gemma_web::kernels::{
     add, attention as attention_kernel, cap_logits, dequant, embed, geglu, matmul, matvec, rms_norm,
@@ -43,6 +44,12 @@ fn main() {
     trials.push(needing("a matrix split by rows", gpu::NEED, adapter, |()| {
         splits()
     }));
+    trials.push(needing(
+        "attention over a cache split by heads",
+        gpu::NEED,
+        adapter,
+        |()| attends_in_parts(),
+    ));
     libtest_mimic::run(&args, trials).exit();
 }
 
@@ -276,6 +283,31 @@ fn attends(b: &Bench) -> Result<(), Failed> {
     Ok(())
 }
 
+/// The same over caches whose binding limit is a head (f32) or two (f16).
+fn attends_in_parts() -> Result<(), Failed> {
+    let options = GpuOptions {
+        max_binding_bytes: Some(32_768),
+        ..GpuOptions::default()
+    };
+    let b = Bench::open(options)?;
+    let case = (8, 4, 64, 128, Some(40), 50.0);
+    for (kv, n_parts) in [(KvType::F32, 4), (KvType::F16, 2)] {
+        let shape = KvShape {
+            kv,
+            n_slots: 128,
+            n_kv_heads: 4,
+            head_len: 64,
+        };
+        let found = KvCache::allocate(&b.gpu, "test", shape)?.parts.len();
+        if found != n_parts {
+            return Err(format!("{kv:?}: {found} parts, expected {n_parts}").into());
+        }
+        attends_at(&b, kv, case, 0)?;
+        attends_at(&b, kv, case, 99)?;
+    }
+    Ok(())
+}
+
 fn attends_at(b: &Bench, kv: KvType, case: Case, position: usize) -> Result<(), Failed> {
     let (n_heads, n_kv_heads, head_len, n_slots, window, cap) = case;
     let (rotary, row) = (
@@ -285,15 +317,13 @@ fn attends_at(b: &Bench, kv: KvType, case: Case, position: usize) -> Result<(), 
         },
         n_kv_heads * head_len,
     );
-    let bytes = (n_slots * row) as u64 * kv.bytes();
-    let cache = KvCache {
+    let kv_shape = KvShape {
         kv,
         n_slots,
         n_kv_heads,
         head_len,
-        keys: b.gpu.storage(Kind::Kv, "keys", bytes)?,
-        values: b.gpu.storage(Kind::Kv, "values", bytes)?,
     };
+    let cache = KvCache::allocate(&b.gpu, "test", kv_shape)?;
     let table = rotary.upload(&b.gpu, head_len / 2, n_slots.max(position + 8))?;
     let (mut keys, mut values) = (vec![0.0; n_slots * row], vec![0.0; n_slots * row]);
     let mut write = |first: usize, n: usize| -> Result<(), Failed> {

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::gpu::GpuOptions;
-use crate::kernels::kv_write::KvType;
+use crate::gpu::KvType;
 use crate::model::Config;
 use crate::model::state::Extents;
 
