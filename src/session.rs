@@ -194,10 +194,7 @@ impl Engine {
             if self.tokenizer.end_tokens().contains(&id) {
                 break FinishReason::Stop;
             }
-            let piece = Piece {
-                id,
-                text: detokenizer.push(id),
-            };
+            let piece = Piece { id, text: detokenizer.push(id) };
             tokens.push(id);
             text.push_str(&piece.text);
             on_token(&piece);
@@ -208,19 +205,9 @@ impl Engine {
         };
         text.push_str(&detokenizer.finish());
         let first_token = first_token.unwrap_or(started);
-        let usage = Usage {
-            prompt_tokens: ids.len(),
-            completion_tokens: tokens.len(),
-        };
+        let usage = Usage { prompt_tokens: ids.len(), completion_tokens: tokens.len() };
         let timings = Timings::of(started, first_token, prompt_ms, usage);
-        Ok(Generation {
-            text,
-            tokens,
-            finish_reason,
-            usage,
-            timings,
-            seed,
-        })
+        Ok(Generation { text, tokens, finish_reason, usage, timings, seed })
     }
 }
 
@@ -230,12 +217,7 @@ fn ms(since: Instant) -> f64 {
 
 fn log_sum_exp(logits: &[f32]) -> f64 {
     let largest = f64::from(logits.iter().copied().fold(f32::MIN, f32::max));
-    largest
-        + logits
-            .iter()
-            .map(|l| (f64::from(*l) - largest).exp())
-            .sum::<f64>()
-            .ln()
+    largest + logits.iter().map(|l| (f64::from(*l) - largest).exp()).sum::<f64>().ln()
 }
 
 /// What the file says its mixture of formats is called; else the format of the most bytes.
@@ -264,10 +246,6 @@ fn random_seed() -> u64 {
     // Natively the standard library seeds its hash maps from the system's randomness; in a browser it has none, and the
     // clock tells two texts apart.
     let mut hasher = RandomState::new().build_hasher();
-    hasher.write_u128(
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |time| time.as_nanos()),
-    );
+    hasher.write_u128(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos()));
     hasher.finish() >> 11
 }

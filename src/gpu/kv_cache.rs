@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::buffer::{Buffer, Kind};
 use super::device::Gpu;
 use super::shader::Variant;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Type of the cached keys and values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,12 +57,6 @@ impl KvShape {
     pub fn head_bytes(&self) -> u64 {
         (self.n_slots * self.head_len) as u64 * self.kv.bytes()
     }
-
-    /// Heads in each part so that no buffer exceeds `max_bytes`; 0 where not even one head fits.
-    #[must_use]
-    pub fn heads_per_part(&self, max_bytes: u64) -> usize {
-        (max_bytes / self.head_bytes().max(1)).min(self.n_kv_heads as u64) as usize
-    }
 }
 
 /// Keys and values of some heads, each `[n_slots, heads, C]`.
@@ -91,38 +85,17 @@ impl KvCache {
     /// Allocates keys and values.
     ///
     /// # Errors
-    /// [`Error::LimitTooLow`] where one head alone exceeds the adapter's limits.
+    /// As [`super::Limits::heads_per_part`].
     pub fn allocate(gpu: &Gpu, label: &str, shape: KvShape) -> Result<Self> {
-        let offers = gpu.info().max_binding_bytes.min(gpu.info().max_buffer_bytes);
-        let per_part = shape.heads_per_part(offers);
-        if per_part == 0 {
-            let what = format!("a head of the KV cache of {} positions", shape.n_slots);
-            return Err(Error::LimitTooLow {
-                what,
-                needs: shape.head_bytes(),
-                offers,
-            });
-        }
+        let per_part = gpu.limits().heads_per_part(&shape)?;
         let part = |first_head: usize| {
             let n_heads = per_part.min(shape.n_kv_heads - first_head);
             let half = |name: &str| {
-                gpu.storage(
-                    Kind::Kv,
-                    &format!("{label} {name}"),
-                    n_heads as u64 * shape.head_bytes(),
-                )
+                gpu.storage(Kind::Kv, &format!("{label} {name}"), n_heads as u64 * shape.head_bytes())
             };
-            Ok(KvPart {
-                first_head,
-                n_heads,
-                keys: half("keys")?,
-                values: half("values")?,
-            })
+            Ok(KvPart { first_head, n_heads, keys: half("keys")?, values: half("values")? })
         };
-        let parts = (0..shape.n_kv_heads)
-            .step_by(per_part)
-            .map(part)
-            .collect::<Result<_>>()?;
+        let parts = (0..shape.n_kv_heads).step_by(per_part).map(part).collect::<Result<_>>()?;
         Ok(Self { shape, parts })
     }
 }

@@ -108,11 +108,7 @@ pub fn attention(q: &[f32], cache: Cached<'_>, position: usize, shape: Shape) ->
         let slots: Vec<usize> = (first..=p).map(|j| j % cache.n_slots).collect();
         let score = |slot: &usize| {
             let key = cache.keys.get(at(*slot, head)).unwrap_or_default();
-            let product: f64 = query
-                .iter()
-                .zip(key)
-                .map(|(q, k)| f64::from(*q) * f64::from(*k))
-                .sum();
+            let product: f64 = query.iter().zip(key).map(|(q, k)| f64::from(*q) * f64::from(*k)).sum();
             f64::from(soft_cap(product as f32 * shape.scale, shape.cap))
         };
         let scores: Vec<f64> = slots.iter().map(score).collect();
@@ -122,10 +118,7 @@ pub fn attention(q: &[f32], cache: Cached<'_>, position: usize, shape: Shape) ->
         let mut mixed = vec![0.0f64; c];
         for (slot, weight) in slots.iter().zip(&weights) {
             let value = cache.values.get(at(*slot, head)).unwrap_or_default();
-            mixed
-                .iter_mut()
-                .zip(value)
-                .for_each(|(m, v)| *m += weight * f64::from(*v));
+            mixed.iter_mut().zip(value).for_each(|(m, v)| *m += weight * f64::from(*v));
         }
         o.extend(mixed.iter().map(|m| (m / total) as f32));
     }

@@ -5,11 +5,8 @@ use crate::gpu::shader::{ROPE, STEP};
 use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, KvCache, KvType, Plan};
 
 /// `shaders/kv_write.wgsl`.
-pub static KERNEL: Kernel = Kernel {
-    name: "kv_write",
-    wgsl: include_str!("../../shaders/kv_write.wgsl"),
-    libs: &[STEP, ROPE],
-};
+pub static KERNEL: Kernel =
+    Kernel { name: "kv_write", wgsl: include_str!("../../shaders/kv_write.wgsl"), libs: &[STEP, ROPE] };
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -50,10 +47,7 @@ pub fn record(
                 params: bytemuck::bytes_of(&params),
                 bindings: &[table, k, v],
                 group1: Group1::Kv(&part.keys, &part.values),
-                grid: Grid {
-                    x: (Count::Fixed(n_channels as u64 / 8), 64),
-                    y: (Count::PerToken(1), 1),
-                },
+                grid: Grid { x: (Count::Fixed(n_channels as u64 / 8), 64), y: (Count::PerToken(1), 1) },
             },
         );
     }

@@ -21,11 +21,7 @@ pub(crate) fn tokenize(args: &Tokenize, json: bool) -> Result<(), Failure> {
     let mut source = FileSource::open(&args.model)?;
     let (header, _) = block_on(gguf::read_header(&mut source, &Cancel::default()))?;
     let tokenizer = Tokenizer::from_gguf(&header.metadata)?;
-    let special = if args.special {
-        Special::Parse
-    } else {
-        Special::AsText
-    };
+    let special = if args.special { Special::Parse } else { Special::AsText };
     let ids = tokenizer.encode(&args.prompt, special)?;
     if json {
         return print_json(&json!({ "ids": ids }));
@@ -62,10 +58,7 @@ pub(crate) fn inspect(args: &Inspect, json: bool) -> Result<(), Failure> {
 
 /// Key to value, long lists cut short.
 fn metadata(metadata: &Metadata) -> Map<String, Json> {
-    metadata
-        .iter()
-        .map(|(key, value)| (key.to_owned(), shown(value)))
-        .collect()
+    metadata.iter().map(|(key, value)| (key.to_owned(), shown(value))).collect()
 }
 
 fn shown(value: &Value) -> Json {
@@ -92,11 +85,7 @@ fn list(array: &Array) -> Json {
         Array::Bool(v) => v.iter().take(MAX_SHOWN).map(|x| json!(x)).collect(),
         Array::Strings(v) => v.iter().take(MAX_SHOWN).map(|x| json!(x)).collect(),
     };
-    if array.len() == first.len() {
-        json!(first)
-    } else {
-        json!({ "length": array.len(), "first": first })
-    }
+    if array.len() == first.len() { json!(first) } else { json!({ "length": array.len(), "first": first }) }
 }
 
 fn tensors(header: &Header) -> Vec<Json> {
@@ -129,20 +118,13 @@ fn verdict(error: Option<&Error>) -> Json {
 
 fn print_page(source: &FileSource, header: &Header, error: Option<&Error>) -> Result<(), Failure> {
     let n_bytes = source.len().unwrap_or_default();
-    print(format_args!(
-        "{}: GGUF version {}, {n_bytes} bytes\n\n",
-        source.name(),
-        header.version
-    ))?;
+    print(format_args!("{}: GGUF version {}, {n_bytes} bytes\n\n", source.name(), header.version))?;
     for (key, value) in header.metadata.iter() {
         print(format_args!("{key} = {}\n", shown(value)))?;
     }
     print("\n")?;
     for t in &header.tensors {
-        print(format_args!(
-            "{:>6}  {:>11}  {:?}  {}\n",
-            t.format.name, t.bytes, t.shape, t.name
-        ))?;
+        print(format_args!("{:>6}  {:>11}  {:?}  {}\n", t.format.name, t.bytes, t.shape, t.name))?;
     }
     match error {
         None => print("\nThis model can be run.\n"),
