@@ -40,7 +40,7 @@ const LOGITS: [Tolerance; 5] = [
     Tolerance {
         model: "gemma-3-270m",
         f16_kv: false,
-        max_abs: 2e-3,
+        max_abs: 1e-3,
         reason: "f32 throughout; Hugging Face in f32 is within 8.3e-5, llama.cpp on F32 weights within 2.1e-4",
     },
 ];
