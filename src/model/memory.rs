@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::gguf::{Header, TensorInfo};
+use crate::gpu::Limits;
 use crate::gpu::buffer::{UNIFORM_BYTES, allocated};
 use crate::gpu::limits::last_true;
-use crate::gpu::Limits;
 use crate::kernels::rope;
 use crate::model::config::Config;
 use crate::model::options::ModelOptions;
@@ -142,7 +142,8 @@ impl Sizes<'_> {
     fn dispatches(&self, extents: Extents) -> Result<(u64, u64)> {
         let c = self.config;
         let is_matrix = |t: &&TensorInfo| t.shape.len() == 2;
-        let parts_of = |name: &str| self.header.tensor(name).map_or(Ok(0), |t| self.tensor(t).map(|(_, n)| n));
+        let parts_of =
+            |name: &str| self.header.tensor(name).map_or(Ok(0), |t| self.tensor(t).map(|(_, n)| n));
         let embedding = parts_of("token_embd.weight")?;
         let output = parts_of("output.weight")?;
         let mut products = 0;
@@ -169,7 +170,9 @@ impl Sizes<'_> {
             chunk: extents.chunk.min(context as usize),
             ..extents
         };
-        match last_true(extents.context as u64, |context| context > 0 && self.state_fits(with(context)).is_ok()) {
+        match last_true(extents.context as u64, |context| {
+            context > 0 && self.state_fits(with(context)).is_ok()
+        }) {
             0 => does_not_fit(refused),
             n => Ok(Verdict::FitsWithContext { max_context_length: n as usize }),
         }
