@@ -40,8 +40,8 @@ fn header(model: &str) -> Result<Header, Failed> {
     Ok(block_on(read_header(&mut source, &Cancel::default()))?.0)
 }
 
-/// No limit; bindings of 64 KiB, so that matrices and, in f32, caches of several heads are split.
-const LOW: [Option<u64>; 2] = [None, Some(64 << 10)];
+/// No limit; bindings of 80 KiB, so that matrices and, in f32, caches of several heads are split.
+const LOW: [Option<u64>; 2] = [None, Some(80 << 10)];
 
 fn allocated_as_planned(model: &str) -> Result<(), Failed> {
     let header = header(model)?;
