@@ -166,11 +166,11 @@ need_model() {
 # ---- building -------------------------------------------------------------------------------------------------------
 
 build_wasm() {
+  # Not through wasm-opt: measured, it takes 6 % off the file and 0.1 % off what brotli makes of it.
   say "wasm"
   cargo build --locked --lib --target wasm32-unknown-unknown --profile wasm
   "$WASM_BINDGEN" --target web --out-dir www/lib/pkg --out-name gemma_web --remove-name-section --remove-producers-section \
     "$TARGET/wasm32-unknown-unknown/wasm/gemma_web.wasm"
-  node www/tools/wasm-opt.mjs www/lib/pkg/gemma_web_bg.wasm
 }
 
 build_lib() {
