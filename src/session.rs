@@ -1,5 +1,6 @@
 //! From a file and a prompt to streamed text: loads the engine, feeds the prompt in chunks, samples, stops, and keeps time.
 
+mod inspect;
 mod report;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -9,9 +10,8 @@ use web_time::{Instant, SystemTime, UNIX_EPOCH};
 use crate::cancel::Cancel;
 use crate::chat::{self, Message, Template};
 use crate::error::{Error, Result};
-use crate::gguf::{self, Header};
+use crate::gguf;
 use crate::model::{Config, Model};
-use crate::quant;
 use crate::sampler::sample;
 use crate::source::ByteSource;
 use crate::source::prefixed::Prefixed;
@@ -19,6 +19,7 @@ use crate::tokenizer::{Special, Tokenizer};
 
 pub use crate::gpu::KvType;
 pub use crate::model::ModelOptions as LoadOptions;
+pub use inspect::{Inspection, inspect};
 pub use report::{
     FinishReason, GenerateOptions, Generation, Info, Phase, Piece, Progress, Stats, Timings, Usage,
 };
@@ -66,8 +67,8 @@ impl Engine {
         Ok(Self {
             model,
             tokenizer,
-            quantisation: quantisation(&header)?,
-            formats: formats(&header),
+            quantisation: inspect::quantisation(&header)?,
+            formats: inspect::formats(&header),
             chat,
             template,
             tokenizer_ms,
@@ -218,27 +219,6 @@ fn ms(since: Instant) -> f64 {
 fn log_sum_exp(logits: &[f32]) -> f64 {
     let largest = f64::from(logits.iter().copied().fold(f32::MIN, f32::max));
     largest + logits.iter().map(|l| (f64::from(*l) - largest).exp()).sum::<f64>().ln()
-}
-
-/// What the file says its mixture of formats is called; else the format of the most bytes.
-fn quantisation(header: &Header) -> Result<String> {
-    let mixture = header.metadata.opt_u32("general.file_type")?;
-    let named = mixture.and_then(quant::mixture_name).map(str::to_owned);
-    let largest = || formats(header).into_iter().next().map(|(name, _)| name);
-    Ok(named.or_else(largest).unwrap_or_default())
-}
-
-/// Formats of the tensors with their bytes in the file, largest first.
-fn formats(header: &Header) -> Vec<(String, u64)> {
-    let mut formats: Vec<(String, u64)> = Vec::new();
-    for tensor in &header.tensors {
-        match formats.iter_mut().find(|(name, _)| name == tensor.format.name) {
-            Some((_, bytes)) => *bytes += tensor.bytes,
-            None => formats.push((tensor.format.name.to_owned(), tensor.bytes)),
-        }
-    }
-    formats.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
-    formats
 }
 
 /// Another seed each time, below 2^53 so that JS holds it exactly.

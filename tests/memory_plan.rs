@@ -46,7 +46,7 @@ const LOW: [Option<u64>; 2] = [None, Some(80 << 10)];
 fn allocated_as_planned(model: &str) -> Result<(), Failed> {
     let header = header(model)?;
     for max_binding_bytes in LOW {
-        for (kv, context) in [(KvType::F16, 200), (KvType::F32, 64)] {
+        for (kv, context) in [(KvType::F16, 150), (KvType::F32, 64)] {
             let gpu = GpuOptions { max_binding_bytes, ..GpuOptions::default() };
             let options = LoadOptions {
                 context_length: Some(context),

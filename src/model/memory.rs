@@ -38,7 +38,7 @@ pub struct MemoryPlan {
 
 /// Whether a model can be allocated. WebGPU does not say how much memory there is, only how large one buffer may be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "verdict", rename_all = "snake_case", rename_all_fields = "camelCase")]
+#[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum Verdict {
     /// As asked for.
     Fits,

@@ -55,6 +55,24 @@ impl Engine {
         load.await.map(|session| Self { session }).map_err(|error| to_js_error(&error))
     }
 
+    /// Reads the header of a file and plans its memory, without loading it: a plain object.
+    ///
+    /// # Errors
+    /// An object `{ code, message, … }` made from [`Error`].
+    pub async fn inspect(
+        url: String,
+        options: JsValue,
+        signal: Option<AbortSignal>,
+    ) -> Result<JsValue, JsValue> {
+        let inspect = async {
+            let options = options::load(&options)?;
+            let link = AbortLink::new(signal);
+            let source = HttpSource::open(&url, link.signal()).await?;
+            to_js(&session::inspect(source, &options, link.cancel()).await?)
+        };
+        inspect.await.map_err(|error| to_js_error(&error))
+    }
+
     /// Continues a prompt: text, or token ids that are taken as they are.
     ///
     /// # Errors

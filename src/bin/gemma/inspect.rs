@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use gemma_web::gguf::{self, Array, Header, Metadata, Value};
-use gemma_web::model::Config;
+use gemma_web::gpu::{Gpu, GpuOptions, Limits};
+use gemma_web::model::memory::{self, MemoryPlan, Verdict};
+use gemma_web::model::{Config, ModelOptions};
 use gemma_web::source::ByteSource;
 use gemma_web::source::file::FileSource;
 use gemma_web::tokenizer::{Special, Tokenizer};
@@ -50,10 +52,18 @@ pub(crate) fn inspect(args: &Inspect, json: bool) -> Result<(), Failure> {
             "hyperParameters": config.as_ref().ok(),
             "tensors": tensors(&header),
             "sizes": sizes(&header),
+            "memory": memory(&header).ok(),
             "verdict": verdict(config.as_ref().err()),
         }));
     }
     print_page(&source, &header, config.as_ref().err())
+}
+
+/// GPU memory for the adapter that is there, else for WebGPU's default limits.
+fn memory(header: &Header) -> gemma_web::Result<MemoryPlan> {
+    let adapter = block_on(Gpu::open(&GpuOptions::default()));
+    let limits = adapter.map_or_else(|_| Limits::default(), |gpu| *gpu.limits());
+    memory::plan(header, &ModelOptions::default(), &limits)
 }
 
 /// Key to value, long lists cut short.
@@ -127,7 +137,28 @@ fn print_page(source: &FileSource, header: &Header, error: Option<&Error>) -> Re
         print(format_args!("{:>6}  {:>11}  {:?}  {}\n", t.format.name, t.bytes, t.shape, t.name))?;
     }
     match error {
-        None => print("\nThis model can be run.\n"),
+        None => print_memory(&memory(header)?),
         Some(error) => print(format_args!("\nThis model cannot be run: {error}\n")),
+    }
+}
+
+fn print_memory(plan: &MemoryPlan) -> Result<(), Failure> {
+    let mb = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
+    print(format_args!(
+        "\nGPU memory at {} tokens of context: {} (weights {}, KV cache {}, the rest {})\n",
+        plan.context_length,
+        mb(plan.total),
+        mb(plan.weights),
+        mb(plan.kv),
+        mb(plan.scratch)
+    ))?;
+    match &plan.verdict {
+        Verdict::Fits => print("This model can be run.\n"),
+        Verdict::FitsWithContext { max_context_length } => print(format_args!(
+            "This model can be run with at most {max_context_length} tokens of context.\n"
+        )),
+        Verdict::DoesNotFit { what, needs, offers } => print(format_args!(
+            "This model cannot be run: {what} needs {needs} bytes, the adapter offers {offers}.\n"
+        )),
     }
 }
