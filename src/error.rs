@@ -15,13 +15,17 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     // The file: choose another one, or download it again.
     /// The first four bytes are not `GGUF`.
-    #[error("not a GGUF file: it starts with {found:02x?}, not with \"GGUF\"; give the address of a .gguf file")]
+    #[error(
+        "not a GGUF file: it starts with {found:02x?}, not with \"GGUF\"; give the address of a .gguf file"
+    )]
     NotGguf {
         /// The first bytes of the file.
         found: Vec<u8>,
     },
     /// A GGUF version this crate does not read.
-    #[error("GGUF version {version} is not supported (2 and 3 are, little endian); convert the file again with a current llama.cpp")]
+    #[error(
+        "GGUF version {version} is not supported (2 and 3 are, little endian); convert the file again with a current llama.cpp"
+    )]
     UnsupportedVersion {
         /// The version field as read.
         version: u32,
@@ -47,7 +51,9 @@ pub enum Error {
         why: String,
     },
     /// A required metadata key is absent.
-    #[error("the GGUF metadata has no key \"{key}\" ({expected}); the file was not made by a current converter, choose another")]
+    #[error(
+        "the GGUF metadata has no key \"{key}\" ({expected}); the file was not made by a current converter, choose another"
+    )]
     MissingKey {
         /// The key.
         key: String,
@@ -65,13 +71,17 @@ pub enum Error {
         found: String,
     },
     /// Not a Gemma.
-    #[error("architecture \"{found}\" is not supported: this engine runs gemma, gemma2 and gemma3; choose a Gemma GGUF")]
+    #[error(
+        "architecture \"{found}\" is not supported: this engine runs gemma, gemma2 and gemma3; choose a Gemma GGUF"
+    )]
     UnsupportedArchitecture {
         /// `general.architecture` as read.
         found: String,
     },
     /// A tensor is stored in a type this crate does not decode.
-    #[error("tensor \"{tensor}\" is stored as {found}, which is not supported; choose a file quantised as one of {supported}")]
+    #[error(
+        "tensor \"{tensor}\" is stored as {found}, which is not supported; choose a file quantised as one of {supported}"
+    )]
     UnsupportedTensorType {
         /// The tensor's name.
         tensor: String,
@@ -87,7 +97,9 @@ pub enum Error {
         tensor: String,
     },
     /// A tensor has another shape than the hyper-parameters say.
-    #[error("tensor \"{tensor}\" has shape {found:?}, expected {expected:?} (innermost first); choose another file")]
+    #[error(
+        "tensor \"{tensor}\" has shape {found:?}, expected {expected:?} (innermost first); choose another file"
+    )]
     WrongShape {
         /// The tensor's name.
         tensor: String,
@@ -133,7 +145,9 @@ pub enum Error {
 
     // The device: another browser, driver or model.
     /// There is no WebGPU, or no adapter.
-    #[error("no WebGPU adapter: {why}; use a current browser with hardware acceleration on, or natively install a Vulkan, Metal or D3D12 driver")]
+    #[error(
+        "no WebGPU adapter: {why}; use a current browser with hardware acceleration on, or natively install a Vulkan, Metal or D3D12 driver"
+    )]
     NoWebgpu {
         /// What was asked and what was found.
         why: String,
@@ -149,7 +163,9 @@ pub enum Error {
         offers: u64,
     },
     /// The device ran out of memory.
-    #[error("out of GPU memory: {what} asked for {asked} bytes with {held} bytes held; choose a smaller context or a smaller quantisation")]
+    #[error(
+        "out of GPU memory: {what} asked for {asked} bytes with {held} bytes held; choose a smaller context or a smaller quantisation"
+    )]
     OutOfMemory {
         /// The buffer.
         what: String,
@@ -185,7 +201,9 @@ pub enum Error {
         expected: String,
     },
     /// The tokens don't fit in the context.
-    #[error("the context is full: {needs} tokens are needed, the context holds {context}; shorten the prompt or load with a larger context length")]
+    #[error(
+        "the context is full: {needs} tokens are needed, the context holds {context}; shorten the prompt or load with a larger context length"
+    )]
     ContextFull {
         /// Tokens needed.
         needs: usize,

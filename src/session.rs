@@ -11,6 +11,7 @@ use crate::chat::{self, Message, Template};
 use crate::error::{Error, Result};
 use crate::gguf::{self, Header};
 use crate::model::{Config, Model};
+use crate::quant;
 use crate::sampler::sample;
 use crate::source::ByteSource;
 use crate::source::prefixed::Prefixed;
@@ -27,6 +28,7 @@ pub use report::{
 pub struct Engine {
     model: Model,
     tokenizer: Tokenizer,
+    quantisation: String,
     formats: Vec<(String, u64)>,
     chat: bool,
     template: Template,
@@ -64,6 +66,7 @@ impl Engine {
         Ok(Self {
             model,
             tokenizer,
+            quantisation: quantisation(&header)?,
             formats: formats(&header),
             chat,
             template,
@@ -78,6 +81,7 @@ impl Engine {
             config: self.model.config().clone(),
             context_length: self.model.context(),
             chat: self.chat,
+            quantisation: self.quantisation.clone(),
             formats: self.formats.clone(),
             adapter: self.model.gpu().info().clone(),
             gpu_bytes: self.model.gpu_bytes(),
@@ -232,6 +236,14 @@ fn log_sum_exp(logits: &[f32]) -> f64 {
             .map(|l| (f64::from(*l) - largest).exp())
             .sum::<f64>()
             .ln()
+}
+
+/// What the file says its mixture of formats is called; else the format of the most bytes.
+fn quantisation(header: &Header) -> Result<String> {
+    let mixture = header.metadata.opt_u32("general.file_type")?;
+    let named = mixture.and_then(quant::mixture_name).map(str::to_owned);
+    let largest = || formats(header).into_iter().next().map(|(name, _)| name);
+    Ok(named.or_else(largest).unwrap_or_default())
 }
 
 /// Formats of the tensors with their bytes in the file, largest first.

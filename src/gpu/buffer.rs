@@ -81,7 +81,11 @@ impl Gpu {
     pub fn storage(&self, kind: Kind, label: &str, bytes: u64) -> Result<Buffer> {
         let offers = self.info().max_binding_bytes.min(self.info().max_buffer_bytes);
         if bytes > offers {
-            return Err(Error::LimitTooLow { what: label.to_owned(), needs: bytes, offers });
+            return Err(Error::LimitTooLow {
+                what: label.to_owned(),
+                needs: bytes,
+                offers,
+            });
         }
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
         Ok(self.buffer(kind, label, bytes, usage))
@@ -98,8 +102,12 @@ impl Gpu {
     /// A uniform buffer, filled with `data`.
     pub fn uniform(&self, label: &str, data: &[u8]) -> Buffer {
         let bytes = (data.len() as u64).next_multiple_of(16);
-        let buffer =
-            self.buffer(Kind::Scratch, label, bytes, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST);
+        let buffer = self.buffer(
+            Kind::Scratch,
+            label,
+            bytes,
+            wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+        );
         let mut padded = data.to_vec();
         padded.resize(bytes as usize, 0);
         self.write(&buffer, 0, &padded);
@@ -122,6 +130,10 @@ impl Gpu {
             usage,
             mapped_at_creation: false,
         });
-        Buffer { raw, accounts: Rc::clone(&self.accounts), kind }
+        Buffer {
+            raw,
+            accounts: Rc::clone(&self.accounts),
+            kind,
+        }
     }
 }

@@ -85,7 +85,9 @@ impl Gpu {
         let (device, queue) = adapter
             .request_device(&descriptor)
             .await
-            .map_err(|e| Error::NoWebgpu { why: format!("the adapter gave no device: {e}") })?;
+            .map_err(|e| Error::NoWebgpu {
+                why: format!("the adapter gave no device: {e}"),
+            })?;
         let fault = Arc::new(Mutex::new(None));
         watch(&device, &fault);
         let about = adapter.get_info();
@@ -93,7 +95,9 @@ impl Gpu {
         let info = AdapterInfo {
             name: about.name,
             backend: format!("{:?}", about.backend),
-            driver: format!("{} {}", about.driver, about.driver_info).trim().to_owned(),
+            driver: format!("{} {}", about.driver, about.driver_info)
+                .trim()
+                .to_owned(),
             max_binding_bytes: cap(limits.max_storage_buffer_binding_size, options.max_binding_bytes),
             max_buffer_bytes: cap(limits.max_buffer_size, options.max_buffer_bytes),
         };
@@ -138,7 +142,9 @@ impl Gpu {
     pub fn check(&self) -> Result<()> {
         match self.fault.lock() {
             Ok(slot) => slot.clone().map_or(Ok(()), Err),
-            Err(_) => Err(Error::Internal { what: "the fault slot is poisoned".to_owned() }),
+            Err(_) => Err(Error::Internal {
+                what: "the fault slot is poisoned".to_owned(),
+            }),
         }
     }
 
@@ -153,11 +159,18 @@ impl Gpu {
         let refused = validation.pop().await;
         let short = memory.pop().await;
         if let Some(e) = refused {
-            return Err(Error::Gpu { what: what.to_owned(), why: e.to_string() });
+            return Err(Error::Gpu {
+                what: what.to_owned(),
+                why: e.to_string(),
+            });
         }
         if short.is_some() {
             let held = self.accounts.total();
-            return Err(Error::OutOfMemory { what: what.to_owned(), asked: self.accounts.last(), held });
+            return Err(Error::OutOfMemory {
+                what: what.to_owned(),
+                asked: self.accounts.last(),
+                held,
+            });
         }
         self.check()?;
         made
@@ -173,12 +186,23 @@ fn watch(device: &wgpu::Device, fault: &Arc<Mutex<Option<Error>>>) {
     };
     let slot = Arc::clone(fault);
     device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| {
-        keep(&slot, Error::Gpu { what: "a command".to_owned(), why: e.to_string() });
+        keep(
+            &slot,
+            Error::Gpu {
+                what: "a command".to_owned(),
+                why: e.to_string(),
+            },
+        );
     }));
     let slot = Arc::clone(fault);
     device.set_device_lost_callback(move |reason, message| {
         if !matches!(reason, wgpu::DeviceLostReason::Destroyed) {
-            keep(&slot, Error::DeviceLost { why: format!("{reason:?}: {message}") });
+            keep(
+                &slot,
+                Error::DeviceLost {
+                    why: format!("{reason:?}: {message}"),
+                },
+            );
         }
     });
 }
@@ -188,7 +212,9 @@ async fn pick_adapter(options: &GpuOptions) -> Result<wgpu::Adapter> {
     if let Some(wanted) = &options.adapter {
         let adapters = instance.enumerate_adapters(wgpu::Backends::all()).await;
         let names: Vec<String> = adapters.iter().map(|a| a.get_info().name).collect();
-        let found = adapters.into_iter().find(|a| a.get_info().name.to_lowercase().contains(&wanted.to_lowercase()));
+        let found = adapters
+            .into_iter()
+            .find(|a| a.get_info().name.to_lowercase().contains(&wanted.to_lowercase()));
         return found.ok_or_else(|| Error::NoWebgpu {
             why: format!("no adapter is called \"{wanted}\"; there are {names:?}"),
         });
@@ -197,5 +223,8 @@ async fn pick_adapter(options: &GpuOptions) -> Result<wgpu::Adapter> {
         power_preference: wgpu::PowerPreference::HighPerformance,
         ..Default::default()
     };
-    instance.request_adapter(&request).await.map_err(|e| Error::NoWebgpu { why: e.to_string() })
+    instance
+        .request_adapter(&request)
+        .await
+        .map_err(|e| Error::NoWebgpu { why: e.to_string() })
 }

@@ -62,7 +62,11 @@ fn rows_per_part(format: &Format, n_rows: u64, n_cols: u64, gpu: (u64, u64, u64)
     let (mut low, mut high) = (0, n_rows / ROW_STEP);
     while low < high {
         let middle = (low + high).div_ceil(2);
-        if fits(middle * ROW_STEP) { low = middle } else { high = middle - 1 }
+        if fits(middle * ROW_STEP) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
     }
     low * ROW_STEP
 }
@@ -72,18 +76,32 @@ impl Matrix {
     ///
     /// # Errors
     /// [`Error::WrongShape`] where a row is no multiple of 16 weights, [`Error::LimitTooLow`] where a few rows exceed a binding.
-    pub fn allocate(gpu: &Gpu, label: &str, format: &'static Format, n_rows: u64, n_cols: u64) -> Result<Self> {
+    pub fn allocate(
+        gpu: &Gpu,
+        label: &str,
+        format: &'static Format,
+        n_rows: u64,
+        n_cols: u64,
+    ) -> Result<Self> {
         if !n_cols.is_multiple_of(16) || !n_cols.is_multiple_of(format.block_len as u64) {
             return Err(Error::Unsupported {
                 what: format!("rows that are a multiple of {} weights", format.block_len.max(16)),
                 found: format!("tensor \"{label}\" has rows of {n_cols}"),
             });
         }
-        let limits = (gpu.info().max_binding_bytes, gpu.info().max_buffer_bytes, gpu.alignment());
+        let limits = (
+            gpu.info().max_binding_bytes,
+            gpu.info().max_buffer_bytes,
+            gpu.alignment(),
+        );
         let per_part = rows_per_part(format, n_rows, n_cols, limits);
         if per_part == 0 {
             let (_, needs) = layout(format, ROW_STEP, n_cols, gpu.alignment());
-            return Err(Error::LimitTooLow { what: label.to_owned(), needs, offers: limits.0.min(limits.1) });
+            return Err(Error::LimitTooLow {
+                what: label.to_owned(),
+                needs,
+                offers: limits.0.min(limits.1),
+            });
         }
         let parts = (0..n_rows.div_ceil(per_part))
             .map(|i| {
@@ -92,10 +110,21 @@ impl Matrix {
                 let (planes, bytes) = layout(format, rows, n_cols, gpu.alignment());
                 let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
                 let buffer = gpu.buffer(Kind::Weights, &format!("{label} {i}"), bytes, usage);
-                Part { first_row, n_rows: rows, buffer, planes }
+                Part {
+                    first_row,
+                    n_rows: rows,
+                    buffer,
+                    planes,
+                }
             })
             .collect();
-        Ok(Self { label: label.to_owned(), n_rows, n_cols, format, parts })
+        Ok(Self {
+            label: label.to_owned(),
+            n_rows,
+            n_cols,
+            format,
+            parts,
+        })
     }
 
     /// Bytes a row takes in the file.

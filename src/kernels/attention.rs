@@ -40,7 +40,15 @@ pub struct Shape {
 }
 
 /// Attends with `q` (rotated) over `cache` into `o`.
-pub fn record(plan: &mut Plan, gpu: &Gpu, label: &str, q: &Buffer, cache: &KvCache, o: &Buffer, shape: Shape) {
+pub fn record(
+    plan: &mut Plan,
+    gpu: &Gpu,
+    label: &str,
+    q: &Buffer,
+    cache: &KvCache,
+    o: &Buffer,
+    shape: Shape,
+) {
     let params = Params {
         head_len: cache.head_len as u32,
         n_kv_heads: cache.n_kv_heads as u32,
@@ -52,14 +60,21 @@ pub fn record(plan: &mut Plan, gpu: &Gpu, label: &str, q: &Buffer, cache: &KvCac
         pad: 0,
     };
     let variant: Variant = cache.kv.variant();
-    plan.add(gpu, label, &Dispatch {
-        kernel: &KERNEL,
-        variant,
-        params: bytemuck::bytes_of(&params),
-        bindings: &[q, o],
-        group1: Group1::Kv(&cache.keys, &cache.values),
-        grid: Grid { x: (Count::PerToken(1), 1), y: (Count::Fixed(shape.n_heads as u64), 1) },
-    });
+    plan.add(
+        gpu,
+        label,
+        &Dispatch {
+            kernel: &KERNEL,
+            variant,
+            params: bytemuck::bytes_of(&params),
+            bindings: &[q, o],
+            group1: Group1::Kv(&cache.keys, &cache.values),
+            grid: Grid {
+                x: (Count::PerToken(1), 1),
+                y: (Count::Fixed(shape.n_heads as u64), 1),
+            },
+        },
+    );
 }
 
 /// Keys and values of one layer on the CPU, `[n_slots, K, C]`.
@@ -90,7 +105,11 @@ pub fn attention(q: &[f32], cache: Cached<'_>, position: usize, shape: Shape) ->
         let slots: Vec<usize> = (first..=p).map(|j| j % cache.n_slots).collect();
         let score = |slot: &usize| {
             let key = cache.keys.get(at(*slot, head)).unwrap_or_default();
-            let product: f64 = query.iter().zip(key).map(|(q, k)| f64::from(*q) * f64::from(*k)).sum();
+            let product: f64 = query
+                .iter()
+                .zip(key)
+                .map(|(q, k)| f64::from(*q) * f64::from(*k))
+                .sum();
             f64::from(soft_cap(product as f32 * shape.scale, shape.cap))
         };
         let scores: Vec<f64> = slots.iter().map(score).collect();
@@ -100,7 +119,10 @@ pub fn attention(q: &[f32], cache: Cached<'_>, position: usize, shape: Shape) ->
         let mut mixed = vec![0.0f64; c];
         for (slot, weight) in slots.iter().zip(&weights) {
             let value = cache.values.get(at(*slot, head)).unwrap_or_default();
-            mixed.iter_mut().zip(value).for_each(|(m, v)| *m += weight * f64::from(*v));
+            mixed
+                .iter_mut()
+                .zip(value)
+                .for_each(|(m, v)| *m += weight * f64::from(*v));
         }
         o.extend(mixed.iter().map(|m| (m / total) as f32));
     }

@@ -6,8 +6,11 @@ use crate::gpu::shader::{STEP, Variant};
 use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Matrix, Plan};
 
 /// `shaders/dequant.wgsl`.
-pub static KERNEL: Kernel =
-    Kernel { name: "dequant", wgsl: include_str!("../../shaders/dequant.wgsl"), libs: &[STEP] };
+pub static KERNEL: Kernel = Kernel {
+    name: "dequant",
+    wgsl: include_str!("../../shaders/dequant.wgsl"),
+    libs: &[STEP],
+};
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -26,13 +29,20 @@ pub fn record(plan: &mut Plan, gpu: &Gpu, w: &Matrix, x: &Buffer) {
             first_row: part.first_row as u32,
             n_rows: part.n_rows as u32,
         };
-        plan.add(gpu, &w.label, &Dispatch {
-            kernel: &KERNEL,
-            variant: Variant::Weights(w.format),
-            params: bytemuck::bytes_of(&params),
-            bindings: &[x],
-            group1: Group1::Planes(part),
-            grid: Grid { x: (Count::Fixed(n_groups), 64), y: (Count::PerToken(1), 1) },
-        });
+        plan.add(
+            gpu,
+            &w.label,
+            &Dispatch {
+                kernel: &KERNEL,
+                variant: Variant::Weights(w.format),
+                params: bytemuck::bytes_of(&params),
+                bindings: &[x],
+                group1: Group1::Planes(part),
+                grid: Grid {
+                    x: (Count::Fixed(n_groups), 64),
+                    y: (Count::PerToken(1), 1),
+                },
+            },
+        );
     }
 }

@@ -6,8 +6,11 @@ use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Matrix, Plan};
 use crate::quant::Format;
 
 /// `shaders/embed.wgsl`.
-pub static KERNEL: Kernel =
-    Kernel { name: "embed", wgsl: include_str!("../../shaders/embed.wgsl"), libs: &[STEP] };
+pub static KERNEL: Kernel = Kernel {
+    name: "embed",
+    wgsl: include_str!("../../shaders/embed.wgsl"),
+    libs: &[STEP],
+};
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -28,14 +31,21 @@ pub fn record(plan: &mut Plan, gpu: &Gpu, table: &Matrix, ids: &Buffer, x: &Buff
             n_rows: part.n_rows as u32,
             scale,
         };
-        plan.add(gpu, &table.label, &Dispatch {
-            kernel: &KERNEL,
-            variant: Variant::Weights(table.format),
-            params: bytemuck::bytes_of(&params),
-            bindings: &[ids, x],
-            group1: Group1::Planes(part),
-            grid: Grid { x: (Count::Fixed(n_groups), 64), y: (Count::PerToken(1), 1) },
-        });
+        plan.add(
+            gpu,
+            &table.label,
+            &Dispatch {
+                kernel: &KERNEL,
+                variant: Variant::Weights(table.format),
+                params: bytemuck::bytes_of(&params),
+                bindings: &[ids, x],
+                group1: Group1::Planes(part),
+                grid: Grid {
+                    x: (Count::Fixed(n_groups), 64),
+                    y: (Count::PerToken(1), 1),
+                },
+            },
+        );
     }
 }
 
@@ -45,7 +55,10 @@ pub fn embed(ids: &[u32], format: &Format, blocks: &[u8], n_cols: usize, scale: 
     let row_bytes = format.bytes_of(n_cols as u64) as usize;
     let mut x = Vec::with_capacity(ids.len() * n_cols);
     for id in ids {
-        let row = blocks.chunks_exact(row_bytes).nth(*id as usize).unwrap_or_default();
+        let row = blocks
+            .chunks_exact(row_bytes)
+            .nth(*id as usize)
+            .unwrap_or_default();
         format.decode(row, &mut x);
     }
     x.iter_mut().for_each(|x| *x *= scale);

@@ -7,8 +7,11 @@ use crate::gpu::shader::{ROPE, STEP, Variant};
 use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/kv_write.wgsl`.
-pub static KERNEL: Kernel =
-    Kernel { name: "kv_write", wgsl: include_str!("../../shaders/kv_write.wgsl"), libs: &[STEP, ROPE] };
+pub static KERNEL: Kernel = Kernel {
+    name: "kv_write",
+    wgsl: include_str!("../../shaders/kv_write.wgsl"),
+    libs: &[STEP, ROPE],
+};
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -68,7 +71,15 @@ pub struct KvCache {
 }
 
 /// Stores `k` and `v`, `[T, K, C]` f32.
-pub fn record(plan: &mut Plan, gpu: &Gpu, label: &str, table: &Buffer, k: &Buffer, v: &Buffer, cache: &KvCache) {
+pub fn record(
+    plan: &mut Plan,
+    gpu: &Gpu,
+    label: &str,
+    table: &Buffer,
+    k: &Buffer,
+    v: &Buffer,
+    cache: &KvCache,
+) {
     let n_channels = cache.n_kv_heads * cache.head_len;
     let params = Params {
         n_channels: n_channels as u32,
@@ -76,14 +87,21 @@ pub fn record(plan: &mut Plan, gpu: &Gpu, label: &str, table: &Buffer, k: &Buffe
         n_slots: cache.n_slots as u32,
         pad: 0,
     };
-    plan.add(gpu, label, &Dispatch {
-        kernel: &KERNEL,
-        variant: cache.kv.variant(),
-        params: bytemuck::bytes_of(&params),
-        bindings: &[table, k, v],
-        group1: Group1::Kv(&cache.keys, &cache.values),
-        grid: Grid { x: (Count::Fixed(n_channels as u64 / 8), 64), y: (Count::PerToken(1), 1) },
-    });
+    plan.add(
+        gpu,
+        label,
+        &Dispatch {
+            kernel: &KERNEL,
+            variant: cache.kv.variant(),
+            params: bytemuck::bytes_of(&params),
+            bindings: &[table, k, v],
+            group1: Group1::Kv(&cache.keys, &cache.values),
+            grid: Grid {
+                x: (Count::Fixed(n_channels as u64 / 8), 64),
+                y: (Count::PerToken(1), 1),
+            },
+        },
+    );
 }
 
 /// CPU twin of the store: copies rows of `row_len` of `new` (already rotated) to their slots of `cache [n_slots, row_len]`.

@@ -6,8 +6,11 @@ use crate::gpu::shader::{ROPE, STEP, Variant};
 use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Kind, Plan};
 
 /// `shaders/rope.wgsl`.
-pub static KERNEL: Kernel =
-    Kernel { name: "rope", wgsl: include_str!("../../shaders/rope.wgsl"), libs: &[STEP, ROPE] };
+pub static KERNEL: Kernel = Kernel {
+    name: "rope",
+    wgsl: include_str!("../../shaders/rope.wgsl"),
+    libs: &[STEP, ROPE],
+};
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -40,7 +43,10 @@ impl Rotary {
     pub fn table(self, n_pairs: usize, context: usize) -> Vec<[f32; 2]> {
         let positions = (0..N_LOW).chain((0..context.div_ceil(N_LOW)).map(|hi| hi * N_LOW));
         let row = |position: usize| (0..n_pairs).map(move |i| self.angle(position, i, n_pairs));
-        positions.flat_map(row).map(|a| [a.cos() as f32, a.sin() as f32]).collect()
+        positions
+            .flat_map(row)
+            .map(|a| [a.cos() as f32, a.sin() as f32])
+            .collect()
     }
 
     /// The table as a buffer.
@@ -66,14 +72,24 @@ pub fn record(
     (n_heads, head_len): (usize, usize),
 ) {
     let n_channels = n_heads * head_len;
-    plan.add(gpu, label, &Dispatch {
-        kernel: &KERNEL,
-        variant: Variant::Plain,
-        params: bytemuck::bytes_of(&Params { n_channels: n_channels as u32, head_len: head_len as u32 }),
-        bindings: &[table, x, y],
-        group1: Group1::None,
-        grid: Grid { x: (Count::Fixed(n_channels as u64), 64), y: (Count::PerToken(1), 1) },
-    });
+    plan.add(
+        gpu,
+        label,
+        &Dispatch {
+            kernel: &KERNEL,
+            variant: Variant::Plain,
+            params: bytemuck::bytes_of(&Params {
+                n_channels: n_channels as u32,
+                head_len: head_len as u32,
+            }),
+            bindings: &[table, x, y],
+            group1: Group1::None,
+            grid: Grid {
+                x: (Count::Fixed(n_channels as u64), 64),
+                y: (Count::PerToken(1), 1),
+            },
+        },
+    );
 }
 
 /// CPU twin: `x [T, heads, head_len]`, the first token at `position`.

@@ -2,10 +2,12 @@
 
 pub mod config;
 pub mod forward;
+pub mod options;
 pub mod reference;
 pub mod runner;
 pub mod state;
 pub mod weights;
 
 pub use config::Config;
-pub use runner::{Model, ModelOptions};
+pub use options::ModelOptions;
+pub use runner::Model;

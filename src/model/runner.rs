@@ -5,39 +5,17 @@ use serde::Serialize;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::gguf::Header;
-use crate::gpu::{Buffer, Gpu, GpuOptions, Kind, Plan, Step};
-use crate::kernels::kv_write::KvType;
+use crate::gpu::{Buffer, Gpu, Kind, Plan, Step};
 use crate::kernels::{matmul, matvec};
 use crate::model::Config;
 use crate::model::forward::Page;
+use crate::model::options::ModelOptions;
 use crate::model::state::{Extents, State};
 use crate::model::weights::{Weights, check_tensors};
 use crate::source::ByteSource;
 
-/// How a model is loaded.
-#[derive(Clone, Debug)]
-pub struct ModelOptions {
-    /// Positions to keep; `None`: the model's own, at most [`DEFAULT_CONTEXT`].
-    pub context_length: Option<usize>,
-    /// Rows of the largest run.
-    pub prefill_chunk: usize,
-    /// Type of the KV cache.
-    pub kv: KvType,
-    /// Adapter and limits.
-    pub gpu: GpuOptions,
-}
-
-/// Default of [`ModelOptions::context_length`]: a cache that phones hold too.
-pub const DEFAULT_CONTEXT: usize = 4096;
-const MAX_CHUNK: usize = 1024;
 /// Rows of logits that are made at once when every position is scored.
 const SCORED_ROWS: usize = 64;
-
-impl Default for ModelOptions {
-    fn default() -> Self {
-        Self { context_length: None, prefill_chunk: 64, kv: KvType::F16, gpu: GpuOptions::default() }
-    }
-}
 
 /// Bytes of GPU memory by kind.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -90,19 +68,48 @@ impl Model {
     ) -> Result<Self> {
         let config = Config::from_metadata(&header.metadata)?;
         check_tensors(header, &config)?;
-        let extents = extents(&config, options)?;
+        let extents = options.extents(&config)?;
         let gpu = Gpu::open(&options.gpu).await?;
-        let weights = gpu.checked("the weights' buffers", || Weights::allocate(&gpu, header, &config)).await?;
-        let state = gpu.checked("the state's buffers", || State::allocate(&gpu, &config, extents)).await?;
-        let page = Page { config: &config, weights: &weights, state: &state, gpu: &gpu, product: matvec::record };
-        let (decode, head) = gpu
-            .checked("the kernels of a decode step", || Ok((page.blocks(), Head::new(&page, 1)?)))
+        let weights = gpu
+            .checked("the weights' buffers", || {
+                Weights::allocate(&gpu, header, &config)
+            })
             .await?;
-        let page = Page { product: matmul::record, ..page };
-        let prefill = gpu.checked("the kernels of the prefill", || Ok(page.blocks())).await?;
+        let state = gpu
+            .checked("the state's buffers", || State::allocate(&gpu, &config, extents))
+            .await?;
+        let page = Page {
+            config: &config,
+            weights: &weights,
+            state: &state,
+            gpu: &gpu,
+            product: matvec::record,
+        };
+        let (decode, head) = gpu
+            .checked("the kernels of a decode step", || {
+                Ok((page.blocks(), Head::new(&page, 1)?))
+            })
+            .await?;
+        let page = Page {
+            product: matmul::record,
+            ..page
+        };
+        let prefill = gpu
+            .checked("the kernels of the prefill", || Ok(page.blocks()))
+            .await?;
         weights.stream(&gpu, header, source, cancel, on_bytes).await?;
         gpu.check()?;
-        Ok(Self { gpu, config, extents, weights, state, decode, prefill, head, scorer: None })
+        Ok(Self {
+            gpu,
+            config,
+            extents,
+            weights,
+            state,
+            decode,
+            prefill,
+            head,
+            scorer: None,
+        })
     }
 
     /// Hyper-parameters.
@@ -150,14 +157,21 @@ impl Model {
         }
         let needs = position + ids.len();
         if needs > self.extents.context {
-            return Err(Error::ContextFull { needs, context: self.extents.context });
+            return Err(Error::ContextFull {
+                needs,
+                context: self.extents.context,
+            });
         }
         Ok(())
     }
 
     /// Queues one run of at most a chunk of tokens; the residual rows stay on the GPU.
     fn queue(&self, ids: &[u32], position: usize, more: &[(&Plan, Step)], copies: &[Copy<'_>]) -> Result<()> {
-        let step = Step { n_tokens: ids.len() as u32, position: position as u32, ..Step::default() };
+        let step = Step {
+            n_tokens: ids.len() as u32,
+            position: position as u32,
+            ..Step::default()
+        };
         self.gpu.write(&self.state.ids, 0, bytemuck::cast_slice(ids));
         let mut plans = vec![(self.plan_for(ids.len()), step)];
         plans.extend_from_slice(more);
@@ -165,7 +179,11 @@ impl Model {
     }
 
     fn plan_for(&self, n_tokens: usize) -> &Plan {
-        if n_tokens == 1 { &self.decode } else { &self.prefill }
+        if n_tokens == 1 {
+            &self.decode
+        } else {
+            &self.prefill
+        }
     }
 
     /// Feeds tokens from `position` on, and returns the logits `[V]` after the last.
@@ -177,7 +195,11 @@ impl Model {
         let last = self.feed_all_but_last_chunk(ids, position, cancel).await?;
         let rows = ids.get(last..).unwrap_or_default();
         let head = &self.head;
-        let step = Step { n_tokens: 1, first_row: rows.len() as u32 - 1, ..Step::default() };
+        let step = Step {
+            n_tokens: 1,
+            first_row: rows.len() as u32 - 1,
+            ..Step::default()
+        };
         let bytes = 4 * self.config.n_vocab as u64;
         let copies = [(&head.logits, 0, &head.staging, bytes)];
         self.queue(rows, position + last, &[(&head.plan, step)], &copies)?;
@@ -212,14 +234,29 @@ impl Model {
         let staging = self.gpu.staging("hidden", row_bytes * n_marks);
         self.gpu.write(&self.state.ids, 0, bytemuck::cast_slice(rows));
         let n_rows = rows.len() as u32;
-        let step = Step { n_tokens: n_rows, position: last as u32, ..Step::default() };
+        let step = Step {
+            n_tokens: n_rows,
+            position: last as u32,
+            ..Step::default()
+        };
         let watched = (&self.state.x, u64::from(n_rows - 1) * row_bytes, row_bytes);
-        self.gpu.run_sections(self.plan_for(rows.len()), step, watched, &staging)?;
+        self.gpu
+            .run_sections(self.plan_for(rows.len()), step, watched, &staging)?;
         let mut values = self.gpu.read_f32(&staging, row_bytes * n_marks).await?;
-        let step = Step { n_tokens: 1, first_row: n_rows - 1, ..Step::default() };
-        self.gpu.run(&[(&self.head.plan, step)], &[(&self.head.normed, 0, &staging, row_bytes)])?;
+        let step = Step {
+            n_tokens: 1,
+            first_row: n_rows - 1,
+            ..Step::default()
+        };
+        self.gpu.run(
+            &[(&self.head.plan, step)],
+            &[(&self.head.normed, 0, &staging, row_bytes)],
+        )?;
         values.extend(self.gpu.read_f32(&staging, row_bytes).await?);
-        Ok(values.chunks_exact(self.config.width).map(<[f32]>::to_vec).collect())
+        Ok(values
+            .chunks_exact(self.config.width)
+            .map(<[f32]>::to_vec)
+            .collect())
     }
 
     /// Logits of every position but the last, given row by row to `on_row(index, logits)`.
@@ -246,10 +283,16 @@ impl Model {
             for first in (start..end).step_by(scorer.n_rows) {
                 cancel.check()?;
                 let n_rows = scorer.n_rows.min(end - first);
-                let step =
-                    Step { n_tokens: n_rows as u32, first_row: (first - start) as u32, ..Step::default() };
+                let step = Step {
+                    n_tokens: n_rows as u32,
+                    first_row: (first - start) as u32,
+                    ..Step::default()
+                };
                 let bytes = row_bytes * n_rows as u64;
-                self.gpu.run(&[(&scorer.plan, step)], &[(&scorer.logits, 0, &scorer.staging, bytes)])?;
+                self.gpu.run(
+                    &[(&scorer.plan, step)],
+                    &[(&scorer.logits, 0, &scorer.staging, bytes)],
+                )?;
                 let logits = self.gpu.read_f32(&scorer.staging, bytes).await?;
                 for (row, logits) in logits.chunks_exact(self.config.n_vocab).enumerate() {
                     on_row(first + row, logits);
@@ -269,7 +312,9 @@ impl Model {
             gpu: &self.gpu,
             product: matmul::record,
         };
-        self.gpu.checked("the kernels of the scorer", || Head::new(&page, n_rows)).await
+        self.gpu
+            .checked("the kernels of the scorer", || Head::new(&page, n_rows))
+            .await
     }
 }
 
@@ -282,23 +327,12 @@ impl Head {
         let normed = page.gpu.tensor("head normed", n_rows, page.config.width)?;
         let logits = page.gpu.tensor("logits", n_rows, n_vocab)?;
         let staging = page.gpu.staging("logits staging", 4 * (n_rows * n_vocab) as u64);
-        Ok(Self { plan: page.head(&normed, &logits), normed, logits, staging, n_rows })
+        Ok(Self {
+            plan: page.head(&normed, &logits),
+            normed,
+            logits,
+            staging,
+            n_rows,
+        })
     }
-}
-
-fn extents(config: &Config, options: &ModelOptions) -> Result<Extents> {
-    let invalid = |option: &str, found: usize, expected: String| Error::InvalidOption {
-        option: option.to_owned(),
-        found: found.to_string(),
-        expected,
-    };
-    let context = options.context_length.unwrap_or(config.context_length.min(DEFAULT_CONTEXT));
-    if context == 0 || context > config.context_length {
-        return Err(invalid("contextLength", context, format!("1 to {}", config.context_length)));
-    }
-    let chunk = options.prefill_chunk;
-    if chunk == 0 || chunk > MAX_CHUNK {
-        return Err(invalid("prefillChunk", chunk, format!("1 to {MAX_CHUNK}")));
-    }
-    Ok(Extents { context, chunk: chunk.min(context), kv: options.kv })
 }

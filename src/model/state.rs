@@ -63,7 +63,10 @@ impl State {
     pub fn allocate(gpu: &Gpu, config: &Config, extents: Extents) -> Result<Self> {
         let rows = extents.chunk;
         let (d, f, n_pairs) = (config.width, config.ffn_width, config.head_len / 2);
-        let (q, kv) = (config.n_heads * config.head_len, config.n_kv_heads * config.head_len);
+        let (q, kv) = (
+            config.n_heads * config.head_len,
+            config.n_kv_heads * config.head_len,
+        );
         let upload = |rotary: crate::kernels::rope::Rotary| rotary.upload(gpu, n_pairs, extents.context);
         Ok(Self {
             ids: gpu.tensor("ids", rows, 1)?,
@@ -83,7 +86,9 @@ impl State {
             gated: gpu.tensor("gated", rows, f)?,
             rope: upload(config.rotary)?,
             local_rope: upload(config.local_rotary)?,
-            kv: (0..config.n_layers).map(|i| cache(gpu, config, extents, i)).collect::<Result<_>>()?,
+            kv: (0..config.n_layers)
+                .map(|i| cache(gpu, config, extents, i))
+                .collect::<Result<_>>()?,
         })
     }
 }

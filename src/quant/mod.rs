@@ -27,7 +27,7 @@ pub use float::{BF16, F16, F32};
 pub use format::{Format, MAX_PLANES, Plane};
 pub use iq4_nl::IQ4_NL;
 pub use iq4_xs::IQ4_XS;
-pub use names::type_name;
+pub use names::{mixture_name, type_name};
 pub use q2_k::Q2_K;
 pub use q3_k::Q3_K;
 pub use q4_0::Q4_0;
@@ -41,8 +41,7 @@ pub use q8_0::Q8_0;
 
 /// Every format this crate reads.
 pub static FORMATS: [&Format; 15] = [
-    &F32, &F16, &BF16, &Q8_0, &Q4_0, &Q4_1, &Q5_0, &Q5_1, &Q2_K, &Q3_K, &Q4_K, &Q5_K, &Q6_K, &IQ4_NL,
-    &IQ4_XS,
+    &F32, &F16, &BF16, &Q8_0, &Q4_0, &Q4_1, &Q5_0, &Q5_1, &Q2_K, &Q3_K, &Q4_K, &Q5_K, &Q6_K, &IQ4_NL, &IQ4_XS,
 ];
 
 /// The format with ggml type number `ggml_type`, if this crate reads it.

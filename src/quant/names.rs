@@ -1,4 +1,4 @@
-//! Names of ggml types, so that an error can name a type that this crate does not read.
+//! Names of ggml types, so that an error can name a type that this crate does not read, and of the mixtures that files are made in.
 
 /// The name of a ggml type as llama.cpp prints it, in `ggml.h`'s numbering. Numbers of removed types have no name.
 #[must_use]
@@ -37,6 +37,34 @@ pub fn type_name(ggml_type: u32) -> Option<&'static str> {
         35 => "TQ2_0",
         39 => "MXFP4",
         40 => "NVFP4",
+        _ => return None,
+    })
+}
+
+/// The name of a mixture of types as llama.cpp's `llama_ftype` numbers it and file names end in it: `Q4_K_M` for 15.
+#[must_use]
+pub fn mixture_name(file_type: u32) -> Option<&'static str> {
+    Some(match file_type {
+        0 => "F32",
+        1 => "F16",
+        2 => "Q4_0",
+        3 => "Q4_1",
+        7 => "Q8_0",
+        8 => "Q5_0",
+        9 => "Q5_1",
+        10 => "Q2_K",
+        11 => "Q3_K_S",
+        12 => "Q3_K_M",
+        13 => "Q3_K_L",
+        14 => "Q4_K_S",
+        15 => "Q4_K_M",
+        16 => "Q5_K_S",
+        17 => "Q5_K_M",
+        18 => "Q6_K",
+        21 => "Q2_K_S",
+        25 => "IQ4_NL",
+        30 => "IQ4_XS",
+        32 => "BF16",
         _ => return None,
     })
 }

@@ -188,6 +188,8 @@ pub struct Info {
     pub context_length: usize,
     /// Whether the model follows the turn format; otherwise it continues texts.
     pub chat: bool,
+    /// The mixture of formats by the name that files end in: `Q4_K_M`.
+    pub quantisation: String,
     /// Formats of the weights with the bytes each takes in the file, largest first.
     pub formats: Vec<(String, u64)>,
     /// Adapter and limits.

@@ -54,11 +54,11 @@ function showProgress({ phase, loaded, total }: LoadProgress): void {
   show(total === null ? `Loaded ${megabytes(loaded)}` : `Loaded ${megabytes(loaded)} of ${megabytes(total)}`);
 }
 
-function describe({ config, formats, contextLength, adapter, gpuBytes }: ModelInfo): string {
+function describe({ config, quantisation, contextLength, adapter, gpuBytes }: ModelInfo): string {
   const name = config.name === '' ? config.generation : config.name;
   const memory = megabytes(gpuBytes.weights + gpuBytes.kv + gpuBytes.scratch);
   const device = adapter.name === '' ? '' : ` on ${adapter.name}`;
-  return `${name} (${formats[0]?.[0] ?? 'no weights'}), context of ${contextLength} tokens, ${memory} of GPU memory${device}`;
+  return `${name} (${quantisation}), context of ${contextLength} tokens, ${memory} of GPU memory${device}`;
 }
 
 async function load(): Promise<void> {

@@ -92,6 +92,8 @@ export interface ModelInfo {
   readonly contextLength: number;
   /** Whether the model was tuned to answer in turns. Base models (`false`) continue a text. */
   readonly chat: boolean;
+  /** The mixture of block formats by the name that files end in: `Q4_K_M`. */
+  readonly quantisation: string;
   /** Block formats of the weights, as ggml writes them, with the bytes each takes in the file, largest first. */
   readonly formats: readonly (readonly [name: string, bytes: number])[];
   /** The GPU it runs on. */

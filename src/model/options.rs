@@ -1,0 +1,68 @@
+//! How a model is loaded, and what that means for the sizes of its state.
+
+use crate::error::{Error, Result};
+use crate::gpu::GpuOptions;
+use crate::kernels::kv_write::KvType;
+use crate::model::Config;
+use crate::model::state::Extents;
+
+/// How a model is loaded.
+#[derive(Clone, Debug)]
+pub struct ModelOptions {
+    /// Positions to keep; `None`: the model's own, at most [`DEFAULT_CONTEXT`].
+    pub context_length: Option<usize>,
+    /// Rows of the largest run.
+    pub prefill_chunk: usize,
+    /// Type of the KV cache.
+    pub kv: KvType,
+    /// Adapter and limits.
+    pub gpu: GpuOptions,
+}
+
+/// Default of [`ModelOptions::context_length`]: a cache that phones hold too.
+pub const DEFAULT_CONTEXT: usize = 4096;
+const MAX_CHUNK: usize = 1024;
+
+impl Default for ModelOptions {
+    fn default() -> Self {
+        Self {
+            context_length: None,
+            prefill_chunk: 64,
+            kv: KvType::F16,
+            gpu: GpuOptions::default(),
+        }
+    }
+}
+
+impl ModelOptions {
+    /// The sizes of a model's state.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] for a context or a chunk out of range.
+    pub(super) fn extents(&self, config: &Config) -> Result<Extents> {
+        let invalid = |option: &str, found: usize, expected: String| Error::InvalidOption {
+            option: option.to_owned(),
+            found: found.to_string(),
+            expected,
+        };
+        let context = self
+            .context_length
+            .unwrap_or(config.context_length.min(DEFAULT_CONTEXT));
+        if context == 0 || context > config.context_length {
+            return Err(invalid(
+                "contextLength",
+                context,
+                format!("1 to {}", config.context_length),
+            ));
+        }
+        let chunk = self.prefill_chunk;
+        if chunk == 0 || chunk > MAX_CHUNK {
+            return Err(invalid("prefillChunk", chunk, format!("1 to {MAX_CHUNK}")));
+        }
+        Ok(Extents {
+            context,
+            chunk: chunk.min(context),
+            kv: self.kv,
+        })
+    }
+}
