@@ -78,8 +78,9 @@ impl Gpu {
     }
 }
 
+/// Lets the page's other work have its turn.
 #[cfg(target_arch = "wasm32")]
-async fn sleep_ms(ms: i32) {
+pub(crate) async fn sleep_ms(ms: i32) {
     use wasm_bindgen::JsCast;
     let promise = js_sys::Promise::new(&mut |resolve, _| {
         let timer = js_sys::Reflect::get(&js_sys::global(), &"setTimeout".into());

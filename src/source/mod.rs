@@ -8,6 +8,7 @@ pub mod file;
 #[cfg(target_arch = "wasm32")]
 pub mod http;
 pub mod prefixed;
+pub mod synthetic;
 
 /// A file that can be read by ranges. One-pass sources accept only ranges that start at or after the end of the last.
 #[allow(async_fn_in_trait, reason = "used through generics in this crate only; web futures are not Send")]

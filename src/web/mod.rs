@@ -5,6 +5,7 @@
 
 mod abort;
 mod options;
+mod paced;
 mod progress;
 
 use js_sys::{Float32Array, Function};
@@ -15,8 +16,10 @@ use web_sys::AbortSignal;
 use crate::error::{Error, Result};
 use crate::session;
 use crate::source::http::HttpSource;
+use crate::source::synthetic::{self, Recipe, SyntheticSource};
 use crate::tokenizer::Special;
 use abort::AbortLink;
+use paced::Paced;
 
 /// Runs once, when the module is instantiated.
 #[wasm_bindgen(start)]
@@ -35,7 +38,8 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Fetches, checks and uploads the model, and compiles its shaders.
+    /// Fetches, checks and uploads the model, and compiles its shaders. `synthetic:SHAPE:FORMAT` instead of an address
+    /// stands for random weights in the shape of a real model, without a download.
     ///
     /// # Errors
     /// An object `{ code, message, … }` made from [`Error`].
@@ -48,8 +52,12 @@ impl Engine {
         let load = async {
             let options = options::load(&options)?;
             let link = AbortLink::new(signal);
-            let source = HttpSource::open(&url, link.signal()).await?;
             let mut report = progress::throttled(on_progress);
+            if url.starts_with(synthetic::PREFIX) {
+                let source = Paced::new(SyntheticSource::new(&Recipe::parse(&url)?));
+                return session::Engine::load(source, &options, link.cancel(), &mut report).await;
+            }
+            let source = HttpSource::open(&url, link.signal()).await?;
             session::Engine::load(source, &options, link.cancel(), &mut report).await
         };
         load.await.map(|session| Self { session }).map_err(|error| to_js_error(&error))

@@ -10,7 +10,7 @@ const MAY_USE: [(&str, &str); 15] = [
     ("error", ""),
     ("cancel", "error"),
     ("quant", "error"),
-    ("source", "error cancel"),
+    ("source", "error cancel quant"),
     ("gguf", "error cancel quant source"),
     ("tokenizer", "error gguf"),
     ("chat", "error gguf tokenizer"),

@@ -147,7 +147,8 @@ export class Gemma {
 /**
  * Loads a model from the address of a GGUF file, in a worker of its own.
  *
- * @param source Address of a `.gguf` file; relative ones are resolved against the page.
+ * @param source Address of a `.gguf` file; relative ones are resolved against the page. `synthetic:gemma-2b:q4_0` (or another
+ *   shape and format) stands for random weights in the shape of a real model, made in place: for measuring, not for reading.
  * @returns The model, ready to generate: weights on the GPU, shaders compiled.
  * @throws {GemmaError} `http` or `network` by the download; `not_gguf`, `truncated`, `unsupported_architecture`,
  *   `missing_tensor` and others by the file; `no_webgpu`, `limit_too_low` or `out_of_memory` by the device;

@@ -36,13 +36,20 @@ pub(crate) enum Command {
     Inspect(Inspect),
     /// Measure prompt and generation speed as llama-bench does, and count the GPU work.
     Bench(Bench),
+    /// Write a GGUF file with random weights in the shape of a real model.
+    Synth(Synth),
 }
 
 /// The model and the GPU it runs on.
 #[derive(Debug, Args)]
 pub(crate) struct Model {
-    /// The GGUF file.
-    pub(crate) model: PathBuf,
+    /// The GGUF file, or `synthetic:SHAPE:FORMAT`.
+    #[arg(required_unless_present = "synthetic")]
+    pub(crate) model: Option<PathBuf>,
+    /// Instead of a file take random weights in the shape of a real model, such as gemma-2b:q4_0: the speed is that
+    /// of the real one, the text is not.
+    #[arg(long, value_name = "SHAPE:FORMAT", conflicts_with = "model")]
+    pub(crate) synthetic: Option<String>,
     /// Take the adapter with this in its name, any case.
     #[arg(long, value_name = "NAME")]
     pub(crate) adapter: Option<String>,
@@ -205,6 +212,19 @@ pub(crate) struct Bench {
     /// Repetitions, after one that is not counted.
     #[arg(short = 'r', long, value_name = "N", default_value = "5", value_parser = at_least_one)]
     pub(crate) repetitions: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Synth {
+    /// Which model, such as gemma-2b:q4_0.
+    #[arg(value_name = "SHAPE:FORMAT")]
+    pub(crate) recipe: String,
+    /// The file to write; one that exists is replaced.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// What the random numbers are made from: the same seed gives the same file [default: 1].
+    #[arg(long, value_name = "SEED")]
+    pub(crate) seed: Option<u64>,
 }
 
 fn at_least(min: usize, text: &str) -> Result<usize, String> {

@@ -7,7 +7,6 @@ use gemma_web::gpu::{Gpu, GpuOptions, Limits};
 use gemma_web::model::memory::{self, MemoryPlan, Verdict};
 use gemma_web::model::{Config, ModelOptions};
 use gemma_web::source::ByteSource;
-use gemma_web::source::file::FileSource;
 use gemma_web::tokenizer::{Special, Tokenizer};
 use gemma_web::{Cancel, Error};
 use pollster::block_on;
@@ -15,12 +14,13 @@ use serde_json::{Map, Value as Json, json};
 
 use super::args::{Inspect, Tokenize};
 use super::output::{Failure, print, print_json};
+use super::source::Source;
 
 /// Elements of a list that are shown.
 const MAX_SHOWN: usize = 8;
 
 pub(crate) fn tokenize(args: &Tokenize, json: bool) -> Result<(), Failure> {
-    let mut source = FileSource::open(&args.model)?;
+    let mut source = Source::open(&args.model)?;
     let (header, _) = block_on(gguf::read_header(&mut source, &Cancel::default()))?;
     let tokenizer = Tokenizer::from_gguf(&header.metadata)?;
     let special = if args.special { Special::Parse } else { Special::AsText };
@@ -36,7 +36,7 @@ pub(crate) fn tokenize(args: &Tokenize, json: bool) -> Result<(), Failure> {
 }
 
 pub(crate) fn inspect(args: &Inspect, json: bool) -> Result<(), Failure> {
-    let mut source = FileSource::open(&args.model)?;
+    let mut source = Source::open(&args.model)?;
     let (header, _) = block_on(gguf::read_header(&mut source, &Cancel::default()))?;
     let config = Config::from_metadata(&header.metadata);
     if json {
@@ -126,7 +126,7 @@ fn verdict(error: Option<&Error>) -> Json {
     }
 }
 
-fn print_page(source: &FileSource, header: &Header, error: Option<&Error>) -> Result<(), Failure> {
+fn print_page(source: &Source, header: &Header, error: Option<&Error>) -> Result<(), Failure> {
     let n_bytes = source.len().unwrap_or_default();
     print(format_args!("{}: GGUF version {}, {n_bytes} bytes\n\n", source.name(), header.version))?;
     for (key, value) in header.metadata.iter() {
