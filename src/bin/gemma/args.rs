@@ -36,13 +36,20 @@ pub(crate) enum Command {
     Inspect(Inspect),
     /// Measure prompt and generation speed as llama-bench does, and count the GPU work.
     Bench(Bench),
+    /// Write a GGUF file with random weights in the shape of a real model.
+    Synth(Synth),
 }
 
 /// The model and the GPU it runs on.
 #[derive(Debug, Args)]
 pub(crate) struct Model {
-    /// The GGUF file.
-    pub(crate) model: PathBuf,
+    /// The GGUF file, or `synthetic:SHAPE:FORMAT`.
+    #[arg(required_unless_present = "synthetic")]
+    pub(crate) model: Option<PathBuf>,
+    /// Instead of a file take random weights in the shape of a real model, such as gemma-2b:q4_0: the speed is that
+    /// of the real one, the text is not.
+    #[arg(long, value_name = "SHAPE:FORMAT", conflicts_with = "model")]
+    pub(crate) synthetic: Option<String>,
     /// Take the adapter with this in its name, any case.
     #[arg(long, value_name = "NAME")]
     pub(crate) adapter: Option<String>,
@@ -74,10 +81,7 @@ impl Model {
                 Kv::F16 => KvType::F16,
                 Kv::F32 => KvType::F32,
             },
-            gpu: GpuOptions {
-                adapter: self.adapter.clone(),
-                ..GpuOptions::default()
-            },
+            gpu: GpuOptions { adapter: self.adapter.clone(), ..GpuOptions::default() },
         }
     }
 }
@@ -86,13 +90,7 @@ impl Model {
 #[derive(Debug, Args)]
 pub(crate) struct Sampling {
     /// Most tokens to generate.
-    #[arg(
-        short = 'n',
-        long,
-        value_name = "N",
-        default_value = "256",
-        allow_negative_numbers = true
-    )]
+    #[arg(short = 'n', long, value_name = "N", default_value = "256", allow_negative_numbers = true)]
     max_tokens: usize,
     /// 0 takes the most likely token at each step.
     #[arg(long, value_name = "T", default_value = "1.0", allow_negative_numbers = true)]
@@ -216,15 +214,22 @@ pub(crate) struct Bench {
     pub(crate) repetitions: usize,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Synth {
+    /// Which model, such as gemma-2b:q4_0.
+    #[arg(value_name = "SHAPE:FORMAT")]
+    pub(crate) recipe: String,
+    /// The file to write; one that exists is replaced.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// What the random numbers are made from: the same seed gives the same file [default: 1].
+    #[arg(long, value_name = "SEED")]
+    pub(crate) seed: Option<u64>,
+}
+
 fn at_least(min: usize, text: &str) -> Result<usize, String> {
-    let number: usize = text
-        .parse()
-        .map_err(|_| format!("expected a whole number of at least {min}"))?;
-    if number < min {
-        Err(format!("expected at least {min}"))
-    } else {
-        Ok(number)
-    }
+    let number: usize = text.parse().map_err(|_| format!("expected a whole number of at least {min}"))?;
+    if number < min { Err(format!("expected at least {min}")) } else { Ok(number) }
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

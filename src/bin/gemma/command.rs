@@ -7,6 +7,8 @@ mod inspect;
 mod load;
 mod output;
 mod run;
+mod source;
+mod synth;
 
 use std::process::ExitCode;
 
@@ -26,6 +28,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Tokenize(args) => inspect::tokenize(args, json),
         Command::Inspect(args) => inspect::inspect(args, json),
         Command::Bench(args) => bench::bench(args, json),
+        Command::Synth(args) => synth::synth(args, json),
     };
     outcome.map_or_else(|failure| failure.report(json), |()| ExitCode::SUCCESS)
 }

@@ -4,22 +4,18 @@ use std::time::Instant;
 
 use gemma_web::Cancel;
 use gemma_web::session::{Engine, LoadOptions, Phase, Progress};
-use gemma_web::source::file::FileSource;
 use indicatif::{ProgressBar, ProgressStyle};
 use pollster::block_on;
 
 use super::args::Model;
 use super::output::{Failure, is_watched, note};
+use super::source::Source;
 
 /// Loads the model as the options say. `json` keeps standard error free of remarks.
 pub(crate) fn engine(model: &Model, options: &LoadOptions, json: bool) -> Result<Engine, Failure> {
-    let source = FileSource::open(&model.model)?;
+    let source = Source::of(model)?;
     let start = Instant::now();
-    let bar = if is_watched() {
-        bytes_bar()
-    } else {
-        ProgressBar::hidden()
-    };
+    let bar = if is_watched() { bytes_bar() } else { ProgressBar::hidden() };
     let engine = block_on(Engine::load(source, options, &Cancel::default(), &mut |p| {
         show(&bar, &p);
     }));
@@ -29,15 +25,8 @@ pub(crate) fn engine(model: &Model, options: &LoadOptions, json: bool) -> Result
         let info = engine.info();
         let seconds = start.elapsed().as_secs_f32();
         // A file need not say what it is called.
-        let name = if info.config.name.is_empty() {
-            "the model"
-        } else {
-            &info.config.name
-        };
-        note(format_args!(
-            "{name} on {}, loaded in {seconds:.1} s",
-            info.adapter.name
-        ));
+        let name = if info.config.name.is_empty() { "the model" } else { &info.config.name };
+        note(format_args!("{name} on {}, loaded in {seconds:.1} s", info.adapter.name));
     }
     Ok(engine)
 }
@@ -54,7 +43,8 @@ fn show(bar: &ProgressBar, progress: &Progress) {
     bar.set_position(progress.loaded);
 }
 
-fn bytes_bar() -> ProgressBar {
+/// A bar that counts bytes.
+pub(crate) fn bytes_bar() -> ProgressBar {
     let bar = ProgressBar::new(0);
     // A bar without a style is still a bar.
     if let Ok(style) = ProgressStyle::with_template("{msg:22} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}")

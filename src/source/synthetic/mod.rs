@@ -1,0 +1,182 @@
+//! Models of full size without a download: a GGUF file made from a seed while it is read.
+//!
+//! Its header has the hyper-parameters and the vocabulary's size of a real Gemma, its tensors are the blocks that
+//! llama.cpp would write, filled with random numbers of a sane size. Nothing of it is stored but the header, and any
+//! range has the same bytes whenever it is read: what can be measured on a real file can be measured on this one.
+
+mod blocks;
+mod header;
+mod mixture;
+mod shapes;
+mod vocabulary;
+
+use core::fmt;
+
+use super::ByteSource;
+use crate::cancel::Cancel;
+use crate::error::{Error, Result};
+use blocks::Generator;
+use mixture::Mixture;
+use shapes::Shape;
+
+/// What the name of a synthetic model starts with where the name of a file is expected.
+pub const PREFIX: &str = "synthetic:";
+
+/// The seed where a name has none.
+const DEFAULT_SEED: u64 = 1;
+
+/// Which model to make: `SHAPE:FORMAT`, or `SHAPE:FORMAT:SEED`.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipe {
+    shape: &'static Shape,
+    mixture: Mixture,
+    /// What all random numbers are made from.
+    pub seed: u64,
+}
+
+impl Recipe {
+    /// Reads a name such as `gemma-2b:q4_0`, with or without [`PREFIX`] in front and a seed behind.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] that lists the names there are.
+    pub fn parse(name: &str) -> Result<Self> {
+        let mut parts = name.strip_prefix(PREFIX).unwrap_or(name).split(':');
+        let mut part = || parts.next();
+        let shape = part().and_then(|shape| shapes::SHAPES.iter().find(|s| s.name == shape));
+        let mixture = part().and_then(Mixture::by_name);
+        let seed = part().map_or(Some(DEFAULT_SEED), |seed| seed.parse().ok());
+        match (shape, mixture, seed, part()) {
+            (Some(shape), Some(mixture), Some(seed), None) => Ok(Self { shape, mixture, seed }),
+            _ => Err(Error::InvalidOption {
+                option: "synthetic".to_owned(),
+                found: format!("\"{name}\""),
+                expected: format!(
+                    "SHAPE:FORMAT or SHAPE:FORMAT:SEED, with SHAPE one of {} and FORMAT one of {}",
+                    shapes::SHAPES.map(|shape| shape.name).join(", "),
+                    Mixture::ALL.map(Mixture::name).join(", ")
+                ),
+            }),
+        }
+    }
+
+    /// Every shape in every format.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let seed = DEFAULT_SEED;
+        let of_shape = move |shape| Mixture::ALL.map(|mixture| Self { shape, mixture, seed });
+        shapes::SHAPES.iter().flat_map(of_shape)
+    }
+}
+
+impl fmt::Display for Recipe {
+    /// `gemma-2b:q4_0`, with the seed where it is not the usual one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.shape.name, self.mixture.name())?;
+        if self.seed == DEFAULT_SEED {
+            Ok(())
+        } else {
+            write!(f, ":{}", self.seed)
+        }
+    }
+}
+
+/// A tensor of the file: `bytes` bytes at `offset`, made by the generator.
+#[derive(Debug)]
+struct Part {
+    offset: u64,
+    bytes: u64,
+    generator: Generator,
+}
+
+/// A GGUF file that is made while it is read, in any order. It holds its header (5 MB) and nothing else.
+#[derive(Debug)]
+pub struct SyntheticSource {
+    name: String,
+    /// Up to the first tensor, padding included.
+    header: Vec<u8>,
+    /// In file order; what lies between them is zero.
+    parts: Vec<Part>,
+    len: u64,
+}
+
+impl SyntheticSource {
+    /// Lays the file out and makes its header.
+    #[must_use]
+    pub fn new(recipe: &Recipe) -> Self {
+        let tensors = recipe.shape.tensors(recipe.mixture);
+        let header = header::write(recipe, &tensors);
+        let mut end = header.len() as u64;
+        let parts = tensors.iter().zip(0..).map(|(tensor, tensor_ix)| {
+            let (offset, bytes) = (end, tensor.bytes());
+            end = (offset + bytes).next_multiple_of(header::ALIGNMENT);
+            Part {
+                offset,
+                bytes,
+                generator: Generator::new(recipe.seed, tensor_ix, tensor),
+            }
+        });
+        let parts = parts.collect();
+        Self {
+            name: format!("{PREFIX}{recipe}"),
+            header,
+            parts,
+            len: end,
+        }
+    }
+
+    /// Makes the bytes from `offset` on; the range lies within the file.
+    fn fill(&self, offset: u64, into: &mut [u8]) {
+        let from_header = usize::try_from(offset)
+            .ok()
+            .and_then(|at| self.header.get(at..))
+            .unwrap_or_default();
+        let (head, mut rest) = into.split_at_mut(from_header.len().min(into.len()));
+        head.copy_from_slice(&from_header[..head.len()]);
+        let mut at = offset + head.len() as u64;
+        let first = self.parts.partition_point(|part| part.offset + part.bytes <= at);
+        for part in &self.parts[first..] {
+            if rest.is_empty() {
+                return;
+            }
+            let (gap, behind) = split(rest, part.offset.saturating_sub(at));
+            gap.fill(0);
+            at += gap.len() as u64;
+            let (weights, behind) = split(behind, (part.offset + part.bytes).saturating_sub(at));
+            if !weights.is_empty() {
+                part.generator.fill(at - part.offset, weights);
+            }
+            at += weights.len() as u64;
+            rest = behind;
+        }
+        rest.fill(0);
+    }
+}
+
+/// The first `n` bytes, or all where there are fewer, and the rest.
+fn split(bytes: &mut [u8], n: u64) -> (&mut [u8], &mut [u8]) {
+    let n = usize::try_from(n).unwrap_or(usize::MAX).min(bytes.len());
+    bytes.split_at_mut(n)
+}
+
+impl ByteSource for SyntheticSource {
+    fn len(&self) -> Option<u64> {
+        Some(self.len)
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn read(&mut self, offset: u64, into: &mut [u8], cancel: &Cancel) -> Result<()> {
+        cancel.check()?;
+        let end = offset.saturating_add(into.len() as u64);
+        if end > self.len {
+            return Err(Error::Truncated {
+                what: self.name.clone(),
+                needs: end,
+                has: self.len,
+            });
+        }
+        self.fill(offset, into);
+        Ok(())
+    }
+}

@@ -1,0 +1,43 @@
+//! A source that never waits, made to wait now and then.
+
+use crate::cancel::Cancel;
+use crate::error::Result;
+use crate::gpu::readback::sleep_ms;
+use crate::source::ByteSource;
+
+/// Bytes between two pauses. A pause takes 4 ms, which is what browsers make of a short timer.
+const BYTES_BETWEEN: u64 = 16 << 20;
+
+/// Gives the worker's other work a turn every few megabytes. Bytes that are made in place come without one, and neither
+/// an abort would be heard nor the GPU get its uploads before all of them were there.
+#[derive(Debug)]
+pub(super) struct Paced<S> {
+    source: S,
+    /// Bytes read since the last pause.
+    since: u64,
+}
+
+impl<S: ByteSource> Paced<S> {
+    pub(super) fn new(source: S) -> Self {
+        Self { source, since: 0 }
+    }
+}
+
+impl<S: ByteSource> ByteSource for Paced<S> {
+    fn len(&self) -> Option<u64> {
+        self.source.len()
+    }
+
+    fn name(&self) -> &str {
+        self.source.name()
+    }
+
+    async fn read(&mut self, offset: u64, into: &mut [u8], cancel: &Cancel) -> Result<()> {
+        self.since += into.len() as u64;
+        if self.since >= BYTES_BETWEEN {
+            self.since = 0;
+            sleep_ms(0).await;
+        }
+        self.source.read(offset, into, cancel).await
+    }
+}
