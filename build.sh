@@ -276,7 +276,7 @@ test_all() {
   check "clippy, wasm32" cargo clippy --locked --lib --target wasm32-unknown-unknown -- -D warnings
   check "rustdoc" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib
   check "typos" check_typos
-  check "cargo test" cargo test --locked
+  check "cargo test" cargo test --locked --no-fail-fast
   check "wasm" build_wasm
   check "library" build_lib
   check "page" build_site
