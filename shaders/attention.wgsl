@@ -1,17 +1,19 @@
 // o[t, h, :] = sum_j softmax_j(cap(scale q[t, h, :] . keys[j, h', :])) values[j, h', :]     j in p-W+1 ..= p, h' = h / (H/K)
 // Shapes: q, o [T, H, C] f32; keys, values [n_slots, K, C] in the cache's type; p = position + t; W = window, or all.
 // Bindings: 0 params, 1 step, 2 q, 3 o; group 1 keys, values.
-// Dispatch: (T, H): one workgroup of 64 a query head; online softmax over blocks of 64 keys.
+// Dispatch: (T, H of this part): one workgroup of 64 a query head; online softmax over blocks of 64 keys.
+// A cache above the binding limit is split by key/value heads: K counts those of this part, whose first query is first_head.
 // Reference: llama.cpp src/models/gemma2-iswa.cpp (scale, soft-cap before the mask); Milakov and Gimelshein 2018 (online softmax).
 struct Params {
     head_len: u32,    // C, a power of two from 8 to 512
-    n_kv_heads: u32,
+    n_kv_heads: u32,  // K of this part of the cache
     heads_per_kv: u32,
     n_slots: u32,
     window: u32,      // keys a query sees, itself included; 0: all
     scale: f32,
     cap: f32,         // soft-cap of the scores; 0: none
-    pad: u32,
+    n_heads: u32,     // H of the model
+    first_head: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> q: array<vec4<f32>>;
@@ -24,13 +26,12 @@ var<workgroup> partial_low: array<vec4<f32>, 64>;
 var<workgroup> partial_high: array<vec4<f32>, 64>;
 
 @compute @workgroup_size(64)
-fn attention(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
-             @builtin(local_invocation_index) lane: u32) {
+fn attention(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let token = min(group.x, step.n_tokens - 1u);
     let n_groups = params.head_len >> 3u;
     let row = params.n_kv_heads * n_groups;                       // eights a cache slot
     let head = (group.y / params.heads_per_kv) * n_groups;        // eights before this KV head in a slot
-    let query = (token * grid.y + group.y) * 2u * n_groups;       // quads before this query
+    let query = (token * params.n_heads + params.first_head + group.y) * 2u * n_groups;       // quads before this query
     let position = step.position + token;
     let first = select(0u, position + 1u - params.window, params.window > 0u && position >= params.window);
 

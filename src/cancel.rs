@@ -18,10 +18,6 @@ impl Cancel {
     /// # Errors
     /// [`Error::Aborted`] once [`Cancel::cancel`] was called.
     pub fn check(&self) -> Result<()> {
-        if self.0.load(Ordering::Relaxed) {
-            Err(Error::Aborted)
-        } else {
-            Ok(())
-        }
+        if self.0.load(Ordering::Relaxed) { Err(Error::Aborted) } else { Ok(()) }
     }
 }

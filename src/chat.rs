@@ -47,10 +47,7 @@ impl Template {
 /// Whether the model was tuned for conversations: its vocabulary has the turn markers and its file a chat template.
 pub fn is_chat(tokenizer: &Tokenizer, metadata: &Metadata) -> bool {
     let has_template = matches!(metadata.opt_str("tokenizer.chat_template"), Ok(Some(_)));
-    has_template
-        && [TURN_START, TURN_END]
-            .iter()
-            .all(|marker| tokenizer.id_of(marker).is_some())
+    has_template && [TURN_START, TURN_END].iter().all(|marker| tokenizer.id_of(marker).is_some())
 }
 
 /// The conversation as one text that ends where the model's answer begins. `bos` is what the text starts with.
@@ -139,10 +136,7 @@ fn system_prefix(template: Template, message: &Message) -> Result<String> {
 }
 
 fn invalid<T>(index: usize, why: &str) -> Result<T> {
-    Err(Error::InvalidMessage {
-        index,
-        why: why.into(),
-    })
+    Err(Error::InvalidMessage { index, why: why.into() })
 }
 
 /// What Python's `str.strip`, and so the templates, take for white space.

@@ -21,12 +21,7 @@ pub struct Sampling {
 /// The values of Gemma's model cards.
 impl Default for Sampling {
     fn default() -> Self {
-        Self {
-            temperature: 1.0,
-            top_k: 64,
-            top_p: 0.95,
-            min_p: 0.0,
-        }
+        Self { temperature: 1.0, top_k: 64, top_p: 0.95, min_p: 0.0 }
     }
 }
 
@@ -45,24 +40,9 @@ impl Sampling {
             })
         };
         let t = self.temperature;
-        check(
-            "temperature",
-            t,
-            (0.0..=100.0).contains(&t),
-            "a number from 0 to 100",
-        )?;
-        check(
-            "topP",
-            self.top_p,
-            self.top_p > 0.0 && self.top_p <= 1.0,
-            "a number above 0, up to 1",
-        )?;
-        check(
-            "minP",
-            self.min_p,
-            (0.0..=1.0).contains(&self.min_p),
-            "a number from 0 to 1",
-        )
+        check("temperature", t, (0.0..=100.0).contains(&t), "a number from 0 to 100")?;
+        check("topP", self.top_p, self.top_p > 0.0 && self.top_p <= 1.0, "a number above 0, up to 1")?;
+        check("minP", self.min_p, (0.0..=1.0).contains(&self.min_p), "a number from 0 to 1")
     }
 }
 
@@ -88,10 +68,8 @@ pub fn sample(logits: &[f32], sampling: &Sampling, seed: u64, position: u32) -> 
     let mut kept = candidates(logits, sampling.top_k);
     let largest = f64::from(kept.first()?.1);
     let temperature = f64::from(sampling.temperature);
-    let weights: Vec<f64> = kept
-        .iter()
-        .map(|(_, l)| ((f64::from(*l) - largest) / temperature).exp())
-        .collect();
+    let weights: Vec<f64> =
+        kept.iter().map(|(_, l)| ((f64::from(*l) - largest) / temperature).exp()).collect();
     let n = nucleus(&weights, f64::from(sampling.top_p), f64::from(sampling.min_p));
     kept.truncate(n);
     let total: f64 = weights.iter().take(n).sum();
@@ -107,10 +85,8 @@ pub fn sample(logits: &[f32], sampling: &Sampling, seed: u64, position: u32) -> 
 
 /// The `top_k` likeliest finite logits (all for 0), best first, lower ids first among equals.
 fn candidates(logits: &[f32], top_k: usize) -> Vec<(u32, f32)> {
-    let mut all: Vec<(u32, f32)> = (0..)
-        .zip(logits.iter().copied())
-        .filter(|(_, logit)| logit.is_finite())
-        .collect();
+    let mut all: Vec<(u32, f32)> =
+        (0..).zip(logits.iter().copied()).filter(|(_, logit)| logit.is_finite()).collect();
     let order = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
     if top_k > 0 && top_k < all.len() {
         all.select_nth_unstable_by(top_k, order);
@@ -155,20 +131,13 @@ mod tests {
     const LOGITS: [f32; 6] = [0.0, 3.0, 1.0, 3.0, -1.0, 2.0];
 
     fn with(edit: impl FnOnce(&mut Sampling)) -> Sampling {
-        let mut sampling = Sampling {
-            temperature: 1.0,
-            top_k: 0,
-            top_p: 1.0,
-            min_p: 0.0,
-        };
+        let mut sampling = Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0 };
         edit(&mut sampling);
         sampling
     }
 
     fn drawn(sampling: &Sampling) -> Vec<u32> {
-        let mut ids: Vec<u32> = (0..500)
-            .map(|p| sample(&LOGITS, sampling, 7, p).unwrap())
-            .collect();
+        let mut ids: Vec<u32> = (0..500).map(|p| sample(&LOGITS, sampling, 7, p).unwrap()).collect();
         ids.sort_unstable();
         ids.dedup();
         ids
@@ -210,21 +179,14 @@ mod tests {
         // 1, 1, exp(-1), normalised.
         for (id, expected) in [(1, 0.4223), (3, 0.4223), (5, 0.1554)] {
             let share = f64::from(counts[id]) / f64::from(n);
-            assert!(
-                (share - expected).abs() < 0.012,
-                "token {id}: {share} against {expected}"
-            );
+            assert!((share - expected).abs() < 0.012, "token {id}: {share} against {expected}");
         }
     }
 
     #[test]
     fn the_draw_depends_on_seed_and_position_only() {
         let sampling = with(|_| {});
-        let run = |seed| {
-            (0..64)
-                .map(|p| sample(&LOGITS, &sampling, seed, p))
-                .collect::<Vec<_>>()
-        };
+        let run = |seed| (0..64).map(|p| sample(&LOGITS, &sampling, seed, p)).collect::<Vec<_>>();
         assert_eq!(run(5), run(5));
         assert_ne!(run(5), run(6));
         assert_ne!(run(5), run(5 << 32));

@@ -1,5 +1,6 @@
 //! From a file and a prompt to streamed text: loads the engine, feeds the prompt in chunks, samples, stops, and keeps time.
 
+mod inspect;
 mod report;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -9,16 +10,16 @@ use web_time::{Instant, SystemTime, UNIX_EPOCH};
 use crate::cancel::Cancel;
 use crate::chat::{self, Message, Template};
 use crate::error::{Error, Result};
-use crate::gguf::{self, Header};
+use crate::gguf;
 use crate::model::{Config, Model};
-use crate::quant;
 use crate::sampler::sample;
 use crate::source::ByteSource;
 use crate::source::prefixed::Prefixed;
 use crate::tokenizer::{Special, Tokenizer};
 
-pub use crate::kernels::kv_write::KvType;
+pub use crate::gpu::KvType;
 pub use crate::model::ModelOptions as LoadOptions;
+pub use inspect::{Inspection, inspect};
 pub use report::{
     FinishReason, GenerateOptions, Generation, Info, Phase, Piece, Progress, Stats, Timings, Usage,
 };
@@ -66,8 +67,8 @@ impl Engine {
         Ok(Self {
             model,
             tokenizer,
-            quantisation: quantisation(&header)?,
-            formats: formats(&header),
+            quantisation: inspect::quantisation(&header)?,
+            formats: inspect::formats(&header),
             chat,
             template,
             tokenizer_ms,
@@ -194,10 +195,7 @@ impl Engine {
             if self.tokenizer.end_tokens().contains(&id) {
                 break FinishReason::Stop;
             }
-            let piece = Piece {
-                id,
-                text: detokenizer.push(id),
-            };
+            let piece = Piece { id, text: detokenizer.push(id) };
             tokens.push(id);
             text.push_str(&piece.text);
             on_token(&piece);
@@ -208,19 +206,9 @@ impl Engine {
         };
         text.push_str(&detokenizer.finish());
         let first_token = first_token.unwrap_or(started);
-        let usage = Usage {
-            prompt_tokens: ids.len(),
-            completion_tokens: tokens.len(),
-        };
+        let usage = Usage { prompt_tokens: ids.len(), completion_tokens: tokens.len() };
         let timings = Timings::of(started, first_token, prompt_ms, usage);
-        Ok(Generation {
-            text,
-            tokens,
-            finish_reason,
-            usage,
-            timings,
-            seed,
-        })
+        Ok(Generation { text, tokens, finish_reason, usage, timings, seed })
     }
 }
 
@@ -230,33 +218,7 @@ fn ms(since: Instant) -> f64 {
 
 fn log_sum_exp(logits: &[f32]) -> f64 {
     let largest = f64::from(logits.iter().copied().fold(f32::MIN, f32::max));
-    largest
-        + logits
-            .iter()
-            .map(|l| (f64::from(*l) - largest).exp())
-            .sum::<f64>()
-            .ln()
-}
-
-/// What the file says its mixture of formats is called; else the format of the most bytes.
-fn quantisation(header: &Header) -> Result<String> {
-    let mixture = header.metadata.opt_u32("general.file_type")?;
-    let named = mixture.and_then(quant::mixture_name).map(str::to_owned);
-    let largest = || formats(header).into_iter().next().map(|(name, _)| name);
-    Ok(named.or_else(largest).unwrap_or_default())
-}
-
-/// Formats of the tensors with their bytes in the file, largest first.
-fn formats(header: &Header) -> Vec<(String, u64)> {
-    let mut formats: Vec<(String, u64)> = Vec::new();
-    for tensor in &header.tensors {
-        match formats.iter_mut().find(|(name, _)| name == tensor.format.name) {
-            Some((_, bytes)) => *bytes += tensor.bytes,
-            None => formats.push((tensor.format.name.to_owned(), tensor.bytes)),
-        }
-    }
-    formats.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
-    formats
+    largest + logits.iter().map(|l| (f64::from(*l) - largest).exp()).sum::<f64>().ln()
 }
 
 /// Another seed each time, below 2^53 so that JS holds it exactly.
@@ -264,10 +226,6 @@ fn random_seed() -> u64 {
     // Natively the standard library seeds its hash maps from the system's randomness; in a browser it has none, and the
     // clock tells two texts apart.
     let mut hasher = RandomState::new().build_hasher();
-    hasher.write_u128(
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |time| time.as_nanos()),
-    );
+    hasher.write_u128(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos()));
     hasher.finish() >> 11
 }

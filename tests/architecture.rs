@@ -1,11 +1,7 @@
 //! The shape of the house, read from the files: who may import whom, which words stay in which rooms, and that a kernel
 //! or a format has all its parts. The checker (common/house.rs) works on (path, text) pairs, so that it is itself tested
 //! to see violations.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 #[path = "common/house.rs"]
 mod house;
@@ -24,21 +20,14 @@ fn the_house_stands() {
     }
     assert!(files.len() > 20, "only {} files were read", files.len());
     let found = violations(&files);
-    assert!(
-        found.is_empty(),
-        "{} violations:\n{}",
-        found.len(),
-        found.join("\n")
-    );
+    assert!(found.is_empty(), "{} violations:\n{}", found.len(), found.join("\n"));
 }
 
 /// The reading order in README.md and in the tour of src/lib.rs is that of the table, and names rooms that exist.
 #[test]
 fn the_picture_is_the_same_everywhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let order = [
-        "source", "gguf", "quant", "gpu", "kernels", "model", "sampler", "session",
-    ];
+    let order = ["source", "gguf", "quant", "gpu", "kernels", "model", "sampler", "session"];
     for room in order {
         let exists =
             root.join("src").join(room).is_dir() || root.join("src").join(format!("{room}.rs")).is_file();
@@ -46,9 +35,8 @@ fn the_picture_is_the_same_everywhere() {
     }
     for (file, marks) in [("README.md", ["    ", " "]), ("src/lib.rs", ["`", "`"])] {
         let text = std::fs::read_to_string(root.join(file)).unwrap();
-        let mut rest = &text[text
-            .find("Data flows one way")
-            .unwrap_or_else(|| panic!("{file}: no picture"))..];
+        let mut rest =
+            &text[text.find("Data flows one way").unwrap_or_else(|| panic!("{file}: no picture"))..];
         for room in order {
             let at = rest.find(&format!("{}{room}{}", marks[0], marks[1]));
             rest = &rest[at.unwrap_or_else(|| panic!("{file}: `{room}` is not where it should be"))..];
@@ -83,18 +71,12 @@ fn sound_house() -> Files {
         ("src/quant/q4_0.rs", "use super::error_table;"),
         ("src/gpu/mod.rs", "use wgpu::Device; // use crate::model::Config;"),
         ("src/kernels/mod.rs", "use crate::{error::Error, gpu::Tensor};"),
-        (
-            "src/kernels/add.rs",
-            "const S: &str = \"wgpu::Device crate::model\"; use super::Kernel;",
-        ),
+        ("src/kernels/add.rs", "const S: &str = \"wgpu::Device crate::model\"; use super::Kernel;"),
         ("src/bin/gemma.rs", "use gemma_web::session::Engine; use std::fs;"),
         ("shaders/add.wgsl", head),
         ("shaders/formats/q4_0.wgsl", "fn weights16() {}"),
     ];
-    files
-        .into_iter()
-        .map(|(path, text)| (path.to_owned(), text.to_owned()))
-        .collect()
+    files.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned())).collect()
 }
 
 #[test]
@@ -109,11 +91,7 @@ fn planted_violations_are_seen() {
     let long = "\n".repeat(MAX_LINES + 1);
     let note = concat!("// TO", "DO later");
     let planted = [
-        (
-            "src/gpu/mod.rs",
-            "use crate::model::Config;",
-            "src/gpu/mod.rs:1: `gpu` may not use `crate::model`",
-        ),
+        ("src/gpu/mod.rs", "use crate::model::Config;", "src/gpu/mod.rs:1: `gpu` may not use `crate::model`"),
         (
             "src/quant/mod.rs",
             "use crate::{\n  error::E,\n  gpu::{T, U}};",
@@ -129,11 +107,7 @@ fn planted_violations_are_seen() {
             "use super::super::gguf::T;",
             "src/quant/q4_0.rs:1: `quant` may not use `crate::gguf`",
         ),
-        (
-            "src/error.rs",
-            "use super::cancel::Cancel;",
-            "src/error.rs:1: `error` may not use `crate::cancel`",
-        ),
+        ("src/error.rs", "use super::cancel::Cancel;", "src/error.rs:1: `error` may not use `crate::cancel`"),
         (
             "src/bin/gemma.rs",
             "use gemma_web::kernels;",
@@ -149,58 +123,18 @@ fn planted_violations_are_seen() {
             "use std::{sync::Arc, fs::File};",
             "`std::fs` stays in [src/source/file.rs src/bin/]",
         ),
-        (
-            "src/gpu/mod.rs",
-            "use std::thread;",
-            "src/gpu/mod.rs:1: `std::thread` stays in []",
-        ),
-        (
-            "src/session.rs",
-            "use js_sys::Promise;",
-            "src/session.rs:1: `js_sys` stays in",
-        ),
-        (
-            "src/helpers.rs",
-            "",
-            "src/helpers.rs: module `helpers` has no row",
-        ),
+        ("src/gpu/mod.rs", "use std::thread;", "src/gpu/mod.rs:1: `std::thread` stays in []"),
+        ("src/session.rs", "use js_sys::Promise;", "src/session.rs:1: `js_sys` stays in"),
+        ("src/helpers.rs", "", "src/helpers.rs: module `helpers` has no row"),
         ("src/error.rs", &long, "src/error.rs: 351 lines, at most 350"),
         ("src/error.rs", note, "src/error.rs:1: TO"),
-        (
-            "shaders/mul.wgsl",
-            "",
-            "shaders/mul.wgsl has no src/kernels/mul.rs",
-        ),
-        (
-            "src/kernels/mul.rs",
-            "",
-            "src/kernels/mul.rs has no shaders/mul.wgsl",
-        ),
-        (
-            "src/quant/q5_0.rs",
-            "",
-            "src/quant/q5_0.rs has no shaders/formats/q5_0.wgsl",
-        ),
-        (
-            "src/quant/float.rs",
-            "",
-            "src/quant/float.rs has no shaders/formats/bf16.wgsl",
-        ),
-        (
-            "shaders/formats/q8_0.wgsl",
-            "",
-            "shaders/formats/q8_0.wgsl has no src/quant/q8_0.rs",
-        ),
-        (
-            "shaders/add.wgsl",
-            four,
-            "shaders/add.wgsl: its opening comment has no `// Dispatch:`",
-        ),
-        (
-            "shaders/add.wgsl",
-            no_formula,
-            "shaders/add.wgsl: does not open with",
-        ),
+        ("shaders/mul.wgsl", "", "shaders/mul.wgsl has no src/kernels/mul.rs"),
+        ("src/kernels/mul.rs", "", "src/kernels/mul.rs has no shaders/mul.wgsl"),
+        ("src/quant/q5_0.rs", "", "src/quant/q5_0.rs has no shaders/formats/q5_0.wgsl"),
+        ("src/quant/float.rs", "", "src/quant/float.rs has no shaders/formats/bf16.wgsl"),
+        ("shaders/formats/q8_0.wgsl", "", "shaders/formats/q8_0.wgsl has no src/quant/q8_0.rs"),
+        ("shaders/add.wgsl", four, "shaders/add.wgsl: its opening comment has no `// Dispatch:`"),
+        ("shaders/add.wgsl", no_formula, "shaders/add.wgsl: does not open with"),
     ];
     for (path, text, expected) in planted {
         let mut files = sound_house();

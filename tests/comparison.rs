@@ -1,9 +1,5 @@
 //! The helpers that decide whether a golden test passes must be able to fail, and the goldens must hold what they say.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 mod common;
 
@@ -16,9 +12,7 @@ fn tiny_models() -> Vec<String> {
     let names = std::fs::read_dir(data("tiny"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names
-        .filter_map(|name| Some(name.strip_suffix(".gguf")?.to_owned()))
-        .collect()
+    names.filter_map(|name| Some(name.strip_suffix(".gguf")?.to_owned())).collect()
 }
 
 #[test]
@@ -31,14 +25,8 @@ fn wrong_logits_are_rejected_at_every_tolerance_in_use() {
             let row = exact.at(&[1]);
             assert!(check(row).is_ok(), "{model}: the exact row itself");
             let one_percent_off: Vec<f32> = row.iter().map(|x| x * 1.01).collect();
-            assert!(
-                check(&one_percent_off).is_err(),
-                "{model}: 1 % off passes {max_abs}"
-            );
-            assert!(
-                check(exact.at(&[2])).is_err(),
-                "{model}: another prompt's row passes"
-            );
+            assert!(check(&one_percent_off).is_err(), "{model}: 1 % off passes {max_abs}");
+            assert!(check(exact.at(&[2])).is_err(), "{model}: another prompt's row passes");
             let mut swapped = row.to_vec();
             swapped.rotate_left(1);
             assert!(check(&swapped).is_err(), "{model}: values moved by one pass");
@@ -50,10 +38,7 @@ fn wrong_logits_are_rejected_at_every_tolerance_in_use() {
             assert!(check(&row[1..]).is_err(), "{model}: a shorter row passes");
         }
     }
-    assert!(
-        close("nothing", &[], &[], 1.0).is_err(),
-        "nothing to compare must not pass"
-    );
+    assert!(close("nothing", &[], &[], 1.0).is_err(), "nothing to compare must not pass");
 }
 
 #[test]
@@ -62,45 +47,18 @@ fn wrong_hidden_states_are_rejected() {
     let row = exact.at(&[4, 3]);
     let largest = row.iter().fold(0_f32, |max, x| max.max(x.abs()));
     let one_percent_off: Vec<f32> = row.iter().map(|x| x * 1.01).collect();
-    assert!(
-        close(
-            "row",
-            row,
-            &one_percent_off,
-            largest * tolerances::HIDDEN_RELATIVE
-        )
-        .is_err()
-    );
-    assert!(
-        close(
-            "row",
-            row,
-            exact.at(&[4, 4]),
-            largest * tolerances::HIDDEN_RELATIVE
-        )
-        .is_err()
-    );
+    assert!(close("row", row, &one_percent_off, largest * tolerances::HIDDEN_RELATIVE).is_err());
+    assert!(close("row", row, exact.at(&[4, 4]), largest * tolerances::HIDDEN_RELATIVE).is_err());
 }
 
 #[test]
 fn the_margin_rule_compares_until_the_first_narrow_step() {
-    let greedy = Greedy {
-        ids: &[5, 6, 7, 8],
-        margins: &[1.0, 0.5, 0.01, 1.0],
-        end_ids: &[1],
-    };
+    let greedy = Greedy { ids: &[5, 6, 7, 8], margins: &[1.0, 0.5, 0.01, 1.0], end_ids: &[1] };
     assert_eq!(greedy.check("equal", &[5, 6, 7, 8], 1e-3), Ok(4));
     assert_eq!(greedy.check("differs where it may", &[5, 6, 9, 9], 0.01), Ok(2));
-    assert!(
-        greedy
-            .check("differs where it may not", &[5, 9, 7, 8], 0.01)
-            .is_err()
-    );
+    assert!(greedy.check("differs where it may not", &[5, 9, 7, 8], 0.01).is_err());
     assert!(greedy.check("too short", &[5, 6, 7], 1e-3).is_err());
-    let ends = Greedy {
-        ids: &[5, 1, 7, 8],
-        ..greedy
-    };
+    let ends = Greedy { ids: &[5, 1, 7, 8], ..greedy };
     assert_eq!(ends.check("stops", &[5], 1e-3), Ok(2));
     assert!(ends.check("does not stop", &[5, 1, 7, 8], 1e-3).is_err());
     assert_eq!(ends.check("may stop anywhere", &[], 1.0), Ok(0));
@@ -119,24 +77,11 @@ fn the_goldens_agree_with_themselves() {
         for prompt in &goldens.prompts {
             let row = logits.at(&[prompt.row]);
             for (id, logit) in &prompt.top20 {
-                assert!(
-                    (row[*id as usize] - logit).abs() < 1e-5,
-                    "{model}, {}: logit of {id}",
-                    prompt.name
-                );
+                assert!((row[*id as usize] - logit).abs() < 1e-5, "{model}, {}: logit of {id}", prompt.name);
             }
             assert_eq!(prompt.greedy[0], prompt.top20[0].0, "{model}, {}", prompt.name);
-            assert_eq!(
-                prompt.greedy.len(),
-                prompt.margins.len(),
-                "{model}, {}",
-                prompt.name
-            );
-            let greedy = Greedy {
-                ids: &prompt.greedy,
-                margins: &prompt.margins,
-                end_ids: &[],
-            };
+            assert_eq!(prompt.greedy.len(), prompt.margins.len(), "{model}, {}", prompt.name);
+            let greedy = Greedy { ids: &prompt.greedy, margins: &prompt.margins, end_ids: &[] };
             n_sure += greedy.n_sure(max_abs);
         }
         assert!(

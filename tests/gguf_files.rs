@@ -1,9 +1,5 @@
 //! The header parser on the models in tests/data/tiny, and on copies of them that are cut. Expected numbers by gguf-py 0.19.0.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -64,36 +60,16 @@ fn every_tiny_model_parses_as_by_gguf_py() {
         assert_eq!(header.metadata.iter().count(), expected.n_keys, "{name}");
         let architecture = name.split('-').next().unwrap();
         let found = header.metadata.str("general.architecture").unwrap();
-        assert_eq!(
-            found.trim_end_matches('1'),
-            architecture.trim_end_matches('1'),
-            "{name}"
-        );
-        assert_eq!(
-            header.metadata.strings("tokenizer.ggml.tokens").unwrap().len(),
-            1024,
-            "{name}"
-        );
+        assert_eq!(found.trim_end_matches('1'), architecture.trim_end_matches('1'), "{name}");
+        assert_eq!(header.metadata.strings("tokenizer.ggml.tokens").unwrap().len(), 1024, "{name}");
         let mut tensors = BTreeMap::new();
         for tensor in &header.tensors {
             *tensors.entry(tensor.format.name).or_insert(0) += 1;
         }
-        assert_eq!(
-            tensors.into_iter().collect::<Vec<_>>(),
-            expected.tensors,
-            "{name}"
-        );
-        let n_weights: u64 = header
-            .tensors
-            .iter()
-            .map(|t| t.shape.iter().product::<u64>())
-            .sum();
+        assert_eq!(tensors.into_iter().collect::<Vec<_>>(), expected.tensors, "{name}");
+        let n_weights: u64 = header.tensors.iter().map(|t| t.shape.iter().product::<u64>()).sum();
         assert_eq!(n_weights, expected.n_weights, "{name}");
-        assert_eq!(
-            header.tensors.iter().map(|t| t.bytes).sum::<u64>(),
-            expected.tensor_bytes,
-            "{name}"
-        );
+        assert_eq!(header.tensors.iter().map(|t| t.bytes).sum::<u64>(), expected.tensor_bytes, "{name}");
     }
 }
 
@@ -102,26 +78,14 @@ fn a_copy_cut_in_its_tensor_data_is_truncated() {
     for Expected { name, data_start, .. } in FILES {
         let file = read(name);
         let header = parsed(name, &file, Some(file.len() as u64));
-        let end = header
-            .tensors
-            .iter()
-            .map(|tensor| tensor.offset + tensor.bytes)
-            .max()
-            .unwrap();
+        let end = header.tensors.iter().map(|tensor| tensor.offset + tensor.bytes).max().unwrap();
         for cut in [data_start, data_start + 1, (data_start + end) / 2, end - 1] {
             let copy = &file[..cut as usize];
             let Err(Error::Truncated { what, needs, has }) = parse(copy, Some(cut)) else {
                 panic!("{name} cut to {cut} bytes is not refused as truncated");
             };
-            let tensor = header
-                .tensors
-                .iter()
-                .find(|t| what == format!("tensor \"{}\"", t.name));
-            assert_eq!(
-                tensor.map(|t| t.offset + t.bytes),
-                Some(needs),
-                "{name} cut to {cut}: {what}"
-            );
+            let tensor = header.tensors.iter().find(|t| what == format!("tensor \"{}\"", t.name));
+            assert_eq!(tensor.map(|t| t.offset + t.bytes), Some(needs), "{name} cut to {cut}: {what}");
             assert_eq!(has, cut, "{name}");
             // While the length is unknown, the header is whole.
             assert_eq!(parsed(name, copy, None), header, "{name} cut to {cut}");
@@ -141,14 +105,8 @@ fn a_copy_cut_in_its_header_needs_more_or_is_truncated() {
         let Ok(Parsed::NeedMore { at_least }) = parse(&file[..cut], None) else {
             panic!("a prefix of {cut} bytes is not enough");
         };
-        assert!(
-            at_least > cut as u64 && at_least <= file.len() as u64,
-            "{at_least} after {cut}"
-        );
+        assert!(at_least > cut as u64 && at_least <= file.len() as u64, "{at_least} after {cut}");
         let error = parse(&file[..cut], Some(cut as u64)).unwrap_err();
-        assert!(
-            matches!(error, Error::Truncated { has, .. } if has == cut as u64),
-            "{error}"
-        );
+        assert!(matches!(error, Error::Truncated { has, .. } if has == cut as u64), "{error}");
     }
 }

@@ -22,10 +22,7 @@ fn small() -> GgufWriter {
         .key("a.u64", Kv::U64(1 << 40))
         .key("a.f32", Kv::F32(0.5))
         .key("a.bool", Kv::Bool(true))
-        .key(
-            "a.strings",
-            Kv::Strings(vec!["one".to_owned(), String::new(), "\u{2581}three".to_owned()]),
-        )
+        .key("a.strings", Kv::Strings(vec!["one".to_owned(), String::new(), "\u{2581}three".to_owned()]))
         .key("a.f32s", Kv::F32s(vec![1.0, -2.0]))
         .key("a.i32s", Kv::I32s(vec![1, -2, 3]))
         .tensor("norm.weight", &[3], F32)
@@ -59,10 +56,7 @@ fn malformed(writer: &GgufWriter, words: &[&str]) {
 
 /// An array header, to be followed by whatever.
 fn array(element: u32, len: u64, bytes: &[u8]) -> Kv {
-    Kv::Raw(
-        9,
-        [&element.to_le_bytes()[..], &len.to_le_bytes(), bytes].concat(),
-    )
+    Kv::Raw(9, [&element.to_le_bytes()[..], &len.to_le_bytes(), bytes].concat())
 }
 
 #[test]
@@ -71,16 +65,10 @@ fn an_honest_file_is_read_whole() {
         let writer = GgufWriter { version, ..small() };
         let header = done(&writer);
         assert_eq!((header.version, header.alignment), (version, 32));
-        assert_eq!(
-            header.data_start,
-            (writer.header().len() as u64).next_multiple_of(32)
-        );
+        assert_eq!(header.data_start, (writer.header().len() as u64).next_multiple_of(32));
         let data = &header.metadata;
         assert_eq!(data.str("general.architecture").unwrap(), "gemma");
-        assert_eq!(
-            (data.u32("a.u8").unwrap(), data.f32("a.f32").unwrap()),
-            (200, 0.5)
-        );
+        assert_eq!((data.u32("a.u8").unwrap(), data.f32("a.f32").unwrap()), (200, 0.5));
         assert_eq!(data.get("a.u64"), Some(&Value::Unsigned(1 << 40)));
         assert_eq!(data.get("a.i32"), Some(&Value::Signed(-5)));
         assert_eq!(data.opt_bool("a.bool").unwrap(), Some(true));
@@ -93,10 +81,7 @@ fn an_honest_file_is_read_whole() {
         assert_eq!(data.i32s("a.i32s").unwrap(), [1, -2, 3]);
         assert_eq!(data.iter().len(), 9);
         let matrix = header.tensor("matrix.weight").unwrap();
-        assert_eq!(
-            (matrix.shape.as_slice(), matrix.format.name),
-            (&[64, 2][..], "Q8_0")
-        );
+        assert_eq!((matrix.shape.as_slice(), matrix.format.name), (&[64, 2][..], "Q8_0"));
         assert_eq!((matrix.offset, matrix.bytes), (header.data_start + 32, 4 * 34));
         assert_eq!(header.tensor("deep.weight").unwrap().bytes, 2 * 144);
         assert_eq!(header.tensor("absent"), None);
@@ -126,10 +111,7 @@ fn every_shorter_prefix_asks_for_more_and_never_for_too_much() {
             "{error}"
         );
     }
-    assert!(matches!(
-        parse(&file[..header.len()], None).unwrap(),
-        Parsed::Done(_)
-    ));
+    assert!(matches!(parse(&file[..header.len()], None).unwrap(), Parsed::Done(_)));
 }
 
 #[test]
@@ -138,10 +120,7 @@ fn tensor_data_beyond_the_end_is_truncation_that_names_the_tensor() {
     for cut in [1, 100, 320] {
         let error = parse(&file[..file.len() - cut], Some((file.len() - cut) as u64)).unwrap_err();
         let expected = if cut < 320 { "deep.weight" } else { "matrix.weight" };
-        assert!(
-            matches!(&error, Error::Truncated { what, .. } if what.contains(expected)),
-            "{error}"
-        );
+        assert!(matches!(&error, Error::Truncated { what, .. } if what.contains(expected)), "{error}");
     }
 }
 
@@ -161,13 +140,7 @@ fn every_flipped_bit_ends_in_an_answer() {
 
 #[test]
 fn other_files_are_told_from_gguf() {
-    for start in [
-        &b"<!DOCTYPE html>"[..],
-        b"PK\x03\x04",
-        b"<",
-        b"GGML\x01\0\0\0",
-        b"GGU_",
-    ] {
+    for start in [&b"<!DOCTYPE html>"[..], b"PK\x03\x04", b"<", b"GGML\x01\0\0\0", b"GGU_"] {
         let error = parse(start, Some(start.len() as u64)).unwrap_err();
         assert!(
             matches!(&error, Error::NotGguf { found } if start.starts_with(found) && found.len() <= 4),
@@ -180,16 +153,10 @@ fn other_files_are_told_from_gguf() {
 fn other_versions_and_byte_orders_are_refused() {
     for version in [0, 1, 4, u32::MAX] {
         let error = refused(&GgufWriter { version, ..small() });
-        assert!(
-            matches!(error, Error::UnsupportedVersion { version: found } if found == version),
-            "{error}"
-        );
+        assert!(matches!(error, Error::UnsupportedVersion { version: found } if found == version), "{error}");
     }
     for version in [2u32, 3] {
-        let error = refused(&GgufWriter {
-            version: version.swap_bytes(),
-            ..small()
-        });
+        let error = refused(&GgufWriter { version: version.swap_bytes(), ..small() });
         assert!(error.to_string().contains("big-endian"), "{error}");
     }
 }
@@ -197,34 +164,15 @@ fn other_versions_and_byte_orders_are_refused() {
 #[test]
 fn lying_counts_are_refused_before_memory_is_spent() {
     for lie in [caps::TENSORS + 1, u64::MAX] {
-        malformed(
-            &GgufWriter {
-                n_tensors: Some(lie),
-                ..small()
-            },
-            &["number of tensors", "cap of 16384"],
-        );
+        malformed(&GgufWriter { n_tensors: Some(lie), ..small() }, &["number of tensors", "cap of 16384"]);
     }
     for lie in [caps::KEYS + 1, u64::MAX] {
-        malformed(
-            &GgufWriter {
-                n_keys: Some(lie),
-                ..small()
-            },
-            &["metadata keys", "cap of 4096"],
-        );
+        malformed(&GgufWriter { n_keys: Some(lie), ..small() }, &["metadata keys", "cap of 4096"]);
     }
     // Under the cap, but more than there are.
-    let error = refused(&GgufWriter {
-        n_tensors: Some(caps::TENSORS),
-        n_keys: Some(0),
-        ..GgufWriter::new()
-    });
+    let error = refused(&GgufWriter { n_tensors: Some(caps::TENSORS), n_keys: Some(0), ..GgufWriter::new() });
     assert!(matches!(error, Error::Truncated { .. }), "{error}");
-    let error = refused(&GgufWriter {
-        n_keys: Some(caps::KEYS),
-        ..GgufWriter::new()
-    });
+    let error = refused(&GgufWriter { n_keys: Some(caps::KEYS), ..GgufWriter::new() });
     assert!(matches!(error, Error::Truncated { .. }), "{error}");
 }
 
@@ -232,16 +180,10 @@ fn lying_counts_are_refused_before_memory_is_spent() {
 fn lying_lengths_are_refused_before_memory_is_spent() {
     for element in [0, 6, 7, 8, 10] {
         for lie in [caps::ARRAY_LEN + 1, u64::MAX, u64::MAX / 8] {
-            malformed(
-                &GgufWriter::new().key("liar", array(element, lie, &[])),
-                &["liar", "cap of 4194304"],
-            );
+            malformed(&GgufWriter::new().key("liar", array(element, lie, &[])), &["liar", "cap of 4194304"]);
         }
         let error = refused(&GgufWriter::new().key("liar", array(element, caps::ARRAY_LEN, &[])));
-        assert!(
-            matches!(&error, Error::Truncated { what, .. } if what == "liar"),
-            "{error}"
-        );
+        assert!(matches!(&error, Error::Truncated { what, .. } if what == "liar"), "{error}");
     }
     for lie in [caps::STRING_BYTES + 1, u64::MAX] {
         let text = Kv::Raw(8, lie.to_le_bytes().to_vec());
@@ -251,10 +193,7 @@ fn lying_lengths_are_refused_before_memory_is_spent() {
             &["liar", "cap of 4194304"],
         );
     }
-    malformed(
-        &GgufWriter::new().key(&"k".repeat(1025), Kv::U8(1)),
-        &["metadata key 0 of 1", "cap of 1024"],
-    );
+    malformed(&GgufWriter::new().key(&"k".repeat(1025), Kv::U8(1)), &["metadata key 0 of 1", "cap of 1024"]);
     malformed(
         &GgufWriter::new().tensor(&"t".repeat(257), &[1], F32),
         &["name of tensor 0 of 1", "cap of 256"],
@@ -270,50 +209,22 @@ fn a_header_above_the_cap_is_refused() {
         let key = array(
             6,
             caps::ARRAY_LEN,
-            &vec![
-                0;
-                if i * strings + strings < caps::HEADER_BYTES {
-                    strings as usize
-                } else {
-                    0
-                }
-            ],
+            &vec![0; if i * strings + strings < caps::HEADER_BYTES { strings as usize } else { 0 }],
         );
         writer = writer.key(&format!("array {i}"), key);
     }
     let error = parse(&writer.file(), None).unwrap_err();
-    assert!(
-        matches!(&error, Error::Malformed { why, .. } if why.contains("the cap is 67108864")),
-        "{error}"
-    );
+    assert!(matches!(&error, Error::Malformed { why, .. } if why.contains("the cap is 67108864")), "{error}");
 }
 
 #[test]
 fn strange_values_are_refused() {
-    malformed(
-        &GgufWriter::new().key("k", Kv::Raw(13, vec![0; 8])),
-        &["k", "value type 13"],
-    );
-    malformed(
-        &GgufWriter::new().key("k", Kv::Raw(u32::MAX, vec![])),
-        &["k", "value type 4294967295"],
-    );
-    malformed(
-        &GgufWriter::new().key("k", array(13, 1, &[0; 8])),
-        &["k", "element type 13"],
-    );
-    malformed(
-        &GgufWriter::new().key("k", array(9, 1, &[0; 64])),
-        &["k", "array of arrays"],
-    );
-    malformed(
-        &GgufWriter::new().key("k", Kv::Raw(7, vec![2])),
-        &["k", "boolean 2"],
-    );
-    malformed(
-        &GgufWriter::new().key("k", array(7, 3, &[0, 1, 255])),
-        &["k", "boolean 255"],
-    );
+    malformed(&GgufWriter::new().key("k", Kv::Raw(13, vec![0; 8])), &["k", "value type 13"]);
+    malformed(&GgufWriter::new().key("k", Kv::Raw(u32::MAX, vec![])), &["k", "value type 4294967295"]);
+    malformed(&GgufWriter::new().key("k", array(13, 1, &[0; 8])), &["k", "element type 13"]);
+    malformed(&GgufWriter::new().key("k", array(9, 1, &[0; 64])), &["k", "array of arrays"]);
+    malformed(&GgufWriter::new().key("k", Kv::Raw(7, vec![2])), &["k", "boolean 2"]);
+    malformed(&GgufWriter::new().key("k", array(7, 3, &[0, 1, 255])), &["k", "boolean 255"]);
     malformed(&small().key("a.u8", Kv::U8(1)), &["a.u8", "twice"]);
 }
 
@@ -333,20 +244,14 @@ fn text_that_is_not_utf8_is_replaced_in_values_and_refused_in_names() {
 fn impossible_alignments_are_refused() {
     for alignment in [0, 1, 4, 24, 33, 1 << 17, u32::MAX] {
         let error = refused(&small().key("general.alignment", Kv::U32(alignment)));
-        assert!(
-            matches!(&error, Error::BadKey { found, .. } if *found == alignment.to_string()),
-            "{error}"
-        );
+        assert!(matches!(&error, Error::BadKey { found, .. } if *found == alignment.to_string()), "{error}");
     }
     let error = refused(&small().key("general.alignment", Kv::Str("32".to_owned())));
     assert!(matches!(error, Error::BadKey { .. }), "{error}");
     for alignment in [8, 64, 4096] {
         let writer = GgufWriter { alignment, ..small() }.key("general.alignment", Kv::U32(alignment as u32));
         let header = done(&writer);
-        assert_eq!(
-            (header.alignment, header.data_start % alignment as u64),
-            (alignment as u64, 0)
-        );
+        assert_eq!((header.alignment, header.data_start % alignment as u64), (alignment as u64, 0));
     }
 }
 
@@ -356,38 +261,20 @@ fn impossible_tensors_are_refused() {
     malformed(&with(&[], F32), &["\"t\"", "0 dimensions"]);
     malformed(&with(&[1; 5], F32), &["\"t\"", "5 dimensions"]);
     malformed(&with(&[4, 0], F32), &["\"t\"", "[4, 0]"]);
-    malformed(
-        &with(&[1 << 21, 1 << 21], F32),
-        &["\"t\"", "cap of 1099511627776"],
-    );
+    malformed(&with(&[1 << 21, 1 << 21], F32), &["\"t\"", "cap of 1099511627776"]);
     malformed(&with(&[u64::MAX, 2], F32), &["\"t\"", "cap of 1099511627776"]);
-    malformed(
-        &with(&[1 << 32, 1 << 32, 1, 1], F32),
-        &["\"t\"", "cap of 1099511627776"],
-    );
-    malformed(
-        &with(&[33], Q8_0),
-        &["\"t\"", "rows of 33", "32 weights of a Q8_0 block"],
-    );
+    malformed(&with(&[1 << 32, 1 << 32, 1, 1], F32), &["\"t\"", "cap of 1099511627776"]);
+    malformed(&with(&[33], Q8_0), &["\"t\"", "rows of 33", "32 weights of a Q8_0 block"]);
     // 256 weights, but in rows of 128.
-    malformed(
-        &with(&[128, 2], Q4_K),
-        &["\"t\"", "rows of 128", "256 weights of a Q4_K block"],
-    );
-    malformed(
-        &small().tensor("norm.weight", &[1], F32),
-        &["norm.weight", "twice"],
-    );
+    malformed(&with(&[128, 2], Q4_K), &["\"t\"", "rows of 128", "256 weights of a Q4_K block"]);
+    malformed(&small().tensor("norm.weight", &[1], F32), &["norm.weight", "twice"]);
 }
 
 #[test]
 fn unknown_tensor_types_are_named() {
-    for (ggml_type, name) in [
-        (18, "IQ3_XXS"),
-        (9, "Q8_1"),
-        (4, "ggml type 4"),
-        (u32::MAX, "ggml type 4294967295"),
-    ] {
+    for (ggml_type, name) in
+        [(18, "IQ3_XXS"), (9, "Q8_1"), (4, "ggml type 4"), (u32::MAX, "ggml type 4294967295")]
+    {
         let error =
             refused(&GgufWriter::new().tensor_with("blk.0.attn_q.weight", &[256], ggml_type, vec![0; 256]));
         let message = error.to_string();
@@ -401,27 +288,12 @@ fn unknown_tensor_types_are_named() {
 
 #[test]
 fn tensors_must_be_aligned_apart_and_inside_the_file() {
-    malformed(
-        &small().tensor("t", &[8], F32).at(16),
-        &["\"t\"", "offset 16", "alignment 32"],
-    );
-    malformed(
-        &small().tensor("t", &[8], F32).at(u64::MAX - 31),
-        &["\"t\"", "beyond any file"],
-    );
+    malformed(&small().tensor("t", &[8], F32).at(16), &["\"t\"", "offset 16", "alignment 32"]);
+    malformed(&small().tensor("t", &[8], F32).at(u64::MAX - 31), &["\"t\"", "beyond any file"]);
     let error = refused(&small().tensor("t", &[8], F32).at(1 << 40));
-    assert!(
-        matches!(&error, Error::Truncated { what, .. } if what.contains("\"t\"")),
-        "{error}"
-    );
-    malformed(
-        &small().tensor("t", &[8], F32).at(0),
-        &["overlaps", "norm.weight", "\"t\""],
-    );
-    malformed(
-        &small().tensor("t", &[8], F32).at(160),
-        &["overlaps", "matrix.weight", "\"t\""],
-    );
+    assert!(matches!(&error, Error::Truncated { what, .. } if what.contains("\"t\"")), "{error}");
+    malformed(&small().tensor("t", &[8], F32).at(0), &["overlaps", "norm.weight", "\"t\""]);
+    malformed(&small().tensor("t", &[8], F32).at(160), &["overlaps", "matrix.weight", "\"t\""]);
     // Gaps and any order are fine.
     let header = done(
         &GgufWriter::new()

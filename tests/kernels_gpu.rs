@@ -1,18 +1,15 @@
 //! Every kernel on the native adapter against its CPU twin, over awkward lengths and several tokens.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 mod common;
 
 use common::compare::close;
 use common::gpu;
 use common::trial::needing;
-use gemma_web::gpu::{Buffer, Gpu, GpuOptions, Kind, Matrix, Plan, Step};
+use gemma_web::gpu::kv_cache::KvShape;
+use gemma_web::gpu::{Buffer, Gpu, GpuOptions, Kind, KvCache, KvType, Matrix, Plan, Step};
 use gemma_web::kernels::attention::{Cached, Shape, attention};
-use gemma_web::kernels::kv_write::{KvCache, KvType, kv_write};
+use gemma_web::kernels::kv_write::kv_write;
 use gemma_web::kernels::rope::{Rotary, rope};
 use gemma_web::kernels::{
     add, attention as attention_kernel, cap_logits, dequant, embed, geglu, matmul, matvec, rms_norm,
@@ -27,9 +24,7 @@ fn main() {
     let args = Arguments::from_args();
     let adapter = gpu::adapter();
     let trial = |name: &str, test: fn(&Bench) -> Result<(), Failed>| {
-        needing(name, gpu::NEED, adapter, move |()| {
-            test(&Bench::open(GpuOptions::default())?)
-        })
+        needing(name, gpu::NEED, adapter, move |()| test(&Bench::open(GpuOptions::default())?))
     };
     let mut trials: Vec<Trial> = vec![
         trial("add", adds),
@@ -40,9 +35,9 @@ fn main() {
         trial("kv_write and attention", attends),
         trial("embed, matvec and matmul in every format", multiplies),
     ];
-    trials.push(needing("a matrix split by rows", gpu::NEED, adapter, |()| {
-        splits()
-    }));
+    trials.push(needing("a matrix split by rows", gpu::NEED, adapter, |()| splits()));
+    trials
+        .push(needing("attention over a cache split by heads", gpu::NEED, adapter, |()| attends_in_parts()));
     libtest_mimic::run(&args, trials).exit();
 }
 
@@ -54,10 +49,7 @@ struct Bench {
 
 impl Bench {
     fn open(options: GpuOptions) -> Result<Self, Failed> {
-        Ok(Self {
-            gpu: block_on(Gpu::open(&options))?,
-            seed: std::cell::Cell::new(1),
-        })
+        Ok(Self { gpu: block_on(Gpu::open(&options))?, seed: std::cell::Cell::new(1) })
     }
 
     fn bits(&self) -> u32 {
@@ -69,16 +61,11 @@ impl Bench {
 
     /// Numbers in -range..range.
     fn numbers(&self, n: usize, range: f32) -> Vec<f32> {
-        (0..n)
-            .map(|_| (f64::from(self.bits()) / f64::from(u32::MAX) * 2.0 - 1.0) as f32 * range)
-            .collect()
+        (0..n).map(|_| (f64::from(self.bits()) / f64::from(u32::MAX) * 2.0 - 1.0) as f32 * range).collect()
     }
 
     fn buffer(&self, values: &[f32]) -> Buffer {
-        let buffer = self
-            .gpu
-            .storage(Kind::Scratch, "test", 4 * values.len() as u64)
-            .unwrap();
+        let buffer = self.gpu.storage(Kind::Scratch, "test", 4 * values.len() as u64).unwrap();
         self.gpu.write(&buffer, 0, bytemuck::cast_slice(values));
         buffer
     }
@@ -94,13 +81,8 @@ impl Bench {
 
     fn run(&self, plan: &Plan, n_tokens: usize, position: usize, out: &Buffer) -> Result<Vec<f32>, Failed> {
         let staging = self.gpu.staging("test", out.bytes());
-        let step = Step {
-            n_tokens: n_tokens as u32,
-            position: position as u32,
-            ..Step::default()
-        };
-        self.gpu
-            .run(&[(plan, step)], &[(out, 0, &staging, out.bytes())])?;
+        let step = Step { n_tokens: n_tokens as u32, position: position as u32, ..Step::default() };
+        self.gpu.run(&[(plan, step)], &[(out, 0, &staging, out.bytes())])?;
         Ok(block_on(self.gpu.read_f32(&staging, out.bytes()))?)
     }
 
@@ -110,9 +92,7 @@ impl Bench {
         let mut out = Vec::new();
         for _ in 0..n_blocks {
             loop {
-                let mut block: Vec<u8> = (0..format.block_bytes)
-                    .map(|_| (self.bits() >> 11) as u8)
-                    .collect();
+                let mut block: Vec<u8> = (0..format.block_bytes).map(|_| (self.bits() >> 11) as u8).collect();
                 soften(format, &mut block);
                 let mut weights = Vec::new();
                 format.decode(&block, &mut weights);
@@ -186,12 +166,7 @@ fn gates(b: &Bench) -> Result<(), Failed> {
         let (gate_gpu, up_gpu, y) = (b.buffer(&gate), b.buffer(&up), b.empty(n * t));
         let mut plan = b.plan();
         geglu::record(&mut plan, &b.gpu, "geglu", &gate_gpu, &up_gpu, &y, n);
-        same(
-            &format!("geglu {n} x {t}"),
-            &geglu::geglu(&gate, &up),
-            &b.run(&plan, t, 0, &y)?,
-            2e-5,
-        )?;
+        same(&format!("geglu {n} x {t}"), &geglu::geglu(&gate, &up), &b.run(&plan, t, 0, &y)?, 2e-5)?;
     }
     Ok(())
 }
@@ -205,50 +180,27 @@ fn norms(b: &Bench) -> Result<(), Failed> {
             let w = b.numbers(n, 2.0);
             let (x_gpu, w_gpu, y) = (b.buffer(&x), b.buffer(&w), b.empty(n * rows));
             let mut plan = b.plan();
-            let shape = rms_norm::Shape {
-                n_cols: n,
-                rows_per_token,
-                eps: 1e-6,
-            };
+            let shape = rms_norm::Shape { n_cols: n, rows_per_token, eps: 1e-6 };
             rms_norm::record(&mut plan, &b.gpu, "norm", &x_gpu, &w_gpu, &y, shape);
             let expected = rms_norm::rms_norm(&x, &w, 1e-6);
-            same(
-                &format!("norm {n} x {rows}"),
-                &expected,
-                &b.run(&plan, t, 0, &y)?,
-                1e-4,
-            )?;
+            same(&format!("norm {n} x {rows}"), &expected, &b.run(&plan, t, 0, &y)?, 1e-4)?;
         }
     }
     Ok(())
 }
 
 fn rotates(b: &Bench) -> Result<(), Failed> {
-    for (heads, c, divisor, position) in [
-        (1, 16, 1.0, 0),
-        (3, 64, 8.0, 61),
-        (2, 256, 1.0, 8190),
-        (4, 256, 1.0, 131_000),
-    ] {
-        let (t, rotary) = (
-            3,
-            Rotary {
-                base: 10_000.0,
-                divisor,
-            },
-        );
+    for (heads, c, divisor, position) in
+        [(1, 16, 1.0, 0), (3, 64, 8.0, 61), (2, 256, 1.0, 8190), (4, 256, 1.0, 131_000)]
+    {
+        let (t, rotary) = (3, Rotary { base: 10_000.0, divisor });
         let table = rotary.upload(&b.gpu, c / 2, position + t)?;
         let x = b.numbers(t * heads * c, 2.0);
         let (x_gpu, y) = (b.buffer(&x), b.empty(x.len()));
         let mut plan = b.plan();
         rope_kernel::record(&mut plan, &b.gpu, "rope", &table, &x_gpu, &y, (heads, c));
         let expected = rope(&x, heads * c, c, position, rotary);
-        same(
-            &format!("rope {heads} x {c} at {position}"),
-            &expected,
-            &b.run(&plan, t, position, &y)?,
-            2e-6,
-        )?;
+        same(&format!("rope {heads} x {c} at {position}"), &expected, &b.run(&plan, t, position, &y)?, 2e-6)?;
     }
     Ok(())
 }
@@ -276,24 +228,28 @@ fn attends(b: &Bench) -> Result<(), Failed> {
     Ok(())
 }
 
+/// The same over caches whose binding limit is a head (f32) or two (f16).
+fn attends_in_parts() -> Result<(), Failed> {
+    let options = GpuOptions { max_binding_bytes: Some(32_768), ..GpuOptions::default() };
+    let b = Bench::open(options)?;
+    let case = (8, 4, 64, 128, Some(40), 50.0);
+    for (kv, n_parts) in [(KvType::F32, 4), (KvType::F16, 2)] {
+        let shape = KvShape { kv, n_slots: 128, n_kv_heads: 4, head_len: 64 };
+        let found = KvCache::allocate(&b.gpu, "test", shape)?.parts.len();
+        if found != n_parts {
+            return Err(format!("{kv:?}: {found} parts, expected {n_parts}").into());
+        }
+        attends_at(&b, kv, case, 0)?;
+        attends_at(&b, kv, case, 99)?;
+    }
+    Ok(())
+}
+
 fn attends_at(b: &Bench, kv: KvType, case: Case, position: usize) -> Result<(), Failed> {
     let (n_heads, n_kv_heads, head_len, n_slots, window, cap) = case;
-    let (rotary, row) = (
-        Rotary {
-            base: 10_000.0,
-            divisor: 1.0,
-        },
-        n_kv_heads * head_len,
-    );
-    let bytes = (n_slots * row) as u64 * kv.bytes();
-    let cache = KvCache {
-        kv,
-        n_slots,
-        n_kv_heads,
-        head_len,
-        keys: b.gpu.storage(Kind::Kv, "keys", bytes)?,
-        values: b.gpu.storage(Kind::Kv, "values", bytes)?,
-    };
+    let (rotary, row) = (Rotary { base: 10_000.0, divisor: 1.0 }, n_kv_heads * head_len);
+    let kv_shape = KvShape { kv, n_slots, n_kv_heads, head_len };
+    let cache = KvCache::allocate(&b.gpu, "test", kv_shape)?;
     let table = rotary.upload(&b.gpu, head_len / 2, n_slots.max(position + 8))?;
     let (mut keys, mut values) = (vec![0.0; n_slots * row], vec![0.0; n_slots * row]);
     let mut write = |first: usize, n: usize| -> Result<(), Failed> {
@@ -302,14 +258,7 @@ fn attends_at(b: &Bench, kv: KvType, case: Case, position: usize) -> Result<(), 
         let mut plan = b.plan();
         kv_write_kernel::record(&mut plan, &b.gpu, "kv", &table, &k_gpu, &v_gpu, &cache);
         b.run(&plan, n, first, &k_gpu)?;
-        kv_write(
-            &rope(&k, row, head_len, first, rotary),
-            &mut keys,
-            row,
-            n_slots,
-            first,
-            kv,
-        );
+        kv_write(&rope(&k, row, head_len, first, rotary), &mut keys, row, n_slots, first, kv);
         kv_write(&v, &mut values, row, n_slots, first, kv);
         Ok(())
     };
@@ -319,30 +268,14 @@ fn attends_at(b: &Bench, kv: KvType, case: Case, position: usize) -> Result<(), 
     write(position, 5)?;
     let q = b.numbers(5 * n_heads * head_len, 1.0);
     let (q_gpu, o) = (b.buffer(&q), b.empty(q.len()));
-    let shape = Shape {
-        n_heads,
-        window,
-        scale: 1.0 / (head_len as f32).sqrt(),
-        cap,
-    };
+    let shape = Shape { n_heads, window, scale: 1.0 / (head_len as f32).sqrt(), cap };
     let mut plan = b.plan();
     attention_kernel::record(&mut plan, &b.gpu, "attention", &q_gpu, &cache, &o, shape);
-    let cached = Cached {
-        keys: &keys,
-        values: &values,
-        n_slots,
-        n_kv_heads,
-        head_len,
-    };
+    let cached = Cached { keys: &keys, values: &values, n_slots, n_kv_heads, head_len };
     let what = format!("attention {case:?} {kv:?} at {position}");
     // pack2x16float may round either way where a rotated key differs in its last f32 bit.
     let max_abs = if kv == KvType::F16 { 1e-3 } else { 2e-5 };
-    same(
-        &what,
-        &attention(&q, cached, position, shape),
-        &b.run(&plan, 5, position, &o)?,
-        max_abs,
-    )
+    same(&what, &attention(&q, cached, position, shape), &b.run(&plan, 5, position, &o)?, max_abs)
 }
 
 fn matrix(b: &Bench, format: &'static Format, blocks: &[u8], n_cols: usize) -> Result<Matrix, Failed> {
@@ -367,12 +300,7 @@ fn product_agrees(b: &Bench, format: &'static Format, n_rows: usize, n_cols: usi
             record(&mut plan, &b.gpu, &w, &x_gpu, &y);
             let what = format!("{name} {} {n_rows} x {n_cols}, {t} tokens", format.name);
             // Sums of up to 2304 products of size 8: f32 rounding of the partial sums.
-            same(
-                &what,
-                &expected,
-                &b.run(&plan, t, 0, &y)?,
-                2e-6 * 8.0 * n_cols as f32,
-            )?;
+            same(&what, &expected, &b.run(&plan, t, 0, &y)?, 2e-6 * 8.0 * n_cols as f32)?;
         }
         let ids: Vec<u32> = (0..t).map(|i| (i * 37 % n_rows) as u32).collect();
         let ids_gpu = b.gpu.storage(Kind::Scratch, "ids", 4 * t as u64)?;
@@ -381,12 +309,7 @@ fn product_agrees(b: &Bench, format: &'static Format, n_rows: usize, n_cols: usi
         let mut plan = b.plan();
         embed::record(&mut plan, &b.gpu, &w, &ids_gpu, &x_gpu, 16.0);
         let expected = embed::embed(&ids, format, &blocks, n_cols, 16.0);
-        same(
-            &format!("embed {}", format.name),
-            &expected,
-            &b.run(&plan, t, 0, &x_gpu)?,
-            0.0,
-        )?;
+        same(&format!("embed {}", format.name), &expected, &b.run(&plan, t, 0, &x_gpu)?, 0.0)?;
     }
     Ok(w.parts.len())
 }
@@ -410,10 +333,7 @@ fn splits() -> Result<(), Failed> {
         max_buffer_bytes: Some(32_768),
         ..GpuOptions::default()
     };
-    let b = Bench {
-        gpu: block_on(Gpu::open(&options))?,
-        seed: std::cell::Cell::new(9),
-    };
+    let b = Bench { gpu: block_on(Gpu::open(&options))?, seed: std::cell::Cell::new(9) };
     for format in FORMATS {
         let n_parts = product_agrees_small(&b, format)?;
         if n_parts < 2 {
@@ -433,12 +353,7 @@ fn product_agrees_small(b: &Bench, format: &'static Format) -> Result<usize, Fai
     for record in [matvec::record as Product, matmul::record] {
         let mut plan = b.plan();
         record(&mut plan, &b.gpu, &w, &x_gpu, &y);
-        same(
-            &format!("split {}", format.name),
-            &expected,
-            &b.run(&plan, 3, 0, &y)?,
-            4e-3,
-        )?;
+        same(&format!("split {}", format.name), &expected, &b.run(&plan, 3, 0, &y)?, 4e-3)?;
     }
     dequantises(b, &w, &blocks)?;
     Ok(w.parts.len())
@@ -451,16 +366,11 @@ fn dequantises(b: &Bench, w: &Matrix, blocks: &[u8]) -> Result<(), Failed> {
     let mut plan = b.plan();
     dequant::record(&mut plan, &b.gpu, w, &x);
     let staging = b.gpu.staging("test", x.bytes());
-    let step = Step {
-        n_tokens: n_rows as u32,
-        first_row: first_row as u32,
-        ..Step::default()
-    };
+    let step = Step { n_tokens: n_rows as u32, first_row: first_row as u32, ..Step::default() };
     b.gpu.run(&[(&plan, step)], &[(&x, 0, &staging, x.bytes())])?;
     let found = block_on(b.gpu.read_f32(&staging, x.bytes()))?;
     let mut expected = Vec::new();
     let start = (first_row * w.row_bytes()) as usize;
-    w.format
-        .decode(&blocks[start..][..n_rows * w.row_bytes() as usize], &mut expected);
+    w.format.decode(&blocks[start..][..n_rows * w.row_bytes() as usize], &mut expected);
     same(&format!("dequant {}", w.format.name), &expected, &found, 0.0)
 }

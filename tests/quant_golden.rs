@@ -39,41 +39,25 @@ fn main() {
     let model_and_adapter = model.clone().zip(adapter).map(|(path, ())| path);
     let trials = vec![
         Trial::test("the comparison sees a flipped bit and a missing value", flips),
-        Trial::test("every format decodes to the golden values", || {
-            each_format(decodes)
-        }),
+        Trial::test("every format decodes to the golden values", || each_format(decodes)),
         Trial::test("planes hold the same blocks", || each_format(repacks)),
-        Trial::test(
-            "every fragment is valid WGSL without features and binds its planes",
-            || each_format(binds),
-        ),
-        needing(
-            "every fragment decodes to the golden values",
-            gpu::NEED,
-            adapter,
-            |()| decodes_on_the_gpu(),
-        ),
-        needing(
-            "blocks of the real model decode as by gguf-py",
-            MODEL_NEED,
-            model,
-            |path| real_blocks(&path),
-        ),
-        needing(
-            "every fragment decodes blocks of the real model",
-            need,
-            model_and_adapter,
-            |path| real_blocks_on_the_gpu(&path),
-        ),
+        Trial::test("every fragment is valid WGSL without features and binds its planes", || {
+            each_format(binds)
+        }),
+        needing("every fragment decodes to the golden values", gpu::NEED, adapter, |()| decodes_on_the_gpu()),
+        needing("blocks of the real model decode as by gguf-py", MODEL_NEED, model, |path| {
+            real_blocks(&path)
+        }),
+        needing("every fragment decodes blocks of the real model", need, model_and_adapter, |path| {
+            real_blocks_on_the_gpu(&path)
+        }),
     ];
     libtest_mimic::run(&args, trials).exit();
 }
 
 /// Runs a test on every format; the first failure names its format.
 fn each_format(test: fn(&'static Format) -> Result<(), String>) -> Result<(), Failed> {
-    FORMATS
-        .into_iter()
-        .try_for_each(|format| test(format).map_err(|why| format!("{format:?}: {why}").into()))
+    FORMATS.into_iter().try_for_each(|format| test(format).map_err(|why| format!("{format:?}: {why}").into()))
 }
 
 /// The blocks and the values of a format.
@@ -91,10 +75,7 @@ fn same_bits(found: &[f32], expected: &[f32]) -> Result<(), String> {
     }
     let differs = |(found, expected): (&f32, &f32)| found.to_bits() != expected.to_bits();
     match found.iter().zip(expected).position(differs) {
-        Some(at) => Err(format!(
-            "weight {at} is {:e}, expected {:e}",
-            found[at], expected[at]
-        )),
+        Some(at) => Err(format!("weight {at} is {:e}, expected {:e}", found[at], expected[at])),
         None => Ok(()),
     }
 }
@@ -130,11 +111,7 @@ fn repacks(format: &'static Format) -> Result<(), String> {
             block[plane.bytes.clone()].copy_from_slice(bytes);
         }
     }
-    if again == blocks {
-        Ok(())
-    } else {
-        Err("the planes hold other bytes".to_owned())
-    }
+    if again == blocks { Ok(()) } else { Err("the planes hold other bytes".to_owned()) }
 }
 
 fn binds(format: &'static Format) -> Result<(), String> {
@@ -150,15 +127,8 @@ fn binds(format: &'static Format) -> Result<(), String> {
         .map(|(at, name)| (at.binding, name))
         .collect();
     planes.sort_unstable();
-    let expected: Vec<_> = (0u32..)
-        .zip(format.planes)
-        .map(|(ix, plane)| (ix, Some(plane.name)))
-        .collect();
-    if planes == expected {
-        Ok(())
-    } else {
-        Err(format!("binds {planes:?}, expected {expected:?}"))
-    }
+    let expected: Vec<_> = (0u32..).zip(format.planes).map(|(ix, plane)| (ix, Some(plane.name))).collect();
+    if planes == expected { Ok(()) } else { Err(format!("binds {planes:?}, expected {expected:?}")) }
 }
 
 /// Decodes `blocks` by the WGSL fragment, as one row.
@@ -170,16 +140,7 @@ fn dequant(gpu: &Gpu, format: &'static Format, blocks: &[u8]) -> gemma_web::Resu
     let staging = gpu.staging("x", x.bytes());
     let mut plan = Plan::new(gpu, "dequant");
     dequant::record(&mut plan, gpu, &w, &x);
-    gpu.run(
-        &[(
-            &plan,
-            Step {
-                n_tokens: 1,
-                ..Step::default()
-            },
-        )],
-        &[(&x, 0, &staging, x.bytes())],
-    )?;
+    gpu.run(&[(&plan, Step { n_tokens: 1, ..Step::default() })], &[(&x, 0, &staging, x.bytes())])?;
     block_on(gpu.read_f32(&staging, x.bytes()))
 }
 
@@ -206,9 +167,8 @@ struct Sample {
 /// FNV-1a over the little-endian bytes of the values.
 fn fnv1a(values: &[f32]) -> String {
     let bytes = values.iter().flat_map(|value| value.to_le_bytes());
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-    });
+    let hash = bytes
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
     format!("{hash:016x}")
 }
 
@@ -229,9 +189,7 @@ fn open_model(path: &Path) -> Result<(File, Header), Failed> {
 fn read_blocks(file: &mut File, tensor: &TensorInfo, sample: &Sample) -> Result<Vec<u8>, Failed> {
     let block_bytes = tensor.format.block_bytes;
     let mut blocks = vec![0; sample.n_blocks * block_bytes];
-    file.seek(SeekFrom::Start(
-        tensor.offset + sample.first_block * block_bytes as u64,
-    ))?;
+    file.seek(SeekFrom::Start(tensor.offset + sample.first_block * block_bytes as u64))?;
     file.read_exact(&mut blocks)?;
     Ok(blocks)
 }
@@ -244,9 +202,7 @@ fn each_sample(
     let (mut file, header) = open_model(path)?;
     let samples: Vec<Sample> = serde_json::from_slice(&std::fs::read(data("dequant/real-blocks.json"))?)?;
     for sample in &samples {
-        let tensor = header
-            .tensor(&sample.tensor)
-            .ok_or_else(|| sample.tensor.clone())?;
+        let tensor = header.tensor(&sample.tensor).ok_or_else(|| sample.tensor.clone())?;
         let blocks = read_blocks(&mut file, tensor, sample)?;
         let mut values = Vec::new();
         tensor.format.decode(&blocks, &mut values);

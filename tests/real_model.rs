@@ -1,10 +1,6 @@
 //! `Gemma 3 270M Q4_K_M` against its exact results in tests/data/real. The file is not in the repository: the environment
 //! variable `GEMMA_WEB_MODEL` says where it is, and without it these tests show as ignored.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stderr, reason = "how much was compared belongs to the result")]
 
 mod common;
@@ -55,21 +51,13 @@ fn main() {
 }
 
 fn load(path: &Path, kv: KvType) -> Result<Engine, Failed> {
-    let n_bytes = std::fs::metadata(path)
-        .map_err(|e| format!("{}: {e}", path.display()))?
-        .len();
+    let n_bytes = std::fs::metadata(path).map_err(|e| format!("{}: {e}", path.display()))?.len();
     if n_bytes != MODEL_BYTES {
-        return Err(format!(
-            "{} has {n_bytes} bytes, the file of the goldens {MODEL_BYTES}",
-            path.display()
-        )
-        .into());
+        return Err(
+            format!("{} has {n_bytes} bytes, the file of the goldens {MODEL_BYTES}", path.display()).into()
+        );
     }
-    let options = LoadOptions {
-        kv,
-        context_length: Some(2048),
-        ..LoadOptions::default()
-    };
+    let options = LoadOptions { kv, context_length: Some(2048), ..LoadOptions::default() };
     Ok(gpu::load(path, &options)?)
 }
 
@@ -80,11 +68,7 @@ fn ids(path: &Path) -> Result<(), Failed> {
     let goldens = goldens("real/gemma3-270m");
     let agree = |name: &str, text: &str, exact: &[u32]| {
         // The prompt `turns` has control tokens in its text.
-        let special = if name == "turns" {
-            Special::Parse
-        } else {
-            Special::AsText
-        };
+        let special = if name == "turns" { Special::Parse } else { Special::AsText };
         let mut found: Vec<u32> = tokenizer.bos().into_iter().collect();
         found.extend(tokenizer.encode(text, special)?);
         found.truncate(exact.len());
@@ -97,11 +81,7 @@ fn ids(path: &Path) -> Result<(), Failed> {
     for prompt in &goldens.prompts {
         agree(&prompt.name, &prompt.text, &prompt.ids)?;
     }
-    agree(
-        "ppl-text.txt",
-        &std::fs::read_to_string(data("real/ppl-text.txt"))?,
-        &goldens.ppl_ids,
-    )
+    agree("ppl-text.txt", &std::fs::read_to_string(data("real/ppl-text.txt"))?, &goldens.ppl_ids)
 }
 
 fn default_cache(path: &Path) -> Result<(), Failed> {
@@ -120,42 +100,20 @@ fn agree(engine: &mut Engine, f16_kv: bool, max_steps: usize, min_compared: usiz
     let every16 = array("real/gemma3-270m.logits-every16");
     let mut n_compared = 0;
     let started = Instant::now();
-    for Prompt {
-        name,
-        ids,
-        row,
-        top20,
-        greedy: exact,
-        margins,
-        ..
-    } in &goldens.prompts
-    {
+    for Prompt { name, ids, row, top20, greedy: exact, margins, .. } in &goldens.prompts {
         let logits = block_on(engine.logits(ids, &Cancel::default()))?;
         let sixteenth: Vec<f32> = logits.iter().step_by(16).copied().collect();
-        let distance = close(
-            &format!("{name}, every 16th logit"),
-            every16.at(&[*row]),
-            &sixteenth,
-            max_abs,
-        )?;
+        let distance = close(&format!("{name}, every 16th logit"), every16.at(&[*row]), &sixteenth, max_abs)?;
         let (exact_top, top): (Vec<f32>, Vec<f32>) =
             top20.iter().map(|(id, l)| (l, logits[*id as usize])).unzip();
         close(&format!("{name}, highest 20 logits"), &exact_top, &top, max_abs)?;
 
         let end_ids = engine.tokenizer().end_tokens().to_vec();
-        let whole = Greedy {
-            ids: exact,
-            margins,
-            end_ids: &end_ids,
-        };
+        let whole = Greedy { ids: exact, margins, end_ids: &end_ids };
         // Steps that cannot be compared are not worth their time: a second each where the GPU is a CPU.
         let n_steps = whole.n_sure(max_abs).min(max_steps).max(1);
         let found = greedy(engine, ids, n_steps)?;
-        let part = Greedy {
-            ids: &exact[..n_steps],
-            margins: &margins[..n_steps],
-            ..whole
-        };
+        let part = Greedy { ids: &exact[..n_steps], margins: &margins[..n_steps], ..whole };
         let n = part.check(&format!("{name}, greedy"), &found, max_abs)?;
         n_compared += n;
         eprintln!(

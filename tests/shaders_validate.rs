@@ -1,10 +1,6 @@
 //! Every kernel in every variant through naga, without a GPU: parsed, validated without optional capabilities, and held to
 //! WebGPU's default limits.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 use gemma_web::gpu::shader::compose;
 use gemma_web::kernels::every_variant;
@@ -37,26 +33,15 @@ fn complaint(name: &str, text: &str) -> Option<String> {
     let mut layouter = naga::proc::Layouter::default();
     layouter.update(module.to_ctx()).unwrap();
     let of_space = |wanted: fn(&AddressSpace) -> bool| {
-        module
-            .global_variables
-            .iter()
-            .filter(move |(_, v)| wanted(&v.space))
+        module.global_variables.iter().filter(move |(_, v)| wanted(&v.space))
     };
-    let shared: u32 = of_space(|s| *s == AddressSpace::WorkGroup)
-        .map(|(_, v)| layouter[v.ty].size)
-        .sum();
+    let shared: u32 = of_space(|s| *s == AddressSpace::WorkGroup).map(|(_, v)| layouter[v.ty].size).sum();
     let n_storage = of_space(|s| matches!(s, AddressSpace::Storage { .. })).count();
     let over = |what: &str, found: usize, limit: usize| {
         (found > limit).then(|| format!("{what}: {found}, limit {limit}"))
     };
     over("invocations", invocations as usize, MAX_INVOCATIONS as usize)
-        .or_else(|| {
-            over(
-                "bytes of workgroup memory",
-                shared as usize,
-                MAX_WORKGROUP_BYTES as usize,
-            )
-        })
+        .or_else(|| over("bytes of workgroup memory", shared as usize, MAX_WORKGROUP_BYTES as usize))
         .or_else(|| over("storage buffers", n_storage, MAX_STORAGE_BUFFERS))
 }
 
@@ -82,10 +67,7 @@ fn the_validation_can_fail() {
     let sound = "@compute @workgroup_size(64) fn k() {}";
     assert_eq!(complaint("k", sound), None);
     assert!(complaint("other", sound).is_some(), "another name");
-    assert!(
-        complaint("k", "@compute @workgroup_size(512) fn k() {}").is_some(),
-        "too many invocations"
-    );
+    assert!(complaint("k", "@compute @workgroup_size(512) fn k() {}").is_some(), "too many invocations");
     assert!(
         complaint("k", "@compute @workgroup_size(64) fn k() { let x: u32 = 1.5; }").is_some(),
         "a type error"
@@ -93,11 +75,7 @@ fn the_validation_can_fail() {
     let greedy = "var<workgroup> a: array<f32, 4097>;\n@compute @workgroup_size(64) fn k() { a[0] = 1.0; }";
     assert!(complaint("k", greedy).is_some(), "too much workgroup memory");
     assert!(
-        complaint(
-            "k",
-            "enable f16; @compute @workgroup_size(64) fn k() { let x = 1.0h; }"
-        )
-        .is_some(),
+        complaint("k", "enable f16; @compute @workgroup_size(64) fn k() { let x = 1.0h; }").is_some(),
         "an optional feature"
     );
 }

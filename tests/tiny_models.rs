@@ -1,9 +1,5 @@
 //! Every tiny model on the native adapter against the exact results in tests/data/tiny.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stderr, reason = "how much was compared belongs to the result")]
 
 mod common;
@@ -41,9 +37,7 @@ fn main() {
     let args = Arguments::from_args();
     let adapter = gpu::adapter();
     let trial = |model: &'static str, what: &str, test: fn(&str) -> Result<(), Failed>| {
-        needing(&format!("{model}: {what}"), gpu::NEED, adapter, move |()| {
-            test(model)
-        })
+        needing(&format!("{model}: {what}"), gpu::NEED, adapter, move |()| test(model))
     };
     let mut trials: Vec<Trial> = Vec::new();
     for model in MODELS {
@@ -61,11 +55,7 @@ fn main() {
 }
 
 fn load(model: &str, kv: KvType, prefill_chunk: usize) -> Result<Engine, Failed> {
-    let options = LoadOptions {
-        kv,
-        prefill_chunk,
-        ..LoadOptions::default()
-    };
+    let options = LoadOptions { kv, prefill_chunk, ..LoadOptions::default() };
     Ok(gpu::load(&data(&format!("tiny/{model}.gguf")), &options)?)
 }
 
@@ -97,21 +87,10 @@ fn logits_agree(engine: &mut Engine, model: &str, goldens: &Goldens, max_abs: f3
     let mut worst = Distance { max: 0.0, rms: 0.0 };
     for prompt in &goldens.prompts {
         let found = block_on(engine.logits(&prompt.ids, &Cancel::default()))?;
-        let distance = close(
-            &format!("{}, logits", prompt.name),
-            exact.at(&[prompt.row]),
-            &found,
-            max_abs,
-        )?;
-        worst = Distance {
-            max: worst.max.max(distance.max),
-            rms: worst.rms.max(distance.rms),
-        };
+        let distance = close(&format!("{}, logits", prompt.name), exact.at(&[prompt.row]), &found, max_abs)?;
+        worst = Distance { max: worst.max.max(distance.max), rms: worst.rms.max(distance.rms) };
     }
-    eprintln!(
-        "{model}: logits within {:.2e} (rms {:.2e}) of {max_abs:e}",
-        worst.max, worst.rms
-    );
+    eprintln!("{model}: logits within {:.2e} (rms {:.2e}) of {max_abs:e}", worst.max, worst.rms);
     Ok(())
 }
 
@@ -123,23 +102,12 @@ fn greedy_agrees(
     n_steps_each: usize,
 ) -> Result<(usize, usize), Failed> {
     let (mut n_compared, mut n_steps) = (0, 0);
-    for Prompt {
-        name,
-        ids,
-        greedy: exact,
-        margins,
-        ..
-    } in &goldens.prompts
-    {
+    for Prompt { name, ids, greedy: exact, margins, .. } in &goldens.prompts {
         let n = n_steps_each.min(exact.len());
         let (exact, margins) = (&exact[..n], &margins[..n]);
         let found = greedy(engine, ids, n)?;
         let end_ids = engine.tokenizer().end_tokens();
-        let exact = Greedy {
-            ids: exact,
-            margins,
-            end_ids,
-        };
+        let exact = Greedy { ids: exact, margins, end_ids };
         n_compared += exact.check(&format!("{name}, greedy"), &found, max_abs)?;
         n_steps += margins.len();
     }
@@ -161,24 +129,11 @@ fn chunks(model: &str) -> Result<(), Failed> {
 
 /// A binding limit far below the size of the embedding changes nothing.
 fn split_matrices(model: &str) -> Result<(), Failed> {
-    let gpu = GpuOptions {
-        max_binding_bytes: Some(64 << 10),
-        ..GpuOptions::default()
-    };
-    let options = LoadOptions {
-        kv: KvType::F32,
-        context_length: Some(256),
-        gpu,
-        ..LoadOptions::default()
-    };
+    let gpu = GpuOptions { max_binding_bytes: Some(64 << 10), ..GpuOptions::default() };
+    let options = LoadOptions { kv: KvType::F32, context_length: Some(256), gpu, ..LoadOptions::default() };
     let mut engine = gpu::load(&data(&format!("tiny/{model}.gguf")), &options)?;
     let goldens = goldens(&format!("tiny/{model}"));
-    logits_agree(
-        &mut engine,
-        model,
-        &goldens,
-        tolerances::logits(model, false).max_abs,
-    )
+    logits_agree(&mut engine, model, &goldens, tolerances::logits(model, false).max_abs)
 }
 
 fn hidden_states(model: &str) -> Result<(), Failed> {

@@ -55,10 +55,7 @@ fn check_streams(tokenizer: &Tokenizer) {
     let mut stream = tokenizer.stream();
     let ids = tokenizer.encode(text, Special::AsText).unwrap();
     let pieces: Vec<String> = ids.iter().map(|&id| stream.push(id)).collect();
-    assert!(
-        pieces.iter().all(|piece| !piece.contains('\u{fffd}')),
-        "{pieces:?}"
-    );
+    assert!(pieces.iter().all(|piece| !piece.contains('\u{fffd}')), "{pieces:?}");
     assert_eq!(pieces.concat(), text);
     assert_eq!(stream.finish(), "");
 }
@@ -68,9 +65,7 @@ fn has_text(tokenizer: &Tokenizer, id: u32) -> bool {
     let Some(piece) = tokenizer.piece(id) else {
         return false;
     };
-    let spelled = tokenizer
-        .encode(&piece.replace('\u{2581}', " "), Special::AsText)
-        .unwrap();
+    let spelled = tokenizer.encode(&piece.replace('\u{2581}', " "), Special::AsText).unwrap();
     spelled == [id]
 }
 
@@ -84,11 +79,8 @@ fn slow_decode(tokenizer: &Tokenizer, first_byte: u32, ids: &[u32]) -> String {
             rest = tail;
             continue;
         };
-        let bytes: Vec<u8> = rest
-            .iter()
-            .map_while(|id| id.checked_sub(first_byte)?.try_into().ok())
-            .take(4)
-            .collect();
+        let bytes: Vec<u8> =
+            rest.iter().map_while(|id| id.checked_sub(first_byte)?.try_into().ok()).take(4).collect();
         let whole = (1..=bytes.len()).find_map(|n| Some((n, std::str::from_utf8(&bytes[..n]).ok()?)));
         let (n, text) = whole.unwrap_or((1, "\u{fffd}"));
         assert!(n > 1 || byte < 0x80 || text == "\u{fffd}");
@@ -108,10 +100,7 @@ fn long_text_is_not_quadratic() {
         start.elapsed().as_secs_f64()
     };
     for unit in ["a", "the word ", " ", "\n", "<", "字", "<start_of_turn"] {
-        let (short, long) = (
-            unit.repeat(12_500 / unit.len()),
-            unit.repeat(200_000 / unit.len()),
-        );
+        let (short, long) = (unit.repeat(12_500 / unit.len()), unit.repeat(200_000 / unit.len()));
         let short_s = (0..3).map(|_| time(&short)).fold(f64::MAX, f64::min);
         let long_s = (0..3).map(|_| time(&long)).fold(f64::MAX, f64::min);
         // 16 times the text; quadratic work would take 256 times as long.
@@ -124,10 +113,7 @@ fn long_text_is_not_quadratic() {
 
 #[test]
 fn special_ids() {
-    for (model, turns) in [
-        ("tiny-gemma1-q4_0.gguf", [106, 107]),
-        ("tiny-gemma3-q4_0.gguf", [105, 106]),
-    ] {
+    for (model, turns) in [("tiny-gemma1-q4_0.gguf", [106, 107]), ("tiny-gemma3-q4_0.gguf", [105, 106])] {
         let tokenizer = tokenizer(&tiny(model));
         assert_eq!(tokenizer.bos(), Some(2));
         assert!(tokenizer.adds_bos());
@@ -155,15 +141,9 @@ fn refusals() {
         Tokenizer::from_gguf(&metadata(&raw.to_gguf())).expect_err("a broken vocabulary")
     };
     let error = refused(|raw| raw.model = "gpt2");
-    assert!(
-        matches!(&error, Error::Unsupported { found, .. } if found.contains("gpt2")),
-        "{error}"
-    );
-    let changes: [fn(&mut RawVocab); 3] = [
-        |raw| raw.scores.truncate(1000),
-        |raw| raw.types.truncate(1000),
-        |raw| raw.pieces.truncate(1000),
-    ];
+    assert!(matches!(&error, Error::Unsupported { found, .. } if found.contains("gpt2")), "{error}");
+    let changes: [fn(&mut RawVocab); 3] =
+        [|raw| raw.scores.truncate(1000), |raw| raw.types.truncate(1000), |raw| raw.pieces.truncate(1000)];
     for change in changes {
         let error = refused(change);
         assert!(error.to_string().contains("1000"), "{error}");
@@ -172,10 +152,7 @@ fn refusals() {
     let error = refused(|raw| (raw.pieces, raw.scores, raw.types) = Default::default());
     assert!(matches!(error, Error::BadKey { .. }), "{error}");
     let error = refused(|raw| raw.types.iter_mut().for_each(|kind| *kind = 1));
-    assert!(
-        matches!(&error, Error::BadKey { found, .. } if found.contains("0 byte tokens")),
-        "{error}"
-    );
+    assert!(matches!(&error, Error::BadKey { found, .. } if found.contains("0 byte tokens")), "{error}");
 }
 
 /// Scores decide, and a vocabulary need not be a good one.
@@ -192,16 +169,8 @@ fn odd_vocabularies() {
     };
     let unk = ("<unk>", 0.0, 2);
     let encode = |tokenizer: &Tokenizer, text: &str| tokenizer.encode(text, Special::Parse).unwrap();
-    let abc = |ab, bc| {
-        make(&[
-            unk,
-            ("a", -9.0, 1),
-            ("b", -9.0, 1),
-            ("c", -9.0, 1),
-            ("ab", ab, 1),
-            ("bc", bc, 1),
-        ])
-    };
+    let abc =
+        |ab, bc| make(&[unk, ("a", -9.0, 1), ("b", -9.0, 1), ("c", -9.0, 1), ("ab", ab, 1), ("bc", bc, 1)]);
     assert_eq!(encode(&abc(-1.0, -2.0), "abc"), [4, 3]);
     assert_eq!(encode(&abc(-2.0, -1.0), "abc"), [1, 5]);
     assert_eq!(encode(&abc(f32::NAN, f32::NEG_INFINITY), "abc").len(), 2);
@@ -230,10 +199,7 @@ struct Random(u64);
 
 impl Random {
     fn below(&mut self, n: u32) -> u32 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) % u64::from(n)) as u32
     }
 }

@@ -27,10 +27,7 @@ const MODES: [Special; 3] = [Special::AsText, Special::Markers, Special::Parse];
 fn main() {
     let args = Arguments::from_args();
     let mut trials = Vec::new();
-    for (name, model) in [
-        ("tiny-A", "tiny-gemma1-q4_0.gguf"),
-        ("tiny-B", "tiny-gemma3-q4_0.gguf"),
-    ] {
+    for (name, model) in [("tiny-A", "tiny-gemma1-q4_0.gguf"), ("tiny-B", "tiny-gemma3-q4_0.gguf")] {
         trials.push(test(format!("{name}: every golden string"), move || {
             check_strings(&tokenizer(&tiny(model)), name, "llama");
         }));
@@ -39,10 +36,7 @@ fn main() {
             check_strings(&tokenizer(&raw.written_as_in_2024_02().to_gguf()), name, "llama");
         }));
     }
-    for (name, file) in [
-        ("gemma1-2", "gemma2-vocab.gguf.gz"),
-        ("gemma3", "gemma3-vocab.gguf.gz"),
-    ] {
+    for (name, file) in [("gemma1-2", "gemma2-vocab.gguf.gz"), ("gemma3", "gemma3-vocab.gguf.gz")] {
         let real = |what: &str, run: fn(&'static str, Vec<u8>)| {
             needing(
                 &format!("{name}: {what}"),
@@ -97,24 +91,15 @@ fn check_strings(tokenizer: &Tokenizer, name: &str, llama: &str) {
         // llama.cpp makes no runs of literal U+2581, and takes `</s>` for an end token; SentencePiece is matched.
         let llama_is_odd = text.contains('\u{2581}');
         let of_llama = |key: &str| {
-            let ids = case
-                .get(format!("{llama}_{key}"))
-                .filter(|_| !llama_is_odd)
-                .map(ids);
+            let ids = case.get(format!("{llama}_{key}")).filter(|_| !llama_is_odd).map(ids);
             ids.unwrap_or_else(|| spm.clone())
         };
-        let plain = if text.contains("</s>") {
-            spm.clone()
-        } else {
-            of_llama("plain")
-        };
+        let plain = if text.contains("</s>") { spm.clone() } else { of_llama("plain") };
         let has_plain = name == "gemma3" || name == "gemma1-2" || !names_a_marker(text);
         for (mode, expected) in MODES.into_iter().zip([plain, spm.clone(), of_llama("special")]) {
             let found = tokenizer.encode(text, mode).unwrap();
             if found != expected && (mode != Special::AsText || has_plain) {
-                wrong.push(format!(
-                    "{text:?} {mode:?}: expected {expected:?}, found {found:?}"
-                ));
+                wrong.push(format!("{text:?} {mode:?}: expected {expected:?}, found {found:?}"));
             }
         }
         let plain = tokenizer.encode(text, Special::AsText).unwrap();
@@ -129,16 +114,9 @@ fn check_strings(tokenizer: &Tokenizer, name: &str, llama: &str) {
 
 /// The small vocabularies' goldens have no ids for text that spells a marker out; that it is text shows in decoding.
 fn names_a_marker(text: &str) -> bool {
-    [
-        "<start_of_",
-        "<end_of_",
-        "<mask>",
-        "<unused",
-        "<2mass>",
-        "[@BOS@]",
-    ]
-    .iter()
-    .any(|marker| text.contains(marker))
+    ["<start_of_", "<end_of_", "<mask>", "<unused", "<2mass>", "[@BOS@]"]
+        .iter()
+        .any(|marker| text.contains(marker))
 }
 
 /// A chapter of a book, and the prompts of the real model.
@@ -155,39 +133,20 @@ fn check_text(tokenizer: &Tokenizer, name: &str) {
     assert_eq!(found, expected);
     for prompt in golden["prompts"].as_array().into_iter().flatten() {
         let text = prompt["text"].as_str().unwrap();
-        assert_eq!(
-            tokenizer.encode(text, Special::Markers).unwrap(),
-            ids(&prompt["ids"])[1..],
-            "{text:?}"
-        );
+        assert_eq!(tokenizer.encode(text, Special::Markers).unwrap(), ids(&prompt["ids"])[1..], "{text:?}");
     }
 }
 
 /// Conversations to ids. Where a user typed a turn marker the official template lets it end the turn; we don't.
 fn check_chat(tokenizer: &Tokenizer, name: &str) {
-    let template = if name == "gemma3" {
-        Template::WithSystem
-    } else {
-        Template::WithoutSystem
-    };
+    let template = if name == "gemma3" { Template::WithSystem } else { Template::WithoutSystem };
     let golden = golden("chat");
-    for case in golden[name]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|case| case.get("ids").is_some())
-    {
+    for case in golden[name].as_array().unwrap().iter().filter(|case| case.get("ids").is_some()) {
         let messages: Vec<Message> = serde_json::from_value(case["messages"].clone()).unwrap();
         let found = chat::encode(tokenizer, template, &messages).unwrap();
-        if messages
-            .iter()
-            .any(|message| message.content.contains("<end_of_turn>"))
-        {
+        if messages.iter().any(|message| message.content.contains("<end_of_turn>")) {
             let end = tokenizer.id_of("<end_of_turn>");
-            assert_eq!(
-                found.iter().filter(|id| Some(**id) == end).count(),
-                messages.len()
-            );
+            assert_eq!(found.iter().filter(|id| Some(**id) == end).count(), messages.len());
         } else {
             assert_eq!(found, ids(&case["ids"]), "{case}");
         }
@@ -199,12 +158,7 @@ fn golden(name: &str) -> Value {
 }
 
 fn ids(value: &Value) -> Vec<u32> {
-    value
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|id| id.as_u64().unwrap() as u32)
-        .collect()
+    value.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
 }
 
 fn vocab_file(name: &str) -> Option<PathBuf> {
@@ -214,8 +168,6 @@ fn vocab_file(name: &str) -> Option<PathBuf> {
 fn gunzip(path: &Path) -> Vec<u8> {
     let file = fs::File::open(path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
     let mut bytes = Vec::new();
-    flate2::read::GzDecoder::new(file)
-        .read_to_end(&mut bytes)
-        .unwrap();
+    flate2::read::GzDecoder::new(file).read_to_end(&mut bytes).unwrap();
     bytes
 }

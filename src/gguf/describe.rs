@@ -16,11 +16,9 @@ impl Value {
             Self::F64(number) => format!("the float {number}"),
             Self::Bool(flag) => format!("the boolean {flag}"),
             Self::String(text) => match text.char_indices().nth(SHOWN) {
-                Some((end, _)) => format!(
-                    "the string {:?} and {} bytes more",
-                    &text[..end],
-                    text.len() - end
-                ),
+                Some((end, _)) => {
+                    format!("the string {:?} and {} bytes more", &text[..end], text.len() - end)
+                }
                 None => format!("the string {text:?}"),
             },
             Self::Array(array) => format!("an array of {} {}", array.len(), array.type_name()),

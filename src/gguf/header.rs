@@ -71,13 +71,7 @@ fn read(reader: &mut Reader<'_>, file_len: Option<u64>) -> Read<Header> {
     let mut tensors = read_tensors(reader, n_tensors)?;
     let data_start = reader.at().next_multiple_of(alignment);
     place(&mut tensors, alignment, data_start, file_len)?;
-    Ok(Header {
-        version,
-        metadata,
-        tensors,
-        alignment,
-        data_start,
-    })
+    Ok(Header { version, metadata, tensors, alignment, data_start })
 }
 
 fn read_version(reader: &mut Reader<'_>) -> Read<u32> {
@@ -85,24 +79,14 @@ fn read_version(reader: &mut Reader<'_>) -> Read<u32> {
     let start = reader.rest();
     let start = &start[..start.len().min(MAGIC.len())];
     if !MAGIC.starts_with(start) {
-        return Err(Error::NotGguf {
-            found: start.to_vec(),
-        }
-        .into());
+        return Err(Error::NotGguf { found: start.to_vec() }.into());
     }
     reader.bytes(MAGIC.len() as u64, "the magic number")?;
     let version = reader.u32("the version")?;
     if VERSIONS.contains(&version.swap_bytes()) {
-        let found = format!(
-            "its version field is {}, {} with its bytes swapped",
-            version,
-            version.swap_bytes()
-        );
-        return Err(Error::Unsupported {
-            what: "big-endian GGUF".to_owned(),
-            found,
-        }
-        .into());
+        let found =
+            format!("its version field is {}, {} with its bytes swapped", version, version.swap_bytes());
+        return Err(Error::Unsupported { what: "big-endian GGUF".to_owned(), found }.into());
     }
     if !VERSIONS.contains(&version) {
         return Err(Error::UnsupportedVersion { version }.into());

@@ -88,13 +88,13 @@ impl Metadata {
     /// # Errors
     /// As [`Metadata`] says.
     pub fn opt_str(&self, key: &str) -> Result<Option<&str>> {
-        self.optional(key, STRING, |value| {
-            if let Value::String(text) = value {
-                Some(text.as_str())
-            } else {
-                None
-            }
-        })
+        self.optional(
+            key,
+            STRING,
+            |value| {
+                if let Value::String(text) = value { Some(text.as_str()) } else { None }
+            },
+        )
     }
 
     /// A boolean, if the key is there.
@@ -102,13 +102,7 @@ impl Metadata {
     /// # Errors
     /// As [`Metadata`] says.
     pub fn opt_bool(&self, key: &str) -> Result<Option<bool>> {
-        self.optional(key, BOOL, |value| {
-            if let Value::Bool(flag) = value {
-                Some(*flag)
-            } else {
-                None
-            }
-        })
+        self.optional(key, BOOL, |value| if let Value::Bool(flag) = value { Some(*flag) } else { None })
     }
 
     /// An array of strings.
@@ -206,10 +200,7 @@ impl Metadata {
 }
 
 fn required<T>(key: &str, expected: &'static str, found: Result<Option<T>>) -> Result<T> {
-    found?.ok_or_else(|| Error::MissingKey {
-        key: key.to_owned(),
-        expected,
-    })
+    found?.ok_or_else(|| Error::MissingKey { key: key.to_owned(), expected })
 }
 
 /// Reads `n_keys` keys and their values.
@@ -221,12 +212,7 @@ pub(super) fn read_metadata(reader: &mut Reader<'_>, n_keys: u64) -> Read<Metada
         let value = read_value(reader, key)?;
         if metadata.0.insert(key.to_owned(), value).is_some() {
             let why = "the key occurs twice".to_owned();
-            return Err(Error::Malformed {
-                what: key.to_owned(),
-                at,
-                why,
-            }
-            .into());
+            return Err(Error::Malformed { what: key.to_owned(), at, why }.into());
         }
     }
     Ok(metadata)
@@ -266,10 +252,7 @@ mod tests {
         assert_eq!(metadata.f32("double").unwrap(), 0.25);
         assert_eq!(metadata.i32s("i64s").unwrap(), [-1, 5]);
         for key in ["negative", "large", "float", "text", "strings"] {
-            assert!(
-                matches!(metadata.opt_u32(key), Err(Error::BadKey { .. })),
-                "{key}"
-            );
+            assert!(matches!(metadata.opt_u32(key), Err(Error::BadKey { .. })), "{key}");
         }
         assert!(matches!(metadata.i32s("u64s"), Err(Error::BadKey { .. })));
     }
@@ -280,10 +263,7 @@ mod tests {
         assert_eq!(metadata.opt_str("absent").unwrap(), None);
         assert_eq!(metadata.opt_bool("absent").unwrap(), None);
         let message = metadata.strings("absent").unwrap_err().to_string();
-        assert!(
-            message.contains("\"absent\"") && message.contains("array of strings"),
-            "{message}"
-        );
+        assert!(message.contains("\"absent\"") && message.contains("array of strings"), "{message}");
     }
 
     #[test]

@@ -23,13 +23,7 @@ pub async fn read_header<S: ByteSource>(source: &mut S, cancel: &Cancel) -> Resu
     let mut target = FIRST_READ;
     loop {
         cancel.check()?;
-        grow(
-            source,
-            &mut prefix,
-            target.min(file_len.unwrap_or(u64::MAX)),
-            cancel,
-        )
-        .await?;
+        grow(source, &mut prefix, target.min(file_len.unwrap_or(u64::MAX)), cancel).await?;
         match parse(&prefix, file_len)? {
             Parsed::Done(header) => return Ok((header, prefix)),
             // Doubling bounds the rounds, and `parse` has checked `at_least` against the file's length and the cap.
@@ -79,11 +73,7 @@ mod tests {
             assert_eq!(offset, self.at as u64, "one pass");
             let (has, needs) = (self.file.len() as u64, offset + into.len() as u64);
             let bytes = self.file.get(self.at..self.at + into.len());
-            let bytes = bytes.ok_or(Error::Truncated {
-                what: "memory".to_owned(),
-                needs,
-                has,
-            })?;
+            let bytes = bytes.ok_or(Error::Truncated { what: "memory".to_owned(), needs, has })?;
             into.copy_from_slice(bytes);
             self.at += into.len();
             Ok(())
@@ -108,11 +98,7 @@ mod tests {
     }
 
     fn read(file: Vec<u8>, knows_len: bool, cancel: &Cancel) -> Result<(u64, usize)> {
-        let mut source = OnePass {
-            file,
-            at: 0,
-            knows_len,
-        };
+        let mut source = OnePass { file, at: 0, knows_len };
         let (header, prefix) = pollster::block_on(read_header(&mut source, cancel))?;
         assert_eq!(prefix.len(), source.at);
         Ok((header.metadata.strings("tokens")?.len() as u64, prefix.len()))
@@ -121,15 +107,9 @@ mod tests {
     #[test]
     fn a_small_file_is_read_whole_and_a_large_header_in_a_few_steps() {
         let small = vocabulary(3);
-        assert_eq!(
-            read(small.clone(), true, &Cancel::default()).unwrap(),
-            (3, small.len())
-        );
+        assert_eq!(read(small.clone(), true, &Cancel::default()).unwrap(), (3, small.len()));
         let large = vocabulary(100_000);
-        assert_eq!(
-            read(large.clone(), true, &Cancel::default()).unwrap(),
-            (100_000, large.len())
-        );
+        assert_eq!(read(large.clone(), true, &Cancel::default()).unwrap(), (100_000, large.len()));
     }
 
     #[test]
@@ -148,10 +128,7 @@ mod tests {
             read(file.clone(), true, &Cancel::default()),
             Err(Error::Truncated { has: 1_000_000, .. })
         ));
-        assert!(matches!(
-            read(file, false, &Cancel::default()),
-            Err(Error::Truncated { .. })
-        ));
+        assert!(matches!(read(file, false, &Cancel::default()), Err(Error::Truncated { .. })));
         let cancel = Cancel::default();
         cancel.cancel();
         assert!(matches!(read(vocabulary(1), true, &cancel), Err(Error::Aborted)));

@@ -30,11 +30,7 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(prefix: &'a [u8], file_len: Option<u64>) -> Self {
-        Self {
-            prefix,
-            file_len,
-            at: 0,
-        }
+        Self { prefix, file_len, at: 0 }
     }
 
     /// Offset of the next byte.
@@ -54,17 +50,10 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         match self.file_len {
-            Some(has) if needs > has => Err(Error::Truncated {
-                what: what.to_owned(),
-                needs,
-                has,
-            }
-            .into()),
+            Some(has) if needs > has => Err(Error::Truncated { what: what.to_owned(), needs, has }.into()),
             _ if needs > super::caps::HEADER_BYTES => {
-                let why = format!(
-                    "the header would reach byte {needs}, the cap is {}",
-                    super::caps::HEADER_BYTES
-                );
+                let why =
+                    format!("the header would reach byte {needs}, the cap is {}", super::caps::HEADER_BYTES);
                 Err(self.malformed(what, why))
             }
             _ => Err(Stop::NeedMore(needs)),
@@ -84,12 +73,7 @@ impl<'a> Reader<'a> {
     /// The next `N` bytes as an array, for `from_le_bytes`.
     pub(super) fn array<const N: usize>(&mut self, what: &str) -> Read<[u8; N]> {
         let bytes = self.bytes(N as u64, what)?;
-        bytes.try_into().map_err(|_| {
-            Error::Internal {
-                what: format!("{what}: {N} bytes asked"),
-            }
-            .into()
-        })
+        bytes.try_into().map_err(|_| Error::Internal { what: format!("{what}: {N} bytes asked") }.into())
     }
 
     pub(super) fn u32(&mut self, what: &str) -> Read<u32> {
@@ -106,12 +90,7 @@ impl<'a> Reader<'a> {
         let count = self.u64(what)?;
         if count > cap {
             let why = format!("{count} is above the cap of {cap}");
-            return Err(Error::Malformed {
-                what: what.to_owned(),
-                at,
-                why,
-            }
-            .into());
+            return Err(Error::Malformed { what: what.to_owned(), at, why }.into());
         }
         Ok(count)
     }
@@ -127,22 +106,12 @@ impl<'a> Reader<'a> {
         let at = self.at();
         let bytes = self.string_bytes(what, cap)?;
         core::str::from_utf8(bytes).map_err(|why| {
-            Error::Malformed {
-                what: what.to_owned(),
-                at,
-                why: format!("not UTF-8: {why}"),
-            }
-            .into()
+            Error::Malformed { what: what.to_owned(), at, why: format!("not UTF-8: {why}") }.into()
         })
     }
 
     /// [`Error::Malformed`] at the cursor.
     pub(super) fn malformed(&self, what: &str, why: String) -> Stop {
-        Error::Malformed {
-            what: what.to_owned(),
-            at: self.at(),
-            why,
-        }
-        .into()
+        Error::Malformed { what: what.to_owned(), at: self.at(), why }.into()
     }
 }

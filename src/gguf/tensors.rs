@@ -40,26 +40,18 @@ pub(super) fn read_tensors(reader: &mut Reader<'_>, n_tensors: u64) -> Read<Vec<
 fn read_tensor(reader: &mut Reader<'_>, name: &str, at: u64) -> Read<TensorInfo> {
     let n_dims = reader.u32(name)?;
     if !(1..=caps::DIMS).contains(&n_dims) {
-        return Err(malformed(
-            name,
-            at,
-            format!("{n_dims} dimensions, 1 to {} are allowed", caps::DIMS),
-        )
-        .into());
+        return Err(
+            malformed(name, at, format!("{n_dims} dimensions, 1 to {} are allowed", caps::DIMS)).into()
+        );
     }
     let mut shape = Vec::with_capacity(n_dims as usize);
     for _ in 0..n_dims {
         shape.push(reader.u64(name)?);
     }
     let format = format_of(name, reader.u32(name)?)?;
-    let n_weights = shape
-        .iter()
-        .try_fold(1u64, |product, dim| product.checked_mul(*dim));
+    let n_weights = shape.iter().try_fold(1u64, |product, dim| product.checked_mul(*dim));
     let Some(n_weights) = n_weights.filter(|n_weights| (1..=caps::WEIGHTS).contains(n_weights)) else {
-        let why = format!(
-            "shape {shape:?} has no weights, or more than the cap of {}",
-            caps::WEIGHTS
-        );
+        let why = format!("shape {shape:?} has no weights, or more than the cap of {}", caps::WEIGHTS);
         return Err(malformed(name, at, why).into());
     };
     let (row_len, block_len) = (shape[0], format.block_len as u64);
@@ -71,13 +63,7 @@ fn read_tensor(reader: &mut Reader<'_>, name: &str, at: u64) -> Read<TensorInfo>
         return Err(malformed(name, at, why).into());
     }
     let offset = reader.u64(name)?;
-    Ok(TensorInfo {
-        name: name.to_owned(),
-        shape,
-        format,
-        offset,
-        bytes: format.bytes_of(n_weights),
-    })
+    Ok(TensorInfo { name: name.to_owned(), shape, format, offset, bytes: format.bytes_of(n_weights) })
 }
 
 fn format_of(tensor: &str, ggml_type: u32) -> Result<&'static Format> {
@@ -97,26 +83,16 @@ pub(super) fn place(
 ) -> Result<()> {
     for tensor in &mut *tensors {
         if !tensor.offset.is_multiple_of(alignment) {
-            let why = format!(
-                "offset {} is no multiple of the alignment {alignment}",
-                tensor.offset
-            );
+            let why = format!("offset {} is no multiple of the alignment {alignment}", tensor.offset);
             return Err(malformed(&tensor.name, data_start, why));
         }
-        let end = tensor
-            .offset
-            .checked_add(data_start)
-            .and_then(|start| start.checked_add(tensor.bytes));
+        let end = tensor.offset.checked_add(data_start).and_then(|start| start.checked_add(tensor.bytes));
         let Some(end) = end else {
             let why = format!("offset {} is beyond any file", tensor.offset);
             return Err(malformed(&tensor.name, data_start, why));
         };
         if let Some(has) = file_len.filter(|file_len| end > *file_len) {
-            return Err(Error::Truncated {
-                what: format!("tensor \"{}\"", tensor.name),
-                needs: end,
-                has,
-            });
+            return Err(Error::Truncated { what: format!("tensor \"{}\"", tensor.name), needs: end, has });
         }
         tensor.offset += data_start;
     }
@@ -133,9 +109,5 @@ pub(super) fn place(
 }
 
 fn malformed(tensor: &str, at: u64, why: String) -> Error {
-    Error::Malformed {
-        what: format!("tensor \"{tensor}\""),
-        at,
-        why,
-    }
+    Error::Malformed { what: format!("tensor \"{tensor}\""), at, why }
 }

@@ -91,11 +91,7 @@ impl StringArray {
     #[must_use]
     pub fn get(&self, i: usize) -> Option<&str> {
         let end = *self.ends.get(i)? as usize;
-        let start = if i == 0 {
-            0
-        } else {
-            *self.ends.get(i - 1)? as usize
-        };
+        let start = if i == 0 { 0 } else { *self.ends.get(i - 1)? as usize };
         self.text.get(start..end)
     }
 
@@ -149,12 +145,7 @@ fn read_array(reader: &mut Reader<'_>, key: &str) -> Read<Array> {
         6 => Array::F32(numbers(reader, len, key, f32::from_le_bytes)?),
         7 => {
             let bytes = reader.bytes(len, key)?;
-            Array::Bool(
-                bytes
-                    .iter()
-                    .map(|&byte| bool_of(reader, byte, key))
-                    .collect::<Read<_>>()?,
-            )
+            Array::Bool(bytes.iter().map(|&byte| bool_of(reader, byte, key)).collect::<Read<_>>()?)
         }
         STRING => Array::Strings(strings(reader, len, key)?),
         ARRAY => return Err(reader.malformed(key, "an array of arrays, which no model file has".to_owned())),
@@ -191,9 +182,7 @@ fn strings(reader: &mut Reader<'_>, len: u64, key: &str) -> Read<StringArray> {
         let bytes = reader.string_bytes(key, caps::STRING_BYTES)?;
         array.text.push_str(&String::from_utf8_lossy(bytes));
         let end = u32::try_from(array.text.len());
-        array
-            .ends
-            .push(end.map_err(|_| reader.malformed(key, "more than 4 GiB of text".to_owned()))?);
+        array.ends.push(end.map_err(|_| reader.malformed(key, "more than 4 GiB of text".to_owned()))?);
     }
     Ok(array)
 }

@@ -19,6 +19,15 @@ pub enum Kind {
 
 const N_KINDS: usize = 3;
 
+/// Size of every uniform buffer: the largest parameters, of attention, are 36 bytes.
+pub const UNIFORM_BYTES: u64 = 48;
+
+/// What a buffer of `bytes` bytes really takes: WebGPU wants multiples of 4, and an empty binding is an error.
+#[must_use]
+pub fn allocated(bytes: u64) -> u64 {
+    bytes.max(16).next_multiple_of(4)
+}
+
 /// Bytes of live buffers by kind.
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
@@ -79,13 +88,9 @@ impl Gpu {
     /// # Errors
     /// [`Error::LimitTooLow`] where `bytes` exceeds the adapter's buffer or binding limit.
     pub fn storage(&self, kind: Kind, label: &str, bytes: u64) -> Result<Buffer> {
-        let offers = self.info().max_binding_bytes.min(self.info().max_buffer_bytes);
+        let offers = self.limits().max_bound_bytes();
         if bytes > offers {
-            return Err(Error::LimitTooLow {
-                what: label.to_owned(),
-                needs: bytes,
-                offers,
-            });
+            return Err(Error::LimitTooLow { what: label.to_owned(), needs: bytes, offers });
         }
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
         Ok(self.buffer(kind, label, bytes, usage))
@@ -99,17 +104,13 @@ impl Gpu {
         self.storage(Kind::Scratch, label, 4 * rows as u64 * cols as u64)
     }
 
-    /// A uniform buffer, filled with `data`.
+    /// A uniform buffer of [`UNIFORM_BYTES`], filled with `data` and zeros.
+    #[must_use]
     pub fn uniform(&self, label: &str, data: &[u8]) -> Buffer {
-        let bytes = (data.len() as u64).next_multiple_of(16);
-        let buffer = self.buffer(
-            Kind::Scratch,
-            label,
-            bytes,
-            wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-        );
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let buffer = self.buffer(Kind::Scratch, label, UNIFORM_BYTES, usage);
         let mut padded = data.to_vec();
-        padded.resize(bytes as usize, 0);
+        padded.resize(UNIFORM_BYTES as usize, 0);
         self.write(&buffer, 0, &padded);
         buffer
     }
@@ -121,7 +122,7 @@ impl Gpu {
     }
 
     pub(super) fn buffer(&self, kind: Kind, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Buffer {
-        let size = bytes.max(16).next_multiple_of(4);
+        let size = allocated(bytes);
         self.counters.borrow_mut().objects += 1;
         self.accounts.open(kind, size);
         let raw = self.device.create_buffer(&wgpu::BufferDescriptor {
@@ -130,10 +131,6 @@ impl Gpu {
             usage,
             mapped_at_creation: false,
         });
-        Buffer {
-            raw,
-            accounts: Rc::clone(&self.accounts),
-            kind,
-        }
+        Buffer { raw, accounts: Rc::clone(&self.accounts), kind }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use serde::Serialize;
 
 use super::buffer::{Accounts, Kind};
+use super::limits::Limits;
 use crate::error::{Error, Result};
 
 /// Which adapter to take and how much of its limits to use.
@@ -31,10 +32,9 @@ pub struct AdapterInfo {
     pub backend: String,
     /// Driver and version, where known.
     pub driver: String,
-    /// Largest storage binding used, in bytes.
-    pub max_binding_bytes: u64,
-    /// Largest buffer created, in bytes.
-    pub max_buffer_bytes: u64,
+    /// What is used of the adapter's limits.
+    #[serde(flatten)]
+    pub limits: Limits,
 }
 
 /// Running totals since the device was made. They don't depend on the machine's speed.
@@ -66,7 +66,6 @@ pub struct Gpu {
     /// First error that no scope caught: a lost device or a refused command.
     fault: Arc<Mutex<Option<Error>>>,
     info: AdapterInfo,
-    alignment: u64,
 }
 
 impl Gpu {
@@ -85,9 +84,7 @@ impl Gpu {
         let (device, queue) = adapter
             .request_device(&descriptor)
             .await
-            .map_err(|e| Error::NoWebgpu {
-                why: format!("the adapter gave no device: {e}"),
-            })?;
+            .map_err(|e| Error::NoWebgpu { why: format!("the adapter gave no device: {e}") })?;
         let fault = Arc::new(Mutex::new(None));
         watch(&device, &fault);
         let about = adapter.get_info();
@@ -95,11 +92,12 @@ impl Gpu {
         let info = AdapterInfo {
             name: about.name,
             backend: format!("{:?}", about.backend),
-            driver: format!("{} {}", about.driver, about.driver_info)
-                .trim()
-                .to_owned(),
-            max_binding_bytes: cap(limits.max_storage_buffer_binding_size, options.max_binding_bytes),
-            max_buffer_bytes: cap(limits.max_buffer_size, options.max_buffer_bytes),
+            driver: format!("{} {}", about.driver, about.driver_info).trim().to_owned(),
+            limits: Limits {
+                max_binding_bytes: cap(limits.max_storage_buffer_binding_size, options.max_binding_bytes),
+                max_buffer_bytes: cap(limits.max_buffer_size, options.max_buffer_bytes),
+                binding_alignment: u64::from(limits.min_storage_buffer_offset_alignment),
+            },
         };
         Ok(Self {
             device,
@@ -109,7 +107,6 @@ impl Gpu {
             pipelines: RefCell::default(),
             fault,
             info,
-            alignment: u64::from(limits.min_storage_buffer_offset_alignment),
         })
     }
 
@@ -119,10 +116,10 @@ impl Gpu {
         &self.info
     }
 
-    /// Alignment of a storage binding's offset, in bytes.
+    /// What is used of the adapter's limits.
     #[must_use]
-    pub fn alignment(&self) -> u64 {
-        self.alignment
+    pub fn limits(&self) -> &Limits {
+        &self.info.limits
     }
 
     /// Totals since the device was made.
@@ -142,9 +139,7 @@ impl Gpu {
     pub fn check(&self) -> Result<()> {
         match self.fault.lock() {
             Ok(slot) => slot.clone().map_or(Ok(()), Err),
-            Err(_) => Err(Error::Internal {
-                what: "the fault slot is poisoned".to_owned(),
-            }),
+            Err(_) => Err(Error::Internal { what: "the fault slot is poisoned".to_owned() }),
         }
     }
 
@@ -159,18 +154,11 @@ impl Gpu {
         let refused = validation.pop().await;
         let short = memory.pop().await;
         if let Some(e) = refused {
-            return Err(Error::Gpu {
-                what: what.to_owned(),
-                why: e.to_string(),
-            });
+            return Err(Error::Gpu { what: what.to_owned(), why: e.to_string() });
         }
         if short.is_some() {
             let held = self.accounts.total();
-            return Err(Error::OutOfMemory {
-                what: what.to_owned(),
-                asked: self.accounts.last(),
-                held,
-            });
+            return Err(Error::OutOfMemory { what: what.to_owned(), asked: self.accounts.last(), held });
         }
         self.check()?;
         made
@@ -186,23 +174,12 @@ fn watch(device: &wgpu::Device, fault: &Arc<Mutex<Option<Error>>>) {
     };
     let slot = Arc::clone(fault);
     device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| {
-        keep(
-            &slot,
-            Error::Gpu {
-                what: "a command".to_owned(),
-                why: e.to_string(),
-            },
-        );
+        keep(&slot, Error::Gpu { what: "a command".to_owned(), why: e.to_string() });
     }));
     let slot = Arc::clone(fault);
     device.set_device_lost_callback(move |reason, message| {
         if !matches!(reason, wgpu::DeviceLostReason::Destroyed) {
-            keep(
-                &slot,
-                Error::DeviceLost {
-                    why: format!("{reason:?}: {message}"),
-                },
-            );
+            keep(&slot, Error::DeviceLost { why: format!("{reason:?}: {message}") });
         }
     });
 }
@@ -212,9 +189,8 @@ async fn pick_adapter(options: &GpuOptions) -> Result<wgpu::Adapter> {
     if let Some(wanted) = &options.adapter {
         let adapters = instance.enumerate_adapters(wgpu::Backends::all()).await;
         let names: Vec<String> = adapters.iter().map(|a| a.get_info().name).collect();
-        let found = adapters
-            .into_iter()
-            .find(|a| a.get_info().name.to_lowercase().contains(&wanted.to_lowercase()));
+        let found =
+            adapters.into_iter().find(|a| a.get_info().name.to_lowercase().contains(&wanted.to_lowercase()));
         return found.ok_or_else(|| Error::NoWebgpu {
             why: format!("no adapter is called \"{wanted}\"; there are {names:?}"),
         });
@@ -223,8 +199,5 @@ async fn pick_adapter(options: &GpuOptions) -> Result<wgpu::Adapter> {
         power_preference: wgpu::PowerPreference::HighPerformance,
         ..Default::default()
     };
-    instance
-        .request_adapter(&request)
-        .await
-        .map_err(|e| Error::NoWebgpu { why: e.to_string() })
+    instance.request_adapter(&request).await.map_err(|e| Error::NoWebgpu { why: e.to_string() })
 }

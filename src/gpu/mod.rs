@@ -2,6 +2,8 @@
 
 pub mod buffer;
 pub mod device;
+pub mod kv_cache;
+pub mod limits;
 pub mod matrix;
 pub mod plan;
 pub mod readback;
@@ -9,6 +11,8 @@ pub mod shader;
 
 pub use buffer::{Buffer, Kind};
 pub use device::{Gpu, GpuOptions};
+pub use kv_cache::{KvCache, KvType};
+pub use limits::Limits;
 pub use matrix::Matrix;
 pub use plan::{Count, Dispatch, Grid, Plan, Step};
 pub use shader::Kernel;

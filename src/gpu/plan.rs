@@ -118,11 +118,7 @@ impl Plan {
     #[must_use]
     pub fn new(gpu: &Gpu, label: &str) -> Self {
         let step = gpu.uniform(&format!("{label} step"), bytemuck::bytes_of(&Step::default()));
-        Self {
-            step,
-            prepared: Vec::new(),
-            marks: Vec::new(),
-        }
+        Self { step, prepared: Vec::new(), marks: Vec::new() }
     }
 
     /// Number of dispatches.
@@ -160,21 +156,12 @@ impl Plan {
             groups.push(gpu.bind_group(label, &pipeline, 1, &group1));
         }
         let (label, grid) = (label.to_owned(), dispatch.grid);
-        self.prepared.push(Prepared {
-            label,
-            pipeline,
-            groups,
-            grid,
-            _params: params,
-        });
+        self.prepared.push(Prepared { label, pipeline, groups, grid, _params: params });
     }
 }
 
 fn entry(binding: u32, buffer: &Buffer) -> wgpu::BindGroupEntry<'_> {
-    wgpu::BindGroupEntry {
-        binding,
-        resource: buffer.raw.as_entire_binding(),
-    }
+    wgpu::BindGroupEntry { binding, resource: buffer.raw.as_entire_binding() }
 }
 
 fn planes(part: &Part) -> Vec<wgpu::BindGroupEntry<'_>> {
@@ -186,7 +173,7 @@ fn planes(part: &Part) -> Vec<wgpu::BindGroupEntry<'_>> {
             size: std::num::NonZeroU64::new(*bytes),
         }),
     };
-    (0..).zip(&part.planes).map(bind).collect()
+    (0..).zip(&part.range.planes).map(bind).collect()
 }
 
 impl Gpu {
@@ -201,16 +188,14 @@ impl Gpu {
             label: Some(&key),
             source: wgpu::ShaderSource::Wgsl(compose(kernel, variant).into()),
         });
-        let pipeline = self
-            .device
-            .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: Some(&key),
-                layout: None,
-                module: &module,
-                entry_point: Some(kernel.name),
-                compilation_options: wgpu::PipelineCompilationOptions::default(),
-                cache: None,
-            });
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(&key),
+            layout: None,
+            module: &module,
+            entry_point: Some(kernel.name),
+            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            cache: None,
+        });
         self.pipelines.borrow_mut().insert(key, pipeline.clone());
         pipeline
     }
@@ -237,9 +222,7 @@ impl Gpu {
     /// [`Error::LimitTooLow`] where a grid is too large; faults of earlier runs as [`Gpu::check`].
     pub fn run(&self, plans: &[(&Plan, Step)], copies: &[(&Buffer, u64, &Buffer, u64)]) -> Result<()> {
         self.check()?;
-        let mut encoder = self
-            .device
-            .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         for (plan, step) in plans {
             self.write(&plan.step, 0, bytemuck::bytes_of(step));
             self.encode(&mut encoder, &plan.prepared, *step)?;
@@ -264,17 +247,11 @@ impl Gpu {
     ) -> Result<()> {
         self.check()?;
         self.write(&plan.step, 0, bytemuck::bytes_of(&step));
-        let mut encoder = self
-            .device
-            .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let (from, offset, bytes) = watched;
         let mut start = 0;
         for (i, end) in plan.marks.iter().enumerate() {
-            self.encode(
-                &mut encoder,
-                plan.prepared.get(start..*end).unwrap_or_default(),
-                step,
-            )?;
+            self.encode(&mut encoder, plan.prepared.get(start..*end).unwrap_or_default(), step)?;
             encoder.copy_buffer_to_buffer(&from.raw, offset, &to.raw, i as u64 * bytes, bytes);
             start = *end;
         }
@@ -285,9 +262,7 @@ impl Gpu {
     fn encode(&self, encoder: &mut wgpu::CommandEncoder, prepared: &[Prepared], step: Step) -> Result<()> {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
         for dispatch in prepared {
-            let [x, y] = dispatch
-                .grid
-                .workgroups(&dispatch.label, u64::from(step.n_tokens))?;
+            let [x, y] = dispatch.grid.workgroups(&dispatch.label, u64::from(step.n_tokens))?;
             pass.set_pipeline(&dispatch.pipeline);
             for (index, group) in (0..).zip(&dispatch.groups) {
                 pass.set_bind_group(index, group, &[]);

@@ -10,12 +10,7 @@ impl Gpu {
     /// A buffer that results are copied into and mapped from.
     #[must_use]
     pub fn staging(&self, label: &str, bytes: u64) -> Buffer {
-        self.buffer(
-            Kind::Scratch,
-            label,
-            bytes,
-            wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-        )
+        self.buffer(Kind::Scratch, label, bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
     }
 
     /// Waits for the submitted work and returns the first `bytes` bytes of a staging buffer as f32.
@@ -24,26 +19,16 @@ impl Gpu {
     /// [`Error::DeviceLost`] or [`Error::Gpu`] where the work failed.
     pub async fn read_f32(&self, staging: &Buffer, bytes: u64) -> Result<Vec<f32>> {
         let (done, mapped) = oneshot::channel();
-        staging
-            .raw
-            .map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
-                // The receiver is gone only where the reader was dropped.
-                let _ = done.send(result);
-            });
+        staging.raw.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
+            // The receiver is gone only where the reader was dropped.
+            let _ = done.send(result);
+        });
         let result = self.settle(mapped).await;
         self.check()?;
-        let refused = |why: String| Error::Gpu {
-            what: "a read-back".to_owned(),
-            why,
-        };
-        result
-            .map_err(|e| refused(e.to_string()))?
-            .map_err(|e| refused(e.to_string()))?;
+        let refused = |why: String| Error::Gpu { what: "a read-back".to_owned(), why };
+        result.map_err(|e| refused(e.to_string()))?.map_err(|e| refused(e.to_string()))?;
         self.counters.borrow_mut().bytes_read += bytes;
-        let view = staging
-            .raw
-            .get_mapped_range(0..bytes)
-            .map_err(|e| refused(e.to_string()))?;
+        let view = staging.raw.get_mapped_range(0..bytes).map_err(|e| refused(e.to_string()))?;
         let values = bytemuck::pod_collect_to_vec(&view);
         drop(view);
         staging.raw.unmap();
@@ -62,10 +47,7 @@ impl Gpu {
         });
         let result = self.settle(finished).await;
         self.check()?;
-        result.map_err(|e| Error::Gpu {
-            what: "a submission".to_owned(),
-            why: e.to_string(),
-        })
+        result.map_err(|e| Error::Gpu { what: "a submission".to_owned(), why: e.to_string() })
     }
 
     #[cfg(not(target_arch = "wasm32"))]

@@ -5,11 +5,8 @@ use crate::gpu::shader::{STEP, Variant};
 use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/add.wgsl`.
-pub static KERNEL: Kernel = Kernel {
-    name: "add",
-    wgsl: include_str!("../../shaders/add.wgsl"),
-    libs: &[STEP],
-};
+pub static KERNEL: Kernel =
+    Kernel { name: "add", wgsl: include_str!("../../shaders/add.wgsl"), libs: &[STEP] };
 
 /// Adds `y` to `x`, both `[T, n_cols]` f32 with `n_cols` a multiple of 4.
 pub fn record(plan: &mut Plan, gpu: &Gpu, label: &str, y: &Buffer, x: &Buffer, n_cols: usize) {
@@ -23,10 +20,7 @@ pub fn record(plan: &mut Plan, gpu: &Gpu, label: &str, y: &Buffer, x: &Buffer, n
             params: bytemuck::bytes_of(&n_quads),
             bindings: &[y, x],
             group1: Group1::None,
-            grid: Grid {
-                x: (Count::Fixed(u64::from(n_quads)), 64),
-                y: (Count::PerToken(1), 1),
-            },
+            grid: Grid { x: (Count::Fixed(u64::from(n_quads)), 64), y: (Count::PerToken(1), 1) },
         },
     );
 }

@@ -1,10 +1,9 @@
 //! Attention of each query over the cached keys it may see: `softmax(cap(scale q k)) v`, `q, o [T, H, C]`.
 
 use super::cap_logits::soft_cap;
-use super::kv_write::KvCache;
 use crate::gpu::plan::Group1;
-use crate::gpu::shader::{MATH, REDUCE, STEP, Variant};
-use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
+use crate::gpu::shader::{MATH, REDUCE, STEP};
+use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, KvCache, Plan};
 
 /// `shaders/attention.wgsl`.
 pub static KERNEL: Kernel = Kernel {
@@ -23,7 +22,8 @@ struct Params {
     window: u32,
     scale: f32,
     cap: f32,
-    pad: u32,
+    n_heads: u32,
+    first_head: u32,
 }
 
 /// How the queries of a layer look at the keys.
@@ -39,7 +39,7 @@ pub struct Shape {
     pub cap: f32,
 }
 
-/// Attends with `q` (rotated) over `cache` into `o`.
+/// Attends with `q` (rotated) over `cache` into `o`, one dispatch a part of the cache.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,
@@ -49,32 +49,35 @@ pub fn record(
     o: &Buffer,
     shape: Shape,
 ) {
-    let params = Params {
-        head_len: cache.head_len as u32,
-        n_kv_heads: cache.n_kv_heads as u32,
-        heads_per_kv: (shape.n_heads / cache.n_kv_heads) as u32,
-        n_slots: cache.n_slots as u32,
-        window: shape.window.unwrap_or(0) as u32,
-        scale: shape.scale,
-        cap: shape.cap,
-        pad: 0,
-    };
-    let variant: Variant = cache.kv.variant();
-    plan.add(
-        gpu,
-        label,
-        &Dispatch {
-            kernel: &KERNEL,
-            variant,
-            params: bytemuck::bytes_of(&params),
-            bindings: &[q, o],
-            group1: Group1::Kv(&cache.keys, &cache.values),
-            grid: Grid {
-                x: (Count::PerToken(1), 1),
-                y: (Count::Fixed(shape.n_heads as u64), 1),
+    let heads_per_kv = shape.n_heads / cache.shape.n_kv_heads;
+    for part in &cache.parts {
+        let params = Params {
+            head_len: cache.shape.head_len as u32,
+            n_kv_heads: part.n_heads as u32,
+            heads_per_kv: heads_per_kv as u32,
+            n_slots: cache.shape.n_slots as u32,
+            window: shape.window.unwrap_or(0) as u32,
+            scale: shape.scale,
+            cap: shape.cap,
+            n_heads: shape.n_heads as u32,
+            first_head: (part.first_head * heads_per_kv) as u32,
+        };
+        plan.add(
+            gpu,
+            label,
+            &Dispatch {
+                kernel: &KERNEL,
+                variant: cache.shape.kv.variant(),
+                params: bytemuck::bytes_of(&params),
+                bindings: &[q, o],
+                group1: Group1::Kv(&part.keys, &part.values),
+                grid: Grid {
+                    x: (Count::PerToken(1), 1),
+                    y: (Count::Fixed((part.n_heads * heads_per_kv) as u64), 1),
+                },
             },
-        },
-    );
+        );
+    }
 }
 
 /// Keys and values of one layer on the CPU, `[n_slots, K, C]`.
@@ -105,11 +108,7 @@ pub fn attention(q: &[f32], cache: Cached<'_>, position: usize, shape: Shape) ->
         let slots: Vec<usize> = (first..=p).map(|j| j % cache.n_slots).collect();
         let score = |slot: &usize| {
             let key = cache.keys.get(at(*slot, head)).unwrap_or_default();
-            let product: f64 = query
-                .iter()
-                .zip(key)
-                .map(|(q, k)| f64::from(*q) * f64::from(*k))
-                .sum();
+            let product: f64 = query.iter().zip(key).map(|(q, k)| f64::from(*q) * f64::from(*k)).sum();
             f64::from(soft_cap(product as f32 * shape.scale, shape.cap))
         };
         let scores: Vec<f64> = slots.iter().map(score).collect();
@@ -119,10 +118,7 @@ pub fn attention(q: &[f32], cache: Cached<'_>, position: usize, shape: Shape) ->
         let mut mixed = vec![0.0f64; c];
         for (slot, weight) in slots.iter().zip(&weights) {
             let value = cache.values.get(at(*slot, head)).unwrap_or_default();
-            mixed
-                .iter_mut()
-                .zip(value)
-                .for_each(|(m, v)| *m += weight * f64::from(*v));
+            mixed.iter_mut().zip(value).for_each(|(m, v)| *m += weight * f64::from(*v));
         }
         o.extend(mixed.iter().map(|m| (m / total) as f32));
     }

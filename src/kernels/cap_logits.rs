@@ -5,11 +5,8 @@ use crate::gpu::shader::{MATH, STEP, Variant};
 use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/cap_logits.wgsl`.
-pub static KERNEL: Kernel = Kernel {
-    name: "cap_logits",
-    wgsl: include_str!("../../shaders/cap_logits.wgsl"),
-    libs: &[STEP, MATH],
-};
+pub static KERNEL: Kernel =
+    Kernel { name: "cap_logits", wgsl: include_str!("../../shaders/cap_logits.wgsl"), libs: &[STEP, MATH] };
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -26,16 +23,10 @@ pub fn record(plan: &mut Plan, gpu: &Gpu, x: &Buffer, n_cols: usize, cap: f32) {
         &Dispatch {
             kernel: &KERNEL,
             variant: Variant::Plain,
-            params: bytemuck::bytes_of(&Params {
-                n_cols: n_cols as u32,
-                cap,
-            }),
+            params: bytemuck::bytes_of(&Params { n_cols: n_cols as u32, cap }),
             bindings: &[x],
             group1: Group1::None,
-            grid: Grid {
-                x: (Count::Fixed(n_cols as u64), 64),
-                y: (Count::PerToken(1), 1),
-            },
+            grid: Grid { x: (Count::Fixed(n_cols as u64), 64), y: (Count::PerToken(1), 1) },
         },
     );
 }

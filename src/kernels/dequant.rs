@@ -6,11 +6,8 @@ use crate::gpu::shader::{STEP, Variant};
 use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Matrix, Plan};
 
 /// `shaders/dequant.wgsl`.
-pub static KERNEL: Kernel = Kernel {
-    name: "dequant",
-    wgsl: include_str!("../../shaders/dequant.wgsl"),
-    libs: &[STEP],
-};
+pub static KERNEL: Kernel =
+    Kernel { name: "dequant", wgsl: include_str!("../../shaders/dequant.wgsl"), libs: &[STEP] };
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -26,8 +23,8 @@ pub fn record(plan: &mut Plan, gpu: &Gpu, w: &Matrix, x: &Buffer) {
     for part in &w.parts {
         let params = Params {
             n_groups: n_groups as u32,
-            first_row: part.first_row as u32,
-            n_rows: part.n_rows as u32,
+            first_row: part.range.first_row as u32,
+            n_rows: part.range.n_rows as u32,
         };
         plan.add(
             gpu,
@@ -38,10 +35,7 @@ pub fn record(plan: &mut Plan, gpu: &Gpu, w: &Matrix, x: &Buffer) {
                 params: bytemuck::bytes_of(&params),
                 bindings: &[x],
                 group1: Group1::Planes(part),
-                grid: Grid {
-                    x: (Count::Fixed(n_groups), 64),
-                    y: (Count::PerToken(1), 1),
-                },
+                grid: Grid { x: (Count::Fixed(n_groups), 64), y: (Count::PerToken(1), 1) },
             },
         );
     }

@@ -6,11 +6,8 @@ use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Matrix, Plan};
 use crate::quant::Format;
 
 /// `shaders/embed.wgsl`.
-pub static KERNEL: Kernel = Kernel {
-    name: "embed",
-    wgsl: include_str!("../../shaders/embed.wgsl"),
-    libs: &[STEP],
-};
+pub static KERNEL: Kernel =
+    Kernel { name: "embed", wgsl: include_str!("../../shaders/embed.wgsl"), libs: &[STEP] };
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -27,8 +24,8 @@ pub fn record(plan: &mut Plan, gpu: &Gpu, table: &Matrix, ids: &Buffer, x: &Buff
     for part in &table.parts {
         let params = Params {
             n_groups: n_groups as u32,
-            first_row: part.first_row as u32,
-            n_rows: part.n_rows as u32,
+            first_row: part.range.first_row as u32,
+            n_rows: part.range.n_rows as u32,
             scale,
         };
         plan.add(
@@ -40,10 +37,7 @@ pub fn record(plan: &mut Plan, gpu: &Gpu, table: &Matrix, ids: &Buffer, x: &Buff
                 params: bytemuck::bytes_of(&params),
                 bindings: &[ids, x],
                 group1: Group1::Planes(part),
-                grid: Grid {
-                    x: (Count::Fixed(n_groups), 64),
-                    y: (Count::PerToken(1), 1),
-                },
+                grid: Grid { x: (Count::Fixed(n_groups), 64), y: (Count::PerToken(1), 1) },
             },
         );
     }
@@ -55,10 +49,7 @@ pub fn embed(ids: &[u32], format: &Format, blocks: &[u8], n_cols: usize, scale: 
     let row_bytes = format.bytes_of(n_cols as u64) as usize;
     let mut x = Vec::with_capacity(ids.len() * n_cols);
     for id in ids {
-        let row = blocks
-            .chunks_exact(row_bytes)
-            .nth(*id as usize)
-            .unwrap_or_default();
+        let row = blocks.chunks_exact(row_bytes).nth(*id as usize).unwrap_or_default();
         format.decode(row, &mut x);
     }
     x.iter_mut().for_each(|x| *x *= scale);

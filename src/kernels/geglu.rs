@@ -5,11 +5,8 @@ use crate::gpu::shader::{MATH, STEP, Variant};
 use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/geglu.wgsl`.
-pub static KERNEL: Kernel = Kernel {
-    name: "geglu",
-    wgsl: include_str!("../../shaders/geglu.wgsl"),
-    libs: &[STEP, MATH],
-};
+pub static KERNEL: Kernel =
+    Kernel { name: "geglu", wgsl: include_str!("../../shaders/geglu.wgsl"), libs: &[STEP, MATH] };
 
 /// Writes `gelu(gate) * up` into `y`, all `[T, n_cols]` f32 with `n_cols` a multiple of 4.
 pub fn record(
@@ -31,10 +28,7 @@ pub fn record(
             params: bytemuck::bytes_of(&n_quads),
             bindings: &[gate, up, y],
             group1: Group1::None,
-            grid: Grid {
-                x: (Count::Fixed(u64::from(n_quads)), 64),
-                y: (Count::PerToken(1), 1),
-            },
+            grid: Grid { x: (Count::Fixed(u64::from(n_quads)), 64), y: (Count::PerToken(1), 1) },
         },
     );
 }
@@ -42,10 +36,7 @@ pub fn record(
 /// CPU twin.
 #[must_use]
 pub fn geglu(gate: &[f32], up: &[f32]) -> Vec<f32> {
-    gate.iter()
-        .zip(up)
-        .map(|(g, u)| gelu_tanh(f64::from(*g)) as f32 * u)
-        .collect()
+    gate.iter().zip(up).map(|(g, u)| gelu_tanh(f64::from(*g)) as f32 * u).collect()
 }
 
 /// `0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`.

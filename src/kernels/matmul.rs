@@ -7,20 +7,14 @@ use crate::gpu::shader::STEP;
 use crate::gpu::{Buffer, Count, Gpu, Grid, Kernel, Matrix, Plan};
 
 /// `shaders/matmul.wgsl`.
-pub static KERNEL: Kernel = Kernel {
-    name: "matmul",
-    wgsl: include_str!("../../shaders/matmul.wgsl"),
-    libs: &[STEP],
-};
+pub static KERNEL: Kernel =
+    Kernel { name: "matmul", wgsl: include_str!("../../shaders/matmul.wgsl"), libs: &[STEP] };
 
 /// Rows of W and tokens that a workgroup makes.
 const TILE: u64 = 64;
 
 /// Multiplies `x [T, K]` by `w [N, K]` into `y [T, N]`, one dispatch a part of `w`.
 pub fn record(plan: &mut Plan, gpu: &Gpu, w: &Matrix, x: &Buffer, y: &Buffer) {
-    let grid = |n_rows| Grid {
-        x: (Count::Fixed(n_rows), TILE),
-        y: (Count::PerToken(1), TILE),
-    };
+    let grid = |n_rows| Grid { x: (Count::Fixed(n_rows), TILE), y: (Count::PerToken(1), TILE) };
     record_parts(plan, gpu, &KERNEL, w, (x, y), grid);
 }

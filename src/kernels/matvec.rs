@@ -6,11 +6,8 @@ use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Matrix, Plan};
 use crate::quant::Format;
 
 /// `shaders/matvec.wgsl`.
-pub static KERNEL: Kernel = Kernel {
-    name: "matvec",
-    wgsl: include_str!("../../shaders/matvec.wgsl"),
-    libs: &[STEP],
-};
+pub static KERNEL: Kernel =
+    Kernel { name: "matvec", wgsl: include_str!("../../shaders/matvec.wgsl"), libs: &[STEP] };
 
 /// Rows of W that a workgroup makes.
 const ROWS: u64 = 16;
@@ -27,10 +24,7 @@ pub struct Params {
 
 /// Multiplies `x [T, K]` by `w [N, K]` into `y [T, N]`, one dispatch a part of `w`.
 pub fn record(plan: &mut Plan, gpu: &Gpu, w: &Matrix, x: &Buffer, y: &Buffer) {
-    let grid = |n_rows| Grid {
-        x: (Count::Fixed(n_rows), ROWS),
-        y: (Count::PerToken(1), 1),
-    };
+    let grid = |n_rows| Grid { x: (Count::Fixed(n_rows), ROWS), y: (Count::PerToken(1), 1) };
     record_parts(plan, gpu, &KERNEL, w, (x, y), grid);
 }
 
@@ -45,9 +39,9 @@ pub(super) fn record_parts(
 ) {
     for part in &w.parts {
         let params = Params {
-            n_rows: part.n_rows as u32,
+            n_rows: part.range.n_rows as u32,
             n_groups: (w.n_cols / 16) as u32,
-            first_row: part.first_row as u32,
+            first_row: part.range.first_row as u32,
             n_total: w.n_rows as u32,
         };
         plan.add(
@@ -59,7 +53,7 @@ pub(super) fn record_parts(
                 params: bytemuck::bytes_of(&params),
                 bindings: &[x, y],
                 group1: Group1::Planes(part),
-                grid: grid(part.n_rows),
+                grid: grid(part.range.n_rows),
             },
         );
     }
@@ -72,18 +66,11 @@ pub fn matvec(format: &Format, blocks: &[u8], n_cols: usize, x: &[f32]) -> Vec<f
     let n_tokens = x.len() / n_cols;
     let mut y = vec![0.0; n_tokens * n_rows];
     let mut row = Vec::with_capacity(n_cols);
-    for (n, raw) in blocks
-        .chunks_exact(format.bytes_of(n_cols as u64) as usize)
-        .enumerate()
-    {
+    for (n, raw) in blocks.chunks_exact(format.bytes_of(n_cols as u64) as usize).enumerate() {
         row.clear();
         format.decode(raw, &mut row);
         for (t, x) in x.chunks_exact(n_cols).enumerate() {
-            let sum: f64 = row
-                .iter()
-                .zip(x)
-                .map(|(w, x)| f64::from(*w) * f64::from(*x))
-                .sum();
+            let sum: f64 = row.iter().zip(x).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
             if let Some(y) = y.get_mut(t * n_rows + n) {
                 *y = sum as f32;
             }

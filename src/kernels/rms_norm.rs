@@ -5,11 +5,8 @@ use crate::gpu::shader::{REDUCE, STEP, Variant};
 use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/rms_norm.wgsl`.
-pub static KERNEL: Kernel = Kernel {
-    name: "rms_norm",
-    wgsl: include_str!("../../shaders/rms_norm.wgsl"),
-    libs: &[STEP, REDUCE],
-};
+pub static KERNEL: Kernel =
+    Kernel { name: "rms_norm", wgsl: include_str!("../../shaders/rms_norm.wgsl"), libs: &[STEP, REDUCE] };
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -48,10 +45,7 @@ pub fn record(plan: &mut Plan, gpu: &Gpu, label: &str, x: &Buffer, w: &Buffer, y
             params: bytemuck::bytes_of(&params),
             bindings: &[x, w, y],
             group1: Group1::None,
-            grid: Grid {
-                x: (Count::PerToken(shape.rows_per_token as u64), 1),
-                y: (Count::Fixed(1), 1),
-            },
+            grid: Grid { x: (Count::PerToken(shape.rows_per_token as u64), 1), y: (Count::Fixed(1), 1) },
         },
     );
 }

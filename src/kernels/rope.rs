@@ -6,11 +6,8 @@ use crate::gpu::shader::{ROPE, STEP, Variant};
 use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Kind, Plan};
 
 /// `shaders/rope.wgsl`.
-pub static KERNEL: Kernel = Kernel {
-    name: "rope",
-    wgsl: include_str!("../../shaders/rope.wgsl"),
-    libs: &[STEP, ROPE],
-};
+pub static KERNEL: Kernel =
+    Kernel { name: "rope", wgsl: include_str!("../../shaders/rope.wgsl"), libs: &[STEP, ROPE] };
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -21,6 +18,12 @@ struct Params {
 
 /// Positions that the low half of the split angle covers (`shaders/lib/rope.wgsl`).
 const N_LOW: usize = 64;
+
+/// Bytes of [`Rotary::table`].
+#[must_use]
+pub fn table_bytes(n_pairs: usize, context: usize) -> u64 {
+    8 * ((N_LOW + context.div_ceil(N_LOW)) * n_pairs) as u64
+}
 
 /// Angles of a layer: base of the frequencies and divisor of the positions (linear RoPE scaling).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,10 +46,7 @@ impl Rotary {
     pub fn table(self, n_pairs: usize, context: usize) -> Vec<[f32; 2]> {
         let positions = (0..N_LOW).chain((0..context.div_ceil(N_LOW)).map(|hi| hi * N_LOW));
         let row = |position: usize| (0..n_pairs).map(move |i| self.angle(position, i, n_pairs));
-        positions
-            .flat_map(row)
-            .map(|a| [a.cos() as f32, a.sin() as f32])
-            .collect()
+        positions.flat_map(row).map(|a| [a.cos() as f32, a.sin() as f32]).collect()
     }
 
     /// The table as a buffer.
@@ -55,7 +55,7 @@ impl Rotary {
     /// [`crate::Error::LimitTooLow`] for a context beyond the adapter's binding limit.
     pub fn upload(self, gpu: &Gpu, n_pairs: usize, context: usize) -> Result<Buffer> {
         let table = self.table(n_pairs, context);
-        let buffer = gpu.storage(Kind::Scratch, "rope_table", 8 * table.len() as u64)?;
+        let buffer = gpu.storage(Kind::Scratch, "rope_table", table_bytes(n_pairs, context))?;
         gpu.write(&buffer, 0, bytemuck::cast_slice(&table));
         Ok(buffer)
     }
@@ -78,16 +78,10 @@ pub fn record(
         &Dispatch {
             kernel: &KERNEL,
             variant: Variant::Plain,
-            params: bytemuck::bytes_of(&Params {
-                n_channels: n_channels as u32,
-                head_len: head_len as u32,
-            }),
+            params: bytemuck::bytes_of(&Params { n_channels: n_channels as u32, head_len: head_len as u32 }),
             bindings: &[table, x, y],
             group1: Group1::None,
-            grid: Grid {
-                x: (Count::Fixed(n_channels as u64), 64),
-                y: (Count::PerToken(1), 1),
-            },
+            grid: Grid { x: (Count::Fixed(n_channels as u64), 64), y: (Count::PerToken(1), 1) },
         },
     );
 }

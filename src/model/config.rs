@@ -84,21 +84,16 @@ impl Keys<'_> {
 
     fn opt_extent(&self, key: &str) -> Result<Option<usize>> {
         let key = self.full(key);
-        self.metadata
-            .opt_u32(&key)?
-            .map(|value| in_range(&key, value))
-            .transpose()
+        self.metadata.opt_u32(&key)?.map(|value| in_range(&key, value)).transpose()
     }
 
     fn opt_number(&self, key: &str) -> Result<Option<f32>> {
         let key = self.full(key);
         let value = self.metadata.opt_f32(&key)?;
         match value {
-            Some(x) if !x.is_finite() || x <= 0.0 => Err(Error::BadKey {
-                key,
-                expected: "a positive number".to_owned(),
-                found: x.to_string(),
-            }),
+            Some(x) if !x.is_finite() || x <= 0.0 => {
+                Err(Error::BadKey { key, expected: "a positive number".to_owned(), found: x.to_string() })
+            }
             value => Ok(value),
         }
     }
@@ -128,20 +123,13 @@ impl Config {
             "gemma2" => Generation::Gemma2,
             "gemma3" => Generation::Gemma3,
             other => {
-                return Err(Error::UnsupportedArchitecture {
-                    found: other.to_owned(),
-                });
+                return Err(Error::UnsupportedArchitecture { found: other.to_owned() });
             }
         };
-        let keys = Keys {
-            metadata,
-            architecture,
-        };
+        let keys = Keys { metadata, architecture };
         let (n_layers, width) = (keys.extent("block_count")?, keys.extent("embedding_length")?);
         let n_heads = keys.extent("attention.head_count")?;
-        let head_len = keys
-            .opt_extent("attention.key_length")?
-            .unwrap_or(width / n_heads);
+        let head_len = keys.opt_extent("attention.key_length")?.unwrap_or(width / n_heads);
         let norm_eps = keys.opt_number("attention.layer_norm_rms_epsilon")?;
         let capped = |key, default| match generation {
             Generation::Gemma2 => Ok(keys.opt_number(key)?.unwrap_or(default)),
@@ -174,26 +162,17 @@ impl Config {
 
     /// Refuses what the kernels cannot do.
     fn check(&self, keys: &Keys<'_>) -> Result<()> {
-        let unsupported = |what: &str, found: String| {
-            Err(Error::Unsupported {
-                what: what.to_owned(),
-                found,
-            })
-        };
+        let unsupported =
+            |what: &str, found: String| Err(Error::Unsupported { what: what.to_owned(), found });
         if !self.head_len.is_power_of_two() || !(16..=512).contains(&self.head_len) {
             return unsupported(
                 "a head size that is a power of two from 16 to 512",
                 self.head_len.to_string(),
             );
         }
-        let value_len = keys
-            .opt_extent("attention.value_length")?
-            .unwrap_or(self.head_len);
+        let value_len = keys.opt_extent("attention.value_length")?.unwrap_or(self.head_len);
         if value_len != self.head_len {
-            return unsupported(
-                "values as long as keys",
-                format!("{value_len} against {}", self.head_len),
-            );
+            return unsupported("values as long as keys", format!("{value_len} against {}", self.head_len));
         }
         if !self.n_heads.is_multiple_of(self.n_kv_heads) {
             return unsupported(
@@ -201,10 +180,7 @@ impl Config {
                 format!("{} heads on {} key/value heads", self.n_heads, self.n_kv_heads),
             );
         }
-        for (what, extent) in [
-            ("embedding_length", self.width),
-            ("feed_forward_length", self.ffn_width),
-        ] {
+        for (what, extent) in [("embedding_length", self.width), ("feed_forward_length", self.ffn_width)] {
             if !extent.is_multiple_of(16) {
                 return unsupported(&format!("{what} that is a multiple of 16"), extent.to_string());
             }
@@ -240,10 +216,7 @@ impl Config {
 /// The scale is not in the file: C^-0.5, but (D/H)^-0.5 in the two 27B models, which are known by their depth
 /// (llama.cpp src/llama-model.cpp, `LLM_TYPE_27B`).
 fn query_scale(generation: Generation, n_layers: usize, width_per_head: usize, head_len: usize) -> f32 {
-    let is_27b = matches!(
-        (generation, n_layers),
-        (Generation::Gemma2, 46) | (Generation::Gemma3, 62)
-    );
+    let is_27b = matches!((generation, n_layers), (Generation::Gemma2, 46) | (Generation::Gemma3, 62));
     let squared = if is_27b { width_per_head } else { head_len };
     (1.0 / (squared as f64).sqrt()) as f32
 }
@@ -262,9 +235,7 @@ fn period(keys: &Keys<'_>, generation: Generation) -> Result<usize> {
         Generation::Gemma2 => 2,
         Generation::Gemma3 => 6,
     };
-    Ok(keys
-        .opt_extent("attention.sliding_window_pattern")?
-        .unwrap_or(default))
+    Ok(keys.opt_extent("attention.sliding_window_pattern")?.unwrap_or(default))
 }
 
 /// RoPE of the global and of the local layers. Linear scaling applies to the global ones only.
@@ -274,18 +245,14 @@ fn rotaries(keys: &Keys<'_>, generation: Generation) -> Result<(Rotary, Rotary)>
         None | Some("none") => 1.0,
         Some("linear") => keys.opt_number("rope.scaling.factor")?.map_or(1.0, f64::from),
         Some(other) => {
-            return Err(Error::Unsupported {
-                what: "RoPE scaling".to_owned(),
-                found: other.to_owned(),
-            });
+            return Err(Error::Unsupported { what: "RoPE scaling".to_owned(), found: other.to_owned() });
         }
     };
     let global = Rotary { base, divisor };
     let local = match generation {
-        Generation::Gemma3 => Rotary {
-            base: keys.opt_number("rope.freq_base_swa")?.map_or(10_000.0, f64::from),
-            divisor: 1.0,
-        },
+        Generation::Gemma3 => {
+            Rotary { base: keys.opt_number("rope.freq_base_swa")?.map_or(10_000.0, f64::from), divisor: 1.0 }
+        }
         _ => global,
     };
     Ok((global, local))

@@ -43,15 +43,8 @@ impl Page<'_> {
     /// `x += post_norm(attention(norm(x)))`
     fn attend(&self, plan: &mut Plan, i: usize, w: &Layer) {
         let (config, s, gpu) = (self.config, self.state, self.gpu);
-        let (heads, kv_heads) = (
-            (config.n_heads, config.head_len),
-            (config.n_kv_heads, config.head_len),
-        );
-        let table = if config.is_local(i) {
-            &s.local_rope
-        } else {
-            &s.rope
-        };
+        let (heads, kv_heads) = ((config.n_heads, config.head_len), (config.n_kv_heads, config.head_len));
+        let table = if config.is_local(i) { &s.local_rope } else { &s.rope };
         let Some(cache) = s.kv.get(i) else { return };
 
         self.norm(plan, &s.x, &w.attn_norm, &s.normed);
@@ -79,15 +72,7 @@ impl Page<'_> {
         self.norm(plan, &s.x, &w.ffn_norm, &s.normed);
         (self.product)(plan, gpu, &w.gate, &s.normed, &s.gate);
         (self.product)(plan, gpu, &w.up, &s.normed, &s.up);
-        geglu::record(
-            plan,
-            gpu,
-            "geglu",
-            &s.gate,
-            &s.up,
-            &s.gated,
-            self.config.ffn_width,
-        );
+        geglu::record(plan, gpu, "geglu", &s.gate, &s.up, &s.gated, self.config.ffn_width);
         (self.product)(plan, gpu, &w.down, &s.gated, &s.out);
         self.add_to_residual(plan, w.post_ffw_norm.as_ref());
     }
@@ -100,23 +85,14 @@ impl Page<'_> {
         self.norm(&mut plan, &self.state.x, &self.weights.output_norm, normed);
         (self.product)(&mut plan, self.gpu, matrix, normed, logits);
         if self.config.logit_cap > 0.0 {
-            cap_logits::record(
-                &mut plan,
-                self.gpu,
-                logits,
-                self.config.n_vocab,
-                self.config.logit_cap,
-            );
+            cap_logits::record(&mut plan, self.gpu, logits, self.config.n_vocab, self.config.logit_cap);
         }
         plan
     }
 
     fn norm(&self, plan: &mut Plan, x: &Buffer, w: &Buffer, y: &Buffer) {
-        let shape = rms_norm::Shape {
-            n_cols: self.config.width,
-            rows_per_token: 1,
-            eps: self.config.norm_eps,
-        };
+        let shape =
+            rms_norm::Shape { n_cols: self.config.width, rows_per_token: 1, eps: self.config.norm_eps };
         rms_norm::record(plan, self.gpu, "norm", x, w, y, shape);
     }
 
@@ -129,11 +105,7 @@ impl Page<'_> {
         (n_heads, head_len): (usize, usize),
     ) -> &'b Buffer {
         let Some(w) = w else { return x };
-        let shape = rms_norm::Shape {
-            n_cols: head_len,
-            rows_per_token: n_heads,
-            eps: self.config.norm_eps,
-        };
+        let shape = rms_norm::Shape { n_cols: head_len, rows_per_token: n_heads, eps: self.config.norm_eps };
         rms_norm::record(plan, self.gpu, "head_norm", x, w, y, shape);
         y
     }

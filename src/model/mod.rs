@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod forward;
+pub mod memory;
 pub mod options;
 pub mod reference;
 pub mod runner;

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::gpu::GpuOptions;
-use crate::kernels::kv_write::KvType;
+use crate::gpu::KvType;
 use crate::model::Config;
 use crate::model::state::Extents;
 
@@ -25,12 +25,7 @@ const MAX_CHUNK: usize = 1024;
 
 impl Default for ModelOptions {
     fn default() -> Self {
-        Self {
-            context_length: None,
-            prefill_chunk: 64,
-            kv: KvType::F16,
-            gpu: GpuOptions::default(),
-        }
+        Self { context_length: None, prefill_chunk: 64, kv: KvType::F16, gpu: GpuOptions::default() }
     }
 }
 
@@ -45,24 +40,14 @@ impl ModelOptions {
             found: found.to_string(),
             expected,
         };
-        let context = self
-            .context_length
-            .unwrap_or(config.context_length.min(DEFAULT_CONTEXT));
+        let context = self.context_length.unwrap_or(config.context_length.min(DEFAULT_CONTEXT));
         if context == 0 || context > config.context_length {
-            return Err(invalid(
-                "contextLength",
-                context,
-                format!("1 to {}", config.context_length),
-            ));
+            return Err(invalid("contextLength", context, format!("1 to {}", config.context_length)));
         }
         let chunk = self.prefill_chunk;
         if chunk == 0 || chunk > MAX_CHUNK {
             return Err(invalid("prefillChunk", chunk, format!("1 to {MAX_CHUNK}")));
         }
-        Ok(Extents {
-            context,
-            chunk: chunk.min(context),
-            kv: self.kv,
-        })
+        Ok(Extents { context, chunk: chunk.min(context), kv: self.kv })
     }
 }

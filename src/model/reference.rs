@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::gguf::Header;
+use crate::gpu::KvType;
 use crate::kernels::attention::{Cached, Shape, attention};
 use crate::kernels::cap_logits::cap_logits;
 use crate::kernels::embed::embed;
-use crate::kernels::kv_write::{KvType, kv_write};
+use crate::kernels::kv_write::kv_write;
 use crate::kernels::matvec::matvec;
 use crate::kernels::rms_norm::rms_norm;
 use crate::kernels::rope::rope;
@@ -48,37 +49,19 @@ impl Reference {
         let mut tensors = HashMap::new();
         for tensor in &header.tensors {
             let mut blocks = vec![0; tensor.bytes as usize];
-            source
-                .read(tensor.offset, &mut blocks, &Cancel::default())
-                .await?;
+            source.read(tensor.offset, &mut blocks, &Cancel::default()).await?;
             let n_cols = tensor.shape.first().copied().unwrap_or(1) as usize;
-            tensors.insert(
-                tensor.name.clone(),
-                Stored {
-                    format: tensor.format,
-                    n_cols,
-                    blocks,
-                },
-            );
+            tensors.insert(tensor.name.clone(), Stored { format: tensor.format, n_cols, blocks });
         }
         let context = config.context_length;
         let row = config.n_kv_heads * config.head_len;
-        let cache = (0..config.n_layers)
-            .map(|_| (vec![0.0; context * row], vec![0.0; context * row]))
-            .collect();
-        Ok(Self {
-            config,
-            tensors,
-            cache,
-            context,
-            kv,
-        })
+        let cache =
+            (0..config.n_layers).map(|_| (vec![0.0; context * row], vec![0.0; context * row])).collect();
+        Ok(Self { config, tensors, cache, context, kv })
     }
 
     fn stored(&self, name: &str) -> Result<&Stored> {
-        self.tensors.get(name).ok_or_else(|| Error::MissingTensor {
-            tensor: name.to_owned(),
-        })
+        self.tensors.get(name).ok_or_else(|| Error::MissingTensor { tensor: name.to_owned() })
     }
 
     fn product(&self, name: &str, x: &[f32]) -> Result<Vec<f32>> {
@@ -101,10 +84,7 @@ impl Reference {
     pub fn forward(&mut self, ids: &[u32], position: usize) -> Result<Vec<f32>> {
         let needs = position + ids.len();
         if needs > self.context {
-            return Err(Error::ContextFull {
-                needs,
-                context: self.context,
-            });
+            return Err(Error::ContextFull { needs, context: self.context });
         }
         let width = self.config.width;
         let table = self.stored("token_embd.weight")?;
@@ -120,25 +100,16 @@ impl Reference {
         }
         let last = x.split_off(x.len() - width);
         let normed = self.norm("output_norm.weight", last);
-        let matrix = if self.tensors.contains_key("output.weight") {
-            "output.weight"
-        } else {
-            "token_embd.weight"
-        };
+        let matrix =
+            if self.tensors.contains_key("output.weight") { "output.weight" } else { "token_embd.weight" };
         let mut logits = self.product(matrix, &normed)?;
         cap_logits(&mut logits, self.config.logit_cap);
         Ok(logits)
     }
 
     fn attend(&mut self, i: usize, normed: Vec<f32>, position: usize) -> Result<Vec<f32>> {
-        let q = self.norm(
-            &name(i, "attn_q_norm"),
-            self.product(&name(i, "attn_q"), &normed)?,
-        );
-        let k = self.norm(
-            &name(i, "attn_k_norm"),
-            self.product(&name(i, "attn_k"), &normed)?,
-        );
+        let q = self.norm(&name(i, "attn_q_norm"), self.product(&name(i, "attn_q"), &normed)?);
+        let k = self.norm(&name(i, "attn_k_norm"), self.product(&name(i, "attn_k"), &normed)?);
         let v = self.product(&name(i, "attn_v"), &normed)?;
         let c = &self.config;
         let rotary = if c.is_local(i) { c.local_rotary } else { c.rotary };
@@ -150,19 +121,10 @@ impl Reference {
         };
         kv_write(&k, keys, kv_row, self.context, position, self.kv);
         kv_write(&v, values, kv_row, self.context, position, self.kv);
-        let cached = Cached {
-            keys,
-            values,
-            n_slots: self.context,
-            n_kv_heads: c.n_kv_heads,
-            head_len: c.head_len,
-        };
-        let shape = Shape {
-            n_heads: c.n_heads,
-            window: c.window_of(i),
-            scale: c.query_scale,
-            cap: c.attention_cap,
-        };
+        let cached =
+            Cached { keys, values, n_slots: self.context, n_kv_heads: c.n_kv_heads, head_len: c.head_len };
+        let shape =
+            Shape { n_heads: c.n_heads, window: c.window_of(i), scale: c.query_scale, cap: c.attention_cap };
         let mixed = attention(&q, cached, position, shape);
         self.product(&name(i, "attn_output"), &mixed)
     }

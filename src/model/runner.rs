@@ -70,46 +70,18 @@ impl Model {
         check_tensors(header, &config)?;
         let extents = options.extents(&config)?;
         let gpu = Gpu::open(&options.gpu).await?;
-        let weights = gpu
-            .checked("the weights' buffers", || {
-                Weights::allocate(&gpu, header, &config)
-            })
-            .await?;
-        let state = gpu
-            .checked("the state's buffers", || State::allocate(&gpu, &config, extents))
-            .await?;
-        let page = Page {
-            config: &config,
-            weights: &weights,
-            state: &state,
-            gpu: &gpu,
-            product: matvec::record,
-        };
-        let (decode, head) = gpu
-            .checked("the kernels of a decode step", || {
-                Ok((page.blocks(), Head::new(&page, 1)?))
-            })
-            .await?;
-        let page = Page {
-            product: matmul::record,
-            ..page
-        };
-        let prefill = gpu
-            .checked("the kernels of the prefill", || Ok(page.blocks()))
-            .await?;
+        let weights =
+            gpu.checked("the weights' buffers", || Weights::allocate(&gpu, header, &config)).await?;
+        let state = gpu.checked("the state's buffers", || State::allocate(&gpu, &config, extents)).await?;
+        let page =
+            Page { config: &config, weights: &weights, state: &state, gpu: &gpu, product: matvec::record };
+        let (decode, head) =
+            gpu.checked("the kernels of a decode step", || Ok((page.blocks(), Head::new(&page, 1)?))).await?;
+        let page = Page { product: matmul::record, ..page };
+        let prefill = gpu.checked("the kernels of the prefill", || Ok(page.blocks())).await?;
         weights.stream(&gpu, header, source, cancel, on_bytes).await?;
         gpu.check()?;
-        Ok(Self {
-            gpu,
-            config,
-            extents,
-            weights,
-            state,
-            decode,
-            prefill,
-            head,
-            scorer: None,
-        })
+        Ok(Self { gpu, config, extents, weights, state, decode, prefill, head, scorer: None })
     }
 
     /// Hyper-parameters.
@@ -157,21 +129,14 @@ impl Model {
         }
         let needs = position + ids.len();
         if needs > self.extents.context {
-            return Err(Error::ContextFull {
-                needs,
-                context: self.extents.context,
-            });
+            return Err(Error::ContextFull { needs, context: self.extents.context });
         }
         Ok(())
     }
 
     /// Queues one run of at most a chunk of tokens; the residual rows stay on the GPU.
     fn queue(&self, ids: &[u32], position: usize, more: &[(&Plan, Step)], copies: &[Copy<'_>]) -> Result<()> {
-        let step = Step {
-            n_tokens: ids.len() as u32,
-            position: position as u32,
-            ..Step::default()
-        };
+        let step = Step { n_tokens: ids.len() as u32, position: position as u32, ..Step::default() };
         self.gpu.write(&self.state.ids, 0, bytemuck::cast_slice(ids));
         let mut plans = vec![(self.plan_for(ids.len()), step)];
         plans.extend_from_slice(more);
@@ -179,11 +144,7 @@ impl Model {
     }
 
     fn plan_for(&self, n_tokens: usize) -> &Plan {
-        if n_tokens == 1 {
-            &self.decode
-        } else {
-            &self.prefill
-        }
+        if n_tokens == 1 { &self.decode } else { &self.prefill }
     }
 
     /// Feeds tokens from `position` on, and returns the logits `[V]` after the last.
@@ -195,11 +156,7 @@ impl Model {
         let last = self.feed_all_but_last_chunk(ids, position, cancel).await?;
         let rows = ids.get(last..).unwrap_or_default();
         let head = &self.head;
-        let step = Step {
-            n_tokens: 1,
-            first_row: rows.len() as u32 - 1,
-            ..Step::default()
-        };
+        let step = Step { n_tokens: 1, first_row: rows.len() as u32 - 1, ..Step::default() };
         let bytes = 4 * self.config.n_vocab as u64;
         let copies = [(&head.logits, 0, &head.staging, bytes)];
         self.queue(rows, position + last, &[(&head.plan, step)], &copies)?;
@@ -234,29 +191,14 @@ impl Model {
         let staging = self.gpu.staging("hidden", row_bytes * n_marks);
         self.gpu.write(&self.state.ids, 0, bytemuck::cast_slice(rows));
         let n_rows = rows.len() as u32;
-        let step = Step {
-            n_tokens: n_rows,
-            position: last as u32,
-            ..Step::default()
-        };
+        let step = Step { n_tokens: n_rows, position: last as u32, ..Step::default() };
         let watched = (&self.state.x, u64::from(n_rows - 1) * row_bytes, row_bytes);
-        self.gpu
-            .run_sections(self.plan_for(rows.len()), step, watched, &staging)?;
+        self.gpu.run_sections(self.plan_for(rows.len()), step, watched, &staging)?;
         let mut values = self.gpu.read_f32(&staging, row_bytes * n_marks).await?;
-        let step = Step {
-            n_tokens: 1,
-            first_row: n_rows - 1,
-            ..Step::default()
-        };
-        self.gpu.run(
-            &[(&self.head.plan, step)],
-            &[(&self.head.normed, 0, &staging, row_bytes)],
-        )?;
+        let step = Step { n_tokens: 1, first_row: n_rows - 1, ..Step::default() };
+        self.gpu.run(&[(&self.head.plan, step)], &[(&self.head.normed, 0, &staging, row_bytes)])?;
         values.extend(self.gpu.read_f32(&staging, row_bytes).await?);
-        Ok(values
-            .chunks_exact(self.config.width)
-            .map(<[f32]>::to_vec)
-            .collect())
+        Ok(values.chunks_exact(self.config.width).map(<[f32]>::to_vec).collect())
     }
 
     /// Logits of every position but the last, given row by row to `on_row(index, logits)`.
@@ -283,16 +225,10 @@ impl Model {
             for first in (start..end).step_by(scorer.n_rows) {
                 cancel.check()?;
                 let n_rows = scorer.n_rows.min(end - first);
-                let step = Step {
-                    n_tokens: n_rows as u32,
-                    first_row: (first - start) as u32,
-                    ..Step::default()
-                };
+                let step =
+                    Step { n_tokens: n_rows as u32, first_row: (first - start) as u32, ..Step::default() };
                 let bytes = row_bytes * n_rows as u64;
-                self.gpu.run(
-                    &[(&scorer.plan, step)],
-                    &[(&scorer.logits, 0, &scorer.staging, bytes)],
-                )?;
+                self.gpu.run(&[(&scorer.plan, step)], &[(&scorer.logits, 0, &scorer.staging, bytes)])?;
                 let logits = self.gpu.read_f32(&scorer.staging, bytes).await?;
                 for (row, logits) in logits.chunks_exact(self.config.n_vocab).enumerate() {
                     on_row(first + row, logits);
@@ -303,7 +239,7 @@ impl Model {
     }
 
     async fn make_scorer(&self) -> Result<Head> {
-        let fitting = self.gpu.info().max_binding_bytes / (4 * self.config.n_vocab as u64);
+        let fitting = self.gpu.limits().max_bound_bytes() / (4 * self.config.n_vocab as u64);
         let n_rows = SCORED_ROWS.min(self.extents.chunk).min(fitting.max(1) as usize);
         let page = Page {
             config: &self.config,
@@ -312,9 +248,7 @@ impl Model {
             gpu: &self.gpu,
             product: matmul::record,
         };
-        self.gpu
-            .checked("the kernels of the scorer", || Head::new(&page, n_rows))
-            .await
+        self.gpu.checked("the kernels of the scorer", || Head::new(&page, n_rows)).await
     }
 }
 
@@ -327,12 +261,6 @@ impl Head {
         let normed = page.gpu.tensor("head normed", n_rows, page.config.width)?;
         let logits = page.gpu.tensor("logits", n_rows, n_vocab)?;
         let staging = page.gpu.staging("logits staging", 4 * (n_rows * n_vocab) as u64);
-        Ok(Self {
-            plan: page.head(&normed, &logits),
-            normed,
-            logits,
-            staging,
-            n_rows,
-        })
+        Ok(Self { plan: page.head(&normed, &logits), normed, logits, staging, n_rows })
     }
 }

@@ -1,8 +1,8 @@
 //! Every buffer that a run writes: allocated once at load, at the size of the largest chunk.
 
 use crate::error::Result;
-use crate::gpu::{Buffer, Gpu, Kind};
-use crate::kernels::kv_write::{KvCache, KvType};
+use crate::gpu::kv_cache::KvShape;
+use crate::gpu::{Buffer, Gpu, KvCache, KvType};
 use crate::model::Config;
 
 /// Sizes that the caller chose.
@@ -63,10 +63,7 @@ impl State {
     pub fn allocate(gpu: &Gpu, config: &Config, extents: Extents) -> Result<Self> {
         let rows = extents.chunk;
         let (d, f, n_pairs) = (config.width, config.ffn_width, config.head_len / 2);
-        let (q, kv) = (
-            config.n_heads * config.head_len,
-            config.n_kv_heads * config.head_len,
-        );
+        let (q, kv) = (config.n_heads * config.head_len, config.n_kv_heads * config.head_len);
         let upload = |rotary: crate::kernels::rope::Rotary| rotary.upload(gpu, n_pairs, extents.context);
         Ok(Self {
             ids: gpu.tensor("ids", rows, 1)?,
@@ -87,23 +84,19 @@ impl State {
             rope: upload(config.rotary)?,
             local_rope: upload(config.local_rotary)?,
             kv: (0..config.n_layers)
-                .map(|i| cache(gpu, config, extents, i))
+                .map(|i| KvCache::allocate(gpu, &format!("layer {i}"), kv_shape(config, extents, i)))
                 .collect::<Result<_>>()?,
         })
     }
 }
 
 /// A local layer keeps a ring: the window of the first query of a chunk, and the chunk.
-fn cache(gpu: &Gpu, config: &Config, extents: Extents, i: usize) -> Result<KvCache> {
+pub(super) fn kv_shape(config: &Config, extents: Extents, i: usize) -> KvShape {
     let ring = |window: usize| (window + extents.chunk).min(extents.context);
-    let n_slots = config.window_of(i).map_or(extents.context, ring);
-    let bytes = (n_slots * config.n_kv_heads * config.head_len) as u64 * extents.kv.bytes();
-    Ok(KvCache {
+    KvShape {
         kv: extents.kv,
-        n_slots,
+        n_slots: config.window_of(i).map_or(extents.context, ring),
         n_kv_heads: config.n_kv_heads,
         head_len: config.head_len,
-        keys: gpu.storage(Kind::Kv, &format!("keys {i}"), bytes)?,
-        values: gpu.storage(Kind::Kv, &format!("values {i}"), bytes)?,
-    })
+    }
 }

@@ -100,10 +100,7 @@ const OUTPUT: &str = "output.weight";
 pub fn check_tensors(header: &Header, config: &Config) -> Result<()> {
     let mut expected = table(config);
     if header.tensor(OUTPUT).is_some() {
-        expected.push((
-            OUTPUT.to_owned(),
-            vec![config.width as u64, config.n_vocab as u64],
-        ));
+        expected.push((OUTPUT.to_owned(), vec![config.width as u64, config.n_vocab as u64]));
     }
     for (name, shape) in &expected {
         let tensor = find(header, name)?;
@@ -126,9 +123,7 @@ pub fn check_tensors(header: &Header, config: &Config) -> Result<()> {
 }
 
 fn find<'a>(header: &'a Header, name: &str) -> Result<&'a TensorInfo> {
-    header.tensor(name).ok_or_else(|| Error::MissingTensor {
-        tensor: name.to_owned(),
-    })
+    header.tensor(name).ok_or_else(|| Error::MissingTensor { tensor: name.to_owned() })
 }
 
 /// Allocates tensors by the shapes in the header, which [`check_tensors`] has approved.
@@ -142,9 +137,7 @@ impl Allocator<'_> {
         let tensor = find(self.header, name)?;
         match tensor.shape.as_slice() {
             [n_cols, n_rows] => Matrix::allocate(self.gpu, name, tensor.format, *n_rows, *n_cols),
-            _ => Err(Error::Internal {
-                what: format!("\"{name}\" is no matrix"),
-            }),
+            _ => Err(Error::Internal { what: format!("\"{name}\" is no matrix") }),
         }
     }
 
@@ -187,14 +180,9 @@ impl Weights {
         let allocator = Allocator { gpu, header };
         Ok(Self {
             embedding: allocator.matrix("token_embd.weight")?,
-            output: header
-                .tensor(OUTPUT)
-                .map(|t| allocator.matrix(&t.name))
-                .transpose()?,
+            output: header.tensor(OUTPUT).map(|t| allocator.matrix(&t.name)).transpose()?,
             output_norm: allocator.vector("output_norm.weight")?,
-            layers: (0..config.n_layers)
-                .map(|i| allocator.layer(i))
-                .collect::<Result<_>>()?,
+            layers: (0..config.n_layers).map(|i| allocator.layer(i)).collect::<Result<_>>()?,
         })
     }
 
@@ -247,10 +235,7 @@ impl Weights {
         if name == "output_norm.weight" {
             return Some(&self.output_norm);
         }
-        let (i, name) = name
-            .strip_prefix("blk.")?
-            .strip_suffix(".weight")?
-            .split_once('.')?;
+        let (i, name) = name.strip_prefix("blk.")?.strip_suffix(".weight")?.split_once('.')?;
         let layer = self.layers.get(i.parse::<usize>().ok()?)?;
         match name {
             "attn_norm" => Some(&layer.attn_norm),

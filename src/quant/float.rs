@@ -18,10 +18,7 @@ pub static F32: Format = Format {
     ggml_type: 0,
     block_len: 1,
     block_bytes: 4,
-    planes: &[Plane {
-        name: "values",
-        bytes: 0..4,
-    }],
+    planes: &[Plane { name: "values", bytes: 0..4 }],
     wgsl: include_str!("../../shaders/formats/f32.wgsl"),
     decode_block: |block, weights| weights[0] = f32::from_le_bytes([block[0], block[1], block[2], block[3]]),
 };
@@ -33,10 +30,7 @@ pub static F16: Format = Format {
     ggml_type: 1,
     block_len: 1,
     block_bytes: 2,
-    planes: &[Plane {
-        name: "values",
-        bytes: 0..2,
-    }],
+    planes: &[Plane { name: "values", bytes: 0..2 }],
     wgsl: include_str!("../../shaders/formats/f16.wgsl"),
     decode_block: |block, weights| weights[0] = f16_at(block, 0),
 };
@@ -48,10 +42,7 @@ pub static BF16: Format = Format {
     ggml_type: 30,
     block_len: 1,
     block_bytes: 2,
-    planes: &[Plane {
-        name: "values",
-        bytes: 0..2,
-    }],
+    planes: &[Plane { name: "values", bytes: 0..2 }],
     wgsl: include_str!("../../shaders/formats/bf16.wgsl"),
     decode_block: |block, weights| weights[0] = f32::from_le_bytes([0, 0, block[0], block[1]]),
 };
@@ -66,11 +57,7 @@ mod tests {
     fn floats_are_themselves() {
         assert_eq!(decode_with(&F32, &[(0, &(-1.5f32).to_le_bytes())]), [-1.5]);
         assert_eq!(decode_with(&F16, &[(0, &[0x00, 0xc0])]), [-2.0]);
-        assert_eq!(
-            decode_with(&F16, &[(0, &[0x01, 0x00])]),
-            [5.960_464_5e-8],
-            "the smallest subnormal f16"
-        );
+        assert_eq!(decode_with(&F16, &[(0, &[0x01, 0x00])]), [5.960_464_5e-8], "the smallest subnormal f16");
         assert_eq!(decode_with(&BF16, &[(0, &[0x80, 0xbf])]), [-1.0]);
     }
 }

@@ -16,25 +16,14 @@ pub static IQ4_NL: Format = Format {
     ggml_type: 20,
     block_len: 32,
     block_bytes: 18,
-    planes: &[
-        Plane {
-            name: "scales",
-            bytes: 0..2,
-        },
-        Plane {
-            name: "quants",
-            bytes: 2..18,
-        },
-    ],
+    planes: &[Plane { name: "scales", bytes: 0..2 }, Plane { name: "quants", bytes: 2..18 }],
     wgsl: include_str!("../../shaders/formats/iq4_nl.wgsl"),
     decode_block,
 };
 const _: () = assert!(IQ4_NL.is_sound() && IQ4_NL.block_bytes == 2 + 32 / 2);
 
 /// What the sixteen values of a nibble stand for. `levels16` in `shaders/lib/bytes.wgsl` has the same bytes, four to a word.
-const LEVELS: [i8; 16] = [
-    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
-];
+const LEVELS: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
 fn decode_block(block: &[u8], weights: &mut [f32]) {
     levels32(f16_at(block, 0), &block[2..18], weights);

@@ -19,16 +19,7 @@ pub static IQ4_XS: Format = Format {
     ggml_type: 23,
     block_len: 256,
     block_bytes: 136,
-    planes: &[
-        Plane {
-            name: "header",
-            bytes: 0..8,
-        },
-        Plane {
-            name: "quants",
-            bytes: 8..136,
-        },
-    ],
+    planes: &[Plane { name: "header", bytes: 0..8 }, Plane { name: "quants", bytes: 8..136 }],
     wgsl: include_str!("../../shaders/formats/iq4_xs.wgsl"),
     decode_block,
 };

@@ -14,10 +14,7 @@ pub(super) fn scale_min(bytes: &[u8], sub: usize) -> (f32, f32) {
         (bytes[sub] & 63, bytes[sub + 4] & 63)
     } else {
         let low = bytes[sub + 4];
-        (
-            (low & 15) | ((bytes[sub - 4] >> 6) << 4),
-            (low >> 4) | ((bytes[sub] >> 6) << 4),
-        )
+        ((low & 15) | ((bytes[sub - 4] >> 6) << 4), (low >> 4) | ((bytes[sub] >> 6) << 4))
     };
     (f32::from(scale), f32::from(min))
 }

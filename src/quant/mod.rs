@@ -66,9 +66,7 @@ mod tests {
     #[test]
     fn planes_hold_every_byte_of_every_block_once() {
         for format in FORMATS {
-            let blocks: Vec<u8> = (0..3 * format.block_bytes)
-                .map(|at| (at * 7 + at / 251) as u8)
-                .collect();
+            let blocks: Vec<u8> = (0..3 * format.block_bytes).map(|at| (at * 7 + at / 251) as u8).collect();
             let n_weights = 3 * format.block_len as u64;
             let mut total = 0;
             for (plane_ix, plane) in format.planes.iter().enumerate() {
@@ -79,11 +77,7 @@ mod tests {
                 let len = plane.bytes.len();
                 for block_ix in 0..3 {
                     let from = block_ix * format.block_bytes + plane.bytes.start;
-                    assert_eq!(
-                        packed[1 + block_ix * len..][..len],
-                        blocks[from..from + len],
-                        "{format:?}"
-                    );
+                    assert_eq!(packed[1 + block_ix * len..][..len], blocks[from..from + len], "{format:?}");
                 }
             }
             assert_eq!(total, format.bytes_of(n_weights), "{format:?}");

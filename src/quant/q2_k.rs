@@ -20,18 +20,9 @@ pub static Q2_K: Format = Format {
     block_len: 256,
     block_bytes: 84,
     planes: &[
-        Plane {
-            name: "scales",
-            bytes: 0..16,
-        },
-        Plane {
-            name: "quants",
-            bytes: 16..80,
-        },
-        Plane {
-            name: "d",
-            bytes: 80..84,
-        },
+        Plane { name: "scales", bytes: 0..16 },
+        Plane { name: "quants", bytes: 16..80 },
+        Plane { name: "d", bytes: 80..84 },
     ],
     wgsl: include_str!("../../shaders/formats/q2_k.wgsl"),
     decode_block,
@@ -60,13 +51,8 @@ mod tests {
     fn pairs_of_bits_are_32_weights_apart() {
         let d = [f16(0.5), f16(0.25)].concat();
         // Group 2 (weights 32..48) and group 9 (weights 144..160).
-        let parts: [(usize, &[u8]); 5] = [
-            (2, &[0x4f]),
-            (9, &[0x02]),
-            (16, &[0b1110_0100]),
-            (64, &[3]),
-            (80, &d),
-        ];
+        let parts: [(usize, &[u8]); 5] =
+            [(2, &[0x4f]), (9, &[0x02]), (16, &[0b1110_0100]), (64, &[3]), (80, &d)];
         let weights = decode_with(&Q2_K, &parts);
         assert_eq!((weights[32], weights[33], weights[144]), (6.5, -1.0, 3.0));
         assert_eq!((weights[0], weights[64]), (0.0, 0.0), "their scale is zero");

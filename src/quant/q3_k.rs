@@ -22,22 +22,10 @@ pub static Q3_K: Format = Format {
     block_len: 256,
     block_bytes: 110,
     planes: &[
-        Plane {
-            name: "high",
-            bytes: 0..32,
-        },
-        Plane {
-            name: "quants",
-            bytes: 32..96,
-        },
-        Plane {
-            name: "scales",
-            bytes: 96..108,
-        },
-        Plane {
-            name: "d",
-            bytes: 108..110,
-        },
+        Plane { name: "high", bytes: 0..32 },
+        Plane { name: "quants", bytes: 32..96 },
+        Plane { name: "scales", bytes: 96..108 },
+        Plane { name: "d", bytes: 108..110 },
     ],
     wgsl: include_str!("../../shaders/formats/q3_k.wgsl"),
     decode_block,

@@ -16,16 +16,7 @@ pub static Q4_0: Format = Format {
     ggml_type: 2,
     block_len: 32,
     block_bytes: 18,
-    planes: &[
-        Plane {
-            name: "scales",
-            bytes: 0..2,
-        },
-        Plane {
-            name: "quants",
-            bytes: 2..18,
-        },
-    ],
+    planes: &[Plane { name: "scales", bytes: 0..2 }, Plane { name: "quants", bytes: 2..18 }],
     wgsl: include_str!("../../shaders/formats/q4_0.wgsl"),
     decode_block,
 };

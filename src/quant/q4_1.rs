@@ -16,16 +16,7 @@ pub static Q4_1: Format = Format {
     ggml_type: 3,
     block_len: 32,
     block_bytes: 20,
-    planes: &[
-        Plane {
-            name: "scales",
-            bytes: 0..4,
-        },
-        Plane {
-            name: "quants",
-            bytes: 4..20,
-        },
-    ],
+    planes: &[Plane { name: "scales", bytes: 0..4 }, Plane { name: "quants", bytes: 4..20 }],
     wgsl: include_str!("../../shaders/formats/q4_1.wgsl"),
     decode_block,
 };
@@ -46,10 +37,7 @@ mod tests {
 
     #[test]
     fn the_minimum_is_added() {
-        let weights = decode_with(
-            &Q4_1,
-            &[(0, &f16(0.5)), (2, &f16(-1.0)), (4, &[0xf8]), (19, &[0x1a])],
-        );
+        let weights = decode_with(&Q4_1, &[(0, &f16(0.5)), (2, &f16(-1.0)), (4, &[0xf8]), (19, &[0x1a])]);
         assert_eq!((weights[0], weights[16]), (3.0, 6.5));
         assert_eq!((weights[15], weights[31]), (4.0, -0.5));
         assert_eq!(weights[1], -1.0);

@@ -19,16 +19,7 @@ pub static Q4_K: Format = Format {
     ggml_type: 12,
     block_len: 256,
     block_bytes: 144,
-    planes: &[
-        Plane {
-            name: "header",
-            bytes: 0..16,
-        },
-        Plane {
-            name: "quants",
-            bytes: 16..144,
-        },
-    ],
+    planes: &[Plane { name: "header", bytes: 0..16 }, Plane { name: "quants", bytes: 16..144 }],
     wgsl: include_str!("../../shaders/formats/q4_k.wgsl"),
     decode_block,
 };

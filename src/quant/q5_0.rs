@@ -18,18 +18,9 @@ pub static Q5_0: Format = Format {
     block_len: 32,
     block_bytes: 22,
     planes: &[
-        Plane {
-            name: "scales",
-            bytes: 0..2,
-        },
-        Plane {
-            name: "high",
-            bytes: 2..6,
-        },
-        Plane {
-            name: "quants",
-            bytes: 6..22,
-        },
+        Plane { name: "scales", bytes: 0..2 },
+        Plane { name: "high", bytes: 2..6 },
+        Plane { name: "quants", bytes: 6..22 },
     ],
     wgsl: include_str!("../../shaders/formats/q5_0.wgsl"),
     decode_block,

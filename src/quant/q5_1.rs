@@ -19,18 +19,9 @@ pub static Q5_1: Format = Format {
     block_len: 32,
     block_bytes: 24,
     planes: &[
-        Plane {
-            name: "scales",
-            bytes: 0..4,
-        },
-        Plane {
-            name: "high",
-            bytes: 4..8,
-        },
-        Plane {
-            name: "quants",
-            bytes: 8..24,
-        },
+        Plane { name: "scales", bytes: 0..4 },
+        Plane { name: "high", bytes: 4..8 },
+        Plane { name: "quants", bytes: 8..24 },
     ],
     wgsl: include_str!("../../shaders/formats/q5_1.wgsl"),
     decode_block,

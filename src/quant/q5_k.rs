@@ -20,18 +20,9 @@ pub static Q5_K: Format = Format {
     block_len: 256,
     block_bytes: 176,
     planes: &[
-        Plane {
-            name: "header",
-            bytes: 0..16,
-        },
-        Plane {
-            name: "high",
-            bytes: 16..48,
-        },
-        Plane {
-            name: "quants",
-            bytes: 48..176,
-        },
+        Plane { name: "header", bytes: 0..16 },
+        Plane { name: "high", bytes: 16..48 },
+        Plane { name: "quants", bytes: 48..176 },
     ],
     wgsl: include_str!("../../shaders/formats/q5_k.wgsl"),
     decode_block,
@@ -60,13 +51,8 @@ mod tests {
     fn bit_s_of_high_belongs_to_sub_block_s() {
         let header = [f16(0.5), f16(0.25)].concat();
         // Sub-block 3 (weights 96..128): scale 3, minimum 2.
-        let parts: [(usize, &[u8]); 5] = [
-            (0, &header),
-            (4 + 3, &[3]),
-            (4 + 7, &[2]),
-            (16, &[1 << 3, 0xf7]),
-            (48 + 32, &[0xa7, 0xa7]),
-        ];
+        let parts: [(usize, &[u8]); 5] =
+            [(0, &header), (4 + 3, &[3]), (4 + 7, &[2]), (16, &[1 << 3, 0xf7]), (48 + 32, &[0xa7, 0xa7])];
         let weights = decode_with(&Q5_K, &parts);
         assert_eq!((weights[96], weights[97], weights[98]), (38.5, 14.5, -0.5));
     }

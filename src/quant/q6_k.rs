@@ -22,22 +22,10 @@ pub static Q6_K: Format = Format {
     block_len: 256,
     block_bytes: 210,
     planes: &[
-        Plane {
-            name: "low",
-            bytes: 0..128,
-        },
-        Plane {
-            name: "high",
-            bytes: 128..192,
-        },
-        Plane {
-            name: "scales",
-            bytes: 192..208,
-        },
-        Plane {
-            name: "d",
-            bytes: 208..210,
-        },
+        Plane { name: "low", bytes: 0..128 },
+        Plane { name: "high", bytes: 128..192 },
+        Plane { name: "scales", bytes: 192..208 },
+        Plane { name: "d", bytes: 208..210 },
     ],
     wgsl: include_str!("../../shaders/formats/q6_k.wgsl"),
     decode_block,
@@ -66,12 +54,8 @@ mod tests {
     #[test]
     fn low_nibbles_are_64_and_high_pairs_32_weights_apart() {
         // Group 13 = half 1, quarter 2, odd: weights 208..224, high nibbles of low[80..], third pairs of high[48..].
-        let parts: [(usize, &[u8]); 4] = [
-            (80, &[0x90]),
-            (128 + 48, &[0b11_0000]),
-            (192 + 13, &[0xfe]),
-            (208, &f16(0.5)),
-        ];
+        let parts: [(usize, &[u8]); 4] =
+            [(80, &[0x90]), (128 + 48, &[0b11_0000]), (192 + 13, &[0xfe]), (208, &f16(0.5))];
         let weights = decode_with(&Q6_K, &parts);
         assert_eq!((weights[208], weights[209]), (-25.0, 32.0));
         assert_eq!(weights[0], 0.0, "its scale is zero");

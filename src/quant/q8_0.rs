@@ -16,16 +16,7 @@ pub static Q8_0: Format = Format {
     ggml_type: 8,
     block_len: 32,
     block_bytes: 34,
-    planes: &[
-        Plane {
-            name: "scales",
-            bytes: 0..2,
-        },
-        Plane {
-            name: "quants",
-            bytes: 2..34,
-        },
-    ],
+    planes: &[Plane { name: "scales", bytes: 0..2 }, Plane { name: "quants", bytes: 2..34 }],
     wgsl: include_str!("../../shaders/formats/q8_0.wgsl"),
     decode_block,
 };
@@ -46,9 +37,6 @@ mod tests {
     #[test]
     fn quants_are_signed() {
         let weights = decode_with(&Q8_0, &[(0, &f16(0.5)), (2, &[0x7f, 0x80]), (33, &[0xff])]);
-        assert_eq!(
-            (weights[0], weights[1], weights[2], weights[31]),
-            (63.5, -64.0, 0.0, -0.5)
-        );
+        assert_eq!((weights[0], weights[1], weights[2], weights[31]), (63.5, -64.0, 0.0, -0.5));
     }
 }

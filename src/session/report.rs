@@ -52,38 +52,15 @@ pub struct GenerateOptions {
 
 impl Default for GenerateOptions {
     fn default() -> Self {
-        let Sampling {
-            temperature,
-            top_k,
-            top_p,
-            min_p,
-        } = Sampling::default();
-        Self {
-            max_tokens: 256,
-            temperature,
-            top_k,
-            top_p,
-            min_p,
-            seed: None,
-        }
+        let Sampling { temperature, top_k, top_p, min_p } = Sampling::default();
+        Self { max_tokens: 256, temperature, top_k, top_p, min_p, seed: None }
     }
 }
 
 impl GenerateOptions {
     pub(super) fn sampling(&self) -> Sampling {
-        let Self {
-            temperature,
-            top_k,
-            top_p,
-            min_p,
-            ..
-        } = *self;
-        Sampling {
-            temperature,
-            top_k,
-            top_p,
-            min_p,
-        }
+        let Self { temperature, top_k, top_p, min_p, .. } = *self;
+        Sampling { temperature, top_k, top_p, min_p }
     }
 
     /// # Errors

@@ -24,10 +24,7 @@ impl FileSource {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let name = path.display().to_string();
-        let io = |e: std::io::Error| Error::Io {
-            path: name.clone(),
-            why: e.to_string(),
-        };
+        let io = |e: std::io::Error| Error::Io { path: name.clone(), why: e.to_string() };
         let file = File::open(path).map_err(io)?;
         let metadata = file.metadata().map_err(io)?;
         if !metadata.is_file() {
@@ -35,11 +32,7 @@ impl FileSource {
             let why = "it is not a regular file".to_owned();
             return Err(Error::Io { path: name, why });
         }
-        Ok(Self {
-            file,
-            path: name,
-            len: metadata.len(),
-        })
+        Ok(Self { file, path: name, len: metadata.len() })
     }
 
     fn truncated(&self, offset: u64, n_bytes: usize) -> Error {
@@ -62,33 +55,20 @@ impl ByteSource for FileSource {
 
     async fn read(&mut self, offset: u64, into: &mut [u8], cancel: &Cancel) -> Result<()> {
         cancel.check()?;
-        if offset
-            .checked_add(into.len() as u64)
-            .is_none_or(|end| end > self.len)
-        {
+        if offset.checked_add(into.len() as u64).is_none_or(|end| end > self.len) {
             return Err(self.truncated(offset, into.len()));
         }
-        let filled = self
-            .file
-            .seek(SeekFrom::Start(offset))
-            .and_then(|_| self.file.read_exact(into));
+        let filled = self.file.seek(SeekFrom::Start(offset)).and_then(|_| self.file.read_exact(into));
         filled.map_err(|e| match e.kind() {
             // The file became shorter since it was opened.
             ErrorKind::UnexpectedEof => self.truncated(offset, into.len()),
-            _ => Error::Io {
-                path: self.path.clone(),
-                why: e.to_string(),
-            },
+            _ => Error::Io { path: self.path.clone(), why: e.to_string() },
         })
     }
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "tests stop at the first surprise"
-)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests stop at the first surprise")]
 mod tests {
     use super::*;
 
@@ -107,17 +87,9 @@ mod tests {
         let len = source.len().unwrap();
         assert_eq!(source.name(), THIS, "messages name the path as given");
         assert_eq!(read(&mut source, 9, 4).unwrap(), b" on ", "a range in the middle");
-        assert_eq!(
-            read(&mut source, 0, 9).unwrap(),
-            b"//! Files",
-            "then one before it"
-        );
+        assert_eq!(read(&mut source, 0, 9).unwrap(), b"//! Files", "then one before it");
         assert_eq!(read(&mut source, len - 2, 2).unwrap(), b"}\n", "then the end");
-        assert_eq!(
-            read(&mut source, len, 0).unwrap(),
-            b"",
-            "nothing at the end is no error"
-        );
+        assert_eq!(read(&mut source, len, 0).unwrap(), b"", "nothing at the end is no error");
     }
 
     #[test]
@@ -126,10 +98,7 @@ mod tests {
         let len = source.len().unwrap();
         for (offset, n_bytes) in [(len - 1, 2), (len + 1, 0), (u64::MAX, 1)] {
             let error = read(&mut source, offset, n_bytes).unwrap_err();
-            assert!(
-                matches!(error, Error::Truncated { has, .. } if has == len),
-                "{offset}: {error:?}"
-            );
+            assert!(matches!(error, Error::Truncated { has, .. } if has == len), "{offset}: {error:?}");
         }
     }
 
@@ -137,10 +106,7 @@ mod tests {
     fn missing_files_and_directories_are_named() {
         for path in ["no/such/file.gguf", env!("CARGO_MANIFEST_DIR")] {
             let error = FileSource::open(path).unwrap_err();
-            assert!(
-                matches!(&error, Error::Io { path: named, .. } if named == path),
-                "{error:?}"
-            );
+            assert!(matches!(&error, Error::Io { path: named, .. } if named == path), "{error:?}");
         }
     }
 

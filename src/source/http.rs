@@ -40,26 +40,15 @@ impl HttpSource {
         let failed = |thrown: JsValue| failure(url, "before the first byte", &thrown);
         let init = RequestInit::new();
         init.set_signal(signal);
-        let response = JsFuture::from(fetch(url, &init).map_err(failed)?)
-            .await
-            .map_err(failed)?;
+        let response = JsFuture::from(fetch(url, &init).map_err(failed)?).await.map_err(failed)?;
         let response: Response = response.dyn_into().map_err(failed)?;
         if !response.ok() {
-            return Err(Error::Http {
-                url: url.to_owned(),
-                status: response.status(),
-            });
+            return Err(Error::Http { url: url.to_owned(), status: response.status() });
         }
         let reader = match response.body() {
-            Some(body) => body
-                .get_reader()
-                .dyn_into()
-                .map_err(|thrown| failed(thrown.into()))?,
+            Some(body) => body.get_reader().dyn_into().map_err(|thrown| failed(thrown.into()))?,
             None => {
-                return Err(Error::Network {
-                    url: url.to_owned(),
-                    why: "the answer has no body".to_owned(),
-                });
+                return Err(Error::Network { url: url.to_owned(), why: "the answer has no body".to_owned() });
             }
         };
         let len = content_length(&response);
@@ -90,10 +79,7 @@ impl HttpSource {
         if Reflect::get(&step, &"done".into()).map_err(failed)?.is_truthy() {
             return Ok(false);
         }
-        self.chunk = Reflect::get(&step, &"value".into())
-            .map_err(failed)?
-            .dyn_into()
-            .map_err(failed)?;
+        self.chunk = Reflect::get(&step, &"value".into()).map_err(failed)?.dyn_into().map_err(failed)?;
         self.used = 0;
         Ok(true)
     }
@@ -111,10 +97,7 @@ impl ByteSource for HttpSource {
     async fn read(&mut self, offset: u64, into: &mut [u8], cancel: &Cancel) -> Result<()> {
         let Some(mut skip) = offset.checked_sub(self.position) else {
             return Err(Error::Internal {
-                what: format!(
-                    "a one-pass source at byte {} was asked for byte {offset}",
-                    self.position
-                ),
+                what: format!("a one-pass source at byte {} was asked for byte {offset}", self.position),
             });
         };
         let mut filled = 0;
@@ -122,11 +105,7 @@ impl ByteSource for HttpSource {
             cancel.check()?;
             if self.left() == 0 && !self.next_chunk().await? {
                 let needs = offset + into.len() as u64;
-                return Err(Error::Truncated {
-                    what: self.url.clone(),
-                    needs,
-                    has: self.position,
-                });
+                return Err(Error::Truncated { what: self.url.clone(), needs, has: self.position });
             }
             let skipped = skip.min(u64::from(self.left()));
             skip -= skipped;
@@ -159,17 +138,10 @@ fn content_length(response: &Response) -> Option<u64> {
 }
 
 fn failure(url: &str, when: &str, thrown: &JsValue) -> Error {
-    let text = |key: &str| {
-        Reflect::get(thrown, &key.into())
-            .ok()
-            .and_then(|value| value.as_string())
-    };
+    let text = |key: &str| Reflect::get(thrown, &key.into()).ok().and_then(|value| value.as_string());
     if text("name").as_deref() == Some("AbortError") {
         return Error::Aborted;
     }
     let said = text("message").unwrap_or_else(|| format!("{thrown:?}"));
-    Error::Network {
-        url: url.to_owned(),
-        why: format!("{when}: {said}"),
-    }
+    Error::Network { url: url.to_owned(), why: format!("{when}: {said}") }
 }

@@ -11,10 +11,7 @@ pub mod prefixed;
 pub mod synthetic;
 
 /// A file that can be read by ranges. One-pass sources accept only ranges that start at or after the end of the last.
-#[allow(
-    async_fn_in_trait,
-    reason = "used through generics in this crate only; web futures are not Send"
-)]
+#[allow(async_fn_in_trait, reason = "used through generics in this crate only; web futures are not Send")]
 #[allow(
     clippy::len_without_is_empty,
     reason = "the length may be unknown, and an empty file is refused like any other stub"

@@ -29,10 +29,8 @@ impl<S: ByteSource> ByteSource for Prefixed<S> {
 
     async fn read(&mut self, offset: u64, into: &mut [u8], cancel: &Cancel) -> Result<()> {
         cancel.check()?;
-        let prefix = usize::try_from(offset)
-            .ok()
-            .and_then(|offset| self.prefix.get(offset..))
-            .unwrap_or_default();
+        let prefix =
+            usize::try_from(offset).ok().and_then(|offset| self.prefix.get(offset..)).unwrap_or_default();
         let (ahead, behind) = into.split_at_mut(prefix.len().min(into.len()));
         ahead.copy_from_slice(&prefix[..ahead.len()]);
         if behind.is_empty() {

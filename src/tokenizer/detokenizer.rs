@@ -18,10 +18,7 @@ pub struct Detokenizer {
 
 impl Detokenizer {
     pub(super) fn new(vocab: Arc<Vocab>) -> Self {
-        Self {
-            vocab,
-            pending: Vec::new(),
-        }
+        Self { vocab, pending: Vec::new() }
     }
 
     /// The text that this id completes; empty while a character is incomplete, and for ids that have no text.

@@ -17,14 +17,9 @@ use crate::{Error, Result};
 /// the crate refuses what we derived.
 pub(super) fn build(vocab: &Vocab, scores: &[f32]) -> Result<BPE> {
     let ids = piece_ids(vocab);
-    let unknown = vocab
-        .iter()
-        .find(|(_, _, kind)| *kind == TokenKind::Unknown)
-        .map(|(_, text, _)| text.to_owned());
-    let n_bytes = vocab
-        .iter()
-        .filter(|(_, _, kind)| matches!(kind, TokenKind::Byte(_)))
-        .count();
+    let unknown =
+        vocab.iter().find(|(_, _, kind)| *kind == TokenKind::Unknown).map(|(_, text, _)| text.to_owned());
+    let n_bytes = vocab.iter().filter(|(_, _, kind)| matches!(kind, TokenKind::Byte(_))).count();
     if unknown.is_none() && n_bytes < 256 {
         return Err(Error::BadKey {
             key: "tokenizer.ggml.token_type".into(),
@@ -34,23 +29,17 @@ pub(super) fn build(vocab: &Vocab, scores: &[f32]) -> Result<BPE> {
     }
     let pairs = merge_pairs(vocab, scores, &ids);
     let text = |id: u32| vocab.piece(id).unwrap_or_default().to_owned();
-    let merges: Vec<_> = pairs
-        .iter()
-        .map(|&(left, right)| (text(left), text(right)))
-        .collect();
+    let merges: Vec<_> = pairs.iter().map(|&(left, right)| (text(left), text(right))).collect();
     drop(pairs);
     // No cache: it would hold whole texts, and a session encodes each one once.
-    let mut builder = BPE::builder()
-        .vocab_and_merges(ids, merges)
-        .cache_capacity(0)
-        .byte_fallback(true)
-        .fuse_unk(true);
+    let mut builder =
+        BPE::builder().vocab_and_merges(ids, merges).cache_capacity(0).byte_fallback(true).fuse_unk(true);
     if let Some(unknown) = unknown {
         builder = builder.unk_token(unknown);
     }
-    builder.build().map_err(|why| Error::Internal {
-        what: format!("the vocabulary makes no BPE model: {why}"),
-    })
+    builder
+        .build()
+        .map_err(|why| Error::Internal { what: format!("the vocabulary makes no BPE model: {why}") })
 }
 
 /// The ids that merging can start from or end at. User-defined symbols are absent: they are cut out before, so no

@@ -76,11 +76,7 @@ impl Tokenizer {
             ends.extend(metadata.opt_u32(key)?.filter(known));
         }
         // Files name only one or two of them, and not the same ones; the texts are the same in every Gemma.
-        ends.extend(
-            ["<eos>", "<end_of_turn>"]
-                .iter()
-                .filter_map(|text| tokenizer.id_of(text)),
-        );
+        ends.extend(["<eos>", "<end_of_turn>"].iter().filter_map(|text| tokenizer.id_of(text)));
         let mut seen = Vec::new();
         ends.retain(|id| {
             !seen.contains(id) && {
@@ -95,20 +91,9 @@ impl Tokenizer {
 
     fn assemble(vocab: Vocab, bpe: BPE) -> Self {
         use TokenKind::{Control, Marker, Symbol, Unknown};
-        let symbols = [
-            &[Symbol][..],
-            &[Symbol, Marker],
-            &[Symbol, Marker, Control, Unknown],
-        ]
-        .map(|wanted| SymbolSet::new(&vocab, wanted));
-        Self {
-            vocab: Arc::new(vocab),
-            bpe,
-            symbols,
-            bos: None,
-            adds_bos: true,
-            end_tokens: Vec::new(),
-        }
+        let symbols = [&[Symbol][..], &[Symbol, Marker], &[Symbol, Marker, Control, Unknown]]
+            .map(|wanted| SymbolSet::new(&vocab, wanted));
+        Self { vocab: Arc::new(vocab), bpe, symbols, bos: None, adds_bos: true, end_tokens: Vec::new() }
     }
 
     /// The ids of a text. Never adds BOS; `special` says which special tokens the text itself may name.
@@ -138,9 +123,10 @@ impl Tokenizer {
     /// Appends the ids of a text without symbols.
     fn merge(&self, text: &str, ids: &mut Vec<u32>) -> Result<()> {
         if !text.is_empty() {
-            let tokens = self.bpe.tokenize(text).map_err(|why| Error::Internal {
-                what: format!("merging failed: {why}"),
-            })?;
+            let tokens = self
+                .bpe
+                .tokenize(text)
+                .map_err(|why| Error::Internal { what: format!("merging failed: {why}") })?;
             ids.extend(tokens.iter().map(|token| token.id));
         }
         Ok(())
@@ -186,8 +172,7 @@ impl Tokenizer {
     /// The id of a piece as the vocabulary spells it, spaces as U+2581; special tokens by name, `<end_of_turn>`.
     pub fn id_of(&self, piece: &str) -> Option<u32> {
         let [_, _, all] = &self.symbols;
-        all.id_of(&self.vocab, piece)
-            .or_else(|| self.bpe.token_to_id(piece))
+        all.id_of(&self.vocab, piece).or_else(|| self.bpe.token_to_id(piece))
     }
 
     /// The piece of an id as the vocabulary spells it, spaces as U+2581.

@@ -25,10 +25,7 @@ impl SymbolSet {
         for (text, _) in &symbols {
             starts[usize::from(text.as_bytes()[0])] = true;
         }
-        Self {
-            sorted: symbols.into_iter().map(|(_, id)| id).collect(),
-            starts,
-        }
+        Self { sorted: symbols.into_iter().map(|(_, id)| id).collect(), starts }
     }
 
     /// Id and length in bytes of the longest symbol that `text` starts with.
@@ -54,10 +51,7 @@ impl SymbolSet {
 
     /// The id of the symbol with exactly this text.
     pub(super) fn id_of(&self, vocab: &Vocab, text: &str) -> Option<u32> {
-        let at = self
-            .sorted
-            .binary_search_by(|&id| vocab.piece(id).unwrap_or_default().cmp(text))
-            .ok()?;
+        let at = self.sorted.binary_search_by(|&id| vocab.piece(id).unwrap_or_default().cmp(text)).ok()?;
         self.sorted.get(at).copied()
     }
 }
@@ -67,11 +61,8 @@ mod tests {
     use super::*;
 
     fn set(symbols: &[&str]) -> (Vocab, SymbolSet) {
-        let vocab = Vocab::new(
-            symbols.iter().copied(),
-            &vec![-1000.0; symbols.len()],
-            &vec![4; symbols.len()],
-        );
+        let vocab =
+            Vocab::new(symbols.iter().copied(), &vec![-1000.0; symbols.len()], &vec![4; symbols.len()]);
         let set = SymbolSet::new(&vocab, &[TokenKind::Symbol]);
         (vocab, set)
     }
@@ -80,10 +71,8 @@ mod tests {
     fn longest_wins_and_near_misses_fall_back() {
         let symbols = ["<t>", "<table>", "<tab", "\n", "\n\n", "\n\n\n\n", "é"];
         let (vocab, set) = set(&symbols);
-        let find = |text: &str| {
-            set.longest_prefix(&vocab, text.as_bytes())
-                .map(|(id, _)| symbols[id as usize])
-        };
+        let find =
+            |text: &str| set.longest_prefix(&vocab, text.as_bytes()).map(|(id, _)| symbols[id as usize]);
         assert_eq!(find("<table>x"), Some("<table>"));
         assert_eq!(find("<tablex"), Some("<tab"));
         assert_eq!(find("<tz"), None);
@@ -100,19 +89,10 @@ mod tests {
         let symbols = ["a", "ab", "aba", "abab", "b", "bbb", "ca", "cab", "cabba"];
         let (vocab, set) = set(&symbols);
         for code in 0..3_usize.pow(7) {
-            let text: String = (0..7)
-                .map(|i| ['a', 'b', 'c'][code / 3_usize.pow(i) % 3])
-                .collect();
-            let slow = symbols
-                .iter()
-                .filter(|s| text.starts_with(**s))
-                .max_by_key(|s| s.len())
-                .map(|s| s.len());
-            assert_eq!(
-                set.longest_prefix(&vocab, text.as_bytes()).map(|(_, len)| len),
-                slow,
-                "{text}"
-            );
+            let text: String = (0..7).map(|i| ['a', 'b', 'c'][code / 3_usize.pow(i) % 3]).collect();
+            let slow =
+                symbols.iter().filter(|s| text.starts_with(**s)).max_by_key(|s| s.len()).map(|s| s.len());
+            assert_eq!(set.longest_prefix(&vocab, text.as_bytes()).map(|(_, len)| len), slow, "{text}");
         }
     }
 

@@ -78,9 +78,7 @@ impl Vocab {
         };
         for (piece, &kind) in pieces.zip(types) {
             vocab.kinds.push(TokenKind::from_ggml(kind, piece));
-            vocab
-                .text
-                .extend(piece.chars().map(|c| if c == ' ' { SPACE } else { c }));
+            vocab.text.extend(piece.chars().map(|c| if c == ' ' { SPACE } else { c }));
             vocab.ends.push(vocab.text.len());
         }
         vocab.find_symbols_of_first_files(scores);
@@ -95,10 +93,9 @@ impl Vocab {
         let pieces = metadata.strings("tokenizer.ggml.tokens")?;
         let scores = metadata.f32s("tokenizer.ggml.scores")?;
         let types = metadata.i32s("tokenizer.ggml.token_type")?;
-        for (key, found) in [
-            ("tokenizer.ggml.scores", scores.len()),
-            ("tokenizer.ggml.token_type", types.len()),
-        ] {
+        for (key, found) in
+            [("tokenizer.ggml.scores", scores.len()), ("tokenizer.ggml.token_type", types.len())]
+        {
             if found != pieces.len() || found == 0 {
                 return Err(Error::BadKey {
                     key: key.into(),
@@ -114,11 +111,7 @@ impl Vocab {
     /// are told from real pieces by lying below the bytes or, above them, by the score: only the very first real
     /// piece, which follows the bytes, has score 0 too.
     fn find_symbols_of_first_files(&mut self, scores: &[f32]) {
-        let Some(first_byte) = self
-            .kinds
-            .iter()
-            .position(|kind| matches!(kind, TokenKind::Byte(_)))
-        else {
+        let Some(first_byte) = self.kinds.iter().position(|kind| matches!(kind, TokenKind::Byte(_))) else {
             return;
         };
         let is_flat =
@@ -126,18 +119,12 @@ impl Vocab {
         if !(0..first_byte).any(|ix| is_flat(&self.kinds, ix)) {
             return;
         }
-        let first_piece = self.kinds[first_byte..]
-            .iter()
-            .position(|kind| *kind == TokenKind::Normal);
+        let first_piece = self.kinds[first_byte..].iter().position(|kind| *kind == TokenKind::Normal);
         let first_piece = first_piece.map_or(self.kinds.len(), |ix| first_byte + ix);
         for ix in (0..first_byte).chain(first_piece + 1..self.kinds.len()) {
             if is_flat(&self.kinds, ix) {
                 let marker = self.piece(ix as u32).is_some_and(is_marker);
-                self.kinds[ix] = if marker {
-                    TokenKind::Marker
-                } else {
-                    TokenKind::Symbol
-                };
+                self.kinds[ix] = if marker { TokenKind::Marker } else { TokenKind::Symbol };
             }
         }
     }

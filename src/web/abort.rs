@@ -25,11 +25,7 @@ impl AbortLink {
             // Adding a listener to a signal can't fail.
             let _ = signal.add_event_listener_with_callback("abort", listener.as_ref().unchecked_ref());
         }
-        Self {
-            signal,
-            listener,
-            cancel,
-        }
+        Self { signal, listener, cancel }
     }
 
     pub(super) fn signal(&self) -> Option<&AbortSignal> {

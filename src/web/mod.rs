@@ -60,9 +60,25 @@ impl Engine {
             let source = HttpSource::open(&url, link.signal()).await?;
             session::Engine::load(source, &options, link.cancel(), &mut report).await
         };
-        load.await
-            .map(|session| Self { session })
-            .map_err(|error| to_js_error(&error))
+        load.await.map(|session| Self { session }).map_err(|error| to_js_error(&error))
+    }
+
+    /// Reads the header of a file and plans its memory, without loading it: a plain object.
+    ///
+    /// # Errors
+    /// An object `{ code, message, … }` made from [`Error`].
+    pub async fn inspect(
+        url: String,
+        options: JsValue,
+        signal: Option<AbortSignal>,
+    ) -> Result<JsValue, JsValue> {
+        let inspect = async {
+            let options = options::load(&options)?;
+            let link = AbortLink::new(signal);
+            let source = HttpSource::open(&url, link.signal()).await?;
+            to_js(&session::inspect(source, &options, link.cancel()).await?)
+        };
+        inspect.await.map_err(|error| to_js_error(&error))
     }
 
     /// Continues a prompt: text, or token ids that are taken as they are.
@@ -88,10 +104,7 @@ impl Engine {
                     call(callback, &piece);
                 }
             };
-            let generation = self
-                .session
-                .generate(&ids, &options, link.cancel(), &mut report)
-                .await?;
+            let generation = self.session.generate(&ids, &options, link.cancel(), &mut report).await?;
             to_js(&generation)
         };
         run.await.map_err(|error| to_js_error(&error))
@@ -111,9 +124,7 @@ impl Engine {
             let link = AbortLink::new(signal);
             self.session.logits(&ids, link.cancel()).await
         };
-        run.await
-            .map(|logits| Float32Array::from(logits.as_slice()))
-            .map_err(|error| to_js_error(&error))
+        run.await.map(|logits| Float32Array::from(logits.as_slice())).map_err(|error| to_js_error(&error))
     }
 
     /// The ids of a text, without BOS; control tokens written out in it stay text.
@@ -121,10 +132,7 @@ impl Engine {
     /// # Errors
     /// An object `{ code, message, … }` made from [`Error`].
     pub fn tokenize(&self, text: &str) -> Result<Vec<u32>, JsValue> {
-        self.session
-            .tokenizer()
-            .encode(text, Special::AsText)
-            .map_err(|error| to_js_error(&error))
+        self.session.tokenizer().encode(text, Special::AsText).map_err(|error| to_js_error(&error))
     }
 
     /// What is known about the model: a plain object.
@@ -152,9 +160,7 @@ fn call(callback: &Function, argument: &JsValue) {
 fn to_js(value: &impl Serialize) -> Result<JsValue> {
     value
         .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
-        .map_err(|error| Error::Internal {
-            what: format!("a result does not fit in a JS object: {error}"),
-        })
+        .map_err(|error| Error::Internal { what: format!("a result does not fit in a JS object: {error}") })
 }
 
 /// `{ code, message, …details }`.

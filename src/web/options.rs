@@ -47,13 +47,8 @@ pub(super) fn generate(options: &JsValue) -> Result<GenerateOptions> {
 /// # Errors
 /// [`Error::InvalidOption`] where it is anything else.
 pub(super) fn ids(name: &str, value: &JsValue) -> Result<Vec<u32>> {
-    serde_wasm_bindgen::from_value(value.clone()).map_err(|_| {
-        invalid(
-            name,
-            value,
-            "text or an array of token ids (integers from 0 on)".to_owned(),
-        )
-    })
+    serde_wasm_bindgen::from_value(value.clone())
+        .map_err(|_| invalid(name, value, "text or an array of token ids (integers from 0 on)".to_owned()))
 }
 
 /// Reads an object entry by entry, since serde names neither the field of a wrong value nor, for JS objects, an
@@ -76,9 +71,7 @@ fn read<T: DeserializeOwned + Default>(options: &JsValue) -> Result<T> {
         T::deserialize(MapDeserializer::new(one))
             .map_err(|error| invalid(name, value, expected(&error.to_string())))?;
     }
-    let all = entries
-        .into_iter()
-        .map(|(name, value)| (name, Deserializer::from(value)));
+    let all = entries.into_iter().map(|(name, value)| (name, Deserializer::from(value)));
     T::deserialize(MapDeserializer::new(all))
         .map_err(|error: serde_wasm_bindgen::Error| invalid("options", options, expected(&error.to_string())))
 }
@@ -94,8 +87,5 @@ fn invalid(option: &str, found: &JsValue, expected: String) -> Error {
 
 /// The end of serde's "invalid type: string "x", expected f32".
 fn expected(message: &str) -> String {
-    message
-        .rsplit_once(", expected ")
-        .map_or(message, |(_, end)| end)
-        .to_owned()
+    message.rsplit_once(", expected ").map_or(message, |(_, end)| end).to_owned()
 }

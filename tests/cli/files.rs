@@ -13,22 +13,14 @@ pub(crate) fn tokenize_prints_ids() {
     let model = model("tiny-gemma3-q4_0");
     let ids = |text: &str| gemma(&["tokenize", &model, "-p", text, "--json"]).json()["ids"].clone();
     let strings = goldens["cases"].as_array().unwrap();
-    for golden in strings
-        .iter()
-        .filter(|g| !g["text"].as_str().unwrap().contains('\0'))
-        .take(12)
-    {
+    for golden in strings.iter().filter(|g| !g["text"].as_str().unwrap().contains('\0')).take(12) {
         assert_eq!(ids(golden["text"].as_str().unwrap()), golden["ids"], "{golden}");
     }
     assert_eq!(ids(""), Value::Array(vec![]));
     let typed = gemma(&["tokenize", &model, "-p", "<end_of_turn>", "--special", "--json"]).json();
     assert_eq!(typed["ids"], serde_json::json!([106]));
     let plain = gemma(&["tokenize", &model, "-p", "<end_of_turn>"]);
-    assert!(
-        plain.succeeded().stdout.lines().count() > 1,
-        "as text: {}",
-        plain.stdout
-    );
+    assert!(plain.succeeded().stdout.lines().count() > 1, "as text: {}", plain.stdout);
 }
 
 pub(crate) fn inspect_prints_the_file() {
@@ -43,11 +35,7 @@ pub(crate) fn inspect_prints_the_file() {
     assert!(page["hyperParameters"].is_object(), "{}", page["hyperParameters"]);
     assert!(page.to_string().len() < 40_000, "the vocabulary is cut short");
     let plain = gemma(&["inspect", &model("tiny-gemma2-q4_k_m")]);
-    assert!(
-        plain.succeeded().stdout.contains("token_embd.weight"),
-        "{}",
-        plain.stdout
-    );
+    assert!(plain.succeeded().stdout.contains("token_embd.weight"), "{}", plain.stdout);
 }
 
 pub(crate) fn synthetic_models_have_no_file() {
@@ -89,10 +77,7 @@ fn bad_file(name: &str, bytes: &[u8]) -> PathBuf {
 
 /// Where `wanted` first stands in `bytes`.
 fn position(bytes: &[u8], wanted: &[u8]) -> usize {
-    bytes
-        .windows(wanted.len())
-        .position(|window| window == wanted)
-        .unwrap()
+    bytes.windows(wanted.len()).position(|window| window == wanted).unwrap()
 }
 
 pub(crate) fn bad_files_are_refused() {
@@ -120,78 +105,41 @@ pub(crate) fn bad_files_are_refused() {
     });
     let cases = [
         (bad_file("header.gguf", &good[..1000]), "truncated", "truncated"),
-        (
-            bad_file("tensors.gguf", &good[..good.len() - 1000]),
-            "truncated",
-            "truncated",
-        ),
-        (
-            bad_file("text.gguf", b"Once upon a time there was no model."),
-            "not_gguf",
-            "not a GGUF file",
-        ),
+        (bad_file("tensors.gguf", &good[..good.len() - 1000]), "truncated", "truncated"),
+        (bad_file("text.gguf", b"Once upon a time there was no model."), "not_gguf", "not a GGUF file"),
         (bad_file("empty.gguf", b""), "truncated", "truncated"),
-        (
-            llama,
-            "unsupported_architecture",
-            "architecture \"llama\" is not supported",
-        ),
+        (llama, "unsupported_architecture", "architecture \"llama\" is not supported"),
         (missing, "missing_tensor", "\"blk.1.ffn_up.weight\" is missing"),
-        (
-            turned,
-            "wrong_shape",
-            "\"blk.0.attn_q.weight\" has shape [512, 256], expected [256, 512]",
-        ),
+        (turned, "wrong_shape", "\"blk.0.attn_q.weight\" has shape [512, 256], expected [256, 512]"),
         (PathBuf::from("no/such/model.gguf"), "io", "no/such/model.gguf"),
         (data("tiny"), "io", "not a regular file"),
     ];
     for (path, code, words) in cases {
         let path = path.to_str().unwrap();
         let plain = gemma(&["eval", path, "--ids", "2"]);
-        assert_eq!(
-            (plain.code, plain.stdout.as_str()),
-            (Some(1), ""),
-            "{path}: {}",
-            plain.stderr
-        );
+        assert_eq!((plain.code, plain.stdout.as_str()), (Some(1), ""), "{path}: {}", plain.stderr);
         assert!(
             plain.stderr.starts_with("error: ") && plain.stderr.contains(words),
             "{path}: {}",
             plain.stderr
         );
-        assert_eq!(
-            plain.stderr.lines().count(),
-            1,
-            "{path}: one line: {}",
-            plain.stderr
-        );
+        assert_eq!(plain.stderr.lines().count(), 1, "{path}: one line: {}", plain.stderr);
         // The message goes on to say what can be done.
         let remedy = plain.stderr.trim_end().rsplit([';', ':']).next().unwrap();
-        assert!(
-            remedy.split(' ').count() > 3,
-            "{path}: no remedy in {}",
-            plain.stderr
-        );
+        assert!(remedy.split(' ').count() > 3, "{path}: no remedy in {}", plain.stderr);
 
         let json = gemma(&["eval", path, "--ids", "2", "--json"]);
         assert_eq!((json.code, json.stdout.as_str()), (Some(1), ""), "{path}");
         let error: Value = serde_json::from_str(&json.stderr).unwrap();
         assert_eq!(error["error"]["code"], code, "{path}: {}", json.stderr);
-        assert!(
-            error["error"]["message"].as_str().unwrap().contains(words),
-            "{path}: {}",
-            json.stderr
-        );
+        assert!(error["error"]["message"].as_str().unwrap().contains(words), "{path}: {}", json.stderr);
     }
     // The other commands refuse as well; two of them look no further than they need.
     let path = bad_file("text.gguf", b"Once upon a time there was no model.");
     let path = path.to_str().unwrap();
-    for command in [
-        &["run", path, "-p", "a"][..],
-        &["chat", path],
-        &["tokenize", path, "-p", "a"],
-        &["inspect", path],
-    ] {
+    for command in
+        [&["run", path, "-p", "a"][..], &["chat", path], &["tokenize", path, "-p", "a"], &["inspect", path]]
+    {
         assert_eq!(gemma(command).code, Some(1), "{command:?}");
     }
 }

@@ -1,9 +1,5 @@
 //! The `gemma` command from outside: what it prints where, its exit codes, and what it says to bad input.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -29,11 +25,7 @@ struct Outcome {
 
 fn gemma_with_input(args: &[&str], input: &str) -> Outcome {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gemma"));
-    command
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // A command that does not read its input may have closed it.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
@@ -58,12 +50,7 @@ impl Outcome {
     /// The one line of JSON that standard output must be.
     fn json(&self) -> Value {
         self.succeeded();
-        assert_eq!(
-            self.stdout.lines().count(),
-            1,
-            "one line of JSON: {}",
-            self.stdout
-        );
+        assert_eq!(self.stdout.lines().count(), 1, "one line of JSON: {}", self.stdout);
         serde_json::from_str(&self.stdout).unwrap()
     }
 }
@@ -97,10 +84,7 @@ fn main() {
         on_gpu("chat answers each line", generation::chat_answers),
         on_gpu("perplexity of a window", generation::perplexity_of_a_window),
         on_gpu("bench reports speeds and counts", generation::bench_reports),
-        on_gpu(
-            "requests that the model cannot fulfil",
-            generation::impossible_requests,
-        ),
+        on_gpu("requests that the model cannot fulfil", generation::impossible_requests),
     ];
     libtest_mimic::run(&args, trials).exit();
 }

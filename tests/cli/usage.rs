@@ -39,12 +39,7 @@ pub(crate) fn wrong_usage() {
     ];
     for (args, words) in cases {
         let outcome = gemma(args);
-        assert_eq!(
-            (outcome.code, outcome.stdout.as_str()),
-            (Some(2), ""),
-            "{args:?}: {}",
-            outcome.stderr
-        );
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(2), ""), "{args:?}: {}", outcome.stderr);
         assert!(outcome.stderr.contains(words), "{args:?}: {}", outcome.stderr);
     }
 }
@@ -63,22 +58,13 @@ pub(crate) fn no_adapter() {
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
     let error: Value = serde_json::from_slice(&output.stderr).unwrap();
     assert_eq!(error["error"]["code"], "no_webgpu", "{error}");
-    assert!(
-        error["error"]["message"]
-            .as_str()
-            .unwrap()
-            .contains("install a Vulkan"),
-        "{error}"
-    );
+    assert!(error["error"]["message"].as_str().unwrap().contains("install a Vulkan"), "{error}");
 }
 
 /// `gemma inspect … | head -0` ends quietly.
 pub(crate) fn closed_pipe() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gemma"));
-    command
-        .args(["inspect", &model("tiny-gemma3-f16")])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.args(["inspect", &model("tiny-gemma3-f16")]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
@@ -88,23 +74,8 @@ pub(crate) fn closed_pipe() {
 
 pub(crate) fn help() {
     let outcome = gemma(&["--help"]);
-    for command in [
-        "run",
-        "chat",
-        "eval",
-        "perplexity",
-        "tokenize",
-        "inspect",
-        "bench",
-    ] {
-        assert!(
-            outcome.succeeded().stdout.contains(command),
-            "{command} in {}",
-            outcome.stdout
-        );
+    for command in ["run", "chat", "eval", "perplexity", "tokenize", "inspect", "bench"] {
+        assert!(outcome.succeeded().stdout.contains(command), "{command} in {}", outcome.stdout);
     }
-    assert_eq!(
-        gemma(&["--version"]).succeeded().stdout,
-        format!("gemma {}\n", env!("CARGO_PKG_VERSION"))
-    );
+    assert_eq!(gemma(&["--version"]).succeeded().stdout, format!("gemma {}\n", env!("CARGO_PKG_VERSION")));
 }

@@ -1,10 +1,5 @@
 //! Writes GGUF files for tests: honest ones by default, and hostile ones where a test says so.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    missing_docs,
-    reason = "a helper: each test file uses a part of it"
-)]
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "a helper: each test file uses a part of it")]
 #![allow(clippy::expect_used, reason = "a test")]
 
 use gemma_web::quant::by_ggml_type;
@@ -92,15 +87,7 @@ pub struct GgufWriter {
 impl Default for GgufWriter {
     fn default() -> Self {
         let (keys, tensors) = (Vec::new(), Vec::new());
-        Self {
-            magic: *b"GGUF",
-            version: 3,
-            n_tensors: None,
-            n_keys: None,
-            alignment: 32,
-            keys,
-            tensors,
-        }
+        Self { magic: *b"GGUF", version: 3, n_tensors: None, n_keys: None, alignment: 32, keys, tensors }
     }
 }
 
@@ -129,13 +116,7 @@ impl GgufWriter {
 
     pub fn tensor_with(mut self, name: &str, shape: &[u64], ggml_type: u32, data: Vec<u8>) -> Self {
         let (name, shape) = (name.as_bytes().to_vec(), shape.to_vec());
-        self.tensors.push(Tensor {
-            name,
-            shape,
-            ggml_type,
-            offset: None,
-            data,
-        });
+        self.tensors.push(Tensor { name, shape, ggml_type, offset: None, data });
         self
     }
 

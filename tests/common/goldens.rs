@@ -35,9 +35,7 @@ pub(crate) struct Prompt {
 
 /// A path under tests/data.
 pub(crate) fn data(name: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "tests", "data", name]
-        .iter()
-        .collect()
+    [env!("CARGO_MANIFEST_DIR"), "tests", "data", name].iter().collect()
 }
 
 /// Reads `tests/data/NAME.json`.

@@ -18,22 +18,10 @@ const MAY_USE: [(&str, &str); 15] = [
     ("kernels", "error cancel quant gpu"),
     ("model", "error cancel quant source gguf gpu kernels"),
     ("sampler", "error cancel quant gpu kernels"),
-    (
-        "session",
-        "error cancel quant source gguf tokenizer chat gpu kernels model sampler",
-    ),
-    (
-        "web",
-        "error cancel quant source gguf tokenizer chat gpu model sampler session",
-    ),
-    (
-        "bin",
-        "error cancel quant source gguf tokenizer chat gpu model sampler session",
-    ),
-    (
-        "lib",
-        "error cancel quant source gguf tokenizer chat gpu kernels model sampler session web",
-    ),
+    ("session", "error cancel quant source gguf tokenizer chat gpu kernels model sampler"),
+    ("web", "error cancel quant source gguf tokenizer chat gpu model sampler session"),
+    ("bin", "error cancel quant source gguf tokenizer chat gpu model sampler session"),
+    ("lib", "error cancel quant source gguf tokenizer chat gpu kernels model sampler session web"),
 ];
 
 /// Path beginnings that stay in these files and folders.
@@ -77,16 +65,13 @@ pub(crate) fn violations(files: &Files) -> Vec<String> {
 /// The row of [`MAY_USE`] that a file belongs to.
 fn module(path: &str) -> &str {
     let name = path.trim_start_matches("src/");
-    name.split_once('/')
-        .map_or(name.trim_end_matches(".rs"), |(folder, _)| folder)
+    name.split_once('/').map_or(name.trim_end_matches(".rs"), |(folder, _)| folder)
 }
 
 fn imports(path: &str, text: &str, files: &Files, found: &mut Vec<String>) {
     let own = module(path);
     let Some((_, allowed)) = MAY_USE.iter().find(|(name, _)| *name == own) else {
-        found.push(format!(
-            "{path}: module `{own}` has no row in the table of tests/architecture.rs"
-        ));
+        found.push(format!("{path}: module `{own}` has no row in the table of tests/architecture.rs"));
         return;
     };
     for p in rust_paths::paths(text) {
@@ -99,11 +84,7 @@ fn imports(path: &str, text: &str, files: &Files, found: &mut Vec<String>) {
         let full = p.segments.join("::");
         for (beginning, rooms) in ROOMS {
             let named = full == beginning || full.starts_with(&format!("{beginning}::"));
-            if named
-                && !rooms
-                    .split(' ')
-                    .any(|room| !room.is_empty() && path.starts_with(room))
-            {
+            if named && !rooms.split(' ').any(|room| !room.is_empty() && path.starts_with(room)) {
                 found.push(format!("{path}:{}: `{beginning}` stays in [{rooms}]", p.line));
             }
         }
@@ -142,9 +123,7 @@ fn size_and_notes(path: &str, text: &str, found: &mut Vec<String>) {
 
 /// Names of the files directly in `folder` with the ending `ext`.
 fn names<'a>(files: &'a Files, folder: &'a str, ext: &'a str) -> impl Iterator<Item = &'a str> {
-    let names = files
-        .keys()
-        .filter_map(move |path| path.strip_prefix(folder)?.strip_suffix(ext));
+    let names = files.keys().filter_map(move |path| path.strip_prefix(folder)?.strip_suffix(ext));
     names.filter(|name| !name.contains('/'))
 }
 
@@ -191,9 +170,7 @@ fn heads(files: &Files, found: &mut Vec<String>) {
             .next()
             .is_none_or(|formula| formula.len() < 6 || HEAD.iter().any(|label| formula.starts_with(label)))
         {
-            found.push(format!(
-                "{path}: does not open with a comment line that holds its formula"
-            ));
+            found.push(format!("{path}: does not open with a comment line that holds its formula"));
         }
         for label in HEAD {
             // Consuming the lines asks for the labels in this order; each may run over several lines.

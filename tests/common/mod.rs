@@ -1,10 +1,6 @@
 //! Helpers shared by the integration tests.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of these")]
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a failed assumption fails the test"
-)]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a failed assumption fails the test")]
 
 pub mod compare;
 pub mod goldens;

@@ -20,11 +20,7 @@ pub(crate) fn paths(source: &str) -> Vec<Path> {
     let mut found = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
-        at = if matches!(tokens[at].1, Token::Word(_)) {
-            path(&tokens, at, &[], &mut found)
-        } else {
-            at + 1
-        };
+        at = if matches!(tokens[at].1, Token::Word(_)) { path(&tokens, at, &[], &mut found) } else { at + 1 };
     }
     found
 }

@@ -40,7 +40,7 @@ const LOGITS: [Tolerance; 5] = [
     Tolerance {
         model: "gemma-3-270m",
         f16_kv: false,
-        max_abs: 2e-3,
+        max_abs: 1e-3,
         reason: "f32 throughout; Hugging Face in f32 is within 8.3e-5, llama.cpp on F32 weights within 2.1e-4",
     },
 ];
@@ -57,8 +57,6 @@ pub(crate) const PERPLEXITY_RELATIVE: f64 = 1e-3;
 pub(crate) const MIN_COMPARED: f32 = 0.7;
 
 pub(crate) fn logits(model: &str, f16_kv: bool) -> Tolerance {
-    let row = LOGITS
-        .iter()
-        .find(|row| model.starts_with(row.model) && row.f16_kv == f16_kv);
+    let row = LOGITS.iter().find(|row| model.starts_with(row.model) && row.f16_kv == f16_kv);
     *row.unwrap_or_else(|| panic!("no tolerance for {model} with f16_kv = {f16_kv}"))
 }

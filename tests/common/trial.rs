@@ -12,11 +12,7 @@ where
     F: FnOnce(T) -> Result<(), Failed> + Send + 'static,
 {
     let absent = found.is_none();
-    let name = if absent {
-        format!("{name} (needs {need})")
-    } else {
-        name.to_owned()
-    };
+    let name = if absent { format!("{name} (needs {need})") } else { name.to_owned() };
     let message = format!("needs {need}");
     Trial::test(name, move || run(found.ok_or(message)?)).with_ignored_flag(absent)
 }

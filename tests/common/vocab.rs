@@ -20,9 +20,7 @@ pub fn metadata(gguf: &[u8]) -> Metadata {
 }
 
 pub fn data(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/data")
-        .join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(path)
 }
 
 pub fn tiny(file: &str) -> Vec<u8> {
@@ -43,12 +41,7 @@ impl RawVocab {
         let metadata = metadata(gguf);
         Self {
             model: "llama",
-            pieces: metadata
-                .strings("tokenizer.ggml.tokens")
-                .unwrap()
-                .iter()
-                .map(str::to_owned)
-                .collect(),
+            pieces: metadata.strings("tokenizer.ggml.tokens").unwrap().iter().map(str::to_owned).collect(),
             scores: metadata.f32s("tokenizer.ggml.scores").unwrap().to_vec(),
             types: metadata.i32s("tokenizer.ggml.token_type").unwrap(),
         }
@@ -56,12 +49,7 @@ impl RawVocab {
 
     /// As the first converter wrote it: every user-defined symbol a NORMAL piece with score 0.
     pub fn written_as_in_2024_02(mut self) -> Self {
-        for (id, kind) in self
-            .types
-            .iter_mut()
-            .enumerate()
-            .filter(|(_, kind)| matches!(kind, 3 | 4))
-        {
+        for (id, kind) in self.types.iter_mut().enumerate().filter(|(_, kind)| matches!(kind, 3 | 4)) {
             *kind = match id {
                 0..3 => 3,
                 3 => 2,

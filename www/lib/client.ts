@@ -2,7 +2,7 @@
 
 import { abortError, GemmaError, toError } from './errors.js';
 import type { CallMessage, CallName, Calls, FromWorker, PlainOptions, Prompt, ToWorker } from './protocol.js';
-import type { GenerateOptions, GenerateResult, LoadOptions, LoadProgress, ModelInfo, ModelStats, TokenPiece } from './types.js';
+import type { GenerateOptions, GenerateResult, Inspection, LoadOptions, LoadProgress, ModelInfo, ModelStats, TokenPiece } from './types.js';
 
 /** A call that has not been answered yet. */
 interface Pending {
@@ -171,6 +171,27 @@ export async function loadGemma(source: string | URL, options: LoadOptions = {})
     throw error;
   } finally {
     signal?.removeEventListener('abort', abort);
+  }
+}
+
+/**
+ * Looks at a model without loading it: only the header of the file is downloaded (some MB, since the vocabulary is in it).
+ *
+ * @param source Address of a `.gguf` file; relative ones are resolved against the page.
+ * @param options Those that {@link loadGemma} would be called with; they decide the sizes of cache and activations.
+ * @returns What the model is, how much GPU memory it would take, and whether this device's adapter can hold it. A model
+ *   that does not fit is no error, see `memory.verdict`; without an adapter the plan is for WebGPU's default limits.
+ * @throws {GemmaError} As {@link loadGemma}, for what concerns the download, the file and the options.
+ * @throws {DOMException} `AbortError` once `options.signal` is aborted.
+ */
+export async function inspect(source: string | URL, options: LoadOptions = {}): Promise<Inspection> {
+  const { signal, onProgress: _, ...plain } = options;
+  const url = absolute(source);
+  const connection = new Connection();
+  try {
+    return await connection.call('inspect', { url, options: plain as PlainOptions }, { signal });
+  } finally {
+    connection.close(new GemmaError('disposed', 'the inspection is over'));
   }
 }
 

@@ -9,7 +9,7 @@
  * @packageDocumentation
  */
 
-export { Gemma, loadGemma } from './client.js';
+export { Gemma, inspect, loadGemma } from './client.js';
 export { GemmaError, type GemmaErrorCode } from './errors.js';
 export type { Prompt } from './protocol.js';
 export type {
@@ -18,8 +18,10 @@ export type {
   GenerateResult,
   GenerateTimings,
   GpuBytes,
+  Inspection,
   LoadOptions,
   LoadProgress,
+  MemoryPlan,
   ModelConfig,
   ModelInfo,
   ModelStats,

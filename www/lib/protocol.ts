@@ -1,7 +1,7 @@
 // The messages between the page's half (client.ts) and the worker's half (worker.ts).
 
 import type { ErrorRecord } from './errors.js';
-import type { GenerateResult, LoadProgress, ModelInfo, ModelStats, TokenPiece } from './types.js';
+import type { GenerateResult, Inspection, LoadProgress, ModelInfo, ModelStats, TokenPiece } from './types.js';
 
 /** Text, or token ids that are taken as they are (no beginning-of-sequence token is added). */
 export type Prompt = string | readonly number[];
@@ -12,6 +12,7 @@ export type PlainOptions = Readonly<Record<string, unknown>>;
 /** What can be asked of the worker, by name: what is sent and what comes back. */
 export interface Calls {
   load: { send: { readonly url: string; readonly options: PlainOptions }; back: ModelInfo };
+  inspect: { send: { readonly url: string; readonly options: PlainOptions }; back: Inspection };
   generate: { send: { readonly prompt: Prompt; readonly options: PlainOptions }; back: GenerateResult };
   tokenize: { send: { readonly text: string }; back: number[] };
   logits: { send: { readonly ids: readonly number[] }; back: Float32Array };

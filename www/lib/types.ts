@@ -102,6 +102,39 @@ export interface ModelInfo {
   readonly gpuBytes: GpuBytes;
 }
 
+/** What `inspect` finds. */
+export interface Inspection {
+  /** Hyper-parameters, as the file has them. */
+  readonly config: ModelConfig;
+  /** The mixture of block formats by the name that files end in: `Q4_K_M`. */
+  readonly quantisation: string;
+  /** Block formats of the weights, as ggml writes them, with the bytes each takes in the file, largest first. */
+  readonly formats: readonly (readonly [name: string, bytes: number])[];
+  /** Bytes of the file; `null` where the server does not say. */
+  readonly fileBytes: number | null;
+  /** GPU memory that it would take, and whether it fits. */
+  readonly memory: MemoryPlan;
+  /** The adapter the plan is for; `null`: there is none, and the plan is for WebGPU's default limits. */
+  readonly adapter: AdapterInfo | null;
+}
+
+/** GPU memory in bytes, exactly as loading would allocate it. */
+export interface MemoryPlan {
+  /** Positions the plan is for. */
+  readonly contextLength: number;
+  /** Each tensor in its planes, with padding, largest first. */
+  readonly tensors: readonly (readonly [name: string, bytes: number])[];
+  readonly weights: number;
+  readonly kv: number;
+  readonly scratch: number;
+  readonly total: number;
+  /** Whether the adapter's limits allow it. WebGPU does not say how much memory there is. */
+  readonly verdict:
+    | { readonly kind: 'fits' }
+    | { readonly kind: 'fits_with_context'; readonly maxContextLength: number }
+    | { readonly kind: 'does_not_fit'; readonly what: string; readonly needs: number; readonly offers: number };
+}
+
 /** Hyper-parameters of a model. */
 export interface ModelConfig {
   readonly generation: 'gemma' | 'gemma2' | 'gemma3';

@@ -3,7 +3,7 @@
 import init, { Engine } from './pkg/gemma_web.js';
 import { toRecord } from './errors.js';
 import type { CallMessage, CallName, Calls, FromWorker, ToWorker } from './protocol.js';
-import type { GenerateResult, LoadProgress, ModelInfo, ModelStats, TokenPiece } from './types.js';
+import type { GenerateResult, Inspection, LoadProgress, ModelInfo, ModelStats, TokenPiece } from './types.js';
 
 /** The three things of a worker's global scope used here; lib.dom and lib.webworker can't be loaded together. */
 interface WorkerScope {
@@ -64,6 +64,9 @@ async function carryOut(call: CallMessage, signal: AbortSignal): Promise<Calls[C
       engine = await Engine.load(call.url, call.options, onProgress, signal);
       return engine.info() as ModelInfo;
     }
+    case 'inspect':
+      await init();
+      return (await Engine.inspect(call.url, call.options, signal)) as Inspection;
     case 'generate': {
       const onToken = (piece: TokenPiece): void => scope.postMessage({ type: 'token', id, piece });
       return (await loaded().generate(call.prompt, call.options, onToken, signal)) as GenerateResult;

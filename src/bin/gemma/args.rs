@@ -81,10 +81,7 @@ impl Model {
                 Kv::F16 => KvType::F16,
                 Kv::F32 => KvType::F32,
             },
-            gpu: GpuOptions {
-                adapter: self.adapter.clone(),
-                ..GpuOptions::default()
-            },
+            gpu: GpuOptions { adapter: self.adapter.clone(), ..GpuOptions::default() },
         }
     }
 }
@@ -93,13 +90,7 @@ impl Model {
 #[derive(Debug, Args)]
 pub(crate) struct Sampling {
     /// Most tokens to generate.
-    #[arg(
-        short = 'n',
-        long,
-        value_name = "N",
-        default_value = "256",
-        allow_negative_numbers = true
-    )]
+    #[arg(short = 'n', long, value_name = "N", default_value = "256", allow_negative_numbers = true)]
     max_tokens: usize,
     /// 0 takes the most likely token at each step.
     #[arg(long, value_name = "T", default_value = "1.0", allow_negative_numbers = true)]
@@ -237,14 +228,8 @@ pub(crate) struct Synth {
 }
 
 fn at_least(min: usize, text: &str) -> Result<usize, String> {
-    let number: usize = text
-        .parse()
-        .map_err(|_| format!("expected a whole number of at least {min}"))?;
-    if number < min {
-        Err(format!("expected at least {min}"))
-    } else {
-        Ok(number)
-    }
+    let number: usize = text.parse().map_err(|_| format!("expected a whole number of at least {min}"))?;
+    if number < min { Err(format!("expected at least {min}")) } else { Ok(number) }
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

@@ -36,12 +36,7 @@ impl Spread {
         sorted.sort_by(f64::total_cmp);
         let at = |ix: usize| sorted.get(ix).copied().unwrap_or_default();
         let median = (at(sorted.len() / 2) + at(sorted.len().saturating_sub(1) / 2)) / 2.0;
-        Self {
-            median,
-            min: at(0),
-            max: at(sorted.len().saturating_sub(1)),
-            runs,
-        }
+        Self { median, min: at(0), max: at(sorted.len().saturating_sub(1)), runs }
     }
 }
 
@@ -49,12 +44,8 @@ pub(crate) fn bench(args: &Bench, json: bool) -> Result<(), Failure> {
     let mut options = args.model.load_options();
     options.context_length = options.context_length.or(Some(args.n_prompt.max(args.n_gen) + 1));
     let mut engine = load::engine(&args.model, &options, json)?;
-    let prompt = (args.n_prompt > 0)
-        .then(|| prompt_test(&mut engine, args))
-        .transpose()?;
-    let generation = (args.n_gen > 0)
-        .then(|| generation_test(&mut engine, args))
-        .transpose()?;
+    let prompt = (args.n_prompt > 0).then(|| prompt_test(&mut engine, args)).transpose()?;
+    let generation = (args.n_gen > 0).then(|| generation_test(&mut engine, args)).transpose()?;
     if json {
         return print_json(&json!({
             "model": engine.info(),
@@ -64,12 +55,7 @@ pub(crate) fn bench(args: &Bench, json: bool) -> Result<(), Failure> {
         }));
     }
     for (name, test) in [("prompt", prompt), ("generation", generation)] {
-        if let Some(Test {
-            tokens,
-            speed,
-            counts,
-        }) = test
-        {
+        if let Some(Test { tokens, speed, counts }) = test {
             let Spread { median, min, max, .. } = speed;
             print(format_args!(
                 "{name:<10} {tokens:>5} tokens  {median:>9.2} per second ({min:.2} to {max:.2})  {counts}\n"
@@ -101,17 +87,8 @@ fn generation_test(engine: &mut Engine, args: &Bench) -> Result<Test, Failure> {
 }
 
 fn generate(engine: &mut Engine, ids: &[u32], max_tokens: usize) -> Result<Generation, Failure> {
-    let options = GenerateOptions {
-        max_tokens,
-        temperature: 0.0,
-        ..GenerateOptions::default()
-    };
-    Ok(block_on(engine.generate(
-        ids,
-        &options,
-        &Cancel::default(),
-        &mut |_| (),
-    ))?)
+    let options = GenerateOptions { max_tokens, temperature: 0.0, ..GenerateOptions::default() };
+    Ok(block_on(engine.generate(ids, &options, &Cancel::default(), &mut |_| ()))?)
 }
 
 /// One repetition that warms up and is not counted, then those that are.
@@ -132,11 +109,7 @@ fn repeat(
             note(format_args!("{run_ix} of {n_runs}: {speed:.2} tokens per second"));
         }
     }
-    Ok(Test {
-        tokens,
-        speed: Spread::of(runs),
-        counts,
-    })
+    Ok(Test { tokens, speed: Spread::of(runs), counts })
 }
 
 /// The counters of `after` less those of `before`, by name; what is held or timed is no counter.
@@ -154,9 +127,7 @@ fn pseudo_random_ids(seed: u64, n_ids: usize, n_vocab: usize) -> Vec<u32> {
     let mut state = seed;
     let mut next = || {
         // Knuth's 64-bit linear congruential generator; the high bits are the good ones.
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((state >> 33) % n_vocab.max(1) as u64) as u32
     };
     (0..n_ids).map(|_| next()).collect()

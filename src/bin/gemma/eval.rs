@@ -39,11 +39,7 @@ pub(crate) fn eval(args: &Eval, json: bool) -> Result<(), Failure> {
 
 /// The `n` highest logits, highest first; equal ones in the order of their ids.
 fn highest(row: &[f32], n: usize) -> Vec<Logit> {
-    let mut all: Vec<Logit> = row
-        .iter()
-        .zip(0..)
-        .map(|(logit, id)| Logit { id, logit: *logit })
-        .collect();
+    let mut all: Vec<Logit> = row.iter().zip(0..).map(|(logit, id)| Logit { id, logit: *logit }).collect();
     all.sort_by(|a, b| b.logit.total_cmp(&a.logit));
     all.truncate(n);
     all
@@ -61,10 +57,8 @@ struct Score {
 
 pub(crate) fn perplexity(args: &Perplexity, json: bool) -> Result<(), Failure> {
     let path = &args.file;
-    let text = std::fs::read_to_string(path).map_err(|e| Error::Io {
-        path: path.display().to_string(),
-        why: e.to_string(),
-    })?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Error::Io { path: path.display().to_string(), why: e.to_string() })?;
     let mut options = args.model.load_options();
     // A window that was asked for is a context that was asked for.
     options.context_length = options.context_length.or(args.tokens);
@@ -81,11 +75,7 @@ pub(crate) fn perplexity(args: &Perplexity, json: bool) -> Result<(), Failure> {
     }
     ids.truncate(args.tokens.unwrap_or(engine.info().context_length));
     if ids.len() < 2 {
-        return Err(Failure::usage(
-            "--file",
-            path.display(),
-            "a text of at least one token",
-        ));
+        return Err(Failure::usage("--file", path.display(), "a text of at least one token"));
     }
     let bar = load::tokens_bar(ids.len());
     let nll = block_on(engine.score(&ids, &Cancel::default(), &mut |n_done| {
@@ -94,11 +84,7 @@ pub(crate) fn perplexity(args: &Perplexity, json: bool) -> Result<(), Failure> {
     bar.finish_and_clear();
     let nll = nll?;
     let mean = nll.iter().map(|x| f64::from(*x)).sum::<f64>() / nll.len() as f64;
-    let score = Score {
-        perplexity: mean.exp(),
-        nll: mean,
-        tokens: ids.len(),
-    };
+    let score = Score { perplexity: mean.exp(), nll: mean, tokens: ids.len() };
     if json {
         return print_json(&score);
     }
@@ -114,10 +100,7 @@ mod tests {
 
     #[test]
     fn the_highest_logits_come_first_and_ties_by_id() {
-        let ids: Vec<u32> = highest(&[1.0, 3.0, -2.0, 3.0, 2.0], 3)
-            .iter()
-            .map(|logit| logit.id)
-            .collect();
+        let ids: Vec<u32> = highest(&[1.0, 3.0, -2.0, 3.0, 2.0], 3).iter().map(|logit| logit.id).collect();
         assert_eq!(ids, [1, 3, 4]);
         assert_eq!(highest(&[1.0, 2.0], 20).len(), 2, "fewer than asked for");
     }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use gemma_web::gguf::{self, Array, Header, Metadata, Value};
-use gemma_web::model::Config;
+use gemma_web::gpu::{Gpu, GpuOptions, Limits};
+use gemma_web::model::memory::{self, MemoryPlan, Verdict};
+use gemma_web::model::{Config, ModelOptions};
 use gemma_web::source::ByteSource;
 use gemma_web::tokenizer::{Special, Tokenizer};
 use gemma_web::{Cancel, Error};
@@ -21,11 +23,7 @@ pub(crate) fn tokenize(args: &Tokenize, json: bool) -> Result<(), Failure> {
     let mut source = Source::open(&args.model)?;
     let (header, _) = block_on(gguf::read_header(&mut source, &Cancel::default()))?;
     let tokenizer = Tokenizer::from_gguf(&header.metadata)?;
-    let special = if args.special {
-        Special::Parse
-    } else {
-        Special::AsText
-    };
+    let special = if args.special { Special::Parse } else { Special::AsText };
     let ids = tokenizer.encode(&args.prompt, special)?;
     if json {
         return print_json(&json!({ "ids": ids }));
@@ -54,18 +52,23 @@ pub(crate) fn inspect(args: &Inspect, json: bool) -> Result<(), Failure> {
             "hyperParameters": config.as_ref().ok(),
             "tensors": tensors(&header),
             "sizes": sizes(&header),
+            "memory": memory(&header).ok(),
             "verdict": verdict(config.as_ref().err()),
         }));
     }
     print_page(&source, &header, config.as_ref().err())
 }
 
+/// GPU memory for the adapter that is there, else for WebGPU's default limits.
+fn memory(header: &Header) -> gemma_web::Result<MemoryPlan> {
+    let adapter = block_on(Gpu::open(&GpuOptions::default()));
+    let limits = adapter.map_or_else(|_| Limits::default(), |gpu| *gpu.limits());
+    memory::plan(header, &ModelOptions::default(), &limits)
+}
+
 /// Key to value, long lists cut short.
 fn metadata(metadata: &Metadata) -> Map<String, Json> {
-    metadata
-        .iter()
-        .map(|(key, value)| (key.to_owned(), shown(value)))
-        .collect()
+    metadata.iter().map(|(key, value)| (key.to_owned(), shown(value))).collect()
 }
 
 fn shown(value: &Value) -> Json {
@@ -92,11 +95,7 @@ fn list(array: &Array) -> Json {
         Array::Bool(v) => v.iter().take(MAX_SHOWN).map(|x| json!(x)).collect(),
         Array::Strings(v) => v.iter().take(MAX_SHOWN).map(|x| json!(x)).collect(),
     };
-    if array.len() == first.len() {
-        json!(first)
-    } else {
-        json!({ "length": array.len(), "first": first })
-    }
+    if array.len() == first.len() { json!(first) } else { json!({ "length": array.len(), "first": first }) }
 }
 
 fn tensors(header: &Header) -> Vec<Json> {
@@ -129,23 +128,37 @@ fn verdict(error: Option<&Error>) -> Json {
 
 fn print_page(source: &Source, header: &Header, error: Option<&Error>) -> Result<(), Failure> {
     let n_bytes = source.len().unwrap_or_default();
-    print(format_args!(
-        "{}: GGUF version {}, {n_bytes} bytes\n\n",
-        source.name(),
-        header.version
-    ))?;
+    print(format_args!("{}: GGUF version {}, {n_bytes} bytes\n\n", source.name(), header.version))?;
     for (key, value) in header.metadata.iter() {
         print(format_args!("{key} = {}\n", shown(value)))?;
     }
     print("\n")?;
     for t in &header.tensors {
-        print(format_args!(
-            "{:>6}  {:>11}  {:?}  {}\n",
-            t.format.name, t.bytes, t.shape, t.name
-        ))?;
+        print(format_args!("{:>6}  {:>11}  {:?}  {}\n", t.format.name, t.bytes, t.shape, t.name))?;
     }
     match error {
-        None => print("\nThis model can be run.\n"),
+        None => print_memory(&memory(header)?),
         Some(error) => print(format_args!("\nThis model cannot be run: {error}\n")),
+    }
+}
+
+fn print_memory(plan: &MemoryPlan) -> Result<(), Failure> {
+    let mb = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
+    print(format_args!(
+        "\nGPU memory at {} tokens of context: {} (weights {}, KV cache {}, the rest {})\n",
+        plan.context_length,
+        mb(plan.total),
+        mb(plan.weights),
+        mb(plan.kv),
+        mb(plan.scratch)
+    ))?;
+    match &plan.verdict {
+        Verdict::Fits => print("This model can be run.\n"),
+        Verdict::FitsWithContext { max_context_length } => print(format_args!(
+            "This model can be run with at most {max_context_length} tokens of context.\n"
+        )),
+        Verdict::DoesNotFit { what, needs, offers } => print(format_args!(
+            "This model cannot be run: {what} needs {needs} bytes, the adapter offers {offers}.\n"
+        )),
     }
 }

@@ -15,11 +15,7 @@ use super::source::Source;
 pub(crate) fn engine(model: &Model, options: &LoadOptions, json: bool) -> Result<Engine, Failure> {
     let source = Source::of(model)?;
     let start = Instant::now();
-    let bar = if is_watched() {
-        bytes_bar()
-    } else {
-        ProgressBar::hidden()
-    };
+    let bar = if is_watched() { bytes_bar() } else { ProgressBar::hidden() };
     let engine = block_on(Engine::load(source, options, &Cancel::default(), &mut |p| {
         show(&bar, &p);
     }));
@@ -29,15 +25,8 @@ pub(crate) fn engine(model: &Model, options: &LoadOptions, json: bool) -> Result
         let info = engine.info();
         let seconds = start.elapsed().as_secs_f32();
         // A file need not say what it is called.
-        let name = if info.config.name.is_empty() {
-            "the model"
-        } else {
-            &info.config.name
-        };
-        note(format_args!(
-            "{name} on {}, loaded in {seconds:.1} s",
-            info.adapter.name
-        ));
+        let name = if info.config.name.is_empty() { "the model" } else { &info.config.name };
+        note(format_args!("{name} on {}, loaded in {seconds:.1} s", info.adapter.name));
     }
     Ok(engine)
 }

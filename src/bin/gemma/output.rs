@@ -22,17 +22,9 @@ pub(crate) enum Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
-            Error::InvalidOption {
-                option,
-                found,
-                expected,
-            } => {
+            Error::InvalidOption { option, found, expected } => {
                 let option = as_flag(&option);
-                Self::Usage(Error::InvalidOption {
-                    option,
-                    found,
-                    expected,
-                })
+                Self::Usage(Error::InvalidOption { option, found, expected })
             }
             other => Self::Failed(other),
         }
@@ -43,11 +35,7 @@ impl Failure {
     /// An option whose value turned out to be impossible.
     pub(crate) fn usage(option: &str, found: impl Display, expected: impl Into<String>) -> Self {
         let (option, found, expected) = (option.to_owned(), found.to_string(), expected.into());
-        Self::Usage(Error::InvalidOption {
-            option,
-            found,
-            expected,
-        })
+        Self::Usage(Error::InvalidOption { option, found, expected })
     }
 
     /// Prints the reason to standard error, as `error: message`, or with `--json` as
@@ -89,23 +77,16 @@ fn as_flag(option: &str) -> String {
 /// Writes a piece of the result and flushes it, so that a reader sees it at once.
 pub(crate) fn print(text: impl Display) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    write!(stdout, "{text}")
-        .and_then(|()| stdout.flush())
-        .map_err(|e| match e.kind() {
-            io::ErrorKind::BrokenPipe => Failure::PipeClosed,
-            _ => Failure::Failed(Error::Io {
-                path: "standard output".to_owned(),
-                why: e.to_string(),
-            }),
-        })
+    write!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(|e| match e.kind() {
+        io::ErrorKind::BrokenPipe => Failure::PipeClosed,
+        _ => Failure::Failed(Error::Io { path: "standard output".to_owned(), why: e.to_string() }),
+    })
 }
 
 /// Writes the result as one line of JSON.
 pub(crate) fn print_json(result: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string(result);
-    let text = text.map_err(|e| Error::Internal {
-        what: format!("the result is no JSON: {e}"),
-    })?;
+    let text = text.map_err(|e| Error::Internal { what: format!("the result is no JSON: {e}") })?;
     print(text + "\n")
 }
 

@@ -51,10 +51,7 @@ fn warn_unless_chat(engine: &Engine, json: bool) {
 }
 
 fn message(role: &str, content: &str) -> Message {
-    Message {
-        role: role.to_owned(),
-        content: content.to_owned(),
-    }
+    Message { role: role.to_owned(), content: content.to_owned() }
 }
 
 /// The next line of standard input without its end; none at the end of input.
@@ -68,11 +65,7 @@ fn read_line() -> Result<Option<String>, Failure> {
     match stdin.lock().read_line(&mut line) {
         Ok(0) => Ok(None),
         Ok(_) => Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned())),
-        Err(e) => Err(Error::Io {
-            path: "standard input".to_owned(),
-            why: e.to_string(),
-        }
-        .into()),
+        Err(e) => Err(Error::Io { path: "standard input".to_owned(), why: e.to_string() }.into()),
     }
 }
 
