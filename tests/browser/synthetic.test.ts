@@ -49,6 +49,12 @@ inBothBrowsers((browserName, start) => {
     assert.ok(stats.wasmBytes < 200e6, `the wasm memory grew to ${stats.wasmBytes} bytes`);
   });
 
+  it('is inspected without being made', async () => {
+    const plan = await page.evaluate(() => gemmaWeb.inspect('synthetic:gemma-7b:q8_0'));
+    // Nine gigabytes of weights are known to the byte from 5 MB of header.
+    assert.ok(JSON.stringify(plan).includes('gemma-7b:q8_0'), JSON.stringify(plan).slice(0, 500));
+  });
+
   it('names the shapes there are when another is asked for', async () => {
     const error = await page.evaluate(async () => {
       try {

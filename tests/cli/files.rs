@@ -61,11 +61,7 @@ pub(crate) fn synth_writes_the_same_bytes() {
     }
     std::fs::remove_file(&path).unwrap();
     let outcome = gemma(&["synth", name, "-o", "no/such/folder/file.gguf"]);
-    assert!(
-        outcome.code == Some(1) && outcome.stderr.contains("written"),
-        "{}",
-        outcome.stderr
-    );
+    assert!(outcome.code == Some(1) && outcome.stderr.contains("written"), "{}", outcome.stderr);
 }
 
 /// A file that is no good, written to the build's folder for temporary files.

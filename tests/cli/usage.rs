@@ -26,15 +26,9 @@ pub(crate) fn wrong_usage() {
         (&["eval", m, "--ids", "2", "--top", "0"], "--top"),
         (&["eval", m, "--ids", "2", "--context", "0"], "--context"),
         (&["eval", "--ids", "2"], "<MODEL"),
-        (
-            &["bench", m, "--synthetic", "gemma-2b:q4_0"],
-            "cannot be used with",
-        ),
+        (&["bench", m, "--synthetic", "gemma-2b:q4_0"], "cannot be used with"),
         (&["bench", "--synthetic", "gemma-2b:q9"], "gemma-3-270m"),
-        (
-            &["tokenize", "synthetic:gemma-9t:q4_0", "-p", "a"],
-            "gemma-3-270m",
-        ),
+        (&["tokenize", "synthetic:gemma-9t:q4_0", "-p", "a"], "gemma-3-270m"),
         (&["synth", "gemma-2b", "-o", "no/such/folder/file"], "q4_k_m"),
     ];
     for (args, words) in cases {
