@@ -199,7 +199,7 @@ impl Engine {
             tokens.push(id);
             text.push_str(&piece.text);
             on_token(&piece);
-            if tokens.len() == options.max_tokens || position + 1 > self.model.context() - 1 {
+            if tokens.len() == options.max_tokens || position >= self.model.context() {
                 break FinishReason::Length;
             }
             logits = self.model.forward(&[id], position, cancel).await?;

@@ -361,7 +361,7 @@ fn product_agrees_small(b: &Bench, format: &'static Format) -> Result<usize, Fai
 
 /// Rows on both sides of the first seam.
 fn dequantises(b: &Bench, w: &Matrix, blocks: &[u8]) -> Result<(), Failed> {
-    let (first_row, n_rows) = (w.parts[0].n_rows - 1, 3);
+    let (first_row, n_rows) = (w.parts[0].range.n_rows - 1, 3);
     let x = b.empty(n_rows * w.n_cols as usize);
     let mut plan = b.plan();
     dequant::record(&mut plan, &b.gpu, w, &x);

@@ -118,7 +118,14 @@ impl Gpu {
     /// Writes `data` (offset and length multiples of 4) before the next submission.
     pub fn write(&self, buffer: &Buffer, offset: u64, data: &[u8]) {
         self.counters.borrow_mut().bytes_written += data.len() as u64;
+        self.bytes_pending.set(self.bytes_pending.get() + data.len() as u64);
         self.queue.write_buffer(&buffer.raw, offset, data);
+    }
+
+    /// Bytes written since the last submission, which the queue holds until then.
+    #[must_use]
+    pub fn bytes_pending(&self) -> u64 {
+        self.bytes_pending.get()
     }
 
     pub(super) fn buffer(&self, kind: Kind, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Buffer {

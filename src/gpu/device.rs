@@ -1,6 +1,6 @@
 //! The adapter and the device: chosen once, at the adapter's own limits and with no optional feature needed.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -61,6 +61,8 @@ pub struct Gpu {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     pub(super) counters: RefCell<Counters>,
+    /// Bytes written since the last submission.
+    pub(super) bytes_pending: Cell<u64>,
     pub(super) accounts: Rc<Accounts>,
     pub(super) pipelines: RefCell<HashMap<String, wgpu::ComputePipeline>>,
     /// First error that no scope caught: a lost device or a refused command.
@@ -103,6 +105,7 @@ impl Gpu {
             device,
             queue,
             counters: RefCell::default(),
+            bytes_pending: Cell::default(),
             accounts: Rc::default(),
             pipelines: RefCell::default(),
             fault,

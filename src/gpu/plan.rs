@@ -230,7 +230,7 @@ impl Gpu {
         for (from, offset, to, bytes) in copies {
             encoder.copy_buffer_to_buffer(&from.raw, *offset, &to.raw, 0, *bytes);
         }
-        self.submit(encoder);
+        self.submit([encoder]);
         Ok(())
     }
 
@@ -255,7 +255,7 @@ impl Gpu {
             encoder.copy_buffer_to_buffer(&from.raw, offset, &to.raw, i as u64 * bytes, bytes);
             start = *end;
         }
-        self.submit(encoder);
+        self.submit([encoder]);
         Ok(())
     }
 
@@ -275,8 +275,9 @@ impl Gpu {
         Ok(())
     }
 
-    pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) {
+    pub(super) fn submit<const N: usize>(&self, encoders: [wgpu::CommandEncoder; N]) {
         self.counters.borrow_mut().submits += 1;
-        self.queue.submit([encoder.finish()]);
+        self.bytes_pending.set(0);
+        self.queue.submit(encoders.map(wgpu::CommandEncoder::finish));
     }
 }

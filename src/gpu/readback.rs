@@ -35,6 +35,15 @@ impl Gpu {
         Ok(values)
     }
 
+    /// Hands the writes made so far to the GPU and waits for them: until then their bytes are held a second time.
+    ///
+    /// # Errors
+    /// As [`Gpu::finish`].
+    pub async fn flush(&self) -> Result<()> {
+        self.submit([]);
+        self.finish().await
+    }
+
     /// Waits until everything submitted is done.
     ///
     /// # Errors

@@ -9,6 +9,8 @@ use crate::source::ByteSource;
 
 /// Bytes read and repacked at once: large enough to amortise a write, small against the wasm heap.
 const CHUNK_BYTES: u64 = 4 << 20;
+/// Bytes written before the GPU has to take them: written but not submitted, they are held a second time.
+const FLUSH_BYTES: u64 = 64 << 20;
 
 /// Weights of one block. Names follow the file; `[N, K]` is rows by row length.
 #[derive(Debug)]
@@ -227,7 +229,7 @@ impl Weights {
             }
             on_bytes(tensor.offset + tensor.bytes);
         }
-        Ok(())
+        gpu.flush().await
     }
 
     /// The norm vector of a tensor name.
@@ -268,6 +270,9 @@ async fn stream_matrix<S: ByteSource>(
         matrix.write_rows(gpu, row, raw);
         on_bytes(offset + raw.len() as u64);
         row += n_rows;
+        if gpu.bytes_pending() > FLUSH_BYTES {
+            gpu.flush().await?;
+        }
     }
     Ok(())
 }

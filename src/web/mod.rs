@@ -53,8 +53,7 @@ impl Engine {
             let options = options::load(&options)?;
             let link = AbortLink::new(signal);
             let mut report = progress::throttled(on_progress);
-            if url.starts_with(synthetic::PREFIX) {
-                let source = Paced::new(SyntheticSource::new(&Recipe::parse(&url)?));
+            if let Some(source) = made_up(&url)? {
                 return session::Engine::load(source, &options, link.cancel(), &mut report).await;
             }
             let source = HttpSource::open(&url, link.signal()).await?;
@@ -75,6 +74,9 @@ impl Engine {
         let inspect = async {
             let options = options::load(&options)?;
             let link = AbortLink::new(signal);
+            if let Some(source) = made_up(&url)? {
+                return to_js(&session::inspect(source, &options, link.cancel()).await?);
+            }
             let source = HttpSource::open(&url, link.signal()).await?;
             to_js(&session::inspect(source, &options, link.cancel()).await?)
         };
@@ -150,6 +152,14 @@ impl Engine {
     pub fn stats(&self) -> Result<JsValue, JsValue> {
         to_js(&self.session.stats()).map_err(|error| to_js_error(&error))
     }
+}
+
+/// The model without a file that a name stands for; none where it is an address.
+fn made_up(name: &str) -> Result<Option<Paced<SyntheticSource>>> {
+    if !name.starts_with(synthetic::PREFIX) {
+        return Ok(None);
+    }
+    Ok(Some(Paced::new(SyntheticSource::new(&Recipe::parse(name)?))))
 }
 
 /// Calls a callback of ours in the worker. It only posts messages; should it throw, there is nothing to undo here.

@@ -38,6 +38,32 @@ pub(crate) fn inspect_prints_the_file() {
     assert!(plain.succeeded().stdout.contains("token_embd.weight"), "{}", plain.stdout);
 }
 
+pub(crate) fn synthetic_models_have_no_file() {
+    let name = "synthetic:gemma-2b:q4_k_m:3";
+    let page = gemma(&["inspect", name, "--json"]).json();
+    assert_eq!(page["file"]["bytes"], 1_629_372_992_u64);
+    assert_eq!(page["metadata"]["general.name"], "gemma-2b:q4_k_m:3 synthetic");
+    assert_eq!(page["verdict"]["supported"], true);
+    let ids = gemma(&["tokenize", name, "-p", "<end_of_turn>", "--special", "--json"]).json();
+    assert_eq!(ids["ids"], serde_json::json!([107]));
+}
+
+pub(crate) fn synth_writes_the_same_bytes() {
+    let name = "gemma-3-270m:q4_0";
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("synthetic.gguf");
+    let file = path.to_str().unwrap();
+    let page = gemma(&["synth", name, "-o", file, "--seed", "9", "--json"]).json();
+    assert_eq!(page["bytes"], std::fs::metadata(&path).unwrap().len());
+    let inspected = |model: &str| gemma(&["inspect", model, "--json"]).json();
+    let (written, made) = (inspected(file), inspected(&format!("synthetic:{name}:9")));
+    for part in ["metadata", "tensors", "sizes"] {
+        assert_eq!(written[part], made[part], "{part}");
+    }
+    std::fs::remove_file(&path).unwrap();
+    let outcome = gemma(&["synth", name, "-o", "no/such/folder/file.gguf"]);
+    assert!(outcome.code == Some(1) && outcome.stderr.contains("written"), "{}", outcome.stderr);
+}
+
 /// A file that is no good, written to the build's folder for temporary files.
 fn bad_file(name: &str, bytes: &[u8]) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);

@@ -67,6 +67,8 @@ fn main() {
     let trials = vec![
         free("tokenize prints ids without BOS", files::tokenize_prints_ids),
         free("inspect prints the file", files::inspect_prints_the_file),
+        free("synthetic models have no file", files::synthetic_models_have_no_file),
+        free("synth writes the same bytes", files::synth_writes_the_same_bytes),
         free("bad files are refused by name", files::bad_files_are_refused),
         free("wrong usage exits with 2", usage::wrong_usage),
         free("a closed pipe is no error", usage::closed_pipe),

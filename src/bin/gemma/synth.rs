@@ -22,17 +22,10 @@ pub(crate) fn synth(args: &Synth, json: bool) -> Result<(), Failure> {
     recipe.seed = args.seed.unwrap_or(recipe.seed);
     let mut source = SyntheticSource::new(&recipe);
     let path = args.output.display().to_string();
-    let failed = |e: io::Error| Error::Io {
-        path: path.clone(),
-        why: format!("it cannot be written: {e}"),
-    };
+    let failed = |e: io::Error| Error::Io { path: path.clone(), why: format!("it cannot be written: {e}") };
     let mut file = File::create(&args.output).map_err(failed)?;
     let n_bytes = source.len().unwrap_or_default();
-    let bar = if is_watched() {
-        bytes_bar()
-    } else {
-        ProgressBar::hidden()
-    };
+    let bar = if is_watched() { bytes_bar() } else { ProgressBar::hidden() };
     bar.set_length(n_bytes);
     bar.set_message("writing");
     let mut chunk = Vec::new();

@@ -80,11 +80,7 @@ impl Finish {
 fn scales(scale: f32) -> [f32; N_SCALES] {
     core::array::from_fn(|i| {
         let jitter = 0.895 + 0.03 * (i / 2) as f32;
-        if i % 2 == 0 {
-            scale * jitter
-        } else {
-            -scale * jitter
-        }
+        if i % 2 == 0 { scale * jitter } else { -scale * jitter }
     })
 }
 
@@ -186,11 +182,7 @@ fn finish_q4_k(block: &mut [u8], scales: &[[u8; 4]; N_SCALES]) {
 /// Scales of 4 to 7, or of -8 to -5 where the sign bit is set.
 fn finish_q6_k(block: &mut [u8], scales: &[[u8; 2]; N_SCALES]) {
     for scale in &mut block[192..208] {
-        *scale = if *scale < 128 {
-            *scale & 3 | 4
-        } else {
-            *scale & 3 | 0xf8
-        };
+        *scale = if *scale < 128 { *scale & 3 | 4 } else { *scale & 3 | 0xf8 };
     }
     choose(block, 208, scales);
 }

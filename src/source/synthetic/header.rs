@@ -104,13 +104,7 @@ fn tokenizer(keys: &mut Writer, shape: &Shape) {
         (0..section.len()).for_each(|_| keys.bytes.extend(kind.to_le_bytes()));
     }
     let end_of_turn = if shape.is_gemma3() { 106 } else { 107 };
-    for (name, id) in [
-        ("bos", 2),
-        ("eos", 1),
-        ("unknown", 3),
-        ("padding", 0),
-        ("eot", end_of_turn),
-    ] {
+    for (name, id) in [("bos", 2), ("eos", 1), ("unknown", 3), ("padding", 0), ("eot", end_of_turn)] {
         keys.u32(&format!("tokenizer.ggml.{name}_token_id"), id);
     }
     keys.flag("tokenizer.ggml.add_bos_token", true);

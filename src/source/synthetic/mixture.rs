@@ -65,11 +65,7 @@ impl Mixture {
             return wanted;
         }
         // Blocks don't cross rows.
-        if *wanted == quant::Q4_K {
-            &quant::Q5_0
-        } else {
-            &quant::Q8_0
-        }
+        if *wanted == quant::Q4_K { &quant::Q5_0 } else { &quant::Q8_0 }
     }
 }
 
@@ -104,11 +100,7 @@ mod tests {
             (Role::Norm, 640, &F32),
         ];
         for (role, row_len, expected) in q4_k_m {
-            assert_eq!(
-                format(Mixture::Q4KM, role, row_len),
-                expected,
-                "{role:?} {row_len}"
-            );
+            assert_eq!(format(Mixture::Q4KM, role, row_len), expected, "{role:?} {row_len}");
         }
         assert_eq!(format(Mixture::Q4_0, Role::Sensitive(0), 640), &Q4_0);
         assert_eq!(format(Mixture::Q4_0, Role::Embedding, 1152), &Q8_0);

@@ -71,11 +71,7 @@ impl fmt::Display for Recipe {
     /// `gemma-2b:q4_0`, with the seed where it is not the usual one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.shape.name, self.mixture.name())?;
-        if self.seed == DEFAULT_SEED {
-            Ok(())
-        } else {
-            write!(f, ":{}", self.seed)
-        }
+        if self.seed == DEFAULT_SEED { Ok(()) } else { write!(f, ":{}", self.seed) }
     }
 }
 
@@ -108,27 +104,16 @@ impl SyntheticSource {
         let parts = tensors.iter().zip(0..).map(|(tensor, tensor_ix)| {
             let (offset, bytes) = (end, tensor.bytes());
             end = (offset + bytes).next_multiple_of(header::ALIGNMENT);
-            Part {
-                offset,
-                bytes,
-                generator: Generator::new(recipe.seed, tensor_ix, tensor),
-            }
+            Part { offset, bytes, generator: Generator::new(recipe.seed, tensor_ix, tensor) }
         });
         let parts = parts.collect();
-        Self {
-            name: format!("{PREFIX}{recipe}"),
-            header,
-            parts,
-            len: end,
-        }
+        Self { name: format!("{PREFIX}{recipe}"), header, parts, len: end }
     }
 
     /// Makes the bytes from `offset` on; the range lies within the file.
     fn fill(&self, offset: u64, into: &mut [u8]) {
-        let from_header = usize::try_from(offset)
-            .ok()
-            .and_then(|at| self.header.get(at..))
-            .unwrap_or_default();
+        let from_header =
+            usize::try_from(offset).ok().and_then(|at| self.header.get(at..)).unwrap_or_default();
         let (head, mut rest) = into.split_at_mut(from_header.len().min(into.len()));
         head.copy_from_slice(&from_header[..head.len()]);
         let mut at = offset + head.len() as u64;
@@ -170,11 +155,7 @@ impl ByteSource for SyntheticSource {
         cancel.check()?;
         let end = offset.saturating_add(into.len() as u64);
         if end > self.len {
-            return Err(Error::Truncated {
-                what: self.name.clone(),
-                needs: end,
-                has: self.len,
-            });
+            return Err(Error::Truncated { what: self.name.clone(), needs: end, has: self.len });
         }
         self.fill(offset, into);
         Ok(())

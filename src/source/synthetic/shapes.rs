@@ -46,21 +46,12 @@ const fn gemma1(name: &'static str, width: u32, n_layers: u32, ffn_width: u32, h
 
 const fn gemma2(name: &'static str, width: u32, n_layers: u32, ffn_width: u32, heads: [u32; 2]) -> Shape {
     let shape = gemma1(name, width, n_layers, ffn_width, heads);
-    Shape {
-        architecture: "gemma2",
-        window: Some(4096),
-        ..shape
-    }
+    Shape { architecture: "gemma2", window: Some(4096), ..shape }
 }
 
 const fn gemma3(name: &'static str, width: u32, n_layers: u32, ffn_width: u32, heads: [u32; 2]) -> Shape {
     let shape = gemma1(name, width, n_layers, ffn_width, heads);
-    Shape {
-        architecture: "gemma3",
-        context_length: 32_768,
-        window: Some(512),
-        ..shape
-    }
+    Shape { architecture: "gemma3", context_length: 32_768, window: Some(512), ..shape }
 }
 
 /// From the configurations that Google published with the models.
@@ -110,25 +101,12 @@ impl Shape {
     /// The sizes are such that every layer adds to the residual stream as much as it holds at first, that attention
     /// prefers some keys to others, and that the logits are neither flat nor decided: about those of a trained model.
     pub(super) fn tensors(&self, mixture: Mixture) -> Vec<Tensor> {
-        let mut list = List {
-            mixture,
-            n_layers: self.n_layers as usize,
-            tensors: Vec::new(),
-        };
-        let (d, f, c) = (
-            u64::from(self.width),
-            u64::from(self.ffn_width),
-            u64::from(self.head_len),
-        );
+        let mut list = List { mixture, n_layers: self.n_layers as usize, tensors: Vec::new() };
+        let (d, f, c) = (u64::from(self.width), u64::from(self.ffn_width), u64::from(self.head_len));
         let (q, kv) = (u64::from(self.n_heads) * c, u64::from(self.n_kv_heads) * c);
         // Without norms behind them the outputs of a layer must have that size of themselves.
         let gain = if self.has_post_norms() { 1.0 } else { 4.0 };
-        list.matrix(
-            "token_embd.weight".to_owned(),
-            Role::Embedding,
-            [d, self.n_vocab()],
-            1.0,
-        );
+        list.matrix("token_embd.weight".to_owned(), Role::Embedding, [d, self.n_vocab()], 1.0);
         list.norm("output_norm.weight".to_owned(), d, 2.5);
         for i in 0..self.n_layers as usize {
             let name = |name: &str| format!("blk.{i}.{name}.weight");
@@ -170,21 +148,11 @@ impl List {
     fn matrix(&mut self, name: String, role: Role, [row_len, n_rows]: [u64; 2], gain: f32) {
         let format = self.mixture.format(role, row_len, self.n_layers);
         let size = gain / (row_len as f32).sqrt();
-        self.tensors.push(Tensor {
-            name,
-            shape: vec![row_len, n_rows],
-            format,
-            size,
-        });
+        self.tensors.push(Tensor { name, shape: vec![row_len, n_rows], format, size });
     }
 
     fn norm(&mut self, name: String, len: u64, size: f32) {
         let format = self.mixture.format(Role::Norm, len, self.n_layers);
-        self.tensors.push(Tensor {
-            name,
-            shape: vec![len],
-            format,
-            size,
-        });
+        self.tensors.push(Tensor { name, shape: vec![len], format, size });
     }
 }

@@ -60,34 +60,17 @@ pub(super) fn sections(is_gemma3: bool) -> Vec<Section> {
     let mut all = vec![Names(Kind::Control, "<pad> <eos> <bos> <unk> <mask>")];
     if is_gemma3 {
         all.push(Names(Kind::Symbol, "[multimodal]"));
-        all.extend([
-            Unused(0..99),
-            Names(Kind::Control, TURNS),
-            Runs('\n', 1..32),
-            Runs(' ', 2..32),
-        ]);
+        all.extend([Unused(0..99), Names(Kind::Control, TURNS), Runs('\n', 1..32), Runs(' ', 2..32)]);
         all.extend([Names(Kind::Symbol, TAGS), Names(Kind::Symbol, TAGS_3)]);
         all.extend(words);
-        all.extend([
-            Runs('\t', 1..32),
-            Names(Kind::Symbol, "<start_of_image> <end_of_image>"),
-        ]);
+        all.extend([Runs('\t', 1..32), Names(Kind::Symbol, "<start_of_image> <end_of_image>")]);
         all.push(Unused(99..6242));
     } else {
         all.push(Names(Kind::Control, "<2mass> [@BOS@]"));
-        all.extend([
-            Unused(0..99),
-            Names(Kind::Control, TURNS),
-            Runs('\n', 1..32),
-            Runs(' ', 2..32),
-        ]);
+        all.extend([Unused(0..99), Names(Kind::Control, TURNS), Runs('\n', 1..32), Runs(' ', 2..32)]);
         all.push(Names(Kind::Symbol, TAGS));
         all.extend(words);
-        all.extend([
-            Names(Kind::Symbol, "[toxicity=0]"),
-            Runs('\t', 2..32),
-            Unused(99..100),
-        ]);
+        all.extend([Names(Kind::Symbol, "[toxicity=0]"), Runs('\t', 2..32), Unused(99..100)]);
     }
     all
 }
@@ -133,9 +116,7 @@ impl Section {
         match self {
             Self::Names(_, names) => names.split(' ').for_each(each),
             Self::Unused(range) => range.clone().for_each(|i| formatted(format_args!("<unused{i}>"))),
-            Self::Runs(c, range) => range
-                .clone()
-                .for_each(|n| each(&c.to_string().repeat(n as usize))),
+            Self::Runs(c, range) => range.clone().for_each(|n| each(&c.to_string().repeat(n as usize))),
             Self::Bytes => (0..256).for_each(|byte| formatted(format_args!("<0x{byte:02X}>"))),
             Self::Words(n) => words(*n, each),
             Self::Letters => letters().for_each(|letter| each(letter.encode_utf8(&mut [0; 4]))),
@@ -147,14 +128,8 @@ impl Section {
 ///
 /// Each half of a word is a word or a letter, so that all of them can be reached by merging, as in a real vocabulary.
 fn words(n_words: u32, mut each: impl FnMut(&str)) {
-    const FAMILIES: [(&str, u32); 6] = [
-        ("", 2),
-        ("\u{2581}", 1),
-        ("", 3),
-        ("\u{2581}", 2),
-        ("\u{2581}", 3),
-        ("", 4),
-    ];
+    const FAMILIES: [(&str, u32); 6] =
+        [("", 2), ("\u{2581}", 1), ("", 3), ("\u{2581}", 2), ("\u{2581}", 3), ("", 4)];
     let mut left = n_words;
     let mut word = String::new();
     for (prefix, n_letters) in FAMILIES {
@@ -184,23 +159,9 @@ mod tests {
             (
                 false,
                 256_000,
-                [
-                    (106, "<start_of_turn>"),
-                    (108, "\n"),
-                    (168, &" ".repeat(31)),
-                    (217, "<0x00>"),
-                ],
+                [(106, "<start_of_turn>"), (108, "\n"), (168, &" ".repeat(31)), (217, "<0x00>")],
             ),
-            (
-                true,
-                262_144,
-                [
-                    (105, "<start_of_turn>"),
-                    (107, "\n"),
-                    (168, "<table>"),
-                    (238, "<0x00>"),
-                ],
-            ),
+            (true, 262_144, [(105, "<start_of_turn>"), (107, "\n"), (168, "<table>"), (238, "<0x00>")]),
         ] {
             let mut pieces = Vec::new();
             for section in sections(is_gemma3) {
@@ -210,14 +171,9 @@ mod tests {
                 assert_eq!(section.kind() == Kind::Byte, section.len() == 256 && before < 500);
             }
             assert_eq!(pieces.len(), n_vocab);
-            known
-                .iter()
-                .for_each(|(id, piece)| assert_eq!(pieces[*id], *piece));
+            known.iter().for_each(|(id, piece)| assert_eq!(pieces[*id], *piece));
             assert_eq!(pieces[255_969], "\t\t");
-            assert_eq!(
-                pieces.last().unwrap(),
-                if is_gemma3 { "<unused6241>" } else { "<unused99>" }
-            );
+            assert_eq!(pieces.last().unwrap(), if is_gemma3 { "<unused6241>" } else { "<unused99>" });
             pieces.sort_unstable();
             pieces.dedup();
             assert_eq!(pieces.len(), n_vocab, "distinct");

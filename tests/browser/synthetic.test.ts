@@ -1,0 +1,71 @@
+// A model of full size that is made up in the worker: loaded without a request, generating in both browsers.
+
+import assert from 'node:assert/strict';
+import { after, before, it } from 'node:test';
+import type { Browser, Page } from 'puppeteer-core';
+import { inBothBrowsers, openPage } from './browsers.js';
+import { startSite } from './site.js';
+import type { StaticServer } from '../../www/tools/serve.mjs';
+
+const NAME = 'synthetic:gemma-3-270m:q4_0';
+// As `gemma synth` writes it.
+const BYTES = 240_208_352;
+
+inBothBrowsers((browserName, start) => {
+  let site: StaticServer;
+  let browser: Browser;
+  let page: Page;
+  let problems: string[];
+
+  before(async () => {
+    site = await startSite({});
+    browser = await start();
+    ({ page, problems } = await openPage(browser, `${site.url}/test/`));
+  });
+  after(async () => {
+    await site.close();
+    assert.deepEqual(problems, []);
+  });
+
+  it('loads and generates without a download', async (context) => {
+    const { result, stats, info, last, loadMs } = await page.evaluate(async (name) => {
+      const begin = performance.now();
+      const seen: { loaded: number; total: number | null }[] = [];
+      const model = await gemmaWeb.loadGemma(name, { contextLength: 64, onProgress: (progress) => void seen.push(progress) });
+      const loaded = performance.now() - begin;
+      const generated = await model.generate('hello', { maxTokens: 2, temperature: 0 });
+      const all = { result: generated, stats: await model.stats(), info: model.info, last: seen.at(-1), loadMs: loaded };
+      model.dispose();
+      return all;
+    }, NAME);
+    context.diagnostic(
+      `${browserName}: loaded in ${(loadMs / 1000).toFixed(1)} s, tokenizer ${stats.tokenizerMs.toFixed(0)} ms, ` +
+        `wasm ${(stats.wasmBytes / 1e6).toFixed(0)} MB, decode ${result.timings.decodePerSecond.toFixed(2)} tokens/s`,
+    );
+    assert.equal(result.tokens.length, 2);
+    assert.equal(last?.loaded, BYTES);
+    assert.equal(last?.total, BYTES);
+    assert.equal(info.config.nVocab, 262_144);
+    assert.ok(stats.wasmBytes < 200e6, `the wasm memory grew to ${stats.wasmBytes} bytes`);
+  });
+
+  it('is inspected without being made', async () => {
+    const plan = await page.evaluate(() => gemmaWeb.inspect('synthetic:gemma-7b:q8_0'));
+    // Nine gigabytes of weights are known to the byte from 5 MB of header.
+    assert.ok(JSON.stringify(plan).includes('gemma-7b:q8_0'), JSON.stringify(plan).slice(0, 500));
+  });
+
+  it('names the shapes there are when another is asked for', async () => {
+    const error = await page.evaluate(async () => {
+      try {
+        await gemmaWeb.loadGemma('synthetic:gemma-9t:q4_0');
+        return undefined;
+      } catch (thrown) {
+        const { code, message } = thrown as { code: string; message: string };
+        return { code, message };
+      }
+    });
+    assert.equal(error?.code, 'invalid_option');
+    assert.match(error.message, /gemma-3-270m/);
+  });
+});
