@@ -44,7 +44,7 @@ fn renders_as_the_official_templates() {
             let rendered = chat::render(template, &messages(&case["messages"]), "<bos>");
             match case.get("error") {
                 Some(_) => {
-                    assert!(matches!(rendered, Err(Error::InvalidMessage { .. })), "{case}: {rendered:?}")
+                    assert!(matches!(rendered, Err(Error::InvalidMessage { .. })), "{case}: {rendered:?}");
                 }
                 None => assert_eq!(rendered.unwrap(), case["text"].as_str().unwrap()),
             }
