@@ -192,7 +192,7 @@ impl Engine {
                 why: "no logit is finite".to_owned(),
             })?;
             first_token.get_or_insert_with(Instant::now);
-            if self.tokenizer.end_tokens().contains(&id) {
+            if !options.ignore_end && self.tokenizer.end_tokens().contains(&id) {
                 break FinishReason::Stop;
             }
             let piece = Piece { id, text: detokenizer.push(id) };

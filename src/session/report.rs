@@ -48,12 +48,15 @@ pub struct GenerateOptions {
     pub min_p: f32,
     /// Repeats a sampled text on the same adapter; `None`: another text each time.
     pub seed: Option<u64>,
+    /// Goes on after an end token, as a benchmark must.
+    #[serde(skip)]
+    pub ignore_end: bool,
 }
 
 impl Default for GenerateOptions {
     fn default() -> Self {
         let Sampling { temperature, top_k, top_p, min_p } = Sampling::default();
-        Self { max_tokens: 256, temperature, top_k, top_p, min_p, seed: None }
+        Self { max_tokens: 256, temperature, top_k, top_p, min_p, seed: None, ignore_end: false }
     }
 }
 

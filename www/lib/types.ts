@@ -114,6 +114,8 @@ export interface Inspection {
   readonly fileBytes: number | null;
   /** GPU memory that it would take, and whether it fits. */
   readonly memory: MemoryPlan;
+  /** Bytes that this origin may store and that it already does, for comparison with `fileBytes`; `null` where unknown. */
+  readonly storage: { readonly quota: number; readonly usage: number } | null;
   /** The adapter the plan is for; `null`: there is none, and the plan is for WebGPU's default limits. */
   readonly adapter: AdapterInfo | null;
 }

@@ -66,7 +66,10 @@ async function carryOut(call: CallMessage, signal: AbortSignal): Promise<Calls[C
     }
     case 'inspect':
       await init();
-      return (await Engine.inspect(call.url, call.options, signal)) as Inspection;
+      return {
+        ...((await Engine.inspect(call.url, call.options, signal)) as Omit<Inspection, 'storage'>),
+        storage: await estimateStorage(),
+      };
     case 'generate': {
       const onToken = (piece: TokenPiece): void => scope.postMessage({ type: 'token', id, piece });
       return (await loaded().generate(call.prompt, call.options, onToken, signal)) as GenerateResult;
@@ -78,6 +81,14 @@ async function carryOut(call: CallMessage, signal: AbortSignal): Promise<Calls[C
     case 'stats':
       return { ...(loaded().stats() as Omit<ModelStats, 'wasmBytes'>), wasmBytes: memory?.buffer.byteLength ?? 0 };
   }
+}
+
+/** What this origin may store, where the browser says. */
+async function estimateStorage(): Promise<Inspection['storage']> {
+  // Absent on pages that are not served securely, whatever the types say.
+  const manager = globalThis.navigator.storage as StorageManager | undefined;
+  const { quota, usage } = (await manager?.estimate()) ?? {};
+  return quota === undefined || usage === undefined ? null : { quota, usage };
 }
 
 function loaded(): Engine {

@@ -118,6 +118,7 @@ impl Sampling {
             top_p: self.top_p,
             min_p: self.min_p,
             seed: self.seed,
+            ignore_end: false,
         }
     }
 }
@@ -209,6 +210,9 @@ pub(crate) struct Bench {
     /// Generated tokens; 0 leaves the generation test out.
     #[arg(short = 'n', long, value_name = "N", default_value = "128")]
     pub(crate) n_gen: usize,
+    /// Tokens that the context holds before generation starts.
+    #[arg(short = 'd', long, value_name = "N", default_value = "1", value_parser = at_least_one)]
+    pub(crate) depth: usize,
     /// Repetitions, after one that is not counted.
     #[arg(short = 'r', long, value_name = "N", default_value = "5", value_parser = at_least_one)]
     pub(crate) repetitions: usize,

@@ -42,7 +42,7 @@ impl Spread {
 
 pub(crate) fn bench(args: &Bench, json: bool) -> Result<(), Failure> {
     let mut options = args.model.load_options();
-    options.context_length = options.context_length.or(Some(args.n_prompt.max(args.n_gen) + 1));
+    options.context_length = options.context_length.or(Some(args.n_prompt.max(args.depth + args.n_gen) + 1));
     let mut engine = load::engine(&args.model, &options, json)?;
     let prompt = (args.n_prompt > 0).then(|| prompt_test(&mut engine, args)).transpose()?;
     let generation = (args.n_gen > 0).then(|| generation_test(&mut engine, args)).transpose()?;
@@ -70,24 +70,26 @@ fn prompt_test(engine: &mut Engine, args: &Bench) -> Result<Test, Failure> {
     let n_vocab = engine.tokenizer().n_vocab();
     let bos = engine.tokenizer().bos().unwrap_or_default();
     repeat(engine, args.repetitions, |engine, run_ix| {
-        let mut ids = pseudo_random_ids(run_ix as u64 + 1, args.n_prompt, n_vocab);
-        ids[0] = bos;
+        let ids = pseudo_random_prompt(bos, run_ix as u64 + 1, args.n_prompt, n_vocab);
         let generation = generate(engine, &ids, 1)?;
         Ok((args.n_prompt, generation.timings.prompt_per_second))
     })
 }
 
-/// That many tokens after BOS.
+/// That many tokens after BOS, or after a prompt of the depth asked for.
 fn generation_test(engine: &mut Engine, args: &Bench) -> Result<Test, Failure> {
+    let n_vocab = engine.tokenizer().n_vocab();
     let bos = engine.tokenizer().bos().unwrap_or_default();
-    repeat(engine, args.repetitions, |engine, _| {
-        let generation = generate(engine, &[bos], args.n_gen)?;
+    repeat(engine, args.repetitions, |engine, run_ix| {
+        let ids = pseudo_random_prompt(bos, run_ix as u64 + 1, args.depth, n_vocab);
+        let generation = generate(engine, &ids, args.n_gen)?;
         Ok((generation.tokens.len(), generation.timings.decode_per_second))
     })
 }
 
 fn generate(engine: &mut Engine, ids: &[u32], max_tokens: usize) -> Result<Generation, Failure> {
-    let options = GenerateOptions { max_tokens, temperature: 0.0, ..GenerateOptions::default() };
+    let ignore_end = true;
+    let options = GenerateOptions { max_tokens, temperature: 0.0, ignore_end, ..GenerateOptions::default() };
     Ok(block_on(engine.generate(ids, &options, &Cancel::default(), &mut |_| ()))?)
 }
 
@@ -122,15 +124,15 @@ fn increase(before: &Value, after: &Value) -> Value {
     Value::Object(added.collect::<Map<_, _>>())
 }
 
-/// Ids without a meaning: their values make no difference to the work.
-fn pseudo_random_ids(seed: u64, n_ids: usize, n_vocab: usize) -> Vec<u32> {
+/// BOS, then ids without a meaning: their values make no difference to the work.
+fn pseudo_random_prompt(bos: u32, seed: u64, n_ids: usize, n_vocab: usize) -> Vec<u32> {
     let mut state = seed;
     let mut next = || {
         // Knuth's 64-bit linear congruential generator; the high bits are the good ones.
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((state >> 33) % n_vocab.max(1) as u64) as u32
     };
-    (0..n_ids).map(|_| next()).collect()
+    (0..n_ids).map(|i| if i == 0 { bos } else { next() }).collect()
 }
 
 #[cfg(test)]
@@ -154,8 +156,9 @@ mod tests {
 
     #[test]
     fn ids_stay_in_the_vocabulary_and_differ_by_seed() {
-        let ids = pseudo_random_ids(1, 100, 50);
+        let ids = pseudo_random_prompt(2, 1, 100, 50);
+        assert_eq!((ids.len(), ids.first()), (100, Some(&2)), "BOS is one of them");
         assert!(ids.iter().all(|id| *id < 50), "{ids:?}");
-        assert_ne!(ids, pseudo_random_ids(2, 100, 50));
+        assert_ne!(ids, pseudo_random_prompt(2, 2, 100, 50), "another seed");
     }
 }
