@@ -14,6 +14,9 @@ use crate::model::state::{Extents, State};
 use crate::model::weights::{Weights, check_tensors};
 use crate::source::ByteSource;
 
+/// Up to so many tokens a pass over the weights for each (matvec) is cheaper than tiles of 64 (matmul), most of them empty. Measured
+/// on llvmpipe: 1.0 against 3.1 billion products a second and core, so the tile pays from 20 tokens on.
+const FEW_TOKENS: usize = 16;
 /// Rows of logits that are made at once when every position is scored.
 const SCORED_ROWS: usize = 64;
 
@@ -144,7 +147,7 @@ impl Model {
     }
 
     fn plan_for(&self, n_tokens: usize) -> &Plan {
-        if n_tokens == 1 { &self.decode } else { &self.prefill }
+        if n_tokens <= FEW_TOKENS { &self.decode } else { &self.prefill }
     }
 
     /// Feeds tokens from `position` on, and returns the logits `[V]` after the last.
