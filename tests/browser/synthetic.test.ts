@@ -49,6 +49,27 @@ inBothBrowsers((browserName, start) => {
     assert.ok(stats.wasmBytes < 200e6, `the wasm memory grew to ${stats.wasmBytes} bytes`);
   });
 
+  it('of five gigabytes takes what was planned on the GPU, and little beside it', async (context) => {
+    const { plan, stats, loadMs } = await page.evaluate(async () => {
+      const begin = performance.now();
+      const options = { contextLength: 512 };
+      const inspection = await gemmaWeb.inspect('synthetic:gemma-7b:q4_0', options);
+      const model = await gemmaWeb.loadGemma('synthetic:gemma-7b:q4_0', options);
+      const all = { plan: inspection.memory, stats: await model.stats(), loadMs: performance.now() - begin };
+      model.dispose();
+      return all;
+    });
+    const { weights, kv, scratch } = stats.gpuBytes;
+    context.diagnostic(
+      `${browserName}: ${((weights + kv + scratch) / 1e9).toFixed(1)} GB in ${(loadMs / 1000).toFixed(1)} s, ` +
+        `wasm ${(stats.wasmBytes / 1e6).toFixed(0)} MB`,
+    );
+    assert.deepEqual([weights, kv, scratch], [plan.weights, plan.kv, plan.scratch]);
+    assert.ok(plan.total > 5e9);
+    assert.equal(plan.verdict.kind, 'fits');
+    assert.ok(stats.wasmBytes < 256e6, `the wasm memory grew to ${stats.wasmBytes} bytes`);
+  });
+
   it('is inspected without being made', async () => {
     const plan = await page.evaluate(() => gemmaWeb.inspect('synthetic:gemma-7b:q8_0'));
     // Nine gigabytes of weights are known to the byte from 5 MB of header.
