@@ -12,7 +12,7 @@ use crate::chat::{self, Message, Template};
 use crate::error::{Error, Result};
 use crate::gguf;
 use crate::model::{Config, Model};
-use crate::sampler::sample;
+use crate::sampler::{argmax, sample};
 use crate::source::ByteSource;
 use crate::source::prefixed::Prefixed;
 use crate::tokenizer::{Special, Tokenizer};
@@ -164,6 +164,23 @@ impl Engine {
         };
         self.model.every_position(ids, cancel, &mut on_row).await?;
         Ok(nll)
+    }
+
+    /// Tokens a second at positions `depth ..`, for benchmarks: the positions before hold whatever they held, which changes the
+    /// values and not the work. The first of the `n_tokens` is not counted.
+    ///
+    /// # Errors
+    /// As [`Engine::logits`].
+    pub async fn decode_speed(&mut self, depth: usize, n_tokens: usize) -> Result<f64> {
+        let (mut started, mut id, cancel) = (Instant::now(), 0, Cancel::default());
+        for i in 0..n_tokens {
+            let logits = self.model.forward(&[id], depth + i, &cancel).await?;
+            id = argmax(&logits).unwrap_or_default();
+            if i == 0 {
+                started = Instant::now();
+            }
+        }
+        Ok(n_tokens.saturating_sub(1) as f64 / started.elapsed().as_secs_f64())
     }
 
     /// Generates after `ids`, from an empty cache. `on_token` hears each token as it is chosen.

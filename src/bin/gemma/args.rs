@@ -210,8 +210,8 @@ pub(crate) struct Bench {
     /// Generated tokens; 0 leaves the generation test out.
     #[arg(short = 'n', long, value_name = "N", default_value = "128")]
     pub(crate) n_gen: usize,
-    /// Tokens that the context holds before generation starts.
-    #[arg(short = 'd', long, value_name = "N", default_value = "1", value_parser = at_least_one)]
+    /// Generates behind N positions; what they hold makes no difference to the work, so they are left empty.
+    #[arg(short = 'd', long, value_name = "N", default_value = "0")]
     pub(crate) depth: usize,
     /// Repetitions, after one that is not counted.
     #[arg(short = 'r', long, value_name = "N", default_value = "5", value_parser = at_least_one)]

@@ -76,13 +76,14 @@ fn prompt_test(engine: &mut Engine, args: &Bench) -> Result<Test, Failure> {
     })
 }
 
-/// That many tokens after BOS, or after a prompt of the depth asked for.
+/// That many tokens after BOS, or at the depth asked for.
 fn generation_test(engine: &mut Engine, args: &Bench) -> Result<Test, Failure> {
-    let n_vocab = engine.tokenizer().n_vocab();
     let bos = engine.tokenizer().bos().unwrap_or_default();
-    repeat(engine, args.repetitions, |engine, run_ix| {
-        let ids = pseudo_random_prompt(bos, run_ix as u64 + 1, args.depth, n_vocab);
-        let generation = generate(engine, &ids, args.n_gen)?;
+    repeat(engine, args.repetitions, |engine, _| {
+        if args.depth > 0 {
+            return Ok((args.n_gen, block_on(engine.decode_speed(args.depth, args.n_gen))?));
+        }
+        let generation = generate(engine, &[bos], args.n_gen)?;
         Ok((generation.tokens.len(), generation.timings.decode_per_second))
     })
 }
