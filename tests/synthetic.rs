@@ -6,6 +6,7 @@ mod common;
 use common::gpu;
 use common::trial::needing;
 use gemma_web::gguf::{self, Header, TensorInfo};
+use gemma_web::gpu::GpuOptions;
 use gemma_web::model::{Config, weights::check_tensors};
 use gemma_web::session::{Engine, GenerateOptions, LoadOptions};
 use gemma_web::source::ByteSource;
@@ -263,6 +264,25 @@ fn a_model_runs() {
     assert_eq!(generation.tokens.len(), 2);
 }
 
+/// Logits of a prompt, bit for bit the same where no buffer may be larger than a fifth of the embedding.
+fn limits_change_nothing() {
+    let logits = |max_binding_bytes, max_buffer_bytes| {
+        let gpu = GpuOptions { max_binding_bytes, max_buffer_bytes, ..GpuOptions::default() };
+        let options = LoadOptions { context_length: Some(64), gpu, ..LoadOptions::default() };
+        let source = source("gemma-3-270m:q4_0");
+        let mut engine = block_on(Engine::load(source, &options, &Cancel::default(), &mut |_| ())).unwrap();
+        let ids: Vec<u32> = (0..20).map(|i| 1000 * i + 2).collect();
+        let prompt = block_on(engine.logits(&ids, &Cancel::default())).unwrap();
+        let decoded = block_on(engine.logits(&ids[..1], &Cancel::default())).unwrap();
+        (prompt, decoded, engine.stats().counters.objects)
+    };
+    let (prompt, decoded, n_objects) = logits(Some(128 << 20), Some(256 << 20));
+    let (prompt_in_parts, decoded_in_parts, n_objects_in_parts) = logits(Some(16 << 20), Some(28 << 20));
+    assert!(n_objects_in_parts > n_objects, "nothing was split");
+    assert!(prompt == prompt_in_parts, "a prompt through tiles");
+    assert!(decoded == decoded_in_parts, "a single token");
+}
+
 fn main() {
     let free = |name: &str, test: fn()| Trial::test(name, move || passed(test));
     let trials = vec![
@@ -276,6 +296,7 @@ fn main() {
         free("weights are sane", weights_are_sane),
         free("the vocabulary spells text", vocabulary_spells_text),
         needing("a model of full size runs", gpu::NEED, gpu::adapter(), |()| passed(a_model_runs)),
+        needing("low limits change no bit", gpu::NEED, gpu::adapter(), |()| passed(limits_change_nothing)),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

@@ -198,6 +198,9 @@ pub(crate) struct Tokenize {
 pub(crate) struct Inspect {
     /// The GGUF file.
     pub(crate) model: PathBuf,
+    /// Plan the memory for a context of N tokens [default: the model's own, at most 4096].
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) context: Option<usize>,
 }
 
 #[derive(Debug, Args)]

@@ -38,7 +38,10 @@ pub(crate) fn tokenize(args: &Tokenize, json: bool) -> Result<(), Failure> {
 pub(crate) fn inspect(args: &Inspect, json: bool) -> Result<(), Failure> {
     let mut source = Source::open(&args.model)?;
     let (header, _) = block_on(gguf::read_header(&mut source, &Cancel::default()))?;
-    let config = Config::from_metadata(&header.metadata);
+    let planned = memory(&header, args);
+    if let Err(wrong @ Error::InvalidOption { .. }) = planned {
+        return Err(wrong.into());
+    }
     if json {
         return print_json(&json!({
             "file": {
@@ -49,21 +52,22 @@ pub(crate) fn inspect(args: &Inspect, json: bool) -> Result<(), Failure> {
                 "dataStart": header.data_start,
             },
             "metadata": metadata(&header.metadata),
-            "hyperParameters": config.as_ref().ok(),
+            "hyperParameters": Config::from_metadata(&header.metadata).ok(),
             "tensors": tensors(&header),
             "sizes": sizes(&header),
-            "memory": memory(&header).ok(),
-            "verdict": verdict(config.as_ref().err()),
+            "memory": planned.as_ref().ok(),
+            "verdict": verdict(planned.as_ref().err()),
         }));
     }
-    print_page(&source, &header, config.as_ref().err())
+    print_page(&source, &header, &planned)
 }
 
-/// GPU memory for the adapter that is there, else for WebGPU's default limits.
-fn memory(header: &Header) -> gemma_web::Result<MemoryPlan> {
+/// GPU memory of a model that can be run, for the adapter that is there, else for WebGPU's default limits.
+fn memory(header: &Header, args: &Inspect) -> gemma_web::Result<MemoryPlan> {
     let adapter = block_on(Gpu::open(&GpuOptions::default()));
     let limits = adapter.map_or_else(|_| Limits::default(), |gpu| *gpu.limits());
-    memory::plan(header, &ModelOptions::default(), &limits)
+    let options = ModelOptions { context_length: args.context, ..ModelOptions::default() };
+    memory::plan(header, &options, &limits)
 }
 
 /// Key to value, long lists cut short.
@@ -126,7 +130,11 @@ fn verdict(error: Option<&Error>) -> Json {
     }
 }
 
-fn print_page(source: &Source, header: &Header, error: Option<&Error>) -> Result<(), Failure> {
+fn print_page(
+    source: &Source,
+    header: &Header,
+    planned: &gemma_web::Result<MemoryPlan>,
+) -> Result<(), Failure> {
     let n_bytes = source.len().unwrap_or_default();
     print(format_args!("{}: GGUF version {}, {n_bytes} bytes\n\n", source.name(), header.version))?;
     for (key, value) in header.metadata.iter() {
@@ -136,9 +144,9 @@ fn print_page(source: &Source, header: &Header, error: Option<&Error>) -> Result
     for t in &header.tensors {
         print(format_args!("{:>6}  {:>11}  {:?}  {}\n", t.format.name, t.bytes, t.shape, t.name))?;
     }
-    match error {
-        None => print_memory(&memory(header)?),
-        Some(error) => print(format_args!("\nThis model cannot be run: {error}\n")),
+    match planned {
+        Ok(plan) => print_memory(plan),
+        Err(error) => print(format_args!("\nThis model cannot be run: {error}\n")),
     }
 }
 
