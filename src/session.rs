@@ -11,6 +11,7 @@ use crate::cancel::Cancel;
 use crate::chat::{self, Message, Template};
 use crate::error::{Error, Result};
 use crate::gguf;
+use crate::model::weights::checked_config;
 use crate::model::{Config, Model};
 use crate::sampler::{argmax, sample};
 use crate::source::ByteSource;
@@ -52,15 +53,14 @@ impl Engine {
         report(Phase::Header, 0);
         let (header, prefix) = gguf::read_header(&mut source, cancel).await?;
         // The architecture is checked before the tokenizer: a file of another model is refused for what it is.
-        let config = Config::from_metadata(&header.metadata)?;
-        crate::model::weights::check_tensors(&header, &config)?;
+        let config = checked_config(&header)?;
         let started = Instant::now();
         let tokenizer = Tokenizer::from_gguf(&header.metadata)?;
         let tokenizer_ms = ms(started);
         report(Phase::Header, header.data_start);
         let mut source = Prefixed::new(prefix, source);
         let mut on_bytes = |loaded| report(Phase::Weights, loaded);
-        let model = Model::load(&header, &mut source, options, cancel, &mut on_bytes).await?;
+        let model = Model::load(&header, config, &mut source, options, cancel, &mut on_bytes).await?;
         report(Phase::Ready, total.unwrap_or(header.data_start));
         let chat = chat::is_chat(&tokenizer, &header.metadata);
         let template = Template::from_gguf(&header.metadata)?;

@@ -122,7 +122,7 @@ fn names_a_marker(text: &str) -> bool {
 /// A chapter of a book, and the prompts of the real model.
 fn check_text(tokenizer: &Tokenizer, name: &str) {
     let golden = golden(&format!("ppl-text-{name}"));
-    let text = fs::read_to_string(data("tokenizer/ppl-text.txt")).unwrap();
+    let text = fs::read_to_string(data("real/ppl-text.txt")).unwrap();
     let mut found = tokenizer.encode(&text, Special::AsText).unwrap();
     assert_eq!(tokenizer.decode(&found), text);
     let expected = ids(&golden["ids"]);

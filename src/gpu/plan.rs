@@ -121,18 +121,6 @@ impl Plan {
         Self { step, prepared: Vec::new(), marks: Vec::new() }
     }
 
-    /// Number of dispatches.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.prepared.len()
-    }
-
-    /// Whether nothing was added.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.prepared.is_empty()
-    }
-
     /// Marks the end of a section for [`Gpu::run_sections`].
     pub fn mark(&mut self) {
         self.marks.push(self.prepared.len());

@@ -14,7 +14,7 @@ use crate::kernels::rope;
 use crate::model::config::Config;
 use crate::model::options::ModelOptions;
 use crate::model::state::{Extents, kv_shape};
-use crate::model::weights::check_tensors;
+use crate::model::weights::checked_config;
 
 /// Bytes of GPU memory, and whether the adapter can hold them.
 #[derive(Clone, Debug, Serialize)]
@@ -61,11 +61,10 @@ pub enum Verdict {
 /// Plans the memory of the model of a header.
 ///
 /// # Errors
-/// Those of [`Config::from_metadata`] and [`check_tensors`], and [`Error::InvalidOption`] for a context out of range. A model
+/// Those of [`checked_config`], and [`Error::InvalidOption`] for a context out of range. A model
 /// that doesn't fit is no error but a [`Verdict`].
 pub fn plan(header: &Header, options: &ModelOptions, limits: &Limits) -> Result<MemoryPlan> {
-    let config = Config::from_metadata(&header.metadata)?;
-    check_tensors(header, &config)?;
+    let config = checked_config(header)?;
     let extents = options.extents(&config)?;
     let sizes = Sizes { header, config: &config, limits };
     let (tensors, verdict) = match sizes.tensors() {

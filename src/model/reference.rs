@@ -15,7 +15,7 @@ use crate::kernels::rms_norm::rms_norm;
 use crate::kernels::rope::rope;
 use crate::kernels::{add, geglu};
 use crate::model::Config;
-use crate::model::weights::check_tensors;
+use crate::model::weights::checked_config;
 use crate::quant::Format;
 use crate::source::ByteSource;
 
@@ -44,8 +44,7 @@ impl Reference {
     /// # Errors
     /// As `Model::load`, without those of a device.
     pub async fn load<S: ByteSource>(header: &Header, source: &mut S, kv: KvType) -> Result<Self> {
-        let config = Config::from_metadata(&header.metadata)?;
-        check_tensors(header, &config)?;
+        let config = checked_config(header)?;
         let mut tensors = HashMap::new();
         for tensor in &header.tensors {
             let mut blocks = vec![0; tensor.bytes as usize];

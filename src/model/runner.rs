@@ -11,7 +11,7 @@ use crate::model::Config;
 use crate::model::forward::Page;
 use crate::model::options::ModelOptions;
 use crate::model::state::{Extents, State};
-use crate::model::weights::{Weights, check_tensors};
+use crate::model::weights::Weights;
 use crate::source::ByteSource;
 
 /// Up to so many tokens a pass over the weights for each (matvec) is cheaper than tiles of 64 (matmul), most of them empty. Measured
@@ -58,19 +58,18 @@ pub struct Model {
 }
 
 impl Model {
-    /// Checks the file against its architecture, allocates, compiles, and streams the weights in.
+    /// Allocates, compiles, and streams in the weights of a header whose `config` is [`crate::model::weights::checked_config`]'s.
     ///
     /// # Errors
-    /// Those of [`Config::from_metadata`], [`check_tensors`], the device and the source.
+    /// Those of the options, the device and the source.
     pub async fn load<S: ByteSource>(
         header: &Header,
+        config: Config,
         source: &mut S,
         options: &ModelOptions,
         cancel: &Cancel,
         on_bytes: &mut dyn FnMut(u64),
     ) -> Result<Self> {
-        let config = Config::from_metadata(&header.metadata)?;
-        check_tensors(header, &config)?;
         let extents = options.extents(&config)?;
         let gpu = Gpu::open(&options.gpu).await?;
         let weights =
