@@ -5,7 +5,7 @@
 @group(1) @binding(2) var<storage, read> scales: array<u32>;
 @group(1) @binding(3) var<storage, read> d: array<u32>;
 
-fn weights16(group: u32) -> mat4x4<f32> {
+fn codes16(group: u32) -> Codes16 {
     let block = group >> 4u;
     let half = group & 1u;
     let byte_ix = group & 3u;
@@ -17,5 +17,11 @@ fn weights16(group: u32) -> mat4x4<f32> {
     let two = quants[(block << 2u) + (((group >> 3u) & 1u) << 1u) + half] >> vec4<u32>(group & 6u);
     let third = high[(block << 1u) + half] >> vec4<u32>((group >> 1u) & 7u);
     let q = (two & vec4<u32>(0x03030303u)) | ((third & vec4<u32>(0x01010101u)) << vec4<u32>(2u));
-    return centred16(q, 4.0, f16_of(d[block >> 1u], block & 1u) * scale);
+    let step = f16_of(d[block >> 1u], block & 1u) * scale;
+    return Codes16(q, step, -4.0 * step);
+}
+
+fn weights16(group: u32) -> mat4x4<f32> {
+    let c = codes16(group);
+    return centred16(c.q, 4.0, c.d);
 }

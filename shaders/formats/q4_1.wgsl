@@ -2,9 +2,14 @@
 @group(1) @binding(0) var<storage, read> scales: array<u32>;
 @group(1) @binding(1) var<storage, read> quants: array<vec4<u32>>;
 
-fn weights16(group: u32) -> mat4x4<f32> {
+fn codes16(group: u32) -> Codes16 {
     let block = group >> 1u;
     let dm = unpack2x16float(scales[block]);
     let shift = (group & 1u) << 2u;
-    return affine16((quants[block] >> vec4<u32>(shift)) & vec4<u32>(0x0f0f0f0fu), dm.x, dm.y);
+    return Codes16((quants[block] >> vec4<u32>(shift)) & vec4<u32>(0x0f0f0f0fu), dm.x, dm.y);
+}
+
+fn weights16(group: u32) -> mat4x4<f32> {
+    let c = codes16(group);
+    return affine16(c.q, c.d, c.m);
 }

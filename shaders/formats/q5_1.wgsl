@@ -4,11 +4,16 @@
 @group(1) @binding(1) var<storage, read> high: array<u32>;
 @group(1) @binding(2) var<storage, read> quants: array<vec4<u32>>;
 
-fn weights16(group: u32) -> mat4x4<f32> {
+fn codes16(group: u32) -> Codes16 {
     let block = group >> 1u;
     let odd = group & 1u;
     let dm = unpack2x16float(scales[block]);
     let fifth = spread16(high[block] >> (odd << 4u)) << vec4<u32>(4u);
     let q = ((quants[block] >> vec4<u32>(odd << 2u)) & vec4<u32>(0x0f0f0f0fu)) | fifth;
-    return affine16(q, dm.x, dm.y);
+    return Codes16(q, dm.x, dm.y);
+}
+
+fn weights16(group: u32) -> mat4x4<f32> {
+    let c = codes16(group);
+    return affine16(c.q, c.d, c.m);
 }

@@ -5,12 +5,17 @@
 @group(1) @binding(1) var<storage, read> high: array<vec4<u32>>;
 @group(1) @binding(2) var<storage, read> quants: array<vec4<u32>>;
 
-fn weights16(group: u32) -> mat4x4<f32> {
+fn codes16(group: u32) -> Codes16 {
     let block = group >> 4u;
     let sub = (group >> 1u) & 7u;
     let half = group & 1u;
     let dm = k_scale_min(header[block], sub);
     let four = quants[(block << 3u) + ((sub >> 1u) << 1u) + half] >> vec4<u32>((sub & 1u) << 2u);
     let fifth = (high[(block << 1u) + half] >> vec4<u32>(sub)) & vec4<u32>(0x01010101u);
-    return affine16((four & vec4<u32>(0x0f0f0f0fu)) | (fifth << vec4<u32>(4u)), dm.x, dm.y);
+    return Codes16((four & vec4<u32>(0x0f0f0f0fu)) | (fifth << vec4<u32>(4u)), dm.x, dm.y);
+}
+
+fn weights16(group: u32) -> mat4x4<f32> {
+    let c = codes16(group);
+    return affine16(c.q, c.d, c.m);
 }

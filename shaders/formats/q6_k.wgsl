@@ -6,7 +6,7 @@
 @group(1) @binding(2) var<storage, read> scales: array<u32>;
 @group(1) @binding(3) var<storage, read> d: array<u32>;
 
-fn weights16(group: u32) -> mat4x4<f32> {
+fn codes16(group: u32) -> Codes16 {
     let block = group >> 4u;
     let n = (group >> 3u) & 1u;
     let quarter = (group >> 1u) & 3u;
@@ -14,6 +14,11 @@ fn weights16(group: u32) -> mat4x4<f32> {
     let four = low[(block << 3u) + (n << 2u) + ((quarter & 1u) << 1u) + half] >> vec4<u32>((quarter >> 1u) << 2u);
     let two = high[(block << 2u) + (n << 1u) + half] >> vec4<u32>(quarter << 1u);
     let q = (four & vec4<u32>(0x0f0f0f0fu)) | ((two & vec4<u32>(0x03030303u)) << vec4<u32>(4u));
-    let scale = signed_byte_of(scales[group >> 2u], group & 3u);
-    return centred16(q, 32.0, f16_of(d[block >> 1u], block & 1u) * scale);
+    let step = f16_of(d[block >> 1u], block & 1u) * signed_byte_of(scales[group >> 2u], group & 3u);
+    return Codes16(q, step, -32.0 * step);
+}
+
+fn weights16(group: u32) -> mat4x4<f32> {
+    let c = codes16(group);
+    return centred16(c.q, 32.0, c.d);
 }

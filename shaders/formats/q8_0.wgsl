@@ -2,14 +2,12 @@
 @group(1) @binding(0) var<storage, read> scales: array<u32>;
 @group(1) @binding(1) var<storage, read> quants: array<vec4<u32>>;
 
-fn weights16(group: u32) -> mat4x4<f32> {
+fn codes16(group: u32) -> Codes16 {
     let block = group >> 1u;
-    let d = f16_of(scales[block >> 1u], block & 1u);
-    let q = quants[group];
-    return mat4x4<f32>(
-        d * signed_bytes4(q.x),
-        d * signed_bytes4(q.y),
-        d * signed_bytes4(q.z),
-        d * signed_bytes4(q.w),
-    );
+    return Codes16(quants[group], f16_of(scales[block >> 1u], block & 1u), 0.0);
+}
+
+fn weights16(group: u32) -> mat4x4<f32> {
+    let c = codes16(group);
+    return signed16(c.q, c.d);
 }

@@ -1,6 +1,13 @@
 // Bits and bytes of packed weights. No entry points, no bindings: joined in front of every format fragment.
 // Sixteen weights travel as vec4<u32> (one byte each, in order) until they become mat4x4<f32> (column j = weights 4j..4j+3).
 
+// Sixteen weights d * q + m, q signed bytes in order.
+struct Codes16 {
+    q: vec4<u32>,
+    d: f32,
+    m: f32,
+}
+
 // The low (odd = 0) or high (odd = 1) f16 of a word. A shift, because indexing a vector by a variable spills on some drivers.
 fn f16_of(word: u32, odd: u32) -> f32 {
     return unpack2x16float(word >> (odd << 4u)).x;
@@ -48,21 +55,26 @@ fn affine16(q: vec4<u32>, d: f32, m: f32) -> mat4x4<f32> {
     return mat4x4<f32>(d * bytes4(q.x) + m, d * bytes4(q.y) + m, d * bytes4(q.z) + m, d * bytes4(q.w) + m);
 }
 
-// The levels that the low nibbles of a word's bytes stand for: entries of the table of src/quant/iq4_nl.rs, which lies in four
-// words of signed bytes. Two selects and a shift, because an array indexed by a variable spills on some drivers.
-fn levels4(word: u32) -> vec4<f32> {
+// d * q, q signed
+fn signed16(q: vec4<u32>, d: f32) -> mat4x4<f32> {
+    return mat4x4<f32>(d * signed_bytes4(q.x), d * signed_bytes4(q.y), d * signed_bytes4(q.z), d * signed_bytes4(q.w));
+}
+
+// The levels that the low nibbles of a word's bytes stand for, as signed bytes: entries of the table of src/quant/iq4_nl.rs,
+// which lies in four words. Two selects and a shift, because an array indexed by a variable spills on some drivers.
+fn levels4(word: u32) -> u32 {
     let q = vec4<u32>(word, word >> 8u, word >> 16u, word >> 24u);
     let odd = (q & vec4<u32>(4u)) != vec4<u32>(0u);
     let negative = select(vec4<u32>(0xbfad9881u), vec4<u32>(0xf6eaddcfu), odd);
     let positive = select(vec4<u32>(0x26190d01u), vec4<u32>(0x71594535u), odd);
     let four = select(negative, positive, (q & vec4<u32>(8u)) != vec4<u32>(0u));
-    let top = bitcast<vec4<i32>>(four << ((~q & vec4<u32>(3u)) << vec4<u32>(3u)));
-    return vec4<f32>(top >> vec4<u32>(24u));
+    let level = (four >> ((q & vec4<u32>(3u)) << vec4<u32>(3u))) & vec4<u32>(0xffu);
+    return level.x | (level.y << 8u) | (level.z << 16u) | (level.w << 24u);
 }
 
-// d * levels[q], q in the low nibble of each byte; what the high nibbles hold is not looked at.
-fn levels16(q: vec4<u32>, d: f32) -> mat4x4<f32> {
-    return mat4x4<f32>(d * levels4(q.x), d * levels4(q.y), d * levels4(q.z), d * levels4(q.w));
+// levels[q], q in the low nibble of each byte; what the high nibbles hold is not looked at.
+fn levels16(q: vec4<u32>) -> vec4<u32> {
+    return vec4<u32>(levels4(q.x), levels4(q.y), levels4(q.z), levels4(q.w));
 }
 
 // The scale and the negated minimum of sub-block `sub` (0..7) from the header of a Q4_K or Q5_K block: x = f16 d, f16 dmin;

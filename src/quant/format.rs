@@ -25,7 +25,8 @@ pub struct Format {
     pub block_bytes: usize,
     /// Where the bytes go on the GPU, in binding order: at most [`MAX_PLANES`], and together the whole block.
     pub planes: &'static [Plane],
-    /// The WGSL fragment: the planes' bindings in group 1 and `fn weights16(group: u32) -> mat4x4<f32>`.
+    /// The WGSL fragment: the planes' bindings in group 1, `fn weights16(group: u32) -> mat4x4<f32>` and, where
+    /// [`Format::has_codes`], `fn codes16(group: u32) -> Codes16`.
     pub wgsl: &'static str,
     /// Decodes one block: `block_bytes` bytes in, `block_len` weights out, bit-equal to gguf-py's `dequantize`.
     pub decode_block: fn(&[u8], &mut [f32]),
@@ -46,6 +47,12 @@ impl Format {
     pub fn plane_bytes(&self, plane: usize, n_weights: u64) -> u64 {
         let per_block = self.planes.get(plane).map_or(0, |plane| plane.bytes.len());
         n_weights / self.block_len as u64 * per_block as u64
+    }
+
+    /// Whether sixteen weights are integer codes with a scale and an offset, as products with int8 activations want them.
+    #[must_use]
+    pub fn has_codes(&self) -> bool {
+        self.block_len > 1
     }
 
     /// Appends to `out` the bytes of plane number `plane` of `blocks` (whole blocks as in the file).
