@@ -283,8 +283,8 @@ fn matrix(b: &Bench, format: &'static Format, blocks: &[u8], n_cols: usize) -> R
     let matrix = Matrix::allocate(&b.gpu, format.name, format, n_rows, n_cols as u64)?;
     // In two uploads, as a stream would.
     let half = (n_rows / 2 / 16 * 16 * matrix.row_bytes()) as usize;
-    matrix.write_rows(&b.gpu, 0, &blocks[..half]);
-    matrix.write_rows(&b.gpu, n_rows / 2 / 16 * 16, &blocks[half..]);
+    matrix.write_rows(&b.gpu, 0, 0, &blocks[..half]);
+    matrix.write_rows(&b.gpu, 0, n_rows / 2 / 16 * 16, &blocks[half..]);
     Ok(matrix)
 }
 

@@ -4,19 +4,27 @@
 //! is nearer to the exact value than any order of f32 additions. Tensors are row-major, `[T, N]` unless said otherwise.
 
 pub mod add;
+pub mod attend;
 pub mod attention;
 pub mod cap_logits;
 pub mod dequant;
 pub mod embed;
+pub mod gate;
 pub mod geglu;
 pub mod kv_write;
+pub mod logits;
 pub mod matmul;
 pub mod matvec;
+pub mod merge;
+pub mod norm_geglu;
+pub mod norm_matvec;
 pub mod rms_norm;
 pub mod rope;
+pub mod row_matvec;
+pub mod rows;
 
-use crate::gpu::Kernel;
-use crate::gpu::shader::Variant;
+use crate::gpu::shader::{Rows, Variant};
+use crate::gpu::{Arithmetic, Kernel, Tuning};
 use crate::quant::FORMATS;
 
 /// The variants that a kernel is compiled in.
@@ -25,10 +33,22 @@ enum Family {
     Plain,
     Weights,
     Kv,
+    /// Over rows of matrices: staged or direct input, second formats or none.
+    Rows {
+        staged: bool,
+        seconds: bool,
+    },
 }
 
 /// Every kernel with its family of variants.
-const KERNELS: [(&Kernel, Family); 11] = [
+const KERNELS: [(&Kernel, Family); 18] = [
+    (&attend::KERNEL, Family::Kv),
+    (&gate::KERNEL, Family::Plain),
+    (&logits::KERNEL, Family::Rows { staged: true, seconds: false }),
+    (&merge::KERNEL, Family::Plain),
+    (&norm_geglu::KERNEL, Family::Rows { staged: true, seconds: true }),
+    (&norm_matvec::KERNEL, Family::Rows { staged: true, seconds: true }),
+    (&row_matvec::KERNEL, Family::Rows { staged: false, seconds: false }),
     (&add::KERNEL, Family::Plain),
     (&attention::KERNEL, Family::Kv),
     (&cap_logits::KERNEL, Family::Plain),
@@ -49,7 +69,20 @@ pub fn every_variant() -> impl Iterator<Item = (&'static Kernel, Variant)> {
             Family::Plain => vec![Variant::Plain],
             Family::Weights => FORMATS.iter().map(|f| Variant::Weights(f)).collect(),
             Family::Kv => vec![Variant::KvF16, Variant::KvF32],
+            Family::Rows { staged, seconds } => every_rows(staged, seconds),
         };
         variants.into_iter().map(move |variant| (kernel, variant))
     })
+}
+
+fn every_rows(staged: bool, seconds: bool) -> Vec<Variant> {
+    let mut variants = Vec::new();
+    for tuning in Tuning::ALL {
+        for format in FORMATS.into_iter().filter(|f| f.has_codes() || tuning.arithmetic == Arithmetic::F32) {
+            variants.push(Rows { format, second: None, staged, tuning });
+            let others = FORMATS.into_iter().filter(|f| seconds && rows::planes_fit_together(format, f, 8));
+            variants.extend(others.map(|f| Rows { format, second: Some(f), staged, tuning }));
+        }
+    }
+    variants.into_iter().map(Variant::Rows).collect()
 }
