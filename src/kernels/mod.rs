@@ -14,6 +14,7 @@ pub mod matmul;
 pub mod matvec;
 pub mod rms_norm;
 pub mod rope;
+pub mod sample;
 
 use crate::gpu::Kernel;
 use crate::gpu::shader::Variant;
@@ -28,7 +29,7 @@ enum Family {
 }
 
 /// Every kernel with its family of variants.
-const KERNELS: [(&Kernel, Family); 11] = [
+const KERNELS: [(&Kernel, Family); 12] = [
     (&add::KERNEL, Family::Plain),
     (&attention::KERNEL, Family::Kv),
     (&cap_logits::KERNEL, Family::Plain),
@@ -40,6 +41,7 @@ const KERNELS: [(&Kernel, Family); 11] = [
     (&matvec::KERNEL, Family::Weights),
     (&rms_norm::KERNEL, Family::Plain),
     (&rope::KERNEL, Family::Plain),
+    (&sample::KERNEL, Family::Plain),
 ];
 
 /// Every kernel in every variant that can be compiled, for validation.
