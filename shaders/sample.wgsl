@@ -223,17 +223,21 @@ fn sample(@builtin(local_invocation_index) lane: u32) {
         }
         let part = kept[lane & 63u];
         let live = (lane & 63u) < k && part != NO_ID;
+        end = params.n_blocks;
         if (last) {
             in_blocks = false;
             extent = 32u;
+            end = end_of(part);
             first = 32u * part + (lane >> 6u);
             stride = 4u;
-            end = select(0u, end_of(part), live);
         } else {
+            if (!in_blocks) {
+                end = end_of(part / 32u);
+            }
             first = part + stride * (lane >> 6u);
             stride *= 4u;
-            end = select(0u, end, live);
         }
+        end = select(0u, end, live);
     }
     if (lane < 64u) {
         weights[lane] = 0.0;
