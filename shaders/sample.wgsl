@@ -34,7 +34,7 @@ struct Settings {
 const NO_ID = 0xffffffffu;
 const MINUS_INFINITY = 0xff800000u;
 
-// What each invocation has found: its key, and the block or id it belongs to.
+// What each invocation has found.
 var<workgroup> keys: array<u32, 256>;
 var<workgroup> owners: array<u32, 256>;
 var<workgroup> kept: array<u32, 64>;
@@ -47,29 +47,69 @@ fn key_of(bits: u32) -> u32 {
     return select(key, 0u, magnitude >= 0x7f800000u);
 }
 
+// What was found: a key, and the block or id it belongs to.
+struct Best {
+    key: u32,
+    owner: u32,
+}
+
+// The best logit of a block. The count is constant, so that compilers unroll the loop and wait for all loads at once.
+fn best_in(block: u32) -> Best {
+    var best = Best(0u, NO_ID);
+    for (var i = 0u; i < 32u; i += 1u) {
+        let id = min(32u * block + i, params.n_vocab - 1u);
+        let key = key_of(logits[id]);
+        if (key > best.key) {
+            best = Best(key, id);
+        }
+    }
+    return best;
+}
+
+// The best of the blocks first, first + stride, ... below end.
+fn best_block(first: u32, stride: u32, end: u32) -> Best {
+    var best = Best(0u, NO_ID);
+    var known = true;
+    for (var block = first; block < end; block += stride) {
+        let key = key_of(block_max[block]);
+        known = known && key != 0u;
+        if (key > best.key) {
+            best = Best(key, block);
+        }
+    }
+    if (known) {
+        return best;
+    }
+    // A maximum that is not finite says nothing about the finite logits of its block.
+    best = Best(0u, NO_ID);
+    for (var block = first; block < end; block += stride) {
+        let key = best_in(block).key;
+        if (key > best.key) {
+            best = Best(key, block);
+        }
+    }
+    return best;
+}
+
+// The best of the logits first, first + stride, ... below end.
+fn best_logit(first: u32, stride: u32, end: u32) -> Best {
+    var best = Best(0u, NO_ID);
+    for (var id = first; id < end; id += stride) {
+        let key = key_of(logits[id]);
+        if (key > best.key) {
+            best = Best(key, id);
+        }
+    }
+    return best;
+}
+
 fn end_of(block: u32) -> u32 {
     return min(32u * block + 32u, params.n_vocab);
 }
 
-// A maximum that is not finite says nothing about the finite logits of its block.
-fn block_key(block: u32) -> u32 {
-    var key = key_of(block_max[block]);
-    if (key == 0u) {
-        for (var id = 32u * block; id < end_of(block); id += 1u) {
-            key = max(key, key_of(logits[id]));
-        }
-    }
-    return key;
-}
-
 fn refresh(block: u32) {
-    var best = MINUS_INFINITY;
-    for (var id = 32u * block; id < end_of(block); id += 1u) {
-        if (key_of(logits[id]) > key_of(best)) {
-            best = logits[id];
-        }
-    }
-    block_max[block] = best;
+    let best = best_in(block);
+    block_max[block] = select(logits[min(best.owner, params.n_vocab - 1u)], MINUS_INFINITY, best.key == 0u);
 }
 
 fn add_bias(id: u32, bias: u32) {
@@ -134,19 +174,6 @@ fn choose(id: u32) {
     recent[next_position() & 63u] = id;
 }
 
-fn best_of(block: u32) -> u32 {
-    var best = 0u;
-    var best_id = NO_ID;
-    for (var id = 32u * block; id < end_of(block); id += 1u) {
-        let key = key_of(logits[id]);
-        if (key > best) {
-            best = key;
-            best_id = id;
-        }
-    }
-    return best_id;
-}
-
 // One of the kept ids, which lie best first.
 fn draw() -> u32 {
     var total = 0.0;
@@ -185,36 +212,31 @@ fn sample(@builtin(local_invocation_index) lane: u32) {
     var extent = params.n_blocks;
     var end = params.n_blocks;
     loop {
-        var best = 0u;
-        var owner = ~lane;
-        for (var i = first; i < end; i += stride) {
-            var key = 0u;
-            if (in_blocks) {
-                key = block_key(i);
-            } else {
-                key = key_of(logits[i]);
-            }
-            if (key > best) {
-                best = key;
-                owner = i;
-            }
+        var best = Best();
+        if (in_blocks) {
+            best = best_block(first, stride, end);
+        } else {
+            best = best_logit(first, stride, end);
         }
-        keys[lane] = best;
+        // No two are equal, so that no two have one rank.
+        let key = best.key;
+        let owner = select(best.owner, ~lane, key == 0u);
+        keys[lane] = key;
         owners[lane] = owner;
         workgroupBarrier();
         var rank = 0u;
         for (var other = 0u; other < 256u && rank < k; other += 1u) {
-            let key = keys[other];
-            rank += u32(key > best || (key == best && owners[other] < owner));
+            let theirs = keys[other];
+            rank += u32(theirs > key || (theirs == key && owners[other] < owner));
         }
         if (k == 1u) {
             if (rank == 0u) {
-                choose(best_of(owner));
+                choose(best_in(owner).owner);
             }
             return;
         }
         if (rank < k) {
-            kept[rank] = select(NO_ID, first, best != 0u);
+            kept[rank] = select(NO_ID, first, key != 0u);
         }
         workgroupBarrier();
         let last = stride >= extent;
