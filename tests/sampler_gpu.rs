@@ -268,7 +268,7 @@ fn samplings() -> Vec<Sampling> {
 fn draw_all(what: &str, logits: &[f32], starts: &[usize], tally: &mut Tally) -> Result<(), Failed> {
     let b = Bench::open(logits.len())?;
     b.write(logits);
-    let n = if logits.len() < 10_000 { 60 } else { 20 };
+    let n = if logits.len() < 10_000 { 60 } else { 12 };
     for (i, sampling) in samplings().iter().enumerate() {
         for start in starts {
             let seed = 1 + ((i as u64) << 31) + *start as u64;
@@ -309,12 +309,8 @@ fn draws_from_oddities() -> Result<(), Failed> {
     for (what, n_finite) in
         [("nothing finite", 0), ("one finite", 1), ("few finite", 30), ("as many finite as kept", 64)]
     {
-        let mut logits = vec![f32::NEG_INFINITY; 5000];
-        for i in 0..5000 {
-            if i % 3 == 0 {
-                logits[i] = f32::NAN;
-            }
-        }
+        let odd = |i| if i % 3 == 0 { f32::NAN } else { f32::NEG_INFINITY };
+        let mut logits: Vec<f32> = (0..5000).map(odd).collect();
         for i in 0..n_finite {
             logits[(i * 71) % 5000] = (i % 20) as f32 / 4.0 - 3.0;
         }
@@ -324,7 +320,7 @@ fn draws_from_oddities() -> Result<(), Failed> {
     for (what, logits) in cases {
         draw_all(what, &logits, &[0], &mut tally)?;
     }
-    tally.enough(3500)
+    tally.enough(3000)
 }
 
 /// Texts of which each token but the prompt's was chosen, and noted, by the GPU.
@@ -413,14 +409,14 @@ fn biases() -> Result<(), Failed> {
     check("moved up", &greedy(BTreeMap::from([(best[1], 1.0), (best[2], 0.5)])), best[1])
 }
 
-/// 24,576 draws on the GPU against the probabilities.
+/// 8192 draws on the GPU against the probabilities.
 fn distribution() -> Result<(), Failed> {
     let logits = [0.0, 3.0, 1.0, 3.0, -1.0, 2.0];
     let sampling = Sampling { top_k: 3, top_p: 1.0, ..Sampling::default() };
     let b = Bench::open(logits.len())?;
     b.write(&logits);
     b.begin(&sampling, 42, &[]);
-    let (mut counts, n_batches) = ([0u32; 6], 384);
+    let (mut counts, n_batches) = ([0u32; 6], 128);
     for batch in 0..n_batches {
         for id in b.choices(batch * RECENT..(batch + 1) * RECENT)? {
             counts[id as usize] += 1;
@@ -429,7 +425,7 @@ fn distribution() -> Result<(), Failed> {
     // 1, 1, exp(-1), normalised; four standard deviations.
     for (id, expected) in [(0, 0.0), (1, 0.4223), (2, 0.0), (3, 0.4223), (4, 0.0), (5, 0.1554)] {
         let share = f64::from(counts[id]) / (n_batches * RECENT) as f64;
-        if (share - expected).abs() > 0.0127 {
+        if (share - expected).abs() > 0.022 {
             return Err(format!("token {id}: {share} against {expected}").into());
         }
     }

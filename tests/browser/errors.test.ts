@@ -169,7 +169,7 @@ inBothBrowsers((_, start) => {
         model.dispose();
         return { seen, tokens: tokens.length };
       }, modelUrl(site, MODEL));
-      assert.equal(outcome.seen.length, 14);
+      assert.equal(outcome.seen.length, 22);
       for (const [name, code, option] of outcome.seen) assert.deepEqual([code, option], ['invalid_option', name], name);
       assert.equal(outcome.tokens, 2);
     });
