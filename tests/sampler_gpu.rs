@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use common::gpu;
 use common::trial::needing;
 use gemma_web::gpu::{Buffer, Gpu, GpuOptions, Kind, Plan, Step};
-use gemma_web::kernels::sample::{self, NO_ID, RECENT, State, block_max};
+use gemma_web::kernels::sample::{self, NO_ID, RECENT, STATE_BYTES, State, block_max};
 use gemma_web::sampler::{Sampling, adjust, choose, uniform};
 use libtest_mimic::{Arguments, Failed};
 use pollster::block_on;
@@ -44,7 +44,11 @@ struct Bench {
 impl Bench {
     fn open(n_vocab: usize) -> Result<Self, Failed> {
         let gpu = block_on(Gpu::open(&GpuOptions::default()))?;
+        let before = gpu.bytes_of(Kind::Scratch);
         let state = State::allocate(&gpu)?;
+        if gpu.bytes_of(Kind::Scratch) - before != STATE_BYTES {
+            return Err("the memory plan would be wrong".into());
+        }
         let tensor = |n: usize| gpu.storage(Kind::Scratch, "test", 4 * n as u64);
         let (logits, maxima, ids) = (tensor(n_vocab)?, tensor(n_vocab.div_ceil(32))?, tensor(64)?);
         let mut plan = Plan::new(&gpu, "test");

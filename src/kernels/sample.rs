@@ -1,6 +1,7 @@
 //! The choice of a token on the GPU: `ids[0]` from `logits [V]`. Its CPU twin is [`crate::sampler`]'s `choose`.
 
 use crate::error::Result;
+use crate::gpu::buffer::UNIFORM_BYTES;
 use crate::gpu::plan::Group1;
 use crate::gpu::shader::{STEP, Variant};
 use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Kind, Plan};
@@ -19,6 +20,9 @@ pub const RECENT: usize = 64;
 pub const BLOCK_LEN: usize = 32;
 /// What is chosen where no logit is finite.
 pub const NO_ID: u32 = u32::MAX;
+
+/// GPU memory of a [`State`], for the memory plan.
+pub const STATE_BYTES: u64 = UNIFORM_BYTES + 8 * MAX_BIASES as u64 + 4 * RECENT as u64;
 
 /// What the choices of a generation depend on, besides logits and text.
 #[derive(Clone, Debug, PartialEq)]
