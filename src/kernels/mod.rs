@@ -22,6 +22,7 @@ pub mod rms_norm;
 pub mod rope;
 pub mod row_matvec;
 pub mod rows;
+pub mod sample;
 
 use crate::gpu::shader::{Rows, Variant};
 use crate::gpu::{Arithmetic, Kernel, Tuning};
@@ -41,7 +42,7 @@ enum Family {
 }
 
 /// Every kernel with its family of variants.
-const KERNELS: [(&Kernel, Family); 18] = [
+const KERNELS: &[(&Kernel, Family)] = &[
     (&attend::KERNEL, Family::Kv),
     (&gate::KERNEL, Family::Plain),
     (&logits::KERNEL, Family::Rows { staged: true, seconds: false }),
@@ -60,11 +61,12 @@ const KERNELS: [(&Kernel, Family); 18] = [
     (&matvec::KERNEL, Family::Weights),
     (&rms_norm::KERNEL, Family::Plain),
     (&rope::KERNEL, Family::Plain),
+    (&sample::KERNEL, Family::Plain),
 ];
 
 /// Every kernel in every variant that can be compiled, for validation.
 pub fn every_variant() -> impl Iterator<Item = (&'static Kernel, Variant)> {
-    KERNELS.into_iter().flat_map(|(kernel, family)| {
+    KERNELS.iter().flat_map(|&(kernel, family)| {
         let variants: Vec<Variant> = match family {
             Family::Plain => vec![Variant::Plain],
             Family::Weights => FORMATS.iter().map(|f| Variant::Weights(f)).collect(),
