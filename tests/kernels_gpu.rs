@@ -3,11 +3,11 @@
 
 mod common;
 
-use common::compare::close;
 use common::gpu;
+use common::kernel_bench::{Bench, same};
 use common::trial::needing;
 use gemma_web::gpu::kv_cache::KvShape;
-use gemma_web::gpu::{Buffer, Gpu, GpuOptions, Kind, KvCache, KvType, Matrix, Plan, Step};
+use gemma_web::gpu::{GpuOptions, Kind, KvCache, KvType};
 use gemma_web::kernels::attention::{Cached, Shape, attention};
 use gemma_web::kernels::kv_write::kv_write;
 use gemma_web::kernels::rope::{Rotary, rope};
@@ -18,7 +18,6 @@ use gemma_web::kernels::{kv_write as kv_write_kernel, rope as rope_kernel};
 use gemma_web::model::forward::Product;
 use gemma_web::quant::{FORMATS, Format};
 use libtest_mimic::{Arguments, Failed, Trial};
-use pollster::block_on;
 
 fn main() {
     let args = Arguments::from_args();
@@ -39,94 +38,6 @@ fn main() {
     trials
         .push(needing("attention over a cache split by heads", gpu::NEED, adapter, |()| attends_in_parts()));
     libtest_mimic::run(&args, trials).exit();
-}
-
-/// A device and numbers that look random but are the same in every run.
-struct Bench {
-    gpu: Gpu,
-    seed: std::cell::Cell<u32>,
-}
-
-impl Bench {
-    fn open(options: GpuOptions) -> Result<Self, Failed> {
-        Ok(Self { gpu: block_on(Gpu::open(&options))?, seed: std::cell::Cell::new(1) })
-    }
-
-    fn bits(&self) -> u32 {
-        let mut x = self.seed.get().wrapping_mul(2_654_435_769).wrapping_add(12_345);
-        self.seed.set(x);
-        x ^= x >> 15;
-        x.wrapping_mul(0x2c1b_3c6d) ^ (x >> 12)
-    }
-
-    /// Numbers in -range..range.
-    fn numbers(&self, n: usize, range: f32) -> Vec<f32> {
-        (0..n).map(|_| (f64::from(self.bits()) / f64::from(u32::MAX) * 2.0 - 1.0) as f32 * range).collect()
-    }
-
-    fn buffer(&self, values: &[f32]) -> Buffer {
-        let buffer = self.gpu.storage(Kind::Scratch, "test", 4 * values.len() as u64).unwrap();
-        self.gpu.write(&buffer, 0, bytemuck::cast_slice(values));
-        buffer
-    }
-
-    fn empty(&self, n: usize) -> Buffer {
-        // Filled with a number that no kernel gives, so that an element left out is found.
-        self.buffer(&vec![1e30; n])
-    }
-
-    fn plan(&self) -> Plan {
-        Plan::new(&self.gpu, "test")
-    }
-
-    fn run(&self, plan: &Plan, n_tokens: usize, position: usize, out: &Buffer) -> Result<Vec<f32>, Failed> {
-        let staging = self.gpu.staging("test", out.bytes());
-        let step = Step { n_tokens: n_tokens as u32, position: position as u32, ..Step::default() };
-        self.gpu.run(&[(plan, step)], &[(out, 0, &staging, out.bytes())])?;
-        Ok(block_on(self.gpu.read_f32(&staging, out.bytes()))?)
-    }
-
-    /// Rows of random blocks whose weights are finite and of ordinary size.
-    fn blocks(&self, format: &Format, n_rows: usize, n_cols: usize) -> Vec<u8> {
-        let n_blocks = n_rows * n_cols / format.block_len;
-        let mut out = Vec::new();
-        for _ in 0..n_blocks {
-            loop {
-                let mut block: Vec<u8> = (0..format.block_bytes).map(|_| (self.bits() >> 11) as u8).collect();
-                soften(format, &mut block);
-                let mut weights = Vec::new();
-                format.decode(&block, &mut weights);
-                if weights.iter().all(|w| w.abs() < 8.0) {
-                    out.extend(block);
-                    break;
-                }
-            }
-        }
-        out
-    }
-}
-
-/// Puts the f16 scales of a random block into an ordinary range: the high byte of each gets the exponent 2^-11.
-fn soften(format: &Format, block: &mut [u8]) {
-    let halves: &[usize] = match format.name {
-        "Q4_0" | "Q5_0" | "Q8_0" | "IQ4_NL" | "IQ4_XS" => &[0],
-        "Q4_1" | "Q5_1" | "Q4_K" | "Q5_K" => &[0, 2],
-        "Q2_K" => &[80, 82],
-        "Q3_K" => &[108],
-        "Q6_K" => &[208],
-        _ => &[],
-    };
-    for at in halves {
-        block[at + 1] = 0x10 | (block[at + 1] & 0x83);
-    }
-}
-
-/// `found` may be up to three values longer: buffers are at least 16 bytes.
-fn same(what: &str, expected: &[f32], found: &[f32], max_abs: f32) -> Result<(), Failed> {
-    let padding = if expected.len() < 4 { 4 - expected.len() } else { 0 };
-    let found = found.get(..found.len() - padding).unwrap_or_default();
-    close(what, expected, found, max_abs)?;
-    Ok(())
 }
 
 const TOKENS: [usize; 4] = [1, 3, 64, 65];
@@ -278,19 +189,9 @@ fn attends_at(b: &Bench, kv: KvType, case: Case, position: usize) -> Result<(), 
     same(&what, &attention(&q, cached, position, shape), &b.run(&plan, 5, position, &o)?, max_abs)
 }
 
-fn matrix(b: &Bench, format: &'static Format, blocks: &[u8], n_cols: usize) -> Result<Matrix, Failed> {
-    let n_rows = blocks.len() as u64 / format.bytes_of(n_cols as u64);
-    let matrix = Matrix::allocate(&b.gpu, format.name, format, n_rows, n_cols as u64)?;
-    // In two uploads, as a stream would.
-    let half = (n_rows / 2 / 16 * 16 * matrix.row_bytes()) as usize;
-    matrix.write_rows(&b.gpu, 0, &blocks[..half]);
-    matrix.write_rows(&b.gpu, n_rows / 2 / 16 * 16, &blocks[half..]);
-    Ok(matrix)
-}
-
 fn product_agrees(b: &Bench, format: &'static Format, n_rows: usize, n_cols: usize) -> Result<usize, Failed> {
     let blocks = b.blocks(format, n_rows, n_cols);
-    let w = matrix(b, format, &blocks, n_cols)?;
+    let w = b.matrix(format, &blocks, n_cols)?;
     for t in TOKENS {
         let x = b.numbers(t * n_cols, 1.0);
         let (x_gpu, y) = (b.buffer(&x), b.empty(t * n_rows));
@@ -333,7 +234,7 @@ fn splits() -> Result<(), Failed> {
         max_buffer_bytes: Some(32_768),
         ..GpuOptions::default()
     };
-    let b = Bench { gpu: block_on(Gpu::open(&options))?, seed: std::cell::Cell::new(9) };
+    let b = Bench::open(options)?;
     for format in FORMATS {
         let n_parts = product_agrees_small(&b, format)?;
         if n_parts < 2 {
@@ -346,7 +247,7 @@ fn splits() -> Result<(), Failed> {
 fn product_agrees_small(b: &Bench, format: &'static Format) -> Result<usize, Failed> {
     let n_rows = 16_384 / format.bytes_of(256) as usize * 3 / 16 * 16 + 17;
     let blocks = b.blocks(format, n_rows, 256);
-    let w = matrix(b, format, &blocks, 256)?;
+    let w = b.matrix(format, &blocks, 256)?;
     let x = b.numbers(3 * 256, 1.0);
     let (x_gpu, y) = (b.buffer(&x), b.empty(3 * n_rows));
     let expected = matvec::matvec(format, &blocks, 256, &x);

@@ -73,8 +73,10 @@ pub enum Group1<'a> {
     None,
     /// The planes of a part of a matrix.
     Planes(&'a Part),
-    /// Keys and values of a layer.
-    Kv(&'a Buffer, &'a Buffer),
+    /// One buffer.
+    One(&'a Buffer),
+    /// Two buffers, such as the keys and values of a layer.
+    Two(&'a Buffer, &'a Buffer),
 }
 
 /// One dispatch to be added to a plan.
@@ -138,7 +140,8 @@ impl Plan {
         let group1: Vec<_> = match dispatch.group1 {
             Group1::None => Vec::new(),
             Group1::Planes(part) => planes(part),
-            Group1::Kv(keys, values) => vec![entry(0, keys), entry(1, values)],
+            Group1::One(buffer) => vec![entry(0, buffer)],
+            Group1::Two(first, second) => vec![entry(0, first), entry(1, second)],
         };
         if !group1.is_empty() {
             groups.push(gpu.bind_group(label, &pipeline, 1, &group1));

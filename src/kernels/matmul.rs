@@ -16,5 +16,5 @@ const TILE: u64 = 64;
 /// Multiplies `x [T, K]` by `w [N, K]` into `y [T, N]`, one dispatch a part of `w`.
 pub fn record(plan: &mut Plan, gpu: &Gpu, w: &Matrix, x: &Buffer, y: &Buffer) {
     let grid = |n_rows| Grid { x: (Count::Fixed(n_rows), TILE), y: (Count::PerToken(1), TILE) };
-    record_parts(plan, gpu, &KERNEL, w, (x, y), grid);
+    record_parts(plan, gpu, &KERNEL, w, &[x, y], grid);
 }

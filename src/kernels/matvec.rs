@@ -25,7 +25,7 @@ pub struct Params {
 /// Multiplies `x [T, K]` by `w [N, K]` into `y [T, N]`, one dispatch a part of `w`.
 pub fn record(plan: &mut Plan, gpu: &Gpu, w: &Matrix, x: &Buffer, y: &Buffer) {
     let grid = |n_rows| Grid { x: (Count::Fixed(n_rows), ROWS), y: (Count::PerToken(1), 1) };
-    record_parts(plan, gpu, &KERNEL, w, (x, y), grid);
+    record_parts(plan, gpu, &KERNEL, w, &[x, y], grid);
 }
 
 /// One dispatch of `kernel` for each part of `w`.
@@ -34,7 +34,7 @@ pub(super) fn record_parts(
     gpu: &Gpu,
     kernel: &'static Kernel,
     w: &Matrix,
-    (x, y): (&Buffer, &Buffer),
+    bindings: &[&Buffer],
     grid: impl Fn(u64) -> Grid,
 ) {
     for part in &w.parts {
@@ -51,7 +51,7 @@ pub(super) fn record_parts(
                 kernel,
                 variant: Variant::Weights(w.format),
                 params: bytemuck::bytes_of(&params),
-                bindings: &[x, y],
+                bindings,
                 group1: Group1::Planes(part),
                 grid: grid(part.range.n_rows),
             },

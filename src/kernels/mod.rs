@@ -11,7 +11,10 @@ pub mod embed;
 pub mod geglu;
 pub mod kv_write;
 pub mod matmul;
+pub mod matmul_direct;
+pub mod matmul_int8;
 pub mod matvec;
+pub mod quantize;
 pub mod rms_norm;
 pub mod rope;
 
@@ -24,11 +27,13 @@ use crate::quant::FORMATS;
 enum Family {
     Plain,
     Weights,
+    Codes,
     Kv,
+    Int8,
 }
 
 /// Every kernel with its family of variants.
-const KERNELS: [(&Kernel, Family); 11] = [
+const KERNELS: [(&Kernel, Family); 14] = [
     (&add::KERNEL, Family::Plain),
     (&attention::KERNEL, Family::Kv),
     (&cap_logits::KERNEL, Family::Plain),
@@ -37,7 +42,10 @@ const KERNELS: [(&Kernel, Family); 11] = [
     (&geglu::KERNEL, Family::Plain),
     (&kv_write::KERNEL, Family::Kv),
     (&matmul::KERNEL, Family::Weights),
+    (&matmul_direct::KERNEL, Family::Codes),
+    (&matmul_int8::KERNEL, Family::Codes),
     (&matvec::KERNEL, Family::Weights),
+    (&quantize::KERNEL, Family::Int8),
     (&rms_norm::KERNEL, Family::Plain),
     (&rope::KERNEL, Family::Plain),
 ];
@@ -48,6 +56,8 @@ pub fn every_variant() -> impl Iterator<Item = (&'static Kernel, Variant)> {
         let variants: Vec<Variant> = match family {
             Family::Plain => vec![Variant::Plain],
             Family::Weights => FORMATS.iter().map(|f| Variant::Weights(f)).collect(),
+            Family::Codes => FORMATS.iter().filter(|f| f.has_codes()).map(|f| Variant::Weights(f)).collect(),
+            Family::Int8 => vec![Variant::RowsInt8],
             Family::Kv => vec![Variant::KvF16, Variant::KvF32],
         };
         variants.into_iter().map(move |variant| (kernel, variant))
