@@ -7,7 +7,7 @@ use common::gpu;
 use common::kernel_bench::{Bench, same};
 use common::trial::needing;
 use gemma_web::gpu::kv_cache::KvShape;
-use gemma_web::gpu::{GpuOptions, Kind, KvCache, KvType};
+use gemma_web::gpu::{GpuOptions, Kind, KvCache, KvType, Matrix, Step};
 use gemma_web::kernels::attention::{Cached, Shape, attention};
 use gemma_web::kernels::kv_write::kv_write;
 use gemma_web::kernels::rope::{Rotary, rope};
@@ -18,6 +18,7 @@ use gemma_web::kernels::{kv_write as kv_write_kernel, rope as rope_kernel};
 use gemma_web::model::forward::Product;
 use gemma_web::quant::{FORMATS, Format};
 use libtest_mimic::{Arguments, Failed, Trial};
+use pollster::block_on;
 
 fn main() {
     let args = Arguments::from_args();

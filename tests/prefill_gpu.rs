@@ -90,15 +90,18 @@ fn product_agrees(b: &Bench, format: &'static Format, n_rows: usize, n_cols: usi
         // Sums of up to 768 products of size 8: f32 rounding of the partial sums.
         let max_abs = 2e-6 * 8.0 * n_cols as f32;
         let what = |name: &str| format!("{name} {} {n_rows} x {n_cols}, {t} tokens", format.name);
-        let y = b.empty(t * n_rows);
-        matmul::record(&mut plan, &b.gpu, &w, &x_gpu, &y);
-        let expected = matvec::matvec(format, &blocks, n_cols, &x);
-        same(&what("matmul"), &expected, &b.run(&plan, t, 0, &y)?, max_abs)?;
-        if !format.has_codes() {
-            continue;
+        if format.name == "Q4_0" {
+            let y = b.empty(t * n_rows);
+            matmul::record(&mut plan, &b.gpu, &w, &x_gpu, &y);
+            let expected = matvec::matvec(format, &blocks, n_cols, &x);
+            same(&what("matmul"), &expected, &b.run(&plan, t, 0, &y)?, max_abs)?;
         }
         let expected = matvec::matvec(format, &blocks, n_cols, &dequantized(&codes, &scales));
         for (name, record) in INT8 {
+            // The fragments are the same in both; the tile takes long to compile on drivers that run on the CPU.
+            if name == "matmul_int8" && !["Q4_0", "Q8_0", "Q2_K"].contains(&format.name) {
+                continue;
+            }
             let (mut plan, y) = (b.plan(), b.empty(t * n_rows));
             record(&mut plan, &b.gpu, &w, &to, &y);
             same(&what(name), &expected, &b.run(&plan, t, 0, &y)?, max_abs)?;
@@ -108,7 +111,7 @@ fn product_agrees(b: &Bench, format: &'static Format, n_rows: usize, n_cols: usi
 }
 
 fn multiplies(b: &Bench) -> Result<(), Failed> {
-    for format in FORMATS {
+    for format in FORMATS.into_iter().filter(|f| f.has_codes()) {
         let unit = format.block_len.max(16);
         for (n_rows, n_cols) in [(1, unit), (15, 3 * unit), (150, 768)] {
             if n_cols % unit == 0 {
@@ -127,7 +130,7 @@ fn splits() -> Result<(), Failed> {
         ..GpuOptions::default()
     };
     let b = Bench::open(options)?;
-    for format in FORMATS.into_iter().filter(|f| f.has_codes()) {
+    for format in FORMATS.into_iter().filter(|f| ["Q4_0", "Q6_K"].contains(&f.name)) {
         let n_rows = 65_536 / format.bytes_of(256) as usize * 3 / 16 * 16 + 17;
         let blocks = b.blocks(format, n_rows, 256);
         let w = b.matrix(format, &blocks, 256)?;

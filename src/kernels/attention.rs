@@ -2,15 +2,15 @@
 
 use super::cap_logits::soft_cap;
 use crate::gpu::plan::Group1;
-use crate::gpu::shader::{MATH, REDUCE, STEP};
+use crate::gpu::shader::{MATH, STEP};
 use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, KvCache, Plan};
 
 /// `shaders/attention.wgsl`.
-pub static KERNEL: Kernel = Kernel {
-    name: "attention",
-    wgsl: include_str!("../../shaders/attention.wgsl"),
-    libs: &[STEP, MATH, REDUCE],
-};
+pub static KERNEL: Kernel =
+    Kernel { name: "attention", wgsl: include_str!("../../shaders/attention.wgsl"), libs: &[STEP, MATH] };
+
+/// Values of the result that a workgroup makes: 64 invocations with four rows of sixteen channels each.
+const VALUES: usize = 4096;
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -72,8 +72,8 @@ pub fn record(
                 bindings: &[q, o],
                 group1: Group1::Two(&part.keys, &part.values),
                 grid: Grid {
-                    x: (Count::PerToken(1), 1),
-                    y: (Count::Fixed((part.n_heads * heads_per_kv) as u64), 1),
+                    x: (Count::PerToken(heads_per_kv as u64), (VALUES / cache.shape.head_len) as u64),
+                    y: (Count::Fixed(part.n_heads as u64), 1),
                 },
             },
         );
