@@ -6,9 +6,18 @@ mod common;
 use common::gpu;
 use common::kernel_bench::{Bench, same};
 use common::trial::needing;
-use gemma_web::gpu::{Buffer, Gpu, GpuOptions, Matrix, Plan};
-use gemma_web::kernels::quantize::{Codes, dequantized, quantize};
-use gemma_web::kernels::{matmul, matmul_direct, matmul_int8, matvec, quantize as quantize_kernel};
+use gemma_web::gpu::kv_cache::KvShape;
+use gemma_web::gpu::{Buffer, Gpu, GpuOptions, KvCache, KvType, Matrix, Plan};
+use gemma_web::kernels::kv_write::kv_write;
+use gemma_web::kernels::norm_add::{Norms, norm_add};
+use gemma_web::kernels::quantize::{Codes, Operand, dequantized, quantize};
+use gemma_web::kernels::rms_norm::rms_norm;
+use gemma_web::kernels::rope::{Rotary, rope};
+use gemma_web::kernels::rotate::Heads;
+use gemma_web::kernels::{
+    matmul, matmul_direct, matmul_int8, matvec, norm_add as norm_add_kernel, quantize as quantize_kernel,
+    rotate,
+};
 use gemma_web::quant::{FORMATS, Format};
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -20,8 +29,11 @@ fn main() {
     };
     let trials: Vec<Trial> = vec![
         trial("quantize", quantizes),
+        trial("norm_add", norm_adds),
+        trial("rotate", rotates),
         trial("products with int8 activations in every format", multiplies),
         trial("products of a matrix split by rows", |_| splits()),
+        trial("rotate into a cache split by heads", |_| rotates_in_parts()),
     ];
     libtest_mimic::run(&args, trials).exit();
 }
@@ -150,4 +162,115 @@ fn splits() -> Result<(), Failed> {
         }
     }
     Ok(())
+}
+
+/// Width, tokens, whether something is added, whether it is normalised first.
+fn norm_adds(b: &Bench) -> Result<(), Failed> {
+    for (n, t, adds, has_post) in
+        [(16, 1, true, false), (640, 3, true, true), (2304, 2, false, true), (1040, 2, false, false)]
+    {
+        let (out, x) = (b.numbers(n * t, 3.0), b.numbers(n * t, 9.0));
+        let weights = b.numbers(if has_post { 2 * n } else { n }, 2.0);
+        let (post, norm) = weights.split_at(weights.len() - n);
+        let mut sum = x.clone();
+        let expected = norm_add(adds.then_some(&out), &mut sum, has_post.then_some(post), norm, 1e-6);
+        let (out_gpu, weights_gpu) = (b.buffer(&out), b.buffer(&weights));
+        let norms = Norms { weights: &weights_gpu, has_post, width: n, eps: 1e-6 };
+        let what = format!("norm_add {n} x {t}, adds {adds}, post {has_post}");
+        let record = |plan: &mut Plan, x: &Buffer, operand: Operand<'_>| {
+            norm_add_kernel::record(plan, &b.gpu, "norm_add", (&out_gpu, x, adds), norms, operand);
+        };
+        let (x_gpu, rows) = (b.buffer(&x), b.empty(n * t));
+        let mut plan = b.plan();
+        record(&mut plan, &x_gpu, Operand::F32(&rows));
+        same(&what, &expected, &b.run(&plan, t, 0, &rows)?, 1e-4)?;
+        same(&what, &sum, &read(b, &x_gpu)?, 1e-5)?;
+        let (x_gpu, to) = (b.buffer(&x), Codes::allocate(&b.gpu, "x", t, n)?);
+        let mut plan = b.plan();
+        record(&mut plan, &x_gpu, Operand::Int8(&to));
+        b.run(&plan, t, 0, &to.codes)?;
+        let found = dequantized_of(b, &to)?;
+        let step = expected.iter().fold(0f32, |m, x| m.max(x.abs())) / 127.0;
+        same(&what, &expected, &found, 0.51 * step)?;
+    }
+    Ok(())
+}
+
+/// What lies in a buffer.
+fn read(b: &Bench, buffer: &Buffer) -> Result<Vec<f32>, Failed> {
+    b.run(&b.plan(), 1, 0, buffer)
+}
+
+fn dequantized_of(b: &Bench, rows: &Codes) -> Result<Vec<f32>, Failed> {
+    let (codes, scales) = codes(b, &b.plan(), 1, rows)?;
+    Ok(dequantized(&codes, &scales))
+}
+
+/// Query heads, KV heads, head size, slots, whether heads are normalised.
+type Case = (usize, usize, usize, usize, bool);
+
+fn rotates(b: &Bench) -> Result<(), Failed> {
+    let cases: [Case; 4] =
+        [(4, 1, 256, 40, true), (8, 4, 64, 24, false), (2, 2, 16, 100, true), (3, 1, 512, 24, true)];
+    for case in cases {
+        for kv in [KvType::F32, KvType::F16] {
+            rotates_at(b, case, kv, 0)?;
+            rotates_at(b, case, kv, 21)?;
+        }
+    }
+    Ok(())
+}
+
+/// The same over a cache whose binding limit is a head.
+fn rotates_in_parts() -> Result<(), Failed> {
+    let b = Bench::open(GpuOptions { max_binding_bytes: Some(32_768), ..GpuOptions::default() })?;
+    rotates_at(&b, (8, 4, 64, 128, true), KvType::F32, 99)
+}
+
+/// Seven tokens from `position` on.
+fn rotates_at(b: &Bench, case: Case, kv: KvType, position: usize) -> Result<(), Failed> {
+    let (h, k, c, n_slots, has_norms) = case;
+    let (t, eps, rotary) = (7, 1e-6, Rotary { base: 10_000.0, divisor: 1.0 });
+    let cache = KvCache::allocate(&b.gpu, "test", KvShape { kv, n_slots, n_kv_heads: k, head_len: c })?;
+    let table = rotary.upload(&b.gpu, c / 2, position + t)?;
+    let (qkv, norms) = (b.numbers(t * (h + 2 * k) * c, 2.0), b.numbers(2 * c, 2.0));
+    let (qkv_gpu, norms_gpu, q_rotated) = (b.buffer(&qkv), b.buffer(&norms), b.empty(t * h * c));
+    let heads =
+        Heads { qkv: &qkv_gpu, n_heads: h, norms: has_norms.then_some(&norms_gpu), eps, table: &table };
+    let mut plan = b.plan();
+    rotate::record(&mut plan, &b.gpu, "rotate", heads, &cache, &q_rotated);
+    let found = b.run(&plan, t, position, &q_rotated)?;
+
+    let columns = |from: usize, n: usize| -> Vec<f32> {
+        qkv.chunks_exact((h + 2 * k) * c).flat_map(|row| row[from * c..(from + n) * c].to_vec()).collect()
+    };
+    let turned = |x: Vec<f32>, w: &[f32], n: usize| {
+        rope(&if has_norms { rms_norm(&x, w, eps) } else { x }, n * c, c, position, rotary)
+    };
+    let what = format!("rotate {case:?} {kv:?} at {position}");
+    same(&what, &turned(columns(0, h), &norms[..c], h), &found, 5e-6)?;
+    let row = k * c;
+    let (mut keys, mut values) = (vec![0.0; n_slots * row], vec![0.0; n_slots * row]);
+    kv_write(&turned(columns(h, k), &norms[c..], k), &mut keys, row, n_slots, position, kv);
+    kv_write(&columns(h + k, k), &mut values, row, n_slots, position, kv);
+    for part in &cache.parts {
+        let of_part = |all: &[f32]| -> Vec<f32> {
+            let from = part.first_head * c;
+            all.chunks_exact(row).flat_map(|slot| slot[from..from + part.n_heads * c].to_vec()).collect()
+        };
+        for (expected, buffer) in [(&keys, &part.keys), (&values, &part.values)] {
+            let words = read(b, buffer)?;
+            let found: Vec<f32> = match kv {
+                KvType::F32 => words,
+                KvType::F16 => words.iter().flat_map(|w| halves(w.to_bits())).collect(),
+            };
+            // A rotated key that differs in its last f32 bit may round to the next f16.
+            same(&what, &of_part(expected), &found, if kv == KvType::F16 { 8e-3 } else { 5e-6 })?;
+        }
+    }
+    Ok(())
+}
+
+fn halves(word: u32) -> [f32; 2] {
+    [word as u16, (word >> 16) as u16].map(|bits| half::f16::from_bits(bits).to_f32())
 }

@@ -24,10 +24,10 @@ pub const MATH: &str = include_str!("../../shaders/lib/math.wgsl");
 pub const REDUCE: &str = include_str!("../../shaders/lib/reduce.wgsl");
 /// Rotary embedding.
 pub const ROPE: &str = include_str!("../../shaders/lib/rope.wgsl");
-/// Rows for a product in f32.
-pub const ROWS_F32: &str = include_str!("../../shaders/lib/rows_f32.wgsl");
-/// Rows for a product in int8.
-pub const ROWS_INT8: &str = include_str!("../../shaders/lib/rows_int8.wgsl");
+/// Operand of a product in f32.
+pub const OPERAND_F32: &str = include_str!("../../shaders/lib/operand_f32.wgsl");
+/// Operand of a product in int8.
+pub const OPERAND_INT8: &str = include_str!("../../shaders/lib/operand_int8.wgsl");
 /// The KV cache in f16.
 pub const KV_F16: &str = include_str!("../../shaders/lib/kv_f16.wgsl");
 /// The KV cache in f32.
@@ -44,10 +44,10 @@ pub enum Variant {
     KvF16,
     /// KV cache in f32.
     KvF32,
-    /// Rows for a product, made in f32.
-    RowsF32,
-    /// Rows for a product, made in int8.
-    RowsInt8,
+    /// Operand of a product, made in f32.
+    OperandF32,
+    /// Operand of a product, made in int8.
+    OperandInt8,
 }
 
 impl Variant {
@@ -58,8 +58,8 @@ impl Variant {
             Self::Plain => "",
             Self::Weights(format) => format.name,
             Self::KvF16 => "F16",
-            Self::KvF32 | Self::RowsF32 => "F32",
-            Self::RowsInt8 => "int8",
+            Self::KvF32 | Self::OperandF32 => "F32",
+            Self::OperandInt8 => "int8",
         }
     }
 }
@@ -73,8 +73,8 @@ pub fn compose(kernel: &Kernel, variant: Variant) -> String {
         Variant::Weights(format) => fragments.extend([BYTES, format.wgsl]),
         Variant::KvF16 => fragments.push(KV_F16),
         Variant::KvF32 => fragments.push(KV_F32),
-        Variant::RowsF32 => fragments.push(ROWS_F32),
-        Variant::RowsInt8 => fragments.push(ROWS_INT8),
+        Variant::OperandF32 => fragments.push(OPERAND_F32),
+        Variant::OperandInt8 => fragments.push(OPERAND_INT8),
     }
     fragments.push(kernel.wgsl);
     fragments.join("\n")

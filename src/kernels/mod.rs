@@ -14,9 +14,11 @@ pub mod matmul;
 pub mod matmul_direct;
 pub mod matmul_int8;
 pub mod matvec;
+pub mod norm_add;
 pub mod quantize;
 pub mod rms_norm;
 pub mod rope;
+pub mod rotate;
 
 use crate::gpu::Kernel;
 use crate::gpu::shader::Variant;
@@ -30,10 +32,11 @@ enum Family {
     Codes,
     Kv,
     Int8,
+    Operand,
 }
 
 /// Every kernel with its family of variants.
-const KERNELS: [(&Kernel, Family); 14] = [
+const KERNELS: [(&Kernel, Family); 16] = [
     (&add::KERNEL, Family::Plain),
     (&attention::KERNEL, Family::Kv),
     (&cap_logits::KERNEL, Family::Plain),
@@ -45,9 +48,11 @@ const KERNELS: [(&Kernel, Family); 14] = [
     (&matmul_direct::KERNEL, Family::Codes),
     (&matmul_int8::KERNEL, Family::Codes),
     (&matvec::KERNEL, Family::Weights),
+    (&norm_add::KERNEL, Family::Operand),
     (&quantize::KERNEL, Family::Int8),
     (&rms_norm::KERNEL, Family::Plain),
     (&rope::KERNEL, Family::Plain),
+    (&rotate::KERNEL, Family::Kv),
 ];
 
 /// Every kernel in every variant that can be compiled, for validation.
@@ -57,7 +62,8 @@ pub fn every_variant() -> impl Iterator<Item = (&'static Kernel, Variant)> {
             Family::Plain => vec![Variant::Plain],
             Family::Weights => FORMATS.iter().map(|f| Variant::Weights(f)).collect(),
             Family::Codes => FORMATS.iter().filter(|f| f.has_codes()).map(|f| Variant::Weights(f)).collect(),
-            Family::Int8 => vec![Variant::RowsInt8],
+            Family::Int8 => vec![Variant::OperandInt8],
+            Family::Operand => vec![Variant::OperandF32, Variant::OperandInt8],
             Family::Kv => vec![Variant::KvF16, Variant::KvF32],
         };
         variants.into_iter().map(move |variant| (kernel, variant))

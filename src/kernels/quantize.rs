@@ -37,22 +37,21 @@ impl Codes {
     }
 }
 
-/// Where a kernel puts rows that a product will read.
+/// The activations that a product takes, as it takes them.
 #[derive(Clone, Copy, Debug)]
-pub enum Rows<'a> {
+pub enum Operand<'a> {
     /// `[T, K]` f32.
     F32(&'a Buffer),
     /// Codes and scales.
     Int8(&'a Codes),
 }
 
-impl<'a> Rows<'a> {
-    /// The variant and the bind group of a kernel that makes these rows.
-    #[must_use]
-    pub fn target(self) -> (Variant, Group1<'a>) {
+impl<'a> Operand<'a> {
+    /// The variant and bind group 1 of a kernel that makes this operand.
+    pub(super) fn target(self) -> (Variant, Group1<'a>) {
         match self {
-            Self::F32(rows) => (Variant::RowsF32, Group1::One(rows)),
-            Self::Int8(rows) => (Variant::RowsInt8, Group1::Two(&rows.codes, &rows.scales)),
+            Self::F32(rows) => (Variant::OperandF32, Group1::One(rows)),
+            Self::Int8(rows) => (Variant::OperandInt8, Group1::Two(&rows.codes, &rows.scales)),
         }
     }
 }
@@ -60,7 +59,7 @@ impl<'a> Rows<'a> {
 /// Quantises `x [T, n_cols]` f32 into `to`.
 pub fn record(plan: &mut Plan, gpu: &Gpu, label: &str, x: &Buffer, to: &Codes, n_cols: usize) {
     let n_groups = (n_cols / GROUP) as u32;
-    let (variant, group1) = Rows::Int8(to).target();
+    let (variant, group1) = Operand::Int8(to).target();
     plan.add(
         gpu,
         label,

@@ -1,0 +1,81 @@
+//! End of a sub-layer and beginning of the next: `x += post_norm(out)` (or `x += out`), then `norm(x)` for the next product.
+
+use super::quantize::Operand;
+use super::{add, rms_norm};
+use crate::gpu::shader::REDUCE;
+use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
+
+/// `shaders/norm_add.wgsl`.
+pub static KERNEL: Kernel =
+    Kernel { name: "norm_add", wgsl: include_str!("../../shaders/norm_add.wgsl"), libs: &[REDUCE] };
+
+const ADDED: u32 = 1;
+const POST_NORM: u32 = 2;
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct Params {
+    n_groups: u32,
+    flags: u32,
+    eps: f32,
+}
+
+/// The norms on both sides of the addition.
+#[derive(Clone, Copy, Debug)]
+pub struct Norms<'a> {
+    /// Weights `[D]` f32 of the norm of the sum, or `[2, D]` with those of the norm of what is added before them.
+    pub weights: &'a Buffer,
+    /// Whether there are two.
+    pub has_post: bool,
+    /// D, a multiple of 16.
+    pub width: usize,
+    /// Added to the mean squares.
+    pub eps: f32,
+}
+
+/// Adds `out` to the residual stream `x`, both `[T, D]` f32, and writes the sum's norm to `operand [T, D]`. Without `adds`
+/// nothing is added, and `out` is not read.
+pub fn record(
+    plan: &mut Plan,
+    gpu: &Gpu,
+    label: &str,
+    (out, x, adds): (&Buffer, &Buffer, bool),
+    norms: Norms<'_>,
+    operand: Operand<'_>,
+) {
+    let params = Params {
+        n_groups: (norms.width / 16) as u32,
+        flags: if adds { ADDED } else { 0 } | if norms.has_post { POST_NORM } else { 0 },
+        eps: norms.eps,
+    };
+    let (variant, group1) = operand.target();
+    plan.add(
+        gpu,
+        label,
+        &Dispatch {
+            kernel: &KERNEL,
+            variant,
+            params: bytemuck::bytes_of(&params),
+            bindings: &[out, norms.weights, x],
+            group1,
+            grid: Grid { x: (Count::PerToken(1), 1), y: (Count::Fixed(1), 1) },
+        },
+    );
+}
+
+/// CPU twin: `x` becomes the sum, the result is its norm.
+#[must_use]
+pub fn norm_add(
+    out: Option<&[f32]>,
+    x: &mut [f32],
+    post: Option<&[f32]>,
+    norm: &[f32],
+    eps: f32,
+) -> Vec<f32> {
+    match (out, post) {
+        (Some(out), Some(post)) => add::add(&rms_norm::rms_norm(out, post, eps), x),
+        (Some(out), None) => add::add(out, x),
+        (None, _) => {}
+    }
+    rms_norm::rms_norm(x, norm, eps)
+}
