@@ -11,7 +11,7 @@ use crate::cancel::Cancel;
 use crate::chat::{self, Message, Template};
 use crate::error::{Error, Result};
 use crate::gguf;
-use crate::model::weights::checked_config;
+use crate::model::tensors::checked_config;
 use crate::model::{Config, Model};
 use crate::sampler::{argmax, sample};
 use crate::source::ByteSource;

@@ -48,7 +48,13 @@ fn allocated_as_planned(model: &str) -> Result<(), Failed> {
     for max_binding_bytes in LOW {
         for (kv, context) in [(KvType::F16, 150), (KvType::F32, 64)] {
             let gpu = GpuOptions { max_binding_bytes, ..GpuOptions::default() };
-            let options = LoadOptions { context_length: Some(context), prefill_chunk: 32, kv, gpu };
+            let options = LoadOptions {
+                context_length: Some(context),
+                prefill_chunk: 32,
+                kv,
+                gpu,
+                ..LoadOptions::default()
+            };
             let engine = load(&data(&format!("tiny/{model}.gguf")), &options)?;
             let info = engine.info();
             let plan = plan(&header, &options, &info.adapter.limits)?;

@@ -135,7 +135,7 @@ fn binds(format: &'static Format) -> Result<(), String> {
 fn dequant(gpu: &Gpu, format: &'static Format, blocks: &[u8]) -> gemma_web::Result<Vec<f32>> {
     let n_weights = blocks.len() / format.block_bytes * format.block_len;
     let w = Matrix::allocate(gpu, format.name, format, 1, n_weights as u64)?;
-    w.write_rows(gpu, 0, blocks);
+    w.write_rows(gpu, 0, 0, blocks);
     let x = gpu.tensor("x", 1, n_weights)?;
     let staging = gpu.staging("x", x.bytes());
     let mut plan = Plan::new(gpu, "dequant");

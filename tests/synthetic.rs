@@ -7,7 +7,7 @@ use common::gpu;
 use common::trial::needing;
 use gemma_web::gguf::{self, Header, TensorInfo};
 use gemma_web::gpu::GpuOptions;
-use gemma_web::model::{Config, weights::check_tensors};
+use gemma_web::model::{Config, tensors::check_tensors};
 use gemma_web::session::{Engine, GenerateOptions, LoadOptions};
 use gemma_web::source::ByteSource;
 use gemma_web::source::synthetic::{PREFIX, Recipe, SyntheticSource};

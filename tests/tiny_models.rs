@@ -141,8 +141,13 @@ fn low_limit(model: &str) -> u64 {
 fn split(model: &str) -> Result<(), Failed> {
     let load = |max_binding_bytes| -> Result<Engine, Failed> {
         let gpu = GpuOptions { max_binding_bytes, ..GpuOptions::default() };
-        let options =
-            LoadOptions { kv: KvType::F32, context_length: Some(SPLIT_CONTEXT), prefill_chunk: 24, gpu };
+        let options = LoadOptions {
+            kv: KvType::F32,
+            context_length: Some(SPLIT_CONTEXT),
+            prefill_chunk: 24,
+            gpu,
+            ..LoadOptions::default()
+        };
         Ok(gpu::load(&data(&format!("tiny/{model}.gguf")), &options)?)
     };
     let dispatches = |engine: &mut Engine| -> Result<u64, Failed> {

@@ -19,8 +19,8 @@ pub enum Kind {
 
 const N_KINDS: usize = 3;
 
-/// Size of every uniform buffer: the largest parameters, of attention, are 36 bytes.
-pub const UNIFORM_BYTES: u64 = 48;
+/// Size of every uniform buffer: the largest parameters, of the decode kernels, are 56 bytes.
+pub const UNIFORM_BYTES: u64 = 64;
 
 /// What a buffer of `bytes` bytes really takes: WebGPU wants multiples of 4, and an empty binding is an error.
 #[must_use]

@@ -99,6 +99,7 @@ impl Gpu {
                 max_binding_bytes: cap(limits.max_storage_buffer_binding_size, options.max_binding_bytes),
                 max_buffer_bytes: cap(limits.max_buffer_size, options.max_buffer_bytes),
                 binding_alignment: u64::from(limits.min_storage_buffer_offset_alignment),
+                max_storage_buffers: u64::from(limits.max_storage_buffers_per_shader_stage),
             },
         };
         Ok(Self {

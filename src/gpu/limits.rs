@@ -6,8 +6,11 @@ use super::kv_cache::KvShape;
 use crate::error::{Error, Result};
 use crate::quant::Format;
 
-/// Rows of a part are a multiple of this, so that f16 scales, two to a word, never straddle parts or uploads.
-pub(super) const ROW_STEP: u64 = 16;
+/// Rows of a part are a multiple of this: f16 scales, two to a word, never straddle parts or uploads, and the blocks of logits
+/// that the sampler looks at never straddle parts.
+pub(super) const ROW_STEP: u64 = 32;
+/// Rows of a member of a stack are a multiple of this, for the f16 scales' sake.
+const MEMBER_STEP: u64 = 16;
 
 /// What an adapter allows. The default is what every WebGPU adapter does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -19,21 +22,33 @@ pub struct Limits {
     pub max_buffer_bytes: u64,
     /// Alignment of a storage binding's offset, in bytes.
     pub binding_alignment: u64,
+    /// Storage buffers that a kernel may bind.
+    pub max_storage_buffers: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_binding_bytes: 128 << 20, max_buffer_bytes: 256 << 20, binding_alignment: 256 }
+        Self {
+            max_binding_bytes: 128 << 20,
+            max_buffer_bytes: 256 << 20,
+            binding_alignment: 256,
+            max_storage_buffers: 8,
+        }
     }
 }
 
-/// Rows of a matrix that share a buffer.
+/// Rows of a matrix, or the same rows of each member of a stack, that share a buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowRange {
-    /// First row within the matrix.
+    /// First row within the matrix (within each member, where a stack is split).
     pub first_row: u64,
     /// Rows in this part.
     pub n_rows: u64,
+    /// Row n of this part is row `first_row + n / fold * stride + n % fold` of the whole: `fold` rows of each member follow each
+    /// other where a stack is split, and all rows where it isn't.
+    pub fold: u64,
+    /// Rows between the members of a split stack; 0 where it isn't split.
+    pub stride: u64,
     /// Bytes of the buffer.
     pub bytes: u64,
     /// Offset and size in bytes of each plane in the buffer.
@@ -50,13 +65,49 @@ impl Limits {
     /// How a matrix `[n_rows, n_cols]` is split by rows.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] where a row is no multiple of 16 weights and of the block, [`Error::LimitTooLow`] where 16 rows
-    /// exceed a buffer or one of their planes a binding.
+    /// [`Error::Unsupported`] where a row is no multiple of 16 weights and of the block, [`Error::LimitTooLow`] where
+    /// [`ROW_STEP`] rows exceed a buffer or one of their planes a binding.
     pub fn row_ranges(
         &self,
         label: &str,
         format: &Format,
         n_rows: u64,
+        n_cols: u64,
+    ) -> Result<Vec<RowRange>> {
+        self.split(label, format, (n_rows, 1), n_cols)
+    }
+
+    /// How a stack of matrices of `rows` rows each is laid out: whole where it fits, else the same rows of each member in every
+    /// part. `None` where neither can be: its members then stand alone.
+    ///
+    /// # Errors
+    /// As [`Limits::row_ranges`].
+    pub fn stack_ranges(
+        &self,
+        label: &str,
+        format: &Format,
+        rows: &[u64],
+        n_cols: u64,
+    ) -> Result<Option<Vec<RowRange>>> {
+        let whole = self.range(format, 0, rows.iter().sum(), n_cols);
+        if rows.iter().any(|n| !n.is_multiple_of(MEMBER_STEP)) {
+            return Ok(None);
+        }
+        match rows {
+            _ if n_cols.is_multiple_of(format.block_len as u64) && self.fits(&whole) => Ok(Some(vec![whole])),
+            [first, rest @ ..] if rest.iter().all(|n| n == first) => {
+                self.split(label, format, (*first, rows.len() as u64), n_cols).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Splits `n_members` matrices of `n_rows` rows alike.
+    fn split(
+        &self,
+        label: &str,
+        format: &Format,
+        (n_rows, n_members): (u64, u64),
         n_cols: u64,
     ) -> Result<Vec<RowRange>> {
         if !n_cols.is_multiple_of(16) || !n_cols.is_multiple_of(format.block_len as u64) {
@@ -65,8 +116,13 @@ impl Limits {
                 found: format!("tensor \"{label}\" has rows of {n_cols}"),
             });
         }
-        let range = |first_row, n_rows| self.range(format, first_row, n_rows, n_cols);
-        let fits = |n_rows| self.fits(&range(0, n_rows));
+        let stride = if n_members > 1 { n_rows } else { 0 };
+        let range = |first_row, fold| RowRange {
+            fold,
+            stride,
+            ..self.range(format, first_row, n_members * fold, n_cols)
+        };
+        let fits = |fold| self.fits(&range(0, fold));
         let per_part = if fits(n_rows) {
             n_rows
         } else {
@@ -91,7 +147,7 @@ impl Limits {
                 (at, len)
             })
             .collect();
-        RowRange { first_row, n_rows, bytes, planes }
+        RowRange { first_row, n_rows, fold: n_rows, stride: 0, bytes, planes }
     }
 
     fn fits(&self, range: &RowRange) -> bool {
@@ -142,8 +198,8 @@ mod tests {
 
     #[test]
     fn ranges_cover_every_row_once_and_keep_the_limits() {
-        let limits = Limits { max_binding_bytes: 4096, max_buffer_bytes: 4608, binding_alignment: 256 };
-        for n_rows in [1, 15, 16, 17, 100, 1000] {
+        let limits = Limits { max_binding_bytes: 4096, max_buffer_bytes: 4608, ..Limits::default() };
+        for n_rows in [1, 15, 16, 17, 31, 33, 100, 1000] {
             let ranges = limits.row_ranges("w", &Q4_0, n_rows, 256).unwrap_or_default();
             let mut next = 0;
             for range in &ranges {
@@ -159,11 +215,24 @@ mod tests {
     }
 
     #[test]
+    fn a_stack_is_whole_or_has_the_same_rows_of_each_member_in_every_part() {
+        let limits = Limits { max_binding_bytes: 8192, max_buffer_bytes: 16384, ..Limits::default() };
+        let ranges = |rows: &[u64]| limits.stack_ranges("w", &Q4_0, rows, 256).unwrap_or_default();
+        let whole = ranges(&[32, 16, 16]).unwrap_or_default();
+        assert!(matches!(whole.as_slice(), [RowRange { n_rows: 64, fold: 64, stride: 0, .. }]), "{whole:?}");
+        assert_eq!(ranges(&[64, 32]), None, "neither whole nor alike");
+        assert_eq!(ranges(&[16, 8]), None, "a member whose scales would straddle");
+        let parts = ranges(&[80, 80]).unwrap_or_default();
+        let found: Vec<_> = parts.iter().map(|r| (r.first_row, r.n_rows, r.fold, r.stride)).collect();
+        assert_eq!(found, [(0, 64, 32, 80), (32, 64, 32, 80), (64, 32, 16, 80)]);
+    }
+
+    #[test]
     fn what_fits_nowhere_is_refused() {
         let limits = Limits { max_binding_bytes: 4096, ..Limits::default() };
         assert!(
-            matches!(limits.row_ranges("w", &F32, 64, 128), Err(Error::LimitTooLow { needs: 8192, .. })),
-            "16 rows"
+            matches!(limits.row_ranges("w", &F32, 64, 128), Err(Error::LimitTooLow { needs: 16384, .. })),
+            "32 rows"
         );
         assert!(
             matches!(limits.row_ranges("w", &Q4_0, 64, 48), Err(Error::Unsupported { .. })),

@@ -1,17 +1,92 @@
-//! A weight matrix on the GPU: block-quantised, in planes, split by rows where a plane would exceed a binding.
+//! Weight matrices on the GPU: block-quantised, in planes, split by rows where a plane would exceed a binding.
 
 use super::buffer::{Buffer, Kind};
 use super::device::Gpu;
-use super::limits::{ROW_STEP, RowRange};
+use super::limits::{Limits, ROW_STEP, RowRange};
 use crate::error::Result;
 use crate::quant::Format;
+
+/// One tensor of the file.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Its name.
+    pub label: String,
+    /// Its rows.
+    pub n_rows: u64,
+}
+
+/// What a matrix is made of: tensors of one format and row length, one below the other, whose product with the same input is
+/// taken in one go.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    /// From top to bottom.
+    pub members: Vec<Member>,
+    /// K, weights a row.
+    pub n_cols: u64,
+    /// How the weights are stored.
+    pub format: &'static Format,
+}
+
+impl Stack {
+    /// N, rows of all members.
+    #[must_use]
+    pub fn n_rows(&self) -> u64 {
+        self.members.iter().map(|m| m.n_rows).sum()
+    }
+
+    /// Names of the members.
+    #[must_use]
+    pub fn label(&self) -> String {
+        self.members.iter().map(|m| m.label.as_str()).collect::<Vec<_>>().join(" + ")
+    }
+
+    /// Joins neighbours of one format and row length, as far as the limits let them lie together.
+    ///
+    /// # Errors
+    /// As [`Limits::stack_ranges`].
+    pub fn join(limits: &Limits, singles: Vec<Self>) -> Result<Vec<Self>> {
+        let mut joined: Vec<Self> = Vec::with_capacity(singles.len());
+        for single in singles {
+            if let Some(last) =
+                joined.last_mut().filter(|s| s.format == single.format && s.n_cols == single.n_cols)
+            {
+                let mut both = last.clone();
+                both.members.extend(single.members.iter().cloned());
+                if both.ranges(limits)?.is_some() {
+                    *last = both;
+                    continue;
+                }
+            }
+            joined.push(single);
+        }
+        Ok(joined)
+    }
+
+    fn ranges(&self, limits: &Limits) -> Result<Option<Vec<RowRange>>> {
+        let rows: Vec<u64> = self.members.iter().map(|m| m.n_rows).collect();
+        limits.stack_ranges(&self.label(), self.format, &rows, self.n_cols)
+    }
+
+    /// How the buffers are cut.
+    ///
+    /// # Errors
+    /// As [`Limits::row_ranges`].
+    pub fn parts(&self, limits: &Limits) -> Result<Vec<RowRange>> {
+        match self.members.as_slice() {
+            [_] => limits.row_ranges(&self.label(), self.format, self.n_rows(), self.n_cols),
+            _ => Ok(self.ranges(limits)?.unwrap_or_default()),
+        }
+    }
+}
 
 /// `[N, K]` weights in one of the formats of [`crate::quant`].
 #[derive(Debug)]
 pub struct Matrix {
-    /// Tensor name in the file.
+    /// Tensor names in the file.
     pub label: String,
-    /// N, rows.
+    /// The tensors, from top to bottom.
+    pub members: Vec<Member>,
+    /// N, rows of all members.
     pub n_rows: u64,
     /// K, weights a row; a multiple of 16 and of the format's block.
     pub n_cols: u64,
@@ -19,6 +94,10 @@ pub struct Matrix {
     pub format: &'static Format,
     /// Consecutive runs of rows.
     pub parts: Vec<Part>,
+    /// Column of the product at which row 0 stands: other matrices may make the columns before it.
+    pub first_col: u64,
+    /// Columns of the product, those of other matrices included.
+    pub n_total: u64,
 }
 
 /// A run of rows in one buffer, plane after plane.
@@ -30,7 +109,7 @@ pub struct Part {
 }
 
 impl Matrix {
-    /// Allocates the parts; the weights are written by [`Matrix::write_rows`].
+    /// Allocates a matrix of one tensor; the weights are written by [`Matrix::write_rows`].
     ///
     /// # Errors
     /// As [`super::Limits::row_ranges`].
@@ -41,14 +120,25 @@ impl Matrix {
         n_rows: u64,
         n_cols: u64,
     ) -> Result<Self> {
-        let ranges = gpu.limits().row_ranges(label, format, n_rows, n_cols)?;
+        let members = vec![Member { label: label.to_owned(), n_rows }];
+        Self::stacked(gpu, Stack { members, n_cols, format }, 0, n_rows)
+    }
+
+    /// Allocates a stack whose product makes the columns from `first_col` on of `n_total`.
+    ///
+    /// # Errors
+    /// As [`super::Limits::row_ranges`].
+    pub fn stacked(gpu: &Gpu, stack: Stack, first_col: u64, n_total: u64) -> Result<Self> {
+        let (label, n_rows) = (stack.label(), stack.n_rows());
+        let ranges = stack.parts(gpu.limits())?;
         let part = |range: RowRange| {
             let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
             let label = format!("{label} from row {}", range.first_row);
             Part { buffer: gpu.buffer(Kind::Weights, &label, range.bytes, usage), range }
         };
         let parts = ranges.into_iter().map(part).collect();
-        Ok(Self { label: label.to_owned(), n_rows, n_cols, format, parts })
+        let Stack { members, n_cols, format } = stack;
+        Ok(Self { label, members, n_rows, n_cols, format, parts, first_col, n_total })
     }
 
     /// Bytes a row takes in the file.
@@ -57,30 +147,40 @@ impl Matrix {
         self.format.bytes_of(self.n_cols)
     }
 
-    /// Repacks `blocks`, whole rows from `first_row` on (a multiple of 16), and writes them into their planes.
-    pub fn write_rows(&self, gpu: &Gpu, first_row: u64, blocks: &[u8]) {
+    /// Repacks `blocks`, whole rows of a member from `first_row` on (a multiple of 16), and writes them into their planes.
+    pub fn write_rows(&self, gpu: &Gpu, member: usize, first_row: u64, blocks: &[u8]) {
         let row_bytes = self.row_bytes();
         let end = first_row + blocks.len() as u64 / row_bytes;
+        let above: u64 = self.members.iter().take(member).map(|m| m.n_rows).sum();
+        let own = self.members.get(member).map_or(0, |m| m.n_rows);
         let mut plane = Vec::new();
         for part in &self.parts {
-            let from = first_row.max(part.range.first_row);
-            let to = end.min(part.range.first_row + part.range.n_rows);
+            let range = &part.range;
+            // Rows of this member in the part, and where they begin in it.
+            let (n_own, offset_own) =
+                if range.stride > 0 { (range.fold, member as u64 * range.fold) } else { (own, above) };
+            let last = if self.members.len() == 1 {
+                range.first_row + range.n_rows
+            } else {
+                range.first_row + n_own
+            };
+            let (from, to) = (first_row.max(range.first_row), end.min(last));
             if from >= to {
                 continue;
             }
             let bytes = |row: u64| ((row - first_row) * row_bytes) as usize;
             let rows = blocks.get(bytes(from)..bytes(to)).unwrap_or_default();
-            for (i, (offset, _)) in part.range.planes.iter().enumerate() {
+            for (i, (offset, _)) in range.planes.iter().enumerate() {
                 plane.clear();
                 self.format.repack(i, rows, &mut plane);
                 plane.resize(plane.len().next_multiple_of(4), 0);
-                let skipped = self.format.plane_bytes(i, (from - part.range.first_row) * self.n_cols);
-                gpu.write(&part.buffer, offset + skipped, &plane);
+                let before = (offset_own + from - range.first_row) * self.n_cols;
+                gpu.write(&part.buffer, offset + self.format.plane_bytes(i, before), &plane);
             }
         }
     }
 
-    /// Rows to read at once so that a chunk stays near `bytes`: a multiple of 16.
+    /// Rows to read at once so that a chunk stays near `bytes`.
     #[must_use]
     pub fn rows_per_chunk(&self, bytes: u64) -> u64 {
         (bytes / self.row_bytes()).next_multiple_of(ROW_STEP)

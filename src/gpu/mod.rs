@@ -8,11 +8,13 @@ pub mod matrix;
 pub mod plan;
 pub mod readback;
 pub mod shader;
+pub mod tuning;
 
 pub use buffer::{Buffer, Kind};
 pub use device::{Gpu, GpuOptions};
 pub use kv_cache::{KvCache, KvType};
 pub use limits::Limits;
-pub use matrix::Matrix;
-pub use plan::{Count, Dispatch, Grid, Plan, Step};
+pub use matrix::{Matrix, Member, Stack};
+pub use plan::{Count, Dispatch, Grid, Plan, Step, Work};
 pub use shader::Kernel;
+pub use tuning::{Arithmetic, Tuning, Unit};

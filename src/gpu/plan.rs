@@ -3,7 +3,7 @@
 use super::buffer::Buffer;
 use super::device::Gpu;
 use super::matrix::Part;
-use super::shader::{Kernel, Variant, compose};
+use super::shader::{Kernel, STEP, Variant, compose};
 use crate::error::{Error, Result};
 
 /// What changes between runs of a plan: the uniform of `shaders/lib/step.wgsl`.
@@ -27,6 +27,21 @@ pub enum Count {
     Fixed(u64),
     /// This many for each token of the run.
     PerToken(u64),
+    /// Chunks of the keys that the token at the step's position sees within a window; 0: all before it.
+    Chunks(u64),
+}
+
+/// Keys a block, and chunks that the keys of a query are shared out to: shaders/lib/chunks.wgsl has the same.
+const BLOCK: u64 = 64;
+/// See [`n_chunks`].
+pub const MAX_CHUNKS: u64 = 32;
+
+/// Chunks of whole blocks of 64 keys, at most [`MAX_CHUNKS`], for the query at a position.
+#[must_use]
+pub fn n_chunks(position: u64, window: u64) -> u64 {
+    let n_keys = if window == 0 { position + 1 } else { window.min(position + 1) };
+    let per_chunk = n_keys.div_ceil(BLOCK).div_ceil(MAX_CHUNKS) * BLOCK;
+    n_keys.div_ceil(per_chunk)
 }
 
 /// Extents of a dispatch, and how much of each one workgroup covers.
@@ -42,15 +57,16 @@ pub struct Grid {
 const MAX_WORKGROUPS: u64 = 65_535;
 
 impl Grid {
-    /// Workgroups for a run of `n_tokens` rows.
+    /// Workgroups for a run.
     ///
     /// # Errors
     /// [`Error::LimitTooLow`] above 65,535 in a dimension.
-    pub fn workgroups(&self, label: &str, n_tokens: u64) -> Result<[u32; 2]> {
+    pub fn workgroups(&self, label: &str, step: Step) -> Result<[u32; 2]> {
         let extent = |(count, per_workgroup): (Count, u64)| {
             let needs = match count {
                 Count::Fixed(n) => n,
-                Count::PerToken(n) => n * n_tokens,
+                Count::PerToken(n) => n * u64::from(step.n_tokens),
+                Count::Chunks(window) => n_chunks(u64::from(step.position), window),
             }
             .div_ceil(per_workgroup);
             match u32::try_from(needs) {
@@ -66,13 +82,15 @@ impl Grid {
     }
 }
 
-/// Bind group 1 of a dispatch.
+/// Bind groups 1 and 2 of a dispatch.
 #[derive(Clone, Copy, Debug)]
 pub enum Group1<'a> {
     /// None.
     None,
     /// The planes of a part of a matrix.
     Planes(&'a Part),
+    /// The planes of two matrices, the second's in group 2.
+    TwoPlanes(&'a Part, &'a Part),
     /// One buffer.
     One(&'a Buffer),
     /// Two buffers, such as the keys and values of a layer.
@@ -94,6 +112,24 @@ pub struct Dispatch<'a> {
     pub group1: Group1<'a>,
     /// How many workgroups.
     pub grid: Grid,
+}
+
+/// Part of a submission.
+#[derive(Clone, Copy, Debug)]
+pub enum Work<'a> {
+    /// The dispatches of a plan.
+    Plan(&'a Plan, Step),
+    /// Bytes from an offset of one buffer to the start of another.
+    Copy {
+        /// Read.
+        from: &'a Buffer,
+        /// Where in `from`.
+        offset: u64,
+        /// Written.
+        to: &'a Buffer,
+        /// How many.
+        bytes: u64,
+    },
 }
 
 #[derive(Debug)]
@@ -132,19 +168,24 @@ impl Plan {
     pub fn add(&mut self, gpu: &Gpu, label: &str, dispatch: &Dispatch<'_>) {
         let pipeline = gpu.pipeline(dispatch.kernel, dispatch.variant);
         let params = gpu.uniform(label, dispatch.params);
-        let mut entries = vec![entry(0, &params), entry(1, &self.step)];
+        let mut entries = vec![entry(0, &params)];
+        // Layouts hold what a shader names, no more.
+        if dispatch.kernel.libs.contains(&STEP) {
+            entries.push(entry(1, &self.step));
+        }
         for (buffer, binding) in dispatch.bindings.iter().zip(2..) {
             entries.push(entry(binding, buffer));
         }
         let mut groups = vec![gpu.bind_group(label, &pipeline, 0, &entries)];
-        let group1: Vec<_> = match dispatch.group1 {
+        let more = match dispatch.group1 {
             Group1::None => Vec::new(),
-            Group1::Planes(part) => planes(part),
-            Group1::One(buffer) => vec![entry(0, buffer)],
-            Group1::Two(first, second) => vec![entry(0, first), entry(1, second)],
+            Group1::Planes(part) => vec![planes(part)],
+            Group1::TwoPlanes(first, second) => vec![planes(first), planes(second)],
+            Group1::One(buffer) => vec![vec![entry(0, buffer)]],
+            Group1::Two(first, second) => vec![vec![entry(0, first), entry(1, second)]],
         };
-        if !group1.is_empty() {
-            groups.push(gpu.bind_group(label, &pipeline, 1, &group1));
+        for (index, entries) in (1..).zip(&more) {
+            groups.push(gpu.bind_group(label, &pipeline, index, entries));
         }
         let (label, grid) = (label.to_owned(), dispatch.grid);
         self.prepared.push(Prepared { label, pipeline, groups, grid, _params: params });
@@ -212,14 +253,28 @@ impl Gpu {
     /// # Errors
     /// [`Error::LimitTooLow`] where a grid is too large; faults of earlier runs as [`Gpu::check`].
     pub fn run(&self, plans: &[(&Plan, Step)], copies: &[(&Buffer, u64, &Buffer, u64)]) -> Result<()> {
+        let mut works: Vec<Work<'_>> = plans.iter().map(|(plan, step)| Work::Plan(plan, *step)).collect();
+        works.extend(copies.iter().map(|&(from, offset, to, bytes)| Work::Copy { from, offset, to, bytes }));
+        self.run_works(&works)
+    }
+
+    /// Runs plans and copies in order: one submission.
+    ///
+    /// # Errors
+    /// As [`Gpu::run`].
+    pub fn run_works(&self, works: &[Work<'_>]) -> Result<()> {
         self.check()?;
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        for (plan, step) in plans {
-            self.write(&plan.step, 0, bytemuck::bytes_of(step));
-            self.encode(&mut encoder, &plan.prepared, *step)?;
-        }
-        for (from, offset, to, bytes) in copies {
-            encoder.copy_buffer_to_buffer(&from.raw, *offset, &to.raw, 0, *bytes);
+        for work in works {
+            match work {
+                Work::Plan(plan, step) => {
+                    self.write(&plan.step, 0, bytemuck::bytes_of(step));
+                    self.encode(&mut encoder, &plan.prepared, *step)?;
+                }
+                Work::Copy { from, offset, to, bytes } => {
+                    encoder.copy_buffer_to_buffer(&from.raw, *offset, &to.raw, 0, *bytes);
+                }
+            }
         }
         self.submit([encoder]);
         Ok(())
@@ -253,7 +308,7 @@ impl Gpu {
     fn encode(&self, encoder: &mut wgpu::CommandEncoder, prepared: &[Prepared], step: Step) -> Result<()> {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
         for dispatch in prepared {
-            let [x, y] = dispatch.grid.workgroups(&dispatch.label, u64::from(step.n_tokens))?;
+            let [x, y] = dispatch.grid.workgroups(&dispatch.label, step)?;
             pass.set_pipeline(&dispatch.pipeline);
             for (index, group) in (0..).zip(&dispatch.groups) {
                 pass.set_bind_group(index, group, &[]);

@@ -1,6 +1,8 @@
 //! Shaders are whole files joined by plain concatenation: WGSL lets module-scope names stand in any order, so there are no
-//! text macros, and a variant is a choice of files.
+//! text macros, and a variant is a choice of files. One exception: where a kernel takes weights of two formats, the names of the
+//! second's fragment get a `_b` and its bindings group 2.
 
+use super::tuning::{Arithmetic, Tuning, Unit};
 use crate::quant::Format;
 
 /// One kernel: a WGSL file whose entry point has the kernel's name, and the fragments it is joined with.
@@ -33,6 +35,106 @@ pub const KV_F16: &str = include_str!("../../shaders/lib/kv_f16.wgsl");
 /// The KV cache in f32.
 pub const KV_F32: &str = include_str!("../../shaders/lib/kv_f32.wgsl");
 
+/// The int8 form of activations.
+pub const ENCODE: &str = include_str!("../../shaders/lib/encode.wgsl");
+/// What the decode kernels over rows share.
+pub const ROWS: &str = include_str!("../../shaders/lib/rows.wgsl");
+/// The normalised input of a sub-layer.
+pub const NORMED: &str = include_str!("../../shaders/lib/normed.wgsl");
+/// How the keys of a query are shared out.
+pub const CHUNKS: &str = include_str!("../../shaders/lib/chunks.wgsl");
+const UNIT_1: &str = include_str!("../../shaders/lib/unit_1.wgsl");
+const UNIT_32: &str = include_str!("../../shaders/lib/unit_32.wgsl");
+const PRODUCT_F32: &str = include_str!("../../shaders/lib/product_f32.wgsl");
+const PRODUCT_INT8: &str = include_str!("../../shaders/lib/product_int8.wgsl");
+const DOT_CODES: &str = include_str!("../../shaders/lib/dot_codes.wgsl");
+const ONE_FORMAT: &str = include_str!("../../shaders/lib/one_format.wgsl");
+const TWO_FORMATS: &str = include_str!("../../shaders/lib/two_formats.wgsl");
+const DIRECT_F32: &str = include_str!("../../shaders/lib/direct_f32.wgsl");
+const DIRECT_INT8: &str = include_str!("../../shaders/lib/direct_int8.wgsl");
+const STAGED_F32: &str = include_str!("../../shaders/lib/staged_f32.wgsl");
+const STAGED_INT8: &str = include_str!("../../shaders/lib/staged_int8.wgsl");
+
+/// A variant of a decode kernel over the rows of a matrix.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rows {
+    /// Format of the weights in group 1.
+    pub format: &'static Format,
+    /// Format of those in group 2, if there are any.
+    pub second: Option<&'static Format>,
+    /// Whether the input is normalised into workgroup memory, or read where it lies.
+    pub staged: bool,
+    /// Arithmetic and shape.
+    pub tuning: Tuning,
+}
+
+impl Rows {
+    /// The arithmetic that the formats allow.
+    #[must_use]
+    pub fn arithmetic(&self) -> Arithmetic {
+        let coded = self.format.has_codes() && self.second.is_none_or(Format::has_codes);
+        if coded { self.tuning.arithmetic } else { Arithmetic::F32 }
+    }
+
+    fn name(&self) -> String {
+        let second = self.second.map_or(String::new(), |s| format!("+{}", s.name));
+        let arithmetic = match self.arithmetic() {
+            Arithmetic::F32 => "f32",
+            Arithmetic::Int8 => "int8",
+        };
+        let unit = match self.tuning.unit {
+            Unit::One => "1",
+            Unit::ThirtyTwo => "32",
+        };
+        format!("{}{second} {arithmetic} {unit}", self.format.name)
+    }
+
+    fn fragments(&self) -> Vec<String> {
+        let unit = match self.tuning.unit {
+            Unit::One => UNIT_1,
+            Unit::ThirtyTwo => UNIT_32,
+        };
+        let (product, input, dots) = match (self.arithmetic(), self.staged) {
+            (Arithmetic::F32, true) => (PRODUCT_F32, STAGED_F32, ""),
+            (Arithmetic::F32, false) => (PRODUCT_F32, DIRECT_F32, ""),
+            (Arithmetic::Int8, true) => (PRODUCT_INT8, STAGED_INT8, DOT_CODES),
+            (Arithmetic::Int8, false) => (PRODUCT_INT8, DIRECT_INT8, DOT_CODES),
+        };
+        let first = [unit, BYTES, ENCODE, ROWS, input, dots, self.format.wgsl, product].map(str::to_owned);
+        let mut fragments = first.to_vec();
+        match self.second {
+            None => fragments.push(ONE_FORMAT.to_owned()),
+            Some(second) => {
+                fragments.push(TWO_FORMATS.to_owned());
+                fragments.push(as_second(second, product));
+            }
+        }
+        fragments
+    }
+}
+
+/// The fragments of a second format, whose names must differ from the first's.
+fn as_second(format: &Format, product: &str) -> String {
+    let text = format!("{}\n{product}", format.wgsl.replace("@group(1)", "@group(2)"));
+    let functions = text.split("\nfn ").skip(1).filter_map(|rest| rest.split('(').next());
+    let names: Vec<&str> = functions.chain(format.planes.iter().map(|plane| plane.name)).collect();
+    let mut renamed = String::with_capacity(text.len() + 256);
+    let mut rest = text.as_str();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    while let Some(start) = rest.find(is_name) {
+        let (before, from_name) = rest.split_at(start);
+        let (name, after) = from_name.split_at(from_name.find(|c| !is_name(c)).unwrap_or(from_name.len()));
+        renamed.push_str(before);
+        renamed.push_str(name);
+        // What follows a dot is a member of a struct.
+        if names.contains(&name) && !before.ends_with('.') {
+            renamed.push_str("_b");
+        }
+        rest = after;
+    }
+    renamed + rest
+}
+
 /// The fragment that a kernel's variants differ in, and that owns bind group 1.
 #[derive(Clone, Copy, Debug)]
 pub enum Variant {
@@ -40,6 +142,8 @@ pub enum Variant {
     Plain,
     /// A block format; group 1 holds a matrix part's planes.
     Weights(&'static Format),
+    /// Rows of one format or two; groups 1 and 2 hold their planes.
+    Rows(Rows),
     /// KV cache in f16.
     KvF16,
     /// KV cache in f32.
@@ -53,13 +157,14 @@ pub enum Variant {
 impl Variant {
     /// What is added to the kernel's name: labels and the pipeline cache use it.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub fn name(self) -> String {
         match self {
-            Self::Plain => "",
-            Self::Weights(format) => format.name,
-            Self::KvF16 => "F16",
-            Self::KvF32 | Self::OperandF32 => "F32",
-            Self::OperandInt8 => "int8",
+            Self::Plain => String::new(),
+            Self::Weights(format) => format.name.to_owned(),
+            Self::Rows(rows) => rows.name(),
+            Self::KvF16 => "F16".to_owned(),
+            Self::KvF32 | Self::OperandF32 => "F32".to_owned(),
+            Self::OperandInt8 => "int8".to_owned(),
         }
     }
 }
@@ -67,15 +172,40 @@ impl Variant {
 /// The text of a kernel in one of its variants.
 #[must_use]
 pub fn compose(kernel: &Kernel, variant: Variant) -> String {
-    let mut fragments: Vec<&str> = kernel.libs.to_vec();
+    let mut fragments: Vec<String> = kernel.libs.iter().map(|text| (*text).to_owned()).collect();
     match variant {
         Variant::Plain => {}
-        Variant::Weights(format) => fragments.extend([BYTES, format.wgsl]),
-        Variant::KvF16 => fragments.push(KV_F16),
-        Variant::KvF32 => fragments.push(KV_F32),
-        Variant::OperandF32 => fragments.push(OPERAND_F32),
-        Variant::OperandInt8 => fragments.push(OPERAND_INT8),
+        Variant::Weights(format) => fragments.extend([BYTES, format.wgsl].map(str::to_owned)),
+        Variant::Rows(rows) => fragments.extend(rows.fragments()),
+        Variant::KvF16 => fragments.push(KV_F16.to_owned()),
+        Variant::KvF32 => fragments.push(KV_F32.to_owned()),
+        Variant::OperandF32 => fragments.push(OPERAND_F32.to_owned()),
+        Variant::OperandInt8 => fragments.extend([ENCODE, OPERAND_INT8].map(str::to_owned)),
     }
-    fragments.push(kernel.wgsl);
+    fragments.push(kernel.wgsl.to_owned());
     fragments.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quant::{Q4_K, Q6_K};
+
+    #[test]
+    fn a_second_format_has_names_of_its_own() {
+        let text = as_second(&Q6_K, PRODUCT_INT8);
+        for name in ["low_b: array", "d_b[block", "fn codes16_b(", "fn product4_b(", "codes16_b(rows.x"] {
+            assert!(text.contains(name), "{name} is not in {text}");
+        }
+        assert!(text.contains("@group(2) @binding(3)") && !text.contains("@group(1)"), "{text}");
+        assert!(text.contains("centred16(c.q, 32.0, c.d)"), "a member is no plane: {text}");
+    }
+
+    #[test]
+    fn only_formats_with_codes_are_int8() {
+        let tuning = Tuning { arithmetic: Arithmetic::Int8, unit: Unit::One };
+        let rows = |format, second| Rows { format, second, staged: true, tuning };
+        assert_eq!(rows(&Q4_K, Some(&Q6_K)).arithmetic(), Arithmetic::Int8);
+        assert_eq!(rows(&crate::quant::F16, None).arithmetic(), Arithmetic::F32);
+    }
 }

@@ -4,24 +4,32 @@
 //! is nearer to the exact value than any order of f32 additions. Tensors are row-major, `[T, N]` unless said otherwise.
 
 pub mod add;
+pub mod attend;
 pub mod attention;
 pub mod cap_logits;
 pub mod dequant;
 pub mod embed;
+pub mod gate;
 pub mod geglu;
 pub mod kv_write;
+pub mod logits;
 pub mod matmul;
 pub mod matmul_direct;
 pub mod matmul_int8;
 pub mod matvec;
+pub mod merge;
 pub mod norm_add;
+pub mod norm_geglu;
+pub mod norm_matvec;
 pub mod quantize;
 pub mod rms_norm;
 pub mod rope;
 pub mod rotate;
+pub mod row_matvec;
+pub mod rows;
 
-use crate::gpu::Kernel;
-use crate::gpu::shader::Variant;
+use crate::gpu::shader::{Rows, Variant};
+use crate::gpu::{Arithmetic, Kernel, Tuning};
 use crate::quant::FORMATS;
 
 /// The variants that a kernel is compiled in.
@@ -33,10 +41,22 @@ enum Family {
     Kv,
     Int8,
     Operand,
+    /// Over rows of matrices: staged or direct input, second formats or none.
+    Rows {
+        staged: bool,
+        seconds: bool,
+    },
 }
 
 /// Every kernel with its family of variants.
-const KERNELS: [(&Kernel, Family); 16] = [
+const KERNELS: [(&Kernel, Family); 23] = [
+    (&attend::KERNEL, Family::Kv),
+    (&gate::KERNEL, Family::Plain),
+    (&logits::KERNEL, Family::Rows { staged: true, seconds: false }),
+    (&merge::KERNEL, Family::Plain),
+    (&norm_geglu::KERNEL, Family::Rows { staged: true, seconds: true }),
+    (&norm_matvec::KERNEL, Family::Rows { staged: true, seconds: true }),
+    (&row_matvec::KERNEL, Family::Rows { staged: false, seconds: false }),
     (&add::KERNEL, Family::Plain),
     (&attention::KERNEL, Family::Kv),
     (&cap_logits::KERNEL, Family::Plain),
@@ -65,7 +85,20 @@ pub fn every_variant() -> impl Iterator<Item = (&'static Kernel, Variant)> {
             Family::Int8 => vec![Variant::OperandInt8],
             Family::Operand => vec![Variant::OperandF32, Variant::OperandInt8],
             Family::Kv => vec![Variant::KvF16, Variant::KvF32],
+            Family::Rows { staged, seconds } => every_rows(staged, seconds),
         };
         variants.into_iter().map(move |variant| (kernel, variant))
     })
+}
+
+fn every_rows(staged: bool, seconds: bool) -> Vec<Variant> {
+    let mut variants = Vec::new();
+    for tuning in Tuning::ALL {
+        for format in FORMATS.into_iter().filter(|f| f.has_codes() || tuning.arithmetic == Arithmetic::F32) {
+            variants.push(Rows { format, second: None, staged, tuning });
+            let others = FORMATS.into_iter().filter(|f| seconds && rows::planes_fit_together(format, f, 8));
+            variants.extend(others.map(|f| Rows { format, second: Some(f), staged, tuning }));
+        }
+    }
+    variants.into_iter().map(Variant::Rows).collect()
 }

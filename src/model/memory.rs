@@ -14,7 +14,7 @@ use crate::kernels::rope;
 use crate::model::config::Config;
 use crate::model::options::ModelOptions;
 use crate::model::state::{Extents, kv_shape};
-use crate::model::weights::checked_config;
+use crate::model::tensors::checked_config;
 
 /// Bytes of GPU memory, and whether the adapter can hold them.
 #[derive(Clone, Debug, Serialize)]

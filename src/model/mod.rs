@@ -1,12 +1,14 @@
 //! Hyper-parameters, weights, state, and the forward page: one for every Gemma.
 
 pub mod config;
+pub mod decode;
 pub mod forward;
 pub mod memory;
 pub mod options;
 pub mod reference;
 pub mod runner;
 pub mod state;
+pub mod tensors;
 pub mod weights;
 
 pub use config::Config;

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::gpu::GpuOptions;
-use crate::gpu::KvType;
+use crate::gpu::{KvType, Tuning};
 use crate::model::Config;
 use crate::model::state::Extents;
 
@@ -15,6 +15,8 @@ pub struct ModelOptions {
     pub prefill_chunk: usize,
     /// Type of the KV cache.
     pub kv: KvType,
+    /// Which variants of the decode kernels to use; `None`: those that are fastest on the adapter.
+    pub tuning: Option<Tuning>,
     /// Adapter and limits.
     pub gpu: GpuOptions,
 }
@@ -25,7 +27,13 @@ const MAX_CHUNK: usize = 1024;
 
 impl Default for ModelOptions {
     fn default() -> Self {
-        Self { context_length: None, prefill_chunk: 64, kv: KvType::F16, gpu: GpuOptions::default() }
+        Self {
+            context_length: None,
+            prefill_chunk: 64,
+            kv: KvType::F16,
+            tuning: None,
+            gpu: GpuOptions::default(),
+        }
     }
 }
 

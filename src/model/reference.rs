@@ -15,7 +15,7 @@ use crate::kernels::rms_norm::rms_norm;
 use crate::kernels::rope::rope;
 use crate::kernels::{add, geglu};
 use crate::model::Config;
-use crate::model::weights::checked_config;
+use crate::model::tensors::checked_config;
 use crate::quant::Format;
 use crate::source::ByteSource;
 

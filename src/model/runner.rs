@@ -5,18 +5,16 @@ use serde::Serialize;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::gguf::Header;
-use crate::gpu::{Buffer, Gpu, Kind, Plan, Step};
-use crate::kernels::{matmul, matvec};
+use crate::gpu::{Arithmetic, Buffer, Gpu, Kind, Plan, Step, Tuning, Unit, Work};
+use crate::kernels::matmul;
 use crate::model::Config;
+use crate::model::decode::{self, Decode};
 use crate::model::forward::Page;
 use crate::model::options::ModelOptions;
 use crate::model::state::{Extents, State};
 use crate::model::weights::Weights;
 use crate::source::ByteSource;
 
-/// Up to so many tokens a pass over the weights for each (matvec) is cheaper than tiles of 64 (matmul), most of them empty. Measured
-/// on llvmpipe: 1.0 against 3.1 billion products a second and core, so the tile pays from 20 tokens on.
-const FEW_TOKENS: usize = 16;
 /// Rows of logits that are made at once when every position is scored.
 const SCORED_ROWS: usize = 64;
 
@@ -50,15 +48,19 @@ pub struct Model {
     extents: Extents,
     weights: Weights,
     state: State,
-    decode: Plan,
+    decode: Decode,
+    /// A token's id to its logits.
+    step: Plan,
+    /// The last row of a prefill to its logits.
+    head: Plan,
+    staging: Buffer,
     prefill: Plan,
-    head: Head,
     /// Made when a caller first asks for the score of every position.
     scorer: Option<Head>,
 }
 
 impl Model {
-    /// Allocates, compiles, and streams in the weights of a header whose `config` is [`crate::model::weights::checked_config`]'s.
+    /// Allocates, compiles, and streams in the weights of a header whose `config` is [`crate::model::tensors::checked_config`]'s.
     ///
     /// # Errors
     /// Those of the options, the device and the source.
@@ -75,15 +77,24 @@ impl Model {
         let weights =
             gpu.checked("the weights' buffers", || Weights::allocate(&gpu, header, &config)).await?;
         let state = gpu.checked("the state's buffers", || State::allocate(&gpu, &config, extents)).await?;
+        let decode = gpu.checked("the buffers of a decode step", || Decode::allocate(&gpu, &config)).await?;
+        let page = decode::Page {
+            config: &config,
+            weights: &weights,
+            state: &state,
+            decode: &decode,
+            gpu: &gpu,
+            tuning: options.tuning.unwrap_or(Tuning { arithmetic: Arithmetic::F32, unit: Unit::One }),
+        };
+        let (step, head) =
+            gpu.checked("the kernels of a decode step", || Ok((page.step(), page.head()))).await?;
         let page =
-            Page { config: &config, weights: &weights, state: &state, gpu: &gpu, product: matvec::record };
-        let (decode, head) =
-            gpu.checked("the kernels of a decode step", || Ok((page.blocks(), Head::new(&page, 1)?))).await?;
-        let page = Page { product: matmul::record, ..page };
+            Page { config: &config, weights: &weights, state: &state, gpu: &gpu, product: matmul::record };
         let prefill = gpu.checked("the kernels of the prefill", || Ok(page.blocks())).await?;
+        let staging = gpu.staging("logits staging", 4 * config.n_vocab as u64);
         weights.stream(&gpu, header, source, cancel, on_bytes).await?;
         gpu.check()?;
-        Ok(Self { gpu, config, extents, weights, state, decode, prefill, head, scorer: None })
+        Ok(Self { gpu, config, extents, weights, state, decode, step, head, staging, prefill, scorer: None })
     }
 
     /// Hyper-parameters.
@@ -137,16 +148,12 @@ impl Model {
     }
 
     /// Queues one run of at most a chunk of tokens; the residual rows stay on the GPU.
-    fn queue(&self, ids: &[u32], position: usize, more: &[(&Plan, Step)], copies: &[Copy<'_>]) -> Result<()> {
+    fn queue(&self, ids: &[u32], position: usize, more: &[Work<'_>]) -> Result<()> {
         let step = Step { n_tokens: ids.len() as u32, position: position as u32, ..Step::default() };
         self.gpu.write(&self.state.ids, 0, bytemuck::cast_slice(ids));
-        let mut plans = vec![(self.plan_for(ids.len()), step)];
-        plans.extend_from_slice(more);
-        self.gpu.run(&plans, copies)
-    }
-
-    fn plan_for(&self, n_tokens: usize) -> &Plan {
-        if n_tokens <= FEW_TOKENS { &self.decode } else { &self.prefill }
+        let mut works = vec![Work::Plan(&self.prefill, step)];
+        works.extend_from_slice(more);
+        self.gpu.run_works(&works)
     }
 
     /// Feeds tokens from `position` on, and returns the logits `[V]` after the last.
@@ -155,14 +162,14 @@ impl Model {
     /// [`Error::InvalidOption`], [`Error::ContextFull`], [`Error::Aborted`] between chunks, faults of the device.
     pub async fn forward(&self, ids: &[u32], position: usize, cancel: &Cancel) -> Result<Vec<f32>> {
         self.check_ids(ids, position)?;
-        let last = self.feed_all_but_last_chunk(ids, position, cancel).await?;
-        let rows = ids.get(last..).unwrap_or_default();
-        let head = &self.head;
-        let step = Step { n_tokens: 1, first_row: rows.len() as u32 - 1, ..Step::default() };
         let bytes = 4 * self.config.n_vocab as u64;
-        let copies = [(&head.logits, 0, &head.staging, bytes)];
-        self.queue(rows, position + last, &[(&head.plan, step)], &copies)?;
-        let logits = self.gpu.read_f32(&head.staging, bytes).await?;
+        let read = Work::Copy { from: &self.decode.logits, offset: 0, to: &self.staging, bytes };
+        for (i, id) in ids.iter().enumerate() {
+            let step = Step { n_tokens: 1, position: (position + i) as u32, ..Step::default() };
+            self.gpu.write(&self.state.ids, 0, bytemuck::cast_slice(&[*id]));
+            self.gpu.run_works(&[Work::Plan(&self.step, step), read])?;
+        }
+        let logits = self.gpu.read_f32(&self.staging, bytes).await?;
         cancel.check()?;
         Ok(logits)
     }
@@ -173,7 +180,7 @@ impl Model {
         let last = (ids.len() - 1) / chunk * chunk;
         for (i, rows) in ids.get(..last).unwrap_or_default().chunks(chunk).enumerate() {
             cancel.check()?;
-            self.queue(rows, position + i * chunk, &[], &[])?;
+            self.queue(rows, position + i * chunk, &[])?;
             self.gpu.finish().await?;
         }
         cancel.check()?;
@@ -195,11 +202,8 @@ impl Model {
         let n_rows = rows.len() as u32;
         let step = Step { n_tokens: n_rows, position: last as u32, ..Step::default() };
         let watched = (&self.state.x, u64::from(n_rows - 1) * row_bytes, row_bytes);
-        self.gpu.run_sections(self.plan_for(rows.len()), step, watched, &staging)?;
-        let mut values = self.gpu.read_f32(&staging, row_bytes * n_marks).await?;
-        let step = Step { n_tokens: 1, first_row: n_rows - 1, ..Step::default() };
-        self.gpu.run(&[(&self.head.plan, step)], &[(&self.head.normed, 0, &staging, row_bytes)])?;
-        values.extend(self.gpu.read_f32(&staging, row_bytes).await?);
+        self.gpu.run_sections(&self.prefill, step, watched, &staging)?;
+        let values = self.gpu.read_f32(&staging, row_bytes * n_marks).await?;
         Ok(values.chunks_exact(self.config.width).map(<[f32]>::to_vec).collect())
     }
 
@@ -222,7 +226,7 @@ impl Model {
         let n_scored = ids.len() - 1;
         for (i, rows) in ids.chunks(self.extents.chunk).enumerate() {
             let start = i * self.extents.chunk;
-            self.queue(rows, start, &[], &[])?;
+            self.queue(rows, start, &[])?;
             let end = n_scored.min(start + rows.len());
             for first in (start..end).step_by(scorer.n_rows) {
                 cancel.check()?;

@@ -1,10 +1,11 @@
-//! The tensor table, and the weights on the GPU: streamed in file order, never held whole.
+//! The weights on the GPU: streamed in file order, never held whole.
 
 use crate::cancel::Cancel;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gguf::{Header, TensorInfo};
-use crate::gpu::{Buffer, Gpu, Kind, Matrix};
+use crate::gpu::{Buffer, Gpu, Kind, Matrix, Stack};
 use crate::model::Config;
+use crate::model::tensors::{LayerStacks, OUTPUT, find, layer_name, single};
 use crate::source::ByteSource;
 
 /// Bytes read and repacked at once: large enough to amortise a write, small against the wasm heap.
@@ -12,35 +13,35 @@ const CHUNK_BYTES: u64 = 4 << 20;
 /// Bytes written before the GPU has to take them: written but not submitted, they are held a second time.
 const FLUSH_BYTES: u64 = 64 << 20;
 
-/// Weights of one block. Names follow the file; `[N, K]` is rows by row length.
+/// What lies between two sub-layers: the norm of the output that is added to the residual stream, where the model has one, and the
+/// norm of the input that follows. One buffer, because one kernel takes both.
+#[derive(Debug)]
+pub struct Norms {
+    /// `[D]` or, with a post-norm before it, `[2, D]`.
+    pub weights: Buffer,
+    /// Whether the first row is a post-norm (Gemma 2 and 3).
+    pub has_post: bool,
+    /// Names of the rows in the file.
+    names: Vec<String>,
+}
+
+/// Weights of one block. `[N, K]` is rows by row length.
 #[derive(Debug)]
 pub struct Layer {
-    /// `[D]`, before attention.
-    pub attn_norm: Buffer,
-    /// `[H * C, D]`.
-    pub q: Matrix,
-    /// `[K * C, D]`.
-    pub k: Matrix,
-    /// `[K * C, D]`.
-    pub v: Matrix,
-    /// `[C]`, Gemma 3.
-    pub q_norm: Option<Buffer>,
-    /// `[C]`, Gemma 3.
-    pub k_norm: Option<Buffer>,
+    /// Post-norm of the block before, and the norm before attention.
+    pub attn_norms: Norms,
+    /// q, k and v, `[(H + 2K) C, D]` in all.
+    pub qkv: Vec<Matrix>,
+    /// `[2, C]`: the norms of queries and of keys (Gemma 3).
+    pub head_norms: Option<Norms>,
     /// `[D, H * C]`.
     pub o: Matrix,
-    /// `[D]`, Gemma 2 and 3.
-    pub post_attention_norm: Option<Buffer>,
-    /// `[D]`, before the feed-forward.
-    pub ffn_norm: Buffer,
-    /// `[F, D]`.
-    pub gate: Matrix,
-    /// `[F, D]`.
-    pub up: Matrix,
+    /// Post-norm of attention, and the norm before the feed-forward.
+    pub ffn_norms: Norms,
+    /// gate and up, `[2F, D]` in all.
+    pub gate_up: Vec<Matrix>,
     /// `[D, F]`.
     pub down: Matrix,
-    /// `[D]`, Gemma 2 and 3.
-    pub post_ffw_norm: Option<Buffer>,
 }
 
 /// All weights.
@@ -50,135 +51,64 @@ pub struct Weights {
     pub embedding: Matrix,
     /// `[V, D]`, where it is not tied.
     pub output: Option<Matrix>,
-    /// `[D]`.
-    pub output_norm: Buffer,
+    /// Post-norm of the last block, and the norm before the logits.
+    pub output_norms: Norms,
     /// L blocks.
     pub layers: Vec<Layer>,
 }
 
-/// Name and shape (innermost first) of every tensor that a model of this config has; `output.weight` may come on top.
-fn table(config: &Config) -> Vec<(String, Vec<u64>)> {
-    let (d, f) = (config.width as u64, config.ffn_width as u64);
-    let c = config.head_len as u64;
-    let (q, kv) = (config.n_heads as u64 * c, config.n_kv_heads as u64 * c);
-    let mut tensors = vec![
-        ("token_embd.weight".to_owned(), vec![d, config.n_vocab as u64]),
-        ("output_norm.weight".to_owned(), vec![d]),
-    ];
-    for i in 0..config.n_layers {
-        let mut add = |name: &str, shape: &[u64]| tensors.push((layer_name(i, name), shape.to_vec()));
-        add("attn_norm", &[d]);
-        add("attn_q", &[d, q]);
-        add("attn_k", &[d, kv]);
-        add("attn_v", &[d, kv]);
-        add("attn_output", &[q, d]);
-        add("ffn_norm", &[d]);
-        add("ffn_gate", &[d, f]);
-        add("ffn_up", &[d, f]);
-        add("ffn_down", &[f, d]);
-        if config.has_post_norms() {
-            add("post_attention_norm", &[d]);
-            add("post_ffw_norm", &[d]);
-        }
-        if config.has_qk_norms() {
-            add("attn_q_norm", &[c]);
-            add("attn_k_norm", &[c]);
-        }
-    }
-    tensors
-}
-
-fn layer_name(i: usize, name: &str) -> String {
-    format!("blk.{i}.{name}.weight")
-}
-
-const OUTPUT: &str = "output.weight";
-
-/// Checks that the file holds exactly the tensors of the config, in the right shapes.
-///
-/// # Errors
-/// [`Error::MissingTensor`], [`Error::WrongShape`], or [`Error::Unsupported`] for a tensor that would go unused: a model that
-/// has one needs a step that is not implemented.
-pub fn check_tensors(header: &Header, config: &Config) -> Result<()> {
-    let mut expected = table(config);
-    if header.tensor(OUTPUT).is_some() {
-        expected.push((OUTPUT.to_owned(), vec![config.width as u64, config.n_vocab as u64]));
-    }
-    for (name, shape) in &expected {
-        let tensor = find(header, name)?;
-        if tensor.shape != *shape {
-            return Err(Error::WrongShape {
-                tensor: name.clone(),
-                expected: shape.clone(),
-                found: tensor.shape.clone(),
-            });
-        }
-    }
-    let known: std::collections::HashSet<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
-    match header.tensors.iter().find(|t| !known.contains(t.name.as_str())) {
-        Some(tensor) => Err(Error::Unsupported {
-            what: "a tensor that this architecture does not have".to_owned(),
-            found: format!("\"{}\"", tensor.name),
-        }),
-        None => Ok(()),
-    }
-}
-
-/// The config of a file whose tensors are those of the config.
-///
-/// # Errors
-/// Those of [`Config::from_metadata`] and [`check_tensors`].
-pub fn checked_config(header: &Header) -> Result<Config> {
-    let config = Config::from_metadata(&header.metadata)?;
-    check_tensors(header, &config)?;
-    Ok(config)
-}
-
-fn find<'a>(header: &'a Header, name: &str) -> Result<&'a TensorInfo> {
-    header.tensor(name).ok_or_else(|| Error::MissingTensor { tensor: name.to_owned() })
-}
-
-/// Allocates tensors by the shapes in the header, which [`check_tensors`] has approved.
+/// Allocates tensors by the shapes in the header, which [`super::tensors::check_tensors`] has approved.
 struct Allocator<'a> {
     gpu: &'a Gpu,
     header: &'a Header,
 }
 
 impl Allocator<'_> {
-    fn matrix(&self, name: &str) -> Result<Matrix> {
-        let tensor = find(self.header, name)?;
-        match tensor.shape.as_slice() {
-            [n_cols, n_rows] => Matrix::allocate(self.gpu, name, tensor.format, *n_rows, *n_cols),
-            _ => Err(Error::Internal { what: format!("\"{name}\" is no matrix") }),
-        }
+    fn matrix(&self, stack: Stack) -> Result<Matrix> {
+        let n_total = stack.n_rows();
+        Matrix::stacked(self.gpu, stack, 0, n_total)
     }
 
-    fn vector(&self, name: &str) -> Result<Buffer> {
-        let len = find(self.header, name)?.shape.iter().product::<u64>();
-        self.gpu.storage(Kind::Weights, name, 4 * len)
+    /// Stacks that take the same input, their products side by side.
+    fn side_by_side(&self, stacks: Vec<Stack>) -> Result<Vec<Matrix>> {
+        let n_total = stacks.iter().map(Stack::n_rows).sum();
+        let mut first_col = 0;
+        let mut matrices = Vec::with_capacity(stacks.len());
+        for stack in stacks {
+            let n_rows = stack.n_rows();
+            matrices.push(Matrix::stacked(self.gpu, stack, first_col, n_total)?);
+            first_col += n_rows;
+        }
+        Ok(matrices)
+    }
+
+    /// Vectors that one kernel takes together; those that the file lacks are left out.
+    fn norms(&self, label: &str, names: &[String]) -> Result<Norms> {
+        let names: Vec<String> = names.iter().filter(|n| self.header.tensor(n).is_some()).cloned().collect();
+        let mut len = 0;
+        for name in &names {
+            len += find(self.header, name)?.shape.iter().product::<u64>();
+        }
+        let weights = self.gpu.storage(Kind::Weights, label, 4 * len)?;
+        Ok(Norms { weights, has_post: names.len() > 1, names })
     }
 
     fn layer(&self, i: usize) -> Result<Layer> {
-        let matrix = |name: &str| self.matrix(&layer_name(i, name));
-        let vector = |name: &str| self.vector(&layer_name(i, name));
-        let optional = |name: &str| match self.header.tensor(&layer_name(i, name)) {
-            Some(tensor) => self.vector(&tensor.name).map(Some),
-            None => Ok(None),
-        };
+        let name = |name: &str| layer_name(i, name);
+        let before = i.checked_sub(1).map(|i| layer_name(i, "post_ffw_norm"));
+        let attn: Vec<String> = before.into_iter().chain([name("attn_norm")]).collect();
+        let stacks = LayerStacks::plan(self.header, self.gpu.limits(), i)?;
+        let head_norms = self.header.tensor(&name("attn_q_norm"));
         Ok(Layer {
-            attn_norm: vector("attn_norm")?,
-            q: matrix("attn_q")?,
-            k: matrix("attn_k")?,
-            v: matrix("attn_v")?,
-            q_norm: optional("attn_q_norm")?,
-            k_norm: optional("attn_k_norm")?,
-            o: matrix("attn_output")?,
-            post_attention_norm: optional("post_attention_norm")?,
-            ffn_norm: vector("ffn_norm")?,
-            gate: matrix("ffn_gate")?,
-            up: matrix("ffn_up")?,
-            down: matrix("ffn_down")?,
-            post_ffw_norm: optional("post_ffw_norm")?,
+            attn_norms: self.norms(&name("attn_norms"), &attn)?,
+            qkv: self.side_by_side(stacks.qkv)?,
+            head_norms: head_norms
+                .map(|_| self.norms(&name("head_norms"), &[name("attn_q_norm"), name("attn_k_norm")]))
+                .transpose()?,
+            o: self.matrix(stacks.o)?,
+            ffn_norms: self.norms(&name("ffn_norms"), &[name("post_attention_norm"), name("ffn_norm")])?,
+            gate_up: self.side_by_side(stacks.gate_up)?,
+            down: self.matrix(stacks.down)?,
         })
     }
 }
@@ -187,13 +117,15 @@ impl Weights {
     /// Allocates every tensor; [`Weights::stream`] fills them.
     ///
     /// # Errors
-    /// [`Error::LimitTooLow`] where a tensor fits no buffer even when split.
+    /// [`crate::Error::LimitTooLow`] where a tensor fits no buffer even when split.
     pub fn allocate(gpu: &Gpu, header: &Header, config: &Config) -> Result<Self> {
         let allocator = Allocator { gpu, header };
+        let last = layer_name(config.n_layers - 1, "post_ffw_norm");
+        let output = header.tensor(OUTPUT).map(|_| allocator.matrix(single(header, OUTPUT)?)).transpose()?;
         Ok(Self {
-            embedding: allocator.matrix("token_embd.weight")?,
-            output: header.tensor(OUTPUT).map(|t| allocator.matrix(&t.name)).transpose()?,
-            output_norm: allocator.vector("output_norm.weight")?,
+            embedding: allocator.matrix(single(header, "token_embd.weight")?)?,
+            output,
+            output_norms: allocator.norms("output_norms", &[last, "output_norm.weight".to_owned()])?,
             layers: (0..config.n_layers).map(|i| allocator.layer(i)).collect::<Result<_>>()?,
         })
     }
@@ -207,9 +139,16 @@ impl Weights {
     fn matrices(&self) -> impl Iterator<Item = &Matrix> {
         self.layers
             .iter()
-            .flat_map(|l| [&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down])
+            .flat_map(|l| l.qkv.iter().chain([&l.o]).chain(&l.gate_up).chain([&l.down]))
             .chain([&self.embedding])
             .chain(&self.output)
+    }
+
+    fn norms(&self) -> impl Iterator<Item = &Norms> {
+        self.layers
+            .iter()
+            .flat_map(|l| [&l.attn_norms, &l.ffn_norms].into_iter().chain(&l.head_norms))
+            .chain([&self.output_norms])
     }
 
     /// Reads all tensors in file order and writes them to the GPU; `on_bytes` hears how many bytes of the file are done.
@@ -228,56 +167,51 @@ impl Weights {
         tensors.sort_by_key(|t| t.offset);
         let mut raw = Vec::new();
         for tensor in tensors {
-            if let Some(matrix) = self.matrices().find(|m| m.label == tensor.name) {
-                stream_matrix(gpu, matrix, tensor, source, cancel, (&mut raw, on_bytes)).await?;
-            } else if let Some(vector) = self.vector(&tensor.name) {
+            if let Some(place) = self.place(&tensor.name) {
+                stream_matrix(gpu, place, tensor, source, cancel, (&mut raw, on_bytes)).await?;
+            } else if let Some((norms, row)) = self.norm(&tensor.name) {
                 raw.resize(tensor.bytes as usize, 0);
                 source.read(tensor.offset, &mut raw, cancel).await?;
                 let mut values = Vec::new();
                 tensor.format.decode(&raw, &mut values);
-                gpu.write(vector, 0, bytemuck::cast_slice(&values));
+                let bytes: &[u8] = bytemuck::cast_slice(&values);
+                gpu.write(&norms.weights, (row * bytes.len()) as u64, bytes);
             }
             on_bytes(tensor.offset + tensor.bytes);
         }
         gpu.flush().await
     }
 
-    /// The norm vector of a tensor name.
-    fn vector(&self, name: &str) -> Option<&Buffer> {
-        if name == "output_norm.weight" {
-            return Some(&self.output_norm);
-        }
-        let (i, name) = name.strip_prefix("blk.")?.strip_suffix(".weight")?.split_once('.')?;
-        let layer = self.layers.get(i.parse::<usize>().ok()?)?;
-        match name {
-            "attn_norm" => Some(&layer.attn_norm),
-            "attn_q_norm" => layer.q_norm.as_ref(),
-            "attn_k_norm" => layer.k_norm.as_ref(),
-            "post_attention_norm" => layer.post_attention_norm.as_ref(),
-            "ffn_norm" => Some(&layer.ffn_norm),
-            "post_ffw_norm" => layer.post_ffw_norm.as_ref(),
-            _ => None,
-        }
+    /// The matrix that a tensor is in, and which of its members it is.
+    fn place(&self, name: &str) -> Option<(&Matrix, usize)> {
+        let at = |matrix: &Matrix| matrix.members.iter().position(|m| m.label == name);
+        self.matrices().find_map(|matrix| Some((matrix, at(matrix)?)))
+    }
+
+    /// The norms that a vector is in, and which row of them it is.
+    fn norm(&self, name: &str) -> Option<(&Norms, usize)> {
+        self.norms().find_map(|norms| Some((norms, norms.names.iter().position(|n| n == name)?)))
     }
 }
 
 async fn stream_matrix<S: ByteSource>(
     gpu: &Gpu,
-    matrix: &Matrix,
+    (matrix, member): (&Matrix, usize),
     tensor: &TensorInfo,
     source: &mut S,
     cancel: &Cancel,
     (raw, on_bytes): (&mut Vec<u8>, &mut dyn FnMut(u64)),
 ) -> Result<()> {
     let rows_per_chunk = matrix.rows_per_chunk(CHUNK_BYTES);
+    let total = matrix.members.get(member).map_or(0, |m| m.n_rows);
     let mut row = 0;
-    while row < matrix.n_rows {
+    while row < total {
         cancel.check()?;
-        let n_rows = rows_per_chunk.min(matrix.n_rows - row);
+        let n_rows = rows_per_chunk.min(total - row);
         let offset = tensor.offset + row * matrix.row_bytes();
         raw.resize((n_rows * matrix.row_bytes()) as usize, 0);
         source.read(offset, raw, cancel).await?;
-        matrix.write_rows(gpu, row, raw);
+        matrix.write_rows(gpu, member, row, raw);
         on_bytes(offset + raw.len() as u64);
         row += n_rows;
         if gpu.bytes_pending() > FLUSH_BYTES {

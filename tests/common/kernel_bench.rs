@@ -87,8 +87,8 @@ impl Bench {
         let n_rows = blocks.len() as u64 / format.bytes_of(n_cols as u64);
         let matrix = Matrix::allocate(&self.gpu, format.name, format, n_rows, n_cols as u64)?;
         let half = (n_rows / 2 / 16 * 16 * matrix.row_bytes()) as usize;
-        matrix.write_rows(&self.gpu, 0, &blocks[..half]);
-        matrix.write_rows(&self.gpu, n_rows / 2 / 16 * 16, &blocks[half..]);
+        matrix.write_rows(&self.gpu, 0, 0, &blocks[..half]);
+        matrix.write_rows(&self.gpu, 0, n_rows / 2 / 16 * 16, &blocks[half..]);
         Ok(matrix)
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use gemma_web::gpu::GpuOptions;
+use gemma_web::gpu::{GpuOptions, Tuning};
 use gemma_web::session::{GenerateOptions, KvType, LoadOptions};
 
 /// Runs Google's Gemma from a GGUF file on the GPU.
@@ -62,6 +62,9 @@ pub(crate) struct Model {
     /// Prompt tokens computed at once.
     #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one)]
     pub(crate) prefill_chunk: usize,
+    /// Variants of the kernels, f32/1, f32/32, int8/1 or int8/32 [default: the fastest, by a short measurement].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tuning: Option<Tuning>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -77,6 +80,7 @@ impl Model {
         LoadOptions {
             context_length: self.context,
             prefill_chunk: self.prefill_chunk,
+            tuning: self.tuning,
             kv: match self.kv {
                 Kv::F16 => KvType::F16,
                 Kv::F32 => KvType::F32,

@@ -1,0 +1,16 @@
+// How the keys that a query sees are shared out: whole blocks of 64, to at most 32 chunks. src/kernels/attend.rs has the same.
+const BLOCK: u32 = 64u;
+const MAX_CHUNKS: u32 = 32u;
+
+fn first_key(position: u32, window: u32) -> u32 {
+    return select(0u, position + 1u - window, window > 0u && position >= window);
+}
+
+fn blocks_per_chunk(n_keys: u32) -> u32 {
+    return ((n_keys + BLOCK - 1u) / BLOCK + MAX_CHUNKS - 1u) / MAX_CHUNKS;
+}
+
+fn n_chunks(n_keys: u32) -> u32 {
+    let per_chunk = BLOCK * blocks_per_chunk(n_keys);
+    return (n_keys + per_chunk - 1u) / per_chunk;
+}

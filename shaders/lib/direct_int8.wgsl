@@ -1,0 +1,6 @@
+// The input's codes are read where they lie.
+fn input16(i: u32) -> Input16 {
+    let at = params.codes + 2u * i;
+    let scales = quad(at + 1u);
+    return Input16(acts[at], scales.x, scales.y);
+}

@@ -1,0 +1,32 @@
+// Activations as codes: sixteen signed bytes, a scale, and the scaled sum of the codes. src/kernels/quantize.rs has the same.
+struct Input16 {
+    q: vec4<u32>,  // codes
+    s: f32,        // scale
+    sum: f32,      // scale * sum of the codes
+}
+
+fn largest16(v: mat4x4<f32>) -> f32 {
+    let m = max(max(abs(v[0]), abs(v[1])), max(abs(v[2]), abs(v[3])));
+    return max(max(m.x, m.y), max(m.z, m.w));
+}
+
+// Sixteen values as signed bytes, four to a word: v * inverse, rounded.
+fn bytes16(v: mat4x4<f32>, inverse: f32) -> mat4x4<f32> {
+    return mat4x4<f32>(round(v[0] * inverse), round(v[1] * inverse), round(v[2] * inverse), round(v[3] * inverse));
+}
+
+fn pack4(v: vec4<f32>) -> u32 {
+    let b = bitcast<vec4<u32>>(vec4<i32>(v)) & vec4<u32>(0xffu);
+    return b.x | (b.y << 8u) | (b.z << 16u) | (b.w << 24u);
+}
+
+// The int8 form of sixteen values: src/kernels/quantize.rs.
+fn encode16(v: mat4x4<f32>) -> Input16 {
+    // Values below 1e-30, whose reciprocal could overflow, count as zeros.
+    let largest = select(0.0, largest16(v), largest16(v) > 1e-30);
+    let codes = bytes16(v, select(0.0, 127.0 / largest, largest > 0.0));
+    let ones = vec4<f32>(1.0);
+    let s = largest / 127.0;
+    let sum = dot(codes[0], ones) + dot(codes[1], ones) + dot(codes[2], ones) + dot(codes[3], ones);
+    return Input16(vec4<u32>(pack4(codes[0]), pack4(codes[1]), pack4(codes[2]), pack4(codes[3])), s, s * sum);
+}

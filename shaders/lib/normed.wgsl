@@ -1,0 +1,72 @@
+// The input of a sub-layer, made anew by every workgroup: r = x + post_norm(y), then norm(r). `norms` holds the post-norm's
+// weights, where there is one, and then the norm's. The first workgroup keeps r for the next sub-layer.
+@group(0) @binding(3) var<storage, read> norms: array<vec4<f32>>;
+
+const ADDED: u32 = 1u;
+const POST_NORM: u32 = 2u;
+const KEPT: u32 = 4u;
+const SECOND: u32 = 8u;
+
+var<workgroup> lane_sums: array<f32, LANES>;
+
+// The sum over the workgroup, given to all. Every invocation must call it.
+fn lanes_sum(index: u32, own: f32) -> f32 {
+    lane_sums[index] = own;
+    workgroupBarrier();
+    for (var stride = LANES / 2u; stride > 0u; stride >>= 1u) {
+        if (index < stride) {
+            lane_sums[index] += lane_sums[index + stride];
+        }
+        workgroupBarrier();
+    }
+    let total = lane_sums[0];
+    workgroupBarrier();
+    return total;
+}
+
+fn residual(i: u32, post_scale: f32) -> vec4<f32> {
+    var r = quad(params.x + i);
+    if ((params.flags & POST_NORM) != 0u) {
+        r += quad(params.y + i) * post_scale * norms[i];
+    } else if ((params.flags & ADDED) != 0u) {
+        r += quad(params.y + i);
+    }
+    return r;
+}
+
+// The factors of both norms: of y, and of r.
+fn norm_scales(index: u32, keep: bool) -> vec2<f32> {
+    let n_quads = 4u * params.n_groups;
+    var post_scale = 1.0;
+    if ((params.flags & POST_NORM) != 0u) {
+        var squares = 0.0;
+        for (var i = index; i < n_quads; i += LANES) {
+            let y = quad(params.y + i);
+            squares += dot(y, y);
+        }
+        post_scale = 1.0 / sqrt(lanes_sum(index, squares) / f32(4u * n_quads) + params.eps);
+    }
+    let kept = keep && (params.flags & KEPT) != 0u;
+    var squares = 0.0;
+    for (var i = index; i < n_quads; i += LANES) {
+        let r = residual(i, post_scale);
+        squares += dot(r, r);
+        if (kept) {
+            acts[params.x_out + i] = bitcast<vec4<u32>>(r);
+        }
+    }
+    return vec2<f32>(post_scale, 1.0 / sqrt(lanes_sum(index, squares) / f32(4u * n_quads) + params.eps));
+}
+
+fn normed(i: u32, scales: vec2<f32>) -> vec4<f32> {
+    let weight = norms[i + select(0u, 4u * params.n_groups, (params.flags & SECOND) != 0u)];
+    return residual(i, scales.x) * scales.y * weight;
+}
+
+// Stages the groups begin .. end.
+fn stage_normed(index: u32, begin: u32, end: u32, scales: vec2<f32>) {
+    for (var i = begin + index; i < end; i += LANES) {
+        let at = 4u * i;
+        stage(i, mat4x4<f32>(normed(at, scales), normed(at + 1u, scales), normed(at + 2u, scales), normed(at + 3u, scales)));
+    }
+}

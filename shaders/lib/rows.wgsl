@@ -1,0 +1,52 @@
+// What the decode kernels over the rows of matrices share: one token, four rows a unit of lanes. All activations of the token lie
+// in one buffer, `acts`, counted in quads; where an activation is also held as codes, those are two quads a group of sixteen:
+// sixteen signed bytes, then (scale, scale * sum of the codes).
+struct Params {
+    n_groups: u32,   // K / 16
+    n_rows: u32,     // rows of the first format (or member) in this part
+    n_more: u32,     // rows of the second
+    x: u32,          // where the input lies: the residual stream, or a plain input
+    y: u32,          // what is added to the residual stream
+    x_out: u32,      // where the new residual stream goes
+    flags: u32,      // 1: y is added; 2: y is normalised first; 4: x_out is written; 8: the norm is the second of `norms`
+    eps: f32,
+    out: u32,        // where the results of this part go
+    first_row: u32,  // logits: of this part
+    cap: f32,        // logits: soft-cap, 0: none
+    fold: u32,       // row n is column n / fold * stride + n % fold of the whole
+    stride: u32,
+    codes: u32,      // where the plain input's codes lie, or the gated output's go
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read_write> acts: array<vec4<u32>>;
+
+fn dot16(w: mat4x4<f32>, a: mat4x4<f32>) -> f32 {
+    return dot(w[0], a[0]) + dot(w[1], a[1]) + dot(w[2], a[2]) + dot(w[3], a[3]);
+}
+
+// Where the four results from row `row` on go.
+fn column(row: u32) -> u32 {
+    return params.out + (((row / params.fold) * params.stride + row % params.fold) >> 2u);
+}
+
+fn quad(i: u32) -> vec4<f32> {
+    return bitcast<vec4<f32>>(acts[i]);
+}
+
+var<workgroup> unit_sums: array<vec4<f32>, LANES>;
+
+// The sum over the lanes of a unit, given to its first lane. Every invocation must call it.
+fn unit_sum(index: u32, lane: u32, own: vec4<f32>) -> vec4<f32> {
+    if (UNIT == 1u) {
+        return own;
+    }
+    unit_sums[index] = own;
+    workgroupBarrier();
+    for (var stride = UNIT / 2u; stride > 0u; stride >>= 1u) {
+        if (lane < stride) {
+            unit_sums[index] += unit_sums[index + stride];
+        }
+        workgroupBarrier();
+    }
+    return unit_sums[index];
+}

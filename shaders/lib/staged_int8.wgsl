@@ -1,0 +1,15 @@
+// The input is normalised and made codes in workgroup memory, 2048 values at a time.
+const TILE: u32 = 128u;  // groups
+var<workgroup> staged: array<vec4<u32>, 128>;
+var<workgroup> staged_scales: array<vec2<f32>, 128>;
+
+fn stage(i: u32, v: mat4x4<f32>) {
+    let a = encode16(v);
+    staged[i % TILE] = a.q;
+    staged_scales[i % TILE] = vec2<f32>(a.s, a.sum);
+}
+
+fn input16(i: u32) -> Input16 {
+    let scales = staged_scales[i % TILE];
+    return Input16(staged[i % TILE], scales.x, scales.y);
+}

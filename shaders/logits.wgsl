@@ -1,0 +1,50 @@
+// logits[n] = cap(sum_k E[n, k] norm(x + post_norm(y))[k])         for one token; block_max[b] = max of logits[32 b ..]
+// Shapes: E [V, D] block-quantised, n_rows from first_row (a multiple of 32) on in this part; x, y in acts; logits [V], block_max f32.
+// Bindings: 0 params, 2 acts, 3 norms, 4 logits, 5 block_max; group 1 the planes of E.
+// Dispatch: (ceil(N / (4 * LANES / UNIT))): four rows a unit of lanes, whole blocks a workgroup.
+// Reference: llama.cpp src/models/gemma2-iswa.cpp (final soft-cap); the sampler looks at blocks before logits.
+@group(0) @binding(4) var<storage, read_write> logits_out: array<f32>;
+@group(0) @binding(5) var<storage, read_write> block_max: array<f32>;
+
+const LOWEST: f32 = -3.4e38;
+var<workgroup> maxima: array<f32, LANES / UNIT>;
+
+@compute @workgroup_size(LANES)
+fn logits(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) index: u32) {
+    let lane = index % UNIT;
+    let unit = index / UNIT;
+    let row = (group.x * (LANES / UNIT) + unit) * 4u;
+    let scales = norm_scales(index, false);
+    var sum = vec4<f32>();
+    for (var begin = 0u; begin < params.n_groups; begin += TILE) {
+        let end = min(begin + TILE, params.n_groups);
+        stage_normed(index, begin, end, scales);
+        workgroupBarrier();
+        if (row < params.n_rows) {
+            sum += product4(row, params.n_rows, begin, end, lane);
+        }
+        workgroupBarrier();
+    }
+    sum = unit_sum(index, lane, sum);
+    if (lane == 0u) {
+        var largest = LOWEST;
+        for (var i = 0u; i < 4u; i++) {
+            if (row + i < params.n_rows) {
+                let logit = soft_cap(sum[i], params.cap);
+                logits_out[params.first_row + row + i] = logit;
+                largest = max(largest, logit);
+            }
+        }
+        maxima[unit] = largest;
+    }
+    workgroupBarrier();
+    // Eight units make a block.
+    let first = (group.x * (LANES / UNIT) + 8u * index) * 4u;
+    if (index < LANES / UNIT / 8u && first < params.n_rows) {
+        var largest = LOWEST;
+        for (var i = 0u; i < 8u; i++) {
+            largest = max(largest, maxima[8u * index + i]);
+        }
+        block_max[(params.first_row + first) >> 5u] = largest;
+    }
+}

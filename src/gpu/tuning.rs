@@ -1,0 +1,113 @@
+//! Which variants of the kernels an adapter gets: results agree within rounding, speed differs by several times.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+
+/// How products of weights and activations are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Arithmetic {
+    /// Weights decoded to f32.
+    F32,
+    /// Activations as int8 codes with a scale for each sixteen, and `dot4I8Packed`.
+    Int8,
+}
+
+/// How many lanes share four rows of a matrix in the decode kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unit {
+    /// One: for adapters that run workgroups on a CPU, where barriers are dear.
+    One,
+    /// Thirty-two: for GPUs, where neighbouring lanes should read neighbouring bytes.
+    ThirtyTwo,
+}
+
+impl Unit {
+    /// Rows that a workgroup makes.
+    #[must_use]
+    pub fn rows(self) -> u64 {
+        match self {
+            Self::One => 4 * 32,
+            Self::ThirtyTwo => 4 * 8,
+        }
+    }
+}
+
+/// A choice of variants; written `int8/32`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Tuning {
+    /// Of formats that have codes; the others are always f32.
+    pub arithmetic: Arithmetic,
+    /// Lanes that share rows.
+    pub unit: Unit,
+}
+
+impl Tuning {
+    /// Every choice.
+    pub const ALL: [Self; 4] = [
+        Self { arithmetic: Arithmetic::F32, unit: Unit::One },
+        Self { arithmetic: Arithmetic::F32, unit: Unit::ThirtyTwo },
+        Self { arithmetic: Arithmetic::Int8, unit: Unit::One },
+        Self { arithmetic: Arithmetic::Int8, unit: Unit::ThirtyTwo },
+    ];
+
+    /// As it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match (self.arithmetic, self.unit) {
+            (Arithmetic::F32, Unit::One) => "f32/1",
+            (Arithmetic::F32, Unit::ThirtyTwo) => "f32/32",
+            (Arithmetic::Int8, Unit::One) => "int8/1",
+            (Arithmetic::Int8, Unit::ThirtyTwo) => "int8/32",
+        }
+    }
+}
+
+impl fmt::Display for Tuning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Tuning {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::ALL.into_iter().find(|t| t.name() == text).ok_or_else(|| Error::InvalidOption {
+            option: "tuning".to_owned(),
+            found: text.to_owned(),
+            expected: "f32/1, f32/32, int8/1 or int8/32".to_owned(),
+        })
+    }
+}
+
+impl TryFrom<String> for Tuning {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl From<Tuning> for String {
+    fn from(tuning: Tuning) -> Self {
+        tuning.name().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tuning_is_read_as_it_is_written() {
+        for tuning in Tuning::ALL {
+            assert_eq!(tuning.name().parse::<Tuning>().ok(), Some(tuning));
+        }
+        assert!(matches!("int4/1".parse::<Tuning>(), Err(Error::InvalidOption { .. })));
+    }
+}

@@ -1,0 +1,48 @@
+//! Logits of one token, soft-capped, with the maximum of every block of 32: what the sampler looks at first.
+//!
+//! CPU twin: [`norm_input`](super::rows::norm_input), [`matvec`](super::matvec::matvec),
+//! [`cap_logits`](super::cap_logits::cap_logits), and [`block_max`].
+
+use super::rows::{Acts, Batch, NormInput, grid};
+use crate::gpu::shader::{MATH, NORMED};
+use crate::gpu::{Buffer, Dispatch, Gpu, Kernel, Matrix, Plan};
+
+/// `shaders/logits.wgsl`.
+pub static KERNEL: Kernel =
+    Kernel { name: "logits", wgsl: include_str!("../../shaders/logits.wgsl"), libs: &[MATH, NORMED] };
+
+/// Logits a block.
+pub const BLOCK: usize = 32;
+
+/// Writes `logits [V]` and `block_max [ceil(V / 32)]`, one dispatch a part of `w`; `cap` 0 is none.
+pub fn record(
+    plan: &mut Plan,
+    gpu: &Gpu,
+    acts: Acts<'_>,
+    w: &Matrix,
+    input: NormInput<'_>,
+    (logits, block_max): (&Buffer, &Buffer),
+    cap: f32,
+) {
+    for part in &w.parts {
+        let batch = Batch::one(w, part);
+        plan.add(
+            gpu,
+            batch.label(),
+            &Dispatch {
+                kernel: &KERNEL,
+                variant: batch.variant(acts.tuning, true),
+                params: bytemuck::bytes_of(&batch.params(0, Some(&input)).with_cap(cap)),
+                bindings: &[acts.buffer, input.norms, logits, block_max],
+                group1: batch.group1(),
+                grid: grid(batch.n_rows(), acts.tuning),
+            },
+        );
+    }
+}
+
+/// CPU twin of the block maxima.
+#[must_use]
+pub fn block_max(logits: &[f32]) -> Vec<f32> {
+    logits.chunks(BLOCK).map(|block| block.iter().copied().fold(f32::MIN, f32::max)).collect()
+}

@@ -1,0 +1,36 @@
+//! Matrices times the normalised residual stream of one token: q, k and v of a layer.
+//!
+//! CPU twin: [`norm_input`](super::rows::norm_input), then [`matvec`](super::matvec::matvec).
+
+use super::rows::{Acts, Batch, NormInput, grid};
+use crate::gpu::shader::NORMED;
+use crate::gpu::{Dispatch, Gpu, Kernel, Matrix, Plan};
+
+/// `shaders/norm_matvec.wgsl`.
+pub static KERNEL: Kernel =
+    Kernel { name: "norm_matvec", wgsl: include_str!("../../shaders/norm_matvec.wgsl"), libs: &[NORMED] };
+
+/// Writes the product of `matrices`, which lie side by side, from quad `out` on.
+pub fn record(
+    plan: &mut Plan,
+    gpu: &Gpu,
+    acts: Acts<'_>,
+    matrices: &[Matrix],
+    input: NormInput<'_>,
+    out: u32,
+) {
+    for batch in Batch::all(gpu, matrices) {
+        plan.add(
+            gpu,
+            batch.label(),
+            &Dispatch {
+                kernel: &KERNEL,
+                variant: batch.variant(acts.tuning, true),
+                params: bytemuck::bytes_of(&batch.params(out, Some(&input))),
+                bindings: &[acts.buffer, input.norms],
+                group1: batch.group1(),
+                grid: grid(batch.n_rows(), acts.tuning),
+            },
+        );
+    }
+}
