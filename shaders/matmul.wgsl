@@ -1,16 +1,9 @@
-// y[t, first_row + n] = sum_k W[n, k] x[t, k]         for many tokens: W is decoded once a tile
+// y[t, column(n)] = sum_k W[n, k] x[t, k]         for many tokens: W is decoded once a tile
 // Shapes: W [N, K] block-quantised (this part's rows); x [T, K], y [T, n_total] f32.
 // Bindings: 0 params, 1 step, 2 x, 3 y; group 1 the planes of W.
 // Dispatch: (ceil(N / 64), ceil(T / 64)): 8 x 8 invocations make 64 x 64 outputs, 8 x 8 each, 32 of K a step.
 // Reference: the usual register-blocked GEMM; both tiles fill the 16 KiB of workgroup memory that WebGPU guarantees. Blocks of
 // 16 tokens beyond T are skipped, so that a short prompt does not cost a whole tile.
-struct Params {
-    n_rows: u32,     // N
-    n_groups: u32,   // K / 16
-    first_row: u32,  // of this part within y
-    n_total: u32,
-}
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
@@ -55,11 +48,11 @@ fn store(token: u32, first: u32, sums: vec4<f32>) {
     if (token >= step.n_tokens) {
         return;
     }
-    let at = token * params.n_total + params.first_row;
+    let at = token * params.n_total;
     for (var i = 0u; i < 4u; i++) {
         let row = first + 8u * i;
         if (row < params.n_rows) {
-            y[at + row] = sums[i];
+            y[at + column(row)] = sums[i];
         }
     }
 }

@@ -1,19 +1,10 @@
-// y[t, first_row + n] = sum_g (d s sum_i q[i] c[i] + m r)      W = d q + m, x = s c, r = s sum_i c[i] in each group g of sixteen
-// Shapes: W [N, K] block-quantised (this part's rows); x_codes [T, K] signed bytes, x_scales [T, K / 16] of (s, r); y [T, n_total] f32.
-// Bindings: 0 params, 1 step, 2 x_codes, 3 x_scales, 4 y; group 1 the planes of W.
+// y[t, column(n)] = sum_g (d s sum_i q[i] c[i] + m r)      W = d q + m, x = s c, r = s sum_i c[i] in each group g of sixteen
+// Shapes: W [N, K] block-quantised (this part's rows); x [T, K / 16] groups of (c, s, r); y [T, n_total] f32.
+// Bindings: 0 params, 1 step, 2 x, 3 y; group 1 the planes of W.
 // Dispatch: (ceil(N / 128), ceil(T / 8)): 32 invocations, each 4 rows x 8 tokens in registers; no workgroup memory, no barrier.
 // Reference: measured on drivers that run on the CPU (llvmpipe, SwiftShader), where barriers and integer dot products are dear: the
 // codes are widened to f32 once for 32 products. A sum of sixteen is below 2^24, so it is the exact integer.
-struct Params {
-    n_rows: u32,     // N
-    n_groups: u32,   // K / 16
-    first_row: u32,  // of this part within y
-    n_total: u32,
-}
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read> x_codes: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read> x_scales: array<vec2<f32>>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
 const LANES: u32 = 32u;
 
@@ -42,20 +33,20 @@ fn dot16(w: mat4x4<f32>, x: mat4x4<f32>) -> f32 {
 }
 
 fn product(w: Four, group: u32) -> vec4<f32> {
-    let x = signed16(x_codes[group], 1.0);
-    let s = x_scales[group];
+    let a = input16(group);
+    let x = signed16(a.q, 1.0);
     let sums = vec4<f32>(dot16(w.a, x), dot16(w.b, x), dot16(w.c, x), dot16(w.d, x));
-    return w.scale * s.x * sums + w.offset * s.y;
+    return w.scale * a.s * sums + w.offset * a.sum;
 }
 
 fn store(token: u32, row: u32, sums: vec4<f32>) {
     if (token >= step.n_tokens) {
         return;
     }
-    let at = token * params.n_total + params.first_row;
+    let at = token * params.n_total;
     for (var i = 0u; i < 4u; i++) {
         if (row + i * LANES < params.n_rows) {
-            y[at + row + i * LANES] = sums[i];
+            y[at + column(row + i * LANES)] = sums[i];
         }
     }
 }

@@ -1,18 +1,9 @@
-// y[t, first_row + n] = sum_g (d s sum_i q[i] c[i] + m r)      W = d q + m, x = s c, r = s sum_i c[i] in each group g of sixteen
-// Shapes: W [N, K] block-quantised (this part's rows); x_codes [T, K] signed bytes, x_scales [T, K / 16] of (s, r); y [T, n_total] f32.
-// Bindings: 0 params, 1 step, 2 x_codes, 3 x_scales, 4 y; group 1 the planes of W.
+// y[t, column(n)] = sum_g (d s sum_i q[i] c[i] + m r)      W = d q + m, x = s c, r = s sum_i c[i] in each group g of sixteen
+// Shapes: W [N, K] block-quantised (this part's rows); x [T, K / 16] groups of (c, s, r); y [T, n_total] f32.
+// Bindings: 0 params, 1 step, 2 x, 3 y; group 1 the planes of W.
 // Dispatch: (ceil(N / 64), ceil(T / 64)): 8 x 8 invocations make 64 x 64 outputs, 8 x 8 each, two groups of K a step.
 // Reference: the f32 tile of matmul.wgsl with four products an instruction; blocks of 16 tokens beyond T are skipped.
-struct Params {
-    n_rows: u32,     // N
-    n_groups: u32,   // K / 16
-    first_row: u32,  // of this part within y
-    n_total: u32,
-}
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read> x_codes: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read> x_scales: array<vec2<f32>>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
 // [group of the step][row]: neighbouring invocations read neighbouring rows.
 var<workgroup> tile_w: array<vec4<u32>, 128>;
@@ -22,17 +13,15 @@ var<workgroup> tile_sr: array<vec2<f32>, 128>;
 
 fn load(index: u32, rows: vec2<u32>, group: u32, at: u32) {
     var w = Codes16(vec4<u32>(), 0.0, 0.0);
-    var x = vec4<u32>();
-    var s = vec2<f32>();
+    var x = Input16(vec4<u32>(), 0.0, 0.0);
     if (group < params.n_groups) {
         w = codes16(rows.x * params.n_groups + group);
-        x = x_codes[rows.y * params.n_groups + group];
-        s = x_scales[rows.y * params.n_groups + group];
+        x = input16(rows.y * params.n_groups + group);
     }
     tile_w[at + index] = w.q;
     tile_dm[at + index] = vec2<f32>(w.d, w.m);
-    tile_x[at + index] = x;
-    tile_sr[at + index] = s;
+    tile_x[at + index] = x.q;
+    tile_sr[at + index] = vec2<f32>(x.s, x.sum);
 }
 
 // Four rows of the tile, eight apart.
@@ -75,11 +64,11 @@ fn store(token: u32, first: u32, sums: vec4<f32>) {
     if (token >= step.n_tokens) {
         return;
     }
-    let at = token * params.n_total + params.first_row;
+    let at = token * params.n_total;
     for (var i = 0u; i < 4u; i++) {
         let row = first + 8u * i;
         if (row < params.n_rows) {
-            y[at + row] = sums[i];
+            y[at + column(row)] = sums[i];
         }
     }
 }

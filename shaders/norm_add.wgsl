@@ -1,6 +1,6 @@
 // x[t, :] += post_norm(out[t, :]) (or out[t, :], or nothing);  operand[t, :] = norm(x[t, :])     norm(x) = x rsqrt(mean(x^2) + eps) w
 // Shapes: out, x [T, D] f32; norms [D], or [2, D] with the post-norm's weights first; operand [T, D].
-// Bindings: 0 params, 2 out, 3 norms, 4 x; group 1 the operand, in f32 or as codes and scales.
+// Bindings: 0 params, 2 out, 3 norms, 4 x; group 1 the operand, in f32 or int8.
 // Dispatch: (T): one workgroup of 64 a row.
 // Reference: gemma_pytorch gemma/model.py Gemma2DecoderLayer, RMSNorm; statistics in f32 as there.
 struct Params {

@@ -1,6 +1,6 @@
-// codes[t, k] = round(x[t, k] / s), scales[t, g] = (s, s * sum of the codes)        s = max|x| / 127 over a group g of sixteen
-// Shapes: x [T, K] f32; codes [T, K] signed bytes, scales [T, K / 16].
-// Bindings: 0 params, 1 step, 2 x; group 1 codes, scales.
+// operand[t, g] = (c, s, s sum_i c[i])       c[i] = round(x[t, 16 g + i] / s), s = max_i |x[t, 16 g + i]| / 127
+// Shapes: x [T, K] f32; operand [T, K / 16] groups of sixteen signed bytes and two f32, two quads each.
+// Bindings: 0 params, 1 step, 2 x; group 1 operand.
 // Dispatch: (ceil(K / 16 / 64), T): one invocation a group.
 // Reference: llama.cpp ggml-quants.c quantize_row_q8_1 (scale and sum), with groups of 16.
 struct Params {

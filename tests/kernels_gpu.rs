@@ -12,10 +12,9 @@ use gemma_web::kernels::attention::{Cached, Shape, attention};
 use gemma_web::kernels::kv_write::kv_write;
 use gemma_web::kernels::rope::{Rotary, rope};
 use gemma_web::kernels::{
-    add, attention as attention_kernel, cap_logits, dequant, embed, geglu, matmul, matvec, rms_norm,
+    add, attention as attention_kernel, cap_logits, dequant, embed, geglu, matmul, rms_norm,
 };
 use gemma_web::kernels::{kv_write as kv_write_kernel, rope as rope_kernel};
-use gemma_web::model::forward::Product;
 use gemma_web::quant::{FORMATS, Format};
 use libtest_mimic::{Arguments, Failed, Trial};
 use pollster::block_on;
@@ -33,7 +32,7 @@ fn main() {
         trial("rms_norm", norms),
         trial("rope", rotates),
         trial("kv_write and attention", attends),
-        trial("embed, matvec and matmul in every format", multiplies),
+        trial("embed and matmul in every format", multiplies),
     ];
     trials.push(needing("a matrix split by rows", gpu::NEED, adapter, |()| splits()));
     trials
@@ -196,14 +195,12 @@ fn product_agrees(b: &Bench, format: &'static Format, n_rows: usize, n_cols: usi
     for t in TOKENS {
         let x = b.numbers(t * n_cols, 1.0);
         let (x_gpu, y) = (b.buffer(&x), b.empty(t * n_rows));
-        let expected = matvec::matvec(format, &blocks, n_cols, &x);
-        for (name, record) in [("matvec", matvec::record as Product), ("matmul", matmul::record)] {
-            let mut plan = b.plan();
-            record(&mut plan, &b.gpu, &w, &x_gpu, &y);
-            let what = format!("{name} {} {n_rows} x {n_cols}, {t} tokens", format.name);
-            // Sums of up to 2304 products of size 8: f32 rounding of the partial sums.
-            same(&what, &expected, &b.run(&plan, t, 0, &y)?, 2e-6 * 8.0 * n_cols as f32)?;
-        }
+        let expected = matmul::matmul(format, &blocks, n_cols, &x);
+        let mut plan = b.plan();
+        matmul::record(&mut plan, &b.gpu, &w, &x_gpu, &y);
+        let what = format!("matmul {} {n_rows} x {n_cols}, {t} tokens", format.name);
+        // Sums of up to 2304 products of size 8: f32 rounding of the partial sums.
+        same(&what, &expected, &b.run(&plan, t, 0, &y)?, 2e-6 * 8.0 * n_cols as f32)?;
         let ids: Vec<u32> = (0..t).map(|i| (i * 37 % n_rows) as u32).collect();
         let ids_gpu = b.gpu.storage(Kind::Scratch, "ids", 4 * t as u64)?;
         b.gpu.write(&ids_gpu, 0, bytemuck::cast_slice(&ids));
@@ -251,12 +248,10 @@ fn product_agrees_small(b: &Bench, format: &'static Format) -> Result<usize, Fai
     let w = b.matrix(format, &blocks, 256)?;
     let x = b.numbers(3 * 256, 1.0);
     let (x_gpu, y) = (b.buffer(&x), b.empty(3 * n_rows));
-    let expected = matvec::matvec(format, &blocks, 256, &x);
-    for record in [matvec::record as Product, matmul::record] {
-        let mut plan = b.plan();
-        record(&mut plan, &b.gpu, &w, &x_gpu, &y);
-        same(&format!("split {}", format.name), &expected, &b.run(&plan, 3, 0, &y)?, 4e-3)?;
-    }
+    let expected = matmul::matmul(format, &blocks, 256, &x);
+    let mut plan = b.plan();
+    matmul::record(&mut plan, &b.gpu, &w, &x_gpu, &y);
+    same(&format!("split {}", format.name), &expected, &b.run(&plan, 3, 0, &y)?, 4e-3)?;
     dequantises(b, &w, &blocks)?;
     Ok(w.parts.len())
 }

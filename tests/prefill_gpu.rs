@@ -7,16 +7,15 @@ use common::gpu;
 use common::kernel_bench::{Bench, same};
 use common::trial::needing;
 use gemma_web::gpu::kv_cache::KvShape;
-use gemma_web::gpu::{Buffer, Gpu, GpuOptions, KvCache, KvType, Matrix, Plan};
+use gemma_web::gpu::{Arithmetic, Buffer, Gpu, GpuOptions, KvCache, KvType, Matrix, Plan};
 use gemma_web::kernels::kv_write::kv_write;
 use gemma_web::kernels::norm_add::{Norms, norm_add};
-use gemma_web::kernels::quantize::{Codes, Operand, dequantized, quantize};
+use gemma_web::kernels::quantize::{dequantized, quantize};
 use gemma_web::kernels::rms_norm::rms_norm;
 use gemma_web::kernels::rope::{Rotary, rope};
 use gemma_web::kernels::rotate::Heads;
 use gemma_web::kernels::{
-    matmul, matmul_direct, matmul_int8, matvec, norm_add as norm_add_kernel, quantize as quantize_kernel,
-    rotate,
+    matmul, matmul_direct, matmul_int8, norm_add as norm_add_kernel, quantize as quantize_kernel, rotate,
 };
 use gemma_web::quant::{FORMATS, Format};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -38,12 +37,12 @@ fn main() {
     libtest_mimic::run(&args, trials).exit();
 }
 
-/// Codes and scales read back.
-fn codes(b: &Bench, plan: &Plan, n_tokens: usize, to: &Codes) -> Result<(Vec<i8>, Vec<[f32; 2]>), Failed> {
-    let words = b.run(plan, n_tokens, 0, &to.codes)?;
-    let scales = b.run(plan, n_tokens, 0, &to.scales)?;
-    let bytes = words.iter().flat_map(|w| w.to_bits().to_le_bytes()).map(|byte| byte as i8).collect();
-    Ok((bytes, scales.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect()))
+/// Codes and scales: groups of eight words, sixteen bytes and two f32 of them in use.
+fn codes(words: &[f32]) -> (Vec<i8>, Vec<[f32; 2]>) {
+    let bytes =
+        |group: &[f32]| group[..4].iter().flat_map(|w| w.to_bits().to_le_bytes()).collect::<Vec<u8>>();
+    let codes = words.chunks_exact(8).flat_map(bytes).map(|byte| byte as i8).collect();
+    (codes, words.chunks_exact(8).map(|group| [group[4], group[5]]).collect())
 }
 
 /// Every code within half a step of `x`: at a tie two codes are right, so the codes themselves are not compared.
@@ -51,7 +50,7 @@ fn quantized(what: &str, x: &[f32], (codes, scales): (Vec<i8>, Vec<[f32; 2]>)) -
     let (_, expected) = quantize(x);
     for (g, (found, [scale, sum])) in codes.chunks_exact(16).zip(&scales).enumerate() {
         let exact = expected[g][0];
-        if (scale - exact).abs() > 1e-6 * exact {
+        if (scale - exact).abs() > 1e-5 * exact {
             return Err(format!("{what}: scale {g} is {scale}, expected {exact}").into());
         }
         let codes: i32 = found.iter().map(|c| i32::from(*c)).sum();
@@ -60,7 +59,7 @@ fn quantized(what: &str, x: &[f32], (codes, scales): (Vec<i8>, Vec<[f32; 2]>)) -
         }
         for (i, code) in found.iter().enumerate() {
             let distance = (f64::from(*code) * f64::from(exact) - f64::from(x[16 * g + i])).abs();
-            if distance > 0.5001 * f64::from(exact) + 1e-30 {
+            if distance > 0.502 * f64::from(exact) + 1e-30 {
                 return Err(format!("{what}: code {i} of group {g} is {code}, {distance} off").into());
             }
         }
@@ -74,16 +73,16 @@ fn quantizes(b: &Bench) -> Result<(), Failed> {
         x[..16].fill(0.0);
         x[n * t - 16..].fill(1e-35); // counts as zeros
         x[n * t - 1] = if t > 1 { -1e5 } else { 0.0 };
-        let (x_gpu, to) = (b.buffer(&x), Codes::allocate(&b.gpu, "x", t, n)?);
+        let (x_gpu, to) = (b.buffer(&x), b.empty(t * n / 2));
         let mut plan = b.plan();
         quantize_kernel::record(&mut plan, &b.gpu, "quantize", &x_gpu, &to, n);
-        quantized(&format!("quantize {n} x {t}"), &x, codes(b, &plan, t, &to)?)?;
+        quantized(&format!("quantize {n} x {t}"), &x, codes(&b.run(&plan, t, 0, &to)?))?;
     }
     Ok(())
 }
 
 /// A product with int8 activations.
-type Int8Product = fn(&mut Plan, &Gpu, &Matrix, &Codes, &Buffer);
+type Int8Product = fn(&mut Plan, &Gpu, &Matrix, &Buffer, &Buffer);
 const INT8: [(&str, Int8Product); 2] =
     [("matmul_int8", matmul_int8::record), ("matmul_direct", matmul_direct::record)];
 
@@ -95,20 +94,20 @@ fn product_agrees(b: &Bench, format: &'static Format, n_rows: usize, n_cols: usi
     let w = b.matrix(format, &blocks, n_cols)?;
     for t in TOKENS {
         let x = b.numbers(t * n_cols, 1.0);
-        let (x_gpu, to) = (b.buffer(&x), Codes::allocate(&b.gpu, "x", t, n_cols)?);
+        let (x_gpu, to) = (b.buffer(&x), b.empty(t * n_cols / 2));
         let mut plan = b.plan();
         quantize_kernel::record(&mut plan, &b.gpu, "quantize", &x_gpu, &to, n_cols);
-        let (codes, scales) = codes(b, &plan, t, &to)?;
+        let (codes, scales) = codes(&b.run(&plan, t, 0, &to)?);
         // Sums of up to 768 products of size 8: f32 rounding of the partial sums.
         let max_abs = 2e-6 * 8.0 * n_cols as f32;
         let what = |name: &str| format!("{name} {} {n_rows} x {n_cols}, {t} tokens", format.name);
         if format.name == "Q4_0" {
             let y = b.empty(t * n_rows);
             matmul::record(&mut plan, &b.gpu, &w, &x_gpu, &y);
-            let expected = matvec::matvec(format, &blocks, n_cols, &x);
+            let expected = matmul::matmul(format, &blocks, n_cols, &x);
             same(&what("matmul"), &expected, &b.run(&plan, t, 0, &y)?, max_abs)?;
         }
-        let expected = matvec::matvec(format, &blocks, n_cols, &dequantized(&codes, &scales));
+        let expected = matmul::matmul(format, &blocks, n_cols, &dequantized(&codes, &scales));
         for (name, record) in INT8 {
             // The fragments are the same in both; the tile takes long to compile on drivers that run on the CPU.
             if name == "matmul_int8" && !["Q4_0", "Q8_0", "Q2_K"].contains(&format.name) {
@@ -150,11 +149,11 @@ fn splits() -> Result<(), Failed> {
             return Err(format!("{} was not split", format.name).into());
         }
         let x = b.numbers(3 * 256, 1.0);
-        let (x_gpu, to) = (b.buffer(&x), Codes::allocate(&b.gpu, "x", 3, 256)?);
+        let (x_gpu, to) = (b.buffer(&x), b.empty(3 * 256 / 2));
         let mut plan = b.plan();
         quantize_kernel::record(&mut plan, &b.gpu, "quantize", &x_gpu, &to, 256);
-        let (codes, scales) = codes(&b, &plan, 3, &to)?;
-        let expected = matvec::matvec(format, &blocks, 256, &dequantized(&codes, &scales));
+        let (codes, scales) = codes(&b.run(&plan, 3, 0, &to)?);
+        let expected = matmul::matmul(format, &blocks, 256, &dequantized(&codes, &scales));
         for (name, record) in INT8 {
             let (mut plan, y) = (b.plan(), b.empty(3 * n_rows));
             record(&mut plan, &b.gpu, &w, &to, &y);
@@ -177,21 +176,18 @@ fn norm_adds(b: &Bench) -> Result<(), Failed> {
         let (out_gpu, weights_gpu) = (b.buffer(&out), b.buffer(&weights));
         let norms = Norms { weights: &weights_gpu, has_post, width: n, eps: 1e-6 };
         let what = format!("norm_add {n} x {t}, adds {adds}, post {has_post}");
-        let record = |plan: &mut Plan, x: &Buffer, operand: Operand<'_>| {
-            norm_add_kernel::record(plan, &b.gpu, "norm_add", (&out_gpu, x, adds), norms, operand);
+        let record = |plan: &mut Plan, x: &Buffer, rows: (&Buffer, Arithmetic)| {
+            norm_add_kernel::record(plan, &b.gpu, "norm_add", (&out_gpu, x, adds), norms, rows);
         };
         let (x_gpu, rows) = (b.buffer(&x), b.empty(n * t));
         let mut plan = b.plan();
-        record(&mut plan, &x_gpu, Operand::F32(&rows));
+        record(&mut plan, &x_gpu, (&rows, Arithmetic::F32));
         same(&what, &expected, &b.run(&plan, t, 0, &rows)?, 1e-4)?;
         same(&what, &sum, &read(b, &x_gpu)?, 1e-5)?;
-        let (x_gpu, to) = (b.buffer(&x), Codes::allocate(&b.gpu, "x", t, n)?);
+        let (x_gpu, to) = (b.buffer(&x), b.empty(t * n / 2));
         let mut plan = b.plan();
-        record(&mut plan, &x_gpu, Operand::Int8(&to));
-        b.run(&plan, t, 0, &to.codes)?;
-        let found = dequantized_of(b, &to)?;
-        let step = expected.iter().fold(0f32, |m, x| m.max(x.abs())) / 127.0;
-        same(&what, &expected, &found, 0.51 * step)?;
+        record(&mut plan, &x_gpu, (&to, Arithmetic::Int8));
+        quantized(&what, &expected, codes(&b.run(&plan, t, 0, &to)?))?;
     }
     Ok(())
 }
@@ -199,11 +195,6 @@ fn norm_adds(b: &Bench) -> Result<(), Failed> {
 /// What lies in a buffer.
 fn read(b: &Bench, buffer: &Buffer) -> Result<Vec<f32>, Failed> {
     b.run(&b.plan(), 1, 0, buffer)
-}
-
-fn dequantized_of(b: &Bench, rows: &Codes) -> Result<Vec<f32>, Failed> {
-    let (codes, scales) = codes(b, &b.plan(), 1, rows)?;
-    Ok(dequantized(&codes, &scales))
 }
 
 /// Query heads, KV heads, head size, slots, whether heads are normalised.

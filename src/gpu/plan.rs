@@ -93,8 +93,8 @@ pub enum Group1<'a> {
     TwoPlanes(&'a Part, &'a Part),
     /// One buffer.
     One(&'a Buffer),
-    /// Two buffers, such as the keys and values of a layer.
-    Two(&'a Buffer, &'a Buffer),
+    /// Keys and values of a layer.
+    Kv(&'a Buffer, &'a Buffer),
 }
 
 /// One dispatch to be added to a plan.
@@ -182,7 +182,7 @@ impl Plan {
             Group1::Planes(part) => vec![planes(part)],
             Group1::TwoPlanes(first, second) => vec![planes(first), planes(second)],
             Group1::One(buffer) => vec![vec![entry(0, buffer)]],
-            Group1::Two(first, second) => vec![vec![entry(0, first), entry(1, second)]],
+            Group1::Kv(keys, values) => vec![vec![entry(0, keys), entry(1, values)]],
         };
         for (index, entries) in (1..).zip(&more) {
             groups.push(gpu.bind_group(label, &pipeline, index, entries));

@@ -24,6 +24,10 @@ pub const STEP: &str = include_str!("../../shaders/lib/step.wgsl");
 pub const MATH: &str = include_str!("../../shaders/lib/math.wgsl");
 /// Workgroup reductions.
 pub const REDUCE: &str = include_str!("../../shaders/lib/reduce.wgsl");
+/// What products with many tokens share.
+pub const PRODUCT: &str = include_str!("../../shaders/lib/product.wgsl");
+/// The int8 activations of a product.
+pub const INPUT_INT8: &str = include_str!("../../shaders/lib/input_int8.wgsl");
 /// Rotary embedding.
 pub const ROPE: &str = include_str!("../../shaders/lib/rope.wgsl");
 /// Operand of a product in f32.

@@ -92,7 +92,7 @@ pub fn record(
                 params: bytemuck::bytes_of(&params),
                 // Something must be bound for the norms; what it is makes no difference where there are none.
                 bindings: &[acts.buffer, heads.rope_table, heads.norms.unwrap_or(heads.rope_table), partials],
-                group1: Group1::Two(&part.keys, &part.values),
+                group1: Group1::Kv(&part.keys, &part.values),
                 grid: Grid {
                     x: (Count::Chunks(window as u64), 1),
                     y: (Count::Fixed((part.n_heads * groups) as u64), 1),

@@ -70,7 +70,7 @@ pub fn record(
                 variant: cache.shape.kv.variant(),
                 params: bytemuck::bytes_of(&params),
                 bindings: &[q, o],
-                group1: Group1::Two(&part.keys, &part.values),
+                group1: Group1::Kv(&part.keys, &part.values),
                 grid: Grid {
                     x: (Count::PerToken(heads_per_kv as u64), (VALUES / cache.shape.head_len) as u64),
                     y: (Count::Fixed(part.n_heads as u64), 1),

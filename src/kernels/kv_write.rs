@@ -46,7 +46,7 @@ pub fn record(
                 variant: shape.kv.variant(),
                 params: bytemuck::bytes_of(&params),
                 bindings: &[table, k, v],
-                group1: Group1::Two(&part.keys, &part.values),
+                group1: Group1::Kv(&part.keys, &part.values),
                 grid: Grid { x: (Count::Fixed(n_channels as u64 / 8), 64), y: (Count::PerToken(1), 1) },
             },
         );

@@ -16,7 +16,6 @@ pub mod logits;
 pub mod matmul;
 pub mod matmul_direct;
 pub mod matmul_int8;
-pub mod matvec;
 pub mod merge;
 pub mod norm_add;
 pub mod norm_geglu;
@@ -49,7 +48,7 @@ enum Family {
 }
 
 /// Every kernel with its family of variants.
-const KERNELS: [(&Kernel, Family); 23] = [
+const KERNELS: [(&Kernel, Family); 22] = [
     (&attend::KERNEL, Family::Kv),
     (&gate::KERNEL, Family::Plain),
     (&logits::KERNEL, Family::Rows { staged: true, seconds: false }),
@@ -67,7 +66,6 @@ const KERNELS: [(&Kernel, Family); 23] = [
     (&matmul::KERNEL, Family::Weights),
     (&matmul_direct::KERNEL, Family::Codes),
     (&matmul_int8::KERNEL, Family::Codes),
-    (&matvec::KERNEL, Family::Weights),
     (&norm_add::KERNEL, Family::Operand),
     (&quantize::KERNEL, Family::Int8),
     (&rms_norm::KERNEL, Family::Plain),

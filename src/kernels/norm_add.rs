@@ -1,9 +1,10 @@
 //! End of a sub-layer and beginning of the next: `x += post_norm(out)` (or `x += out`), then `norm(x)` for the next product.
 
-use super::quantize::Operand;
+use super::quantize::operand;
 use super::{add, rms_norm};
+use crate::gpu::plan::Group1;
 use crate::gpu::shader::REDUCE;
-use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
+use crate::gpu::{Arithmetic, Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/norm_add.wgsl`.
 pub static KERNEL: Kernel =
@@ -33,31 +34,30 @@ pub struct Norms<'a> {
     pub eps: f32,
 }
 
-/// Adds `out` to the residual stream `x`, both `[T, D]` f32, and writes the sum's norm to `operand [T, D]`. Without `adds`
-/// nothing is added, and `out` is not read.
+/// Adds `out` to the residual stream `x`, both `[T, D]` f32, and writes the sum's norm to `rows [T, D]` for products of
+/// that arithmetic. Without `adds` nothing is added, and `out` is not read.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,
     label: &str,
     (out, x, adds): (&Buffer, &Buffer, bool),
     norms: Norms<'_>,
-    operand: Operand<'_>,
+    (rows, arithmetic): (&Buffer, Arithmetic),
 ) {
     let params = Params {
         n_groups: (norms.width / 16) as u32,
         flags: if adds { ADDED } else { 0 } | if norms.has_post { POST_NORM } else { 0 },
         eps: norms.eps,
     };
-    let (variant, group1) = operand.target();
     plan.add(
         gpu,
         label,
         &Dispatch {
             kernel: &KERNEL,
-            variant,
+            variant: operand(arithmetic),
             params: bytemuck::bytes_of(&params),
             bindings: &[out, norms.weights, x],
-            group1,
+            group1: Group1::One(rows),
             grid: Grid { x: (Count::PerToken(1), 1), y: (Count::Fixed(1), 1) },
         },
     );

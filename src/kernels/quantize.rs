@@ -1,9 +1,11 @@
 //! Activations as int8: groups of sixteen signed bytes with a scale, `x = s * code`, for products with integer weights.
+//!
+//! On the GPU a group takes two quads, half of what its sixteen f32 take: the codes in order, then the scale and the scale times
+//! the sum of the codes. So a buffer for f32 activations holds int8 ones as well.
 
-use crate::error::Result;
 use crate::gpu::plan::Group1;
 use crate::gpu::shader::{STEP, Variant};
-use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Kind, Plan};
+use crate::gpu::{Arithmetic, Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/quantize.wgsl`.
 pub static KERNEL: Kernel =
@@ -11,64 +13,29 @@ pub static KERNEL: Kernel =
 
 /// Values that share a scale.
 const GROUP: usize = 16;
-/// A group whose largest value is below counts as zeros: its scale could not be inverted.
+/// A group whose largest value is not above counts as zeros: its scale could not be inverted.
 const SMALLEST: f32 = 1e-30;
 
-/// `[T, K]` activations in int8 on the GPU.
-#[derive(Debug)]
-pub struct Codes {
-    /// `[T, K]` signed bytes, in order.
-    pub codes: Buffer,
-    /// `[T, K / 16]` pairs of f32: scale, scale times the sum of the codes.
-    pub scales: Buffer,
-}
-
-impl Codes {
-    /// Allocates `rows` x `cols`, `cols` a multiple of 16.
-    ///
-    /// # Errors
-    /// [`crate::Error::LimitTooLow`] where a buffer exceeds the adapter's limits.
-    pub fn allocate(gpu: &Gpu, label: &str, rows: usize, cols: usize) -> Result<Self> {
-        let bytes = (rows * cols) as u64;
-        Ok(Self {
-            codes: gpu.storage(Kind::Scratch, &format!("{label} codes"), bytes)?,
-            scales: gpu.storage(Kind::Scratch, &format!("{label} scales"), bytes / 2)?,
-        })
+/// The variant of a kernel that makes activations for products of this arithmetic.
+pub(super) fn operand(arithmetic: Arithmetic) -> Variant {
+    match arithmetic {
+        Arithmetic::F32 => Variant::OperandF32,
+        Arithmetic::Int8 => Variant::OperandInt8,
     }
 }
 
-/// The activations that a product takes, as it takes them.
-#[derive(Clone, Copy, Debug)]
-pub enum Operand<'a> {
-    /// `[T, K]` f32.
-    F32(&'a Buffer),
-    /// Codes and scales.
-    Int8(&'a Codes),
-}
-
-impl<'a> Operand<'a> {
-    /// The variant and bind group 1 of a kernel that makes this operand.
-    pub(super) fn target(self) -> (Variant, Group1<'a>) {
-        match self {
-            Self::F32(rows) => (Variant::OperandF32, Group1::One(rows)),
-            Self::Int8(rows) => (Variant::OperandInt8, Group1::Two(&rows.codes, &rows.scales)),
-        }
-    }
-}
-
-/// Quantises `x [T, n_cols]` f32 into `to`.
-pub fn record(plan: &mut Plan, gpu: &Gpu, label: &str, x: &Buffer, to: &Codes, n_cols: usize) {
+/// Quantises `x [T, n_cols]` f32 into `to`, a buffer of half the size at least.
+pub fn record(plan: &mut Plan, gpu: &Gpu, label: &str, x: &Buffer, to: &Buffer, n_cols: usize) {
     let n_groups = (n_cols / GROUP) as u32;
-    let (variant, group1) = Operand::Int8(to).target();
     plan.add(
         gpu,
         label,
         &Dispatch {
             kernel: &KERNEL,
-            variant,
+            variant: Variant::OperandInt8,
             params: bytemuck::bytes_of(&n_groups),
             bindings: &[x],
-            group1,
+            group1: Group1::One(to),
             grid: Grid { x: (Count::Fixed(u64::from(n_groups)), 64), y: (Count::PerToken(1), 1) },
         },
     );

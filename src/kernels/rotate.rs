@@ -74,7 +74,7 @@ pub fn record(
                 variant: shape.kv.variant(),
                 params: bytemuck::bytes_of(&params),
                 bindings: &[heads.table, norms, heads.qkv, q_rotated],
-                group1: Group1::Two(&part.keys, &part.values),
+                group1: Group1::Kv(&part.keys, &part.values),
                 grid: Grid { x: (Count::Fixed(n_heads as u64), 1), y: (Count::PerToken(1), 1) },
             },
         );

@@ -10,7 +10,7 @@ use crate::kernels::attention::{Cached, Shape, attention};
 use crate::kernels::cap_logits::cap_logits;
 use crate::kernels::embed::embed;
 use crate::kernels::kv_write::kv_write;
-use crate::kernels::matvec::matvec;
+use crate::kernels::matmul::matmul;
 use crate::kernels::rms_norm::rms_norm;
 use crate::kernels::rope::rope;
 use crate::kernels::{add, geglu};
@@ -65,7 +65,7 @@ impl Reference {
 
     fn product(&self, name: &str, x: &[f32]) -> Result<Vec<f32>> {
         let w = self.stored(name)?;
-        Ok(matvec(w.format, &w.blocks, w.n_cols, x))
+        Ok(matmul(w.format, &w.blocks, w.n_cols, x))
     }
 
     /// Normalises rows as long as the weight; where there is none, `x` as it is.
