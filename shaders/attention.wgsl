@@ -1,6 +1,6 @@
 // o[t, h, :] = sum_j softmax_j(cap(scale q[t, h, :] . keys[j, h', :])) values[j, h', :]     j in p-W+1 ..= p, h' = h / (H/K)
-// Shapes: q, o [T, H, C] f32; keys, values [n_slots, K, C] in the cache's type; p = position + t; W = window, or all.
-// Bindings: 0 params, 1 step, 2 q, 3 o; group 1 keys, values.
+// Shapes: q [T, H, C] f32; o [T, H C], the operand of a product, in f32 or int8; keys, values [n_slots, K, C] in the cache's type; p = position + t; W = window, or all.
+// Bindings: 0 params, 1 step, 2 q; group 1 keys, values; group 2 o.
 // Dispatch: (ceil(T * H/K / (4096 / C)), K of this part): 64 invocations make 4096 / C rows of o, a row being a token and one of the
 // query heads that share a key/value head, so that a key is read once for several. Four rows are made by C / 16 invocations: of a
 // block of C / 4 keys each scores four against the rows, and of the mixed values each keeps sixteen channels. Online softmax.
@@ -19,7 +19,6 @@ struct Params {
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> q: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> o: array<vec4<f32>>;
 
 const LOWEST: f32 = -3.0e38;
 // What an invocation knows of its four rows: the largest scores of a block, at last the sums of the weights.
@@ -83,13 +82,6 @@ fn largest_of(x: vec4<f32>) -> f32 {
 // Zero where the key is not seen, even while no key was.
 fn weights_of(x: vec4<f32>, largest: f32) -> vec4<f32> {
     return select(exp(x - largest), vec4<f32>(), x <= vec4<f32>(LOWEST));
-}
-
-fn store(query: u32, mixed: mat4x4<f32>, total: f32) {
-    o[query] = mixed[0] / total;
-    o[query + 1u] = mixed[1] / total;
-    o[query + 2u] = mixed[2] / total;
-    o[query + 3u] = mixed[3] / total;
 }
 
 @compute @workgroup_size(64)
@@ -175,17 +167,18 @@ fn attention(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
     for (var i = 0u; i < n_columns; i++) {
         total += of_lane[start + i];
     }
-    let to = queries + 4u * column;
+    let to = queries / 4u + column;
+    let scale = 1.0 / total;
     if (row < n_rows) {
-        store(to.x, mixed_0, total.x);
+        put16(to.x, mixed_0 * scale.x);
     }
     if (row + 1u < n_rows) {
-        store(to.y, mixed_1, total.y);
+        put16(to.y, mixed_1 * scale.y);
     }
     if (row + 2u < n_rows) {
-        store(to.z, mixed_2, total.z);
+        put16(to.z, mixed_2 * scale.z);
     }
     if (row + 3u < n_rows) {
-        store(to.w, mixed_3, total.w);
+        put16(to.w, mixed_3 * scale.w);
     }
 }

@@ -7,6 +7,19 @@
 @group(0) @binding(5) var<storage, read_write> block_max: array<f32>;
 
 const LOWEST: f32 = -3.4e38;
+
+// Whether it is neither infinite nor NaN, by its bits: compilers may take numbers for finite.
+fn finite(x: f32) -> bool {
+    return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
+}
+
+// The larger one; where one is not finite, that one: the sampler then looks at the logits themselves.
+fn larger(a: f32, b: f32) -> f32 {
+    if (!finite(a)) {
+        return a;
+    }
+    return select(b, max(a, b), finite(b));
+}
 var<workgroup> maxima: array<f32, LANES / UNIT>;
 
 @compute @workgroup_size(LANES)
@@ -32,7 +45,7 @@ fn logits(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
             if (row + i < params.n_rows) {
                 let logit = soft_cap(sum[i], params.cap);
                 logits_out[params.first_row + row + i] = logit;
-                largest = max(largest, logit);
+                largest = larger(largest, logit);
             }
         }
         maxima[unit] = largest;
@@ -43,7 +56,7 @@ fn logits(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     if (index < LANES / UNIT / 8u && first < params.n_rows) {
         var largest = LOWEST;
         for (var i = 0u; i < 8u; i++) {
-            largest = max(largest, maxima[8u * index + i]);
+            largest = larger(largest, maxima[8u * index + i]);
         }
         block_max[(params.first_row + first) >> 5u] = largest;
     }

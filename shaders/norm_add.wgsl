@@ -1,6 +1,6 @@
 // x[t, :] += post_norm(out[t, :]) (or out[t, :], or nothing);  operand[t, :] = norm(x[t, :])     norm(x) = x rsqrt(mean(x^2) + eps) w
-// Shapes: out, x [T, D] f32; norms [D], or [2, D] with the post-norm's weights first; operand [T, D].
-// Bindings: 0 params, 2 out, 3 norms, 4 x; group 1 the operand, in f32 or int8.
+// Shapes: out, x [.., D] f32, from row first_row on; norms [D], or [2, D] with the post-norm's weights first; operand [T, D].
+// Bindings: 0 params, 1 step, 2 out, 3 norms, 4 x; group 1 the operand, in f32 or int8.
 // Dispatch: (T): one workgroup of 64 a row.
 // Reference: gemma_pytorch gemma/model.py Gemma2DecoderLayer, RMSNorm; statistics in f32 as there.
 struct Params {
@@ -39,7 +39,7 @@ fn added(lane: u32, start: u32, scale: f32) -> f32 {
 @compute @workgroup_size(64)
 fn norm_add(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let n_quads = 4u * params.n_groups;
-    let start = group.x * n_quads;
+    let start = (step.first_row + group.x) * n_quads;
     var post_scale = 1.0;
     if (params.flags == (ADDED | POST_NORM)) {
         var squares = 0.0;

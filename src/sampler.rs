@@ -1,50 +1,13 @@
-//! From logits to one token: temperature, top-k, top-p, min-p, in this order, and a draw that depends on seed and position only.
+//! From logits to one token: biases and penalties, temperature, top-k, top-p, min-p, in this order, and a draw that depends on
+//! seed and position only. This is the CPU twin of the `sample` kernel, and what chooses where that cannot.
 
-use serde::{Deserialize, Serialize};
+mod options;
+mod penalties;
+mod random;
 
-use crate::error::{Error, Result};
-
-/// How a token is chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct Sampling {
-    /// Divides the logits; 0 takes the likeliest token. 0 to 100.
-    pub temperature: f32,
-    /// Keeps the k likeliest tokens; 0 keeps all.
-    pub top_k: usize,
-    /// Then keeps the likeliest tokens until their probabilities reach p. Above 0, up to 1.
-    pub top_p: f32,
-    /// Then keeps tokens at least this fraction as likely as the likeliest. 0 to 1.
-    pub min_p: f32,
-}
-
-/// The values of Gemma's model cards.
-impl Default for Sampling {
-    fn default() -> Self {
-        Self { temperature: 1.0, top_k: 64, top_p: 0.95, min_p: 0.0 }
-    }
-}
-
-impl Sampling {
-    /// # Errors
-    /// [`Error::InvalidOption`] naming the option, its value and its range.
-    pub fn validate(&self) -> Result<()> {
-        let check = |option: &str, value: f32, ok: bool, expected: &str| {
-            if ok {
-                return Ok(());
-            }
-            Err(Error::InvalidOption {
-                option: option.to_owned(),
-                found: value.to_string(),
-                expected: expected.to_owned(),
-            })
-        };
-        let t = self.temperature;
-        check("temperature", t, (0.0..=100.0).contains(&t), "a number from 0 to 100")?;
-        check("topP", self.top_p, self.top_p > 0.0 && self.top_p <= 1.0, "a number above 0, up to 1")?;
-        check("minP", self.min_p, (0.0..=1.0).contains(&self.min_p), "a number from 0 to 1")
-    }
-}
+pub use options::Sampling;
+pub use penalties::adjust;
+pub use random::uniform;
 
 /// The likeliest token; the lowest id among equals. `None` for no logits or none that is finite.
 #[must_use]
@@ -58,11 +21,18 @@ pub fn argmax(logits: &[f32]) -> Option<u32> {
     best.map(|(id, _)| id)
 }
 
+/// The token that follows `text`, chosen from its `logits [V]`, which biases and penalties are applied to. `None`: none is finite.
+#[must_use]
+pub fn choose(logits: &mut [f32], sampling: &Sampling, text: &[u32], seed: u64) -> Option<u32> {
+    adjust(logits, sampling, text);
+    sample(logits, sampling, seed, text.len() as u32)
+}
+
 /// Chooses a token from `logits [V]`. `position` is the context position the token will have: with the same seed, position and
 /// logits the choice is the same, whatever was drawn before.
 #[must_use]
 pub fn sample(logits: &[f32], sampling: &Sampling, seed: u64, position: u32) -> Option<u32> {
-    if sampling.temperature == 0.0 || sampling.top_k == 1 {
+    if sampling.is_greedy() {
         return argmax(logits);
     }
     let mut kept = candidates(logits, sampling.top_k);
@@ -87,7 +57,8 @@ pub fn sample(logits: &[f32], sampling: &Sampling, seed: u64, position: u32) -> 
 fn candidates(logits: &[f32], top_k: usize) -> Vec<(u32, f32)> {
     let mut all: Vec<(u32, f32)> =
         (0..).zip(logits.iter().copied()).filter(|(_, logit)| logit.is_finite()).collect();
-    let order = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+    // None is NaN, and -0 counts as 0: only ids tell equals apart, as in `argmax`.
+    let order = |a: &(u32, f32), b: &(u32, f32)| (b.1 + 0.0).total_cmp(&(a.1 + 0.0)).then(a.0.cmp(&b.0));
     if top_k > 0 && top_k < all.len() {
         all.select_nth_unstable_by(top_k, order);
         all.truncate(top_k);
@@ -110,20 +81,6 @@ fn nucleus(weights: &[f64], top_p: f64, min_p: f64) -> usize {
     weights.len()
 }
 
-/// A number in [0, 1) from a counter: 24 bits, so that f32 holds it exactly and WGSL can make the same.
-#[must_use]
-pub fn uniform(seed: u64, counter: u32) -> f64 {
-    let hashed = pcg(pcg(pcg(seed as u32).wrapping_add((seed >> 32) as u32)).wrapping_add(counter));
-    f64::from(hashed >> 8) / f64::from(1u32 << 24)
-}
-
-/// The PCG hash of Jarzynski and Olano, "Hash functions for GPU rendering" (JCGT 2020).
-fn pcg(input: u32) -> u32 {
-    let state = input.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
-    let word = ((state >> ((state >> 28) + 4)) ^ state).wrapping_mul(277_803_737);
-    (word >> 22) ^ word
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,7 +88,7 @@ mod tests {
     const LOGITS: [f32; 6] = [0.0, 3.0, 1.0, 3.0, -1.0, 2.0];
 
     fn with(edit: impl FnOnce(&mut Sampling)) -> Sampling {
-        let mut sampling = Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0 };
+        let mut sampling = Sampling { top_k: 0, top_p: 1.0, ..Sampling::default() };
         edit(&mut sampling);
         sampling
     }
@@ -154,6 +111,22 @@ mod tests {
         assert_eq!(argmax(&[f32::NAN, f32::NEG_INFINITY]), None);
         assert_eq!(sample(&[f32::NAN; 4], &Sampling::default(), 1, 0), None);
         assert_eq!(sample(&[], &Sampling::default(), 1, 0), None);
+    }
+
+    #[test]
+    fn choosing_looks_at_the_text() {
+        let greedy = with(|s| (s.temperature, s.presence_penalty) = (0.0, 0.5));
+        assert_eq!(choose(&mut LOGITS.clone(), &greedy, &[], 1), Some(1));
+        assert_eq!(choose(&mut LOGITS.clone(), &greedy, &[1], 1), Some(3));
+        let drawn = with(|_| {});
+        assert_eq!(choose(&mut LOGITS.clone(), &drawn, &[0; 9], 1), sample(&LOGITS, &drawn, 1, 9));
+    }
+
+    #[test]
+    fn minus_zero_is_zero() {
+        let first = with(|s| (s.top_k, s.min_p) = (2, 1.0));
+        let ids: Vec<u32> = (0..50).map(|p| sample(&[-1.0, -0.0, 0.0, 0.0], &first, 7, p).unwrap()).collect();
+        assert!(ids.contains(&1) && ids.contains(&2) && !ids.contains(&3), "{ids:?}");
     }
 
     #[test]
@@ -190,21 +163,5 @@ mod tests {
         assert_eq!(run(5), run(5));
         assert_ne!(run(5), run(6));
         assert_ne!(run(5), run(5 << 32));
-    }
-
-    #[test]
-    fn ranges_are_checked() {
-        assert!(Sampling::default().validate().is_ok());
-        for (bad, name) in [
-            (with(|s| s.temperature = -1.0), "temperature"),
-            (with(|s| s.temperature = f32::NAN), "temperature"),
-            (with(|s| s.top_p = 0.0), "topP"),
-            (with(|s| s.min_p = 1.5), "minP"),
-        ] {
-            match bad.validate() {
-                Err(Error::InvalidOption { option, .. }) => assert_eq!(option, name),
-                other => panic!("{name}: {other:?}"),
-            }
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! From a file and a prompt to streamed text: loads the engine, feeds the prompt in chunks, samples, stops, and keeps time.
 
 mod inspect;
+mod logit_bias;
 mod report;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -13,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::gguf;
 use crate::model::tensors::checked_config;
 use crate::model::{Config, Model};
-use crate::sampler::{argmax, sample};
+use crate::sampler::{argmax, choose};
 use crate::source::ByteSource;
 use crate::source::prefixed::Prefixed;
 use crate::tokenizer::{Special, Tokenizer};
@@ -196,15 +197,16 @@ impl Engine {
     ) -> Result<Generation> {
         options.validate()?;
         let (sampling, seed) = (options.sampling(), options.seed.unwrap_or_else(random_seed));
+        sampling.validate_ids(self.model.config().n_vocab)?;
         let started = Instant::now();
         let mut logits = self.model.forward(ids, 0, cancel).await?;
         let prompt_ms = ms(started);
         let mut detokenizer = self.tokenizer.stream();
         let (mut text, mut tokens) = (String::new(), Vec::new());
-        let mut first_token = None;
+        let (mut first_token, mut all_ids) = (None, ids.to_vec());
         let finish_reason = loop {
-            let position = ids.len() + tokens.len();
-            let id = sample(&logits, &sampling, seed, position as u32).ok_or_else(|| Error::Gpu {
+            let position = all_ids.len();
+            let id = choose(&mut logits, &sampling, &all_ids, seed).ok_or_else(|| Error::Gpu {
                 what: format!("the forward pass at position {position}"),
                 why: "no logit is finite".to_owned(),
             })?;
@@ -214,6 +216,7 @@ impl Engine {
             }
             let piece = Piece { id, text: detokenizer.push(id) };
             tokens.push(id);
+            all_ids.push(id);
             text.push_str(&piece.text);
             on_token(&piece);
             if tokens.len() == options.max_tokens || position >= self.model.context() {

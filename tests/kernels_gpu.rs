@@ -7,14 +7,11 @@ use common::gpu;
 use common::kernel_bench::{Bench, same};
 use common::trial::needing;
 use gemma_web::gpu::kv_cache::KvShape;
-use gemma_web::gpu::{GpuOptions, Kind, KvCache, KvType, Matrix, Step};
+use gemma_web::gpu::{Arithmetic, GpuOptions, Kind, KvCache, KvType, Matrix, Step};
 use gemma_web::kernels::attention::{Cached, Shape, attention};
-use gemma_web::kernels::kv_write::kv_write;
 use gemma_web::kernels::rope::{Rotary, rope};
-use gemma_web::kernels::{
-    add, attention as attention_kernel, cap_logits, dequant, embed, geglu, matmul, rms_norm,
-};
-use gemma_web::kernels::{kv_write as kv_write_kernel, rope as rope_kernel};
+use gemma_web::kernels::rotate::{Heads, kv_write};
+use gemma_web::kernels::{attention as attention_kernel, cap_logits, dequant, embed, geglu, matmul, rotate};
 use gemma_web::quant::{FORMATS, Format};
 use libtest_mimic::{Arguments, Failed, Trial};
 use pollster::block_on;
@@ -26,12 +23,9 @@ fn main() {
         needing(name, gpu::NEED, adapter, move |()| test(&Bench::open(GpuOptions::default())?))
     };
     let mut trials: Vec<Trial> = vec![
-        trial("add", adds),
         trial("cap_logits", caps),
         trial("geglu", gates),
-        trial("rms_norm", norms),
-        trial("rope", rotates),
-        trial("kv_write and attention", attends),
+        trial("rotate and attention", attends),
         trial("embed and matmul in every format", multiplies),
     ];
     trials.push(needing("a matrix split by rows", gpu::NEED, adapter, |()| splits()));
@@ -41,19 +35,6 @@ fn main() {
 }
 
 const TOKENS: [usize; 4] = [1, 3, 64, 65];
-
-fn adds(b: &Bench) -> Result<(), Failed> {
-    for (n, t) in [(4, 1), (252, 3), (256, 2), (640, 5)] {
-        let (y, mut x) = (b.numbers(n * t, 9.0), b.numbers(n * t, 9.0));
-        let (y_gpu, x_gpu) = (b.buffer(&y), b.buffer(&x));
-        let mut plan = b.plan();
-        add::record(&mut plan, &b.gpu, "add", &y_gpu, &x_gpu, n);
-        let found = b.run(&plan, t, 0, &x_gpu)?;
-        add::add(&y, &mut x);
-        same(&format!("add {n} x {t}"), &x, &found, 0.0)?;
-    }
-    Ok(())
-}
 
 fn caps(b: &Bench) -> Result<(), Failed> {
     for (n, t) in [(1, 1), (63, 2), (65, 3), (1000, 2)] {
@@ -70,48 +51,16 @@ fn caps(b: &Bench) -> Result<(), Failed> {
 }
 
 fn gates(b: &Bench) -> Result<(), Failed> {
-    for (n, t) in [(4, 1), (252, 3), (2048, 2)] {
+    for (n, t) in [(16, 1), (240, 3), (2048, 2)] {
         let (mut gate, up) = (b.numbers(n * t, 6.0), b.numbers(n * t, 3.0));
         gate[0] = -60.0;
         gate[1] = 60.0;
-        let (gate_gpu, up_gpu, y) = (b.buffer(&gate), b.buffer(&up), b.empty(n * t));
+        let rows = gate.chunks_exact(n).zip(up.chunks_exact(n));
+        let gate_up: Vec<f32> = rows.flat_map(|(gate, up)| [gate, up].concat()).collect();
+        let (gate_up, y) = (b.buffer(&gate_up), b.empty(n * t));
         let mut plan = b.plan();
-        geglu::record(&mut plan, &b.gpu, "geglu", &gate_gpu, &up_gpu, &y, n);
+        geglu::record(&mut plan, &b.gpu, "geglu", &gate_up, (&y, Arithmetic::F32), n);
         same(&format!("geglu {n} x {t}"), &geglu::geglu(&gate, &up), &b.run(&plan, t, 0, &y)?, 2e-5)?;
-    }
-    Ok(())
-}
-
-fn norms(b: &Bench) -> Result<(), Failed> {
-    for (n, rows_per_token) in [(16, 1), (64, 4), (252, 1), (640, 1), (2304, 1)] {
-        for t in [1, 3] {
-            let rows = rows_per_token * t;
-            let mut x = b.numbers(n * rows, 4.0);
-            x[0] = 1e5; // the residual stream of the real models exceeds f16
-            let w = b.numbers(n, 2.0);
-            let (x_gpu, w_gpu, y) = (b.buffer(&x), b.buffer(&w), b.empty(n * rows));
-            let mut plan = b.plan();
-            let shape = rms_norm::Shape { n_cols: n, rows_per_token, eps: 1e-6 };
-            rms_norm::record(&mut plan, &b.gpu, "norm", &x_gpu, &w_gpu, &y, shape);
-            let expected = rms_norm::rms_norm(&x, &w, 1e-6);
-            same(&format!("norm {n} x {rows}"), &expected, &b.run(&plan, t, 0, &y)?, 1e-4)?;
-        }
-    }
-    Ok(())
-}
-
-fn rotates(b: &Bench) -> Result<(), Failed> {
-    for (heads, c, divisor, position) in
-        [(1, 16, 1.0, 0), (3, 64, 8.0, 61), (2, 256, 1.0, 8190), (4, 256, 1.0, 131_000)]
-    {
-        let (t, rotary) = (3, Rotary { base: 10_000.0, divisor });
-        let table = rotary.upload(&b.gpu, c / 2, position + t)?;
-        let x = b.numbers(t * heads * c, 2.0);
-        let (x_gpu, y) = (b.buffer(&x), b.empty(x.len()));
-        let mut plan = b.plan();
-        rope_kernel::record(&mut plan, &b.gpu, "rope", &table, &x_gpu, &y, (heads, c));
-        let expected = rope(&x, heads * c, c, position, rotary);
-        same(&format!("rope {heads} x {c} at {position}"), &expected, &b.run(&plan, t, position, &y)?, 2e-6)?;
     }
     Ok(())
 }
@@ -165,10 +114,14 @@ fn attends_at(b: &Bench, kv: KvType, case: Case, position: usize) -> Result<(), 
     let (mut keys, mut values) = (vec![0.0; n_slots * row], vec![0.0; n_slots * row]);
     let mut write = |first: usize, n: usize| -> Result<(), Failed> {
         let (k, v) = (b.numbers(n * row, 1.0), b.numbers(n * row, 1.0));
-        let (k_gpu, v_gpu) = (b.buffer(&k), b.buffer(&v));
+        // Queries of zeros before them.
+        let rows = k.chunks_exact(row).zip(v.chunks_exact(row));
+        let qkv: Vec<f32> = rows.flat_map(|(k, v)| [&vec![0.0; n_heads * head_len], k, v].concat()).collect();
+        let (qkv, q_rotated) = (b.buffer(&qkv), b.empty(n * n_heads * head_len));
+        let heads = Heads { qkv: &qkv, n_heads, norms: None, eps: 0.0, table: &table };
         let mut plan = b.plan();
-        kv_write_kernel::record(&mut plan, &b.gpu, "kv", &table, &k_gpu, &v_gpu, &cache);
-        b.run(&plan, n, first, &k_gpu)?;
+        rotate::record(&mut plan, &b.gpu, "rotate", heads, &cache, &q_rotated);
+        b.run(&plan, n, first, &q_rotated)?;
         kv_write(&rope(&k, row, head_len, first, rotary), &mut keys, row, n_slots, first, kv);
         kv_write(&v, &mut values, row, n_slots, first, kv);
         Ok(())
@@ -181,7 +134,8 @@ fn attends_at(b: &Bench, kv: KvType, case: Case, position: usize) -> Result<(), 
     let (q_gpu, o) = (b.buffer(&q), b.empty(q.len()));
     let shape = Shape { n_heads, window, scale: 1.0 / (head_len as f32).sqrt(), cap };
     let mut plan = b.plan();
-    attention_kernel::record(&mut plan, &b.gpu, "attention", &q_gpu, &cache, &o, shape);
+    let to = (&o, Arithmetic::F32);
+    attention_kernel::record(&mut plan, &b.gpu, "attention", &q_gpu, &cache, to, shape);
     let cached = Cached { keys: &keys, values: &values, n_slots, n_kv_heads, head_len };
     let what = format!("attention {case:?} {kv:?} at {position}");
     // pack2x16float may round either way where a rotated key differs in its last f32 bit.

@@ -8,14 +8,13 @@ use common::kernel_bench::{Bench, same};
 use common::trial::needing;
 use gemma_web::gpu::kv_cache::KvShape;
 use gemma_web::gpu::{Arithmetic, Buffer, Gpu, GpuOptions, KvCache, KvType, Matrix, Plan};
-use gemma_web::kernels::kv_write::kv_write;
-use gemma_web::kernels::norm_add::{Norms, norm_add};
+use gemma_web::kernels::attention::Shape;
+use gemma_web::kernels::norm_add::{Norms, norm_add, rms_norm};
 use gemma_web::kernels::quantize::{dequantized, quantize};
-use gemma_web::kernels::rms_norm::rms_norm;
 use gemma_web::kernels::rope::{Rotary, rope};
-use gemma_web::kernels::rotate::Heads;
+use gemma_web::kernels::rotate::{Heads, kv_write};
 use gemma_web::kernels::{
-    matmul, matmul_direct, matmul_int8, norm_add as norm_add_kernel, quantize as quantize_kernel, rotate,
+    attention, geglu, matmul, matmul_direct, matmul_int8, norm_add as norm_add_kernel, rotate,
 };
 use gemma_web::quant::{FORMATS, Format};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -27,9 +26,9 @@ fn main() {
         needing(name, gpu::NEED, adapter, move |()| test(&Bench::open(GpuOptions::default())?))
     };
     let trials: Vec<Trial> = vec![
-        trial("quantize", quantizes),
         trial("norm_add", norm_adds),
         trial("rotate", rotates),
+        trial("geglu and attention for int8 products", makes_int8),
         trial("products with int8 activations in every format", multiplies),
         trial("products of a matrix split by rows", |_| splits()),
         trial("rotate into a cache split by heads", |_| rotates_in_parts()),
@@ -67,18 +66,16 @@ fn quantized(what: &str, x: &[f32], (codes, scales): (Vec<i8>, Vec<[f32; 2]>)) -
     Ok(())
 }
 
-fn quantizes(b: &Bench) -> Result<(), Failed> {
-    for (n, t) in [(16, 1), (48, 3), (640, 2), (1040, 5)] {
-        let mut x = b.numbers(n * t, 4.0);
-        x[..16].fill(0.0);
-        x[n * t - 16..].fill(1e-35); // counts as zeros
-        x[n * t - 1] = if t > 1 { -1e5 } else { 0.0 };
-        let (x_gpu, to) = (b.buffer(&x), b.empty(t * n / 2));
-        let mut plan = b.plan();
-        quantize_kernel::record(&mut plan, &b.gpu, "quantize", &x_gpu, &to, n);
-        quantized(&format!("quantize {n} x {t}"), &x, codes(&b.run(&plan, t, 0, &to)?))?;
-    }
-    Ok(())
+/// int8 activations as a kernel writes them.
+fn uploaded(b: &Bench, (codes, scales): &(Vec<i8>, Vec<[f32; 2]>)) -> Buffer {
+    let group = |(codes, scales): (&[i8], &[f32; 2])| {
+        let words = codes
+            .chunks_exact(4)
+            .map(|c| f32::from_bits(u32::from_le_bytes([c[0], c[1], c[2], c[3]].map(|c| c as u8))));
+        words.chain(*scales).chain([0.0; 2]).collect::<Vec<f32>>()
+    };
+    let words: Vec<f32> = codes.chunks_exact(16).zip(scales).flat_map(group).collect();
+    b.buffer(&words)
 }
 
 /// A product with int8 activations.
@@ -94,20 +91,18 @@ fn product_agrees(b: &Bench, format: &'static Format, n_rows: usize, n_cols: usi
     let w = b.matrix(format, &blocks, n_cols)?;
     for t in TOKENS {
         let x = b.numbers(t * n_cols, 1.0);
-        let (x_gpu, to) = (b.buffer(&x), b.empty(t * n_cols / 2));
-        let mut plan = b.plan();
-        quantize_kernel::record(&mut plan, &b.gpu, "quantize", &x_gpu, &to, n_cols);
-        let (codes, scales) = codes(&b.run(&plan, t, 0, &to)?);
+        let quantized = quantize(&x);
+        let to = uploaded(b, &quantized);
         // Sums of up to 768 products of size 8: f32 rounding of the partial sums.
         let max_abs = 2e-6 * 8.0 * n_cols as f32;
         let what = |name: &str| format!("{name} {} {n_rows} x {n_cols}, {t} tokens", format.name);
         if format.name == "Q4_0" {
-            let y = b.empty(t * n_rows);
-            matmul::record(&mut plan, &b.gpu, &w, &x_gpu, &y);
+            let (mut plan, y) = (b.plan(), b.empty(t * n_rows));
+            matmul::record(&mut plan, &b.gpu, &w, &b.buffer(&x), &y);
             let expected = matmul::matmul(format, &blocks, n_cols, &x);
             same(&what("matmul"), &expected, &b.run(&plan, t, 0, &y)?, max_abs)?;
         }
-        let expected = matmul::matmul(format, &blocks, n_cols, &dequantized(&codes, &scales));
+        let expected = matmul::matmul(format, &blocks, n_cols, &dequantized(&quantized.0, &quantized.1));
         for (name, record) in INT8 {
             // The fragments are the same in both; the tile takes long to compile on drivers that run on the CPU.
             if name == "matmul_int8" && !["Q4_0", "Q8_0", "Q2_K"].contains(&format.name) {
@@ -149,11 +144,9 @@ fn splits() -> Result<(), Failed> {
             return Err(format!("{} was not split", format.name).into());
         }
         let x = b.numbers(3 * 256, 1.0);
-        let (x_gpu, to) = (b.buffer(&x), b.empty(3 * 256 / 2));
-        let mut plan = b.plan();
-        quantize_kernel::record(&mut plan, &b.gpu, "quantize", &x_gpu, &to, 256);
-        let (codes, scales) = codes(&b.run(&plan, 3, 0, &to)?);
-        let expected = matmul::matmul(format, &blocks, 256, &dequantized(&codes, &scales));
+        let quantized = quantize(&x);
+        let to = uploaded(&b, &quantized);
+        let expected = matmul::matmul(format, &blocks, 256, &dequantized(&quantized.0, &quantized.1));
         for (name, record) in INT8 {
             let (mut plan, y) = (b.plan(), b.empty(3 * n_rows));
             record(&mut plan, &b.gpu, &w, &to, &y);
@@ -168,7 +161,11 @@ fn norm_adds(b: &Bench) -> Result<(), Failed> {
     for (n, t, adds, has_post) in
         [(16, 1, true, false), (640, 3, true, true), (2304, 2, false, true), (1040, 2, false, false)]
     {
-        let (out, x) = (b.numbers(n * t, 3.0), b.numbers(n * t, 9.0));
+        let (mut out, mut x) = (b.numbers(n * t, 3.0), b.numbers(n * t, 9.0));
+        if n > 16 {
+            // A group of zeros, and one that counts as zeros in int8.
+            [&mut out, &mut x].map(|x| (x[..16].fill(0.0), x[16..32].fill(1e-34)));
+        }
         let weights = b.numbers(if has_post { 2 * n } else { n }, 2.0);
         let (post, norm) = weights.split_at(weights.len() - n);
         let mut sum = x.clone();
@@ -195,6 +192,38 @@ fn norm_adds(b: &Bench) -> Result<(), Failed> {
 /// What lies in a buffer.
 fn read(b: &Bench, buffer: &Buffer) -> Result<Vec<f32>, Failed> {
     b.run(&b.plan(), 1, 0, buffer)
+}
+
+/// What the f32 variants give, in int8.
+fn makes_int8(b: &Bench) -> Result<(), Failed> {
+    let (n, t) = (1040, 3);
+    let gate_up = b.buffer(&b.numbers(2 * n * t, 3.0));
+    in_int8(b, "geglu", (n, t), |plan, to| geglu::record(plan, &b.gpu, "geglu", &gate_up, to, n))?;
+    let (h, k, c, n_slots) = (8, 2, 64, 24);
+    let cache =
+        KvCache::allocate(&b.gpu, "test", KvShape { kv: KvType::F32, n_slots, n_kv_heads: k, head_len: c })?;
+    for kept in [&cache.parts[0].keys, &cache.parts[0].values] {
+        b.gpu.write(kept, 0, bytemuck::cast_slice(&b.numbers(n_slots * k * c, 1.0)));
+    }
+    let q = b.buffer(&b.numbers(t * h * c, 1.0));
+    let shape = Shape { n_heads: h, window: Some(16), scale: 0.125, cap: 0.0 };
+    in_int8(b, "attention", (h * c, t), |plan, to| {
+        attention::record(plan, &b.gpu, "attention", &q, &cache, to, shape);
+    })
+}
+
+fn in_int8(
+    b: &Bench,
+    what: &str,
+    (n, t): (usize, usize),
+    record: impl Fn(&mut Plan, (&Buffer, Arithmetic)),
+) -> Result<(), Failed> {
+    let run = |len: usize, arithmetic: Arithmetic| {
+        let (mut plan, to) = (b.plan(), b.empty(len));
+        record(&mut plan, (&to, arithmetic));
+        b.run(&plan, t, 21, &to)
+    };
+    quantized(what, &run(n * t, Arithmetic::F32)?, codes(&run(n * t / 2, Arithmetic::Int8)?))
 }
 
 /// Query heads, KV heads, head size, slots, whether heads are normalised.

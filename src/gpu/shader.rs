@@ -2,6 +2,7 @@
 //! text macros, and a variant is a choice of files. One exception: where a kernel takes weights of two formats, the names of the
 //! second's fragment get a `_b` and its bindings group 2.
 
+use super::kv_cache::KvType;
 use super::tuning::{Arithmetic, Tuning, Unit};
 use crate::quant::Format;
 
@@ -152,10 +153,10 @@ pub enum Variant {
     KvF16,
     /// KV cache in f32.
     KvF32,
-    /// Operand of a product, made in f32.
-    OperandF32,
-    /// Operand of a product, made in int8.
-    OperandInt8,
+    /// Makes activations for products of this arithmetic, in group 1.
+    Operand(Arithmetic),
+    /// Reads a KV cache in group 1 and makes activations in group 2.
+    KvOperand(KvType, Arithmetic),
 }
 
 impl Variant {
@@ -167,9 +168,17 @@ impl Variant {
             Self::Weights(format) => format.name.to_owned(),
             Self::Rows(rows) => rows.name(),
             Self::KvF16 => "F16".to_owned(),
-            Self::KvF32 | Self::OperandF32 => "F32".to_owned(),
-            Self::OperandInt8 => "int8".to_owned(),
+            Self::KvF32 => "F32".to_owned(),
+            Self::Operand(arithmetic) => format!("to {arithmetic:?}"),
+            Self::KvOperand(kv, arithmetic) => format!("{kv:?} to {arithmetic:?}"),
         }
+    }
+}
+
+fn operand(arithmetic: Arithmetic) -> Vec<String> {
+    match arithmetic {
+        Arithmetic::F32 => vec![OPERAND_F32.to_owned()],
+        Arithmetic::Int8 => [ENCODE, OPERAND_INT8].map(str::to_owned).to_vec(),
     }
 }
 
@@ -183,8 +192,11 @@ pub fn compose(kernel: &Kernel, variant: Variant) -> String {
         Variant::Rows(rows) => fragments.extend(rows.fragments()),
         Variant::KvF16 => fragments.push(KV_F16.to_owned()),
         Variant::KvF32 => fragments.push(KV_F32.to_owned()),
-        Variant::OperandF32 => fragments.push(OPERAND_F32.to_owned()),
-        Variant::OperandInt8 => fragments.extend([ENCODE, OPERAND_INT8].map(str::to_owned)),
+        Variant::Operand(arithmetic) => fragments.extend(operand(arithmetic)),
+        Variant::KvOperand(kv, arithmetic) => {
+            fragments.push(if kv == KvType::F16 { KV_F16 } else { KV_F32 }.to_owned());
+            fragments.extend(operand(arithmetic).iter().map(|text| text.replace("@group(1)", "@group(2)")));
+        }
     }
     fragments.push(kernel.wgsl.to_owned());
     fragments.join("\n")

@@ -2,8 +2,8 @@
 
 use super::cap_logits::soft_cap;
 use crate::gpu::plan::Group1;
-use crate::gpu::shader::{MATH, STEP};
-use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, KvCache, Plan};
+use crate::gpu::shader::{MATH, STEP, Variant};
+use crate::gpu::{Arithmetic, Buffer, Count, Dispatch, Gpu, Grid, Kernel, KvCache, Plan};
 
 /// `shaders/attention.wgsl`.
 pub static KERNEL: Kernel =
@@ -39,14 +39,15 @@ pub struct Shape {
     pub cap: f32,
 }
 
-/// Attends with `q` (rotated) over `cache` into `o`, one dispatch a part of the cache.
+/// Attends with `q [T, H, C]` f32 (rotated) over `cache` into `o [T, H C]`, for products of that arithmetic; one dispatch a part of
+/// the cache.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,
     label: &str,
     q: &Buffer,
     cache: &KvCache,
-    o: &Buffer,
+    (o, arithmetic): (&Buffer, Arithmetic),
     shape: Shape,
 ) {
     let heads_per_kv = shape.n_heads / cache.shape.n_kv_heads;
@@ -67,10 +68,10 @@ pub fn record(
             label,
             &Dispatch {
                 kernel: &KERNEL,
-                variant: cache.shape.kv.variant(),
+                variant: Variant::KvOperand(cache.shape.kv, arithmetic),
                 params: bytemuck::bytes_of(&params),
-                bindings: &[q, o],
-                group1: Group1::Kv(&part.keys, &part.values),
+                bindings: &[q],
+                group1: Group1::KvAnd(&part.keys, &part.values, o),
                 grid: Grid {
                     x: (Count::PerToken(heads_per_kv as u64), (VALUES / cache.shape.head_len) as u64),
                     y: (Count::Fixed(part.n_heads as u64), 1),

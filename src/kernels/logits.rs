@@ -1,7 +1,7 @@
 //! Logits of one token, soft-capped, with the maximum of every block of 32: what the sampler looks at first.
 //!
 //! CPU twin: [`norm_input`](super::rows::norm_input), [`matmul`](super::matmul::matmul),
-//! [`cap_logits`](super::cap_logits::cap_logits), and [`block_max`].
+//! [`cap_logits`](super::cap_logits::cap_logits), and [`block_max`](super::sample::block_max).
 
 use super::rows::{Acts, Batch, NormInput, grid};
 use crate::gpu::shader::{MATH, NORMED};
@@ -11,10 +11,7 @@ use crate::gpu::{Buffer, Dispatch, Gpu, Kernel, Matrix, Plan};
 pub static KERNEL: Kernel =
     Kernel { name: "logits", wgsl: include_str!("../../shaders/logits.wgsl"), libs: &[MATH, NORMED] };
 
-/// Logits a block.
-pub const BLOCK: usize = 32;
-
-/// Writes `logits [V]` and `block_max [ceil(V / 32)]`, one dispatch a part of `w`; `cap` 0 is none.
+/// Writes `logits [V]` and `block_max [ceil(V / 32)]` (where a block holds what is not finite, one of that), one dispatch a part of `w`; `cap` 0 is none.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,
@@ -39,10 +36,4 @@ pub fn record(
             },
         );
     }
-}
-
-/// CPU twin of the block maxima.
-#[must_use]
-pub fn block_max(logits: &[f32]) -> Vec<f32> {
-    logits.chunks(BLOCK).map(|block| block.iter().copied().fold(f32::MIN, f32::max)).collect()
 }

@@ -1,14 +1,12 @@
 //! End of a sub-layer and beginning of the next: `x += post_norm(out)` (or `x += out`), then `norm(x)` for the next product.
 
-use super::quantize::operand;
-use super::{add, rms_norm};
 use crate::gpu::plan::Group1;
-use crate::gpu::shader::REDUCE;
+use crate::gpu::shader::{REDUCE, STEP, Variant};
 use crate::gpu::{Arithmetic, Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/norm_add.wgsl`.
 pub static KERNEL: Kernel =
-    Kernel { name: "norm_add", wgsl: include_str!("../../shaders/norm_add.wgsl"), libs: &[REDUCE] };
+    Kernel { name: "norm_add", wgsl: include_str!("../../shaders/norm_add.wgsl"), libs: &[STEP, REDUCE] };
 
 const ADDED: u32 = 1;
 const POST_NORM: u32 = 2;
@@ -35,7 +33,8 @@ pub struct Norms<'a> {
 }
 
 /// Adds `out` to the residual stream `x`, both `[T, D]` f32, and writes the sum's norm to `rows [T, D]` for products of
-/// that arithmetic. Without `adds` nothing is added, and `out` is not read.
+/// that arithmetic. Without `adds` nothing is added, and `out` is not read. The rows of `x` and `out`
+/// are those from the step's `first_row` on.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,
@@ -54,7 +53,7 @@ pub fn record(
         label,
         &Dispatch {
             kernel: &KERNEL,
-            variant: operand(arithmetic),
+            variant: Variant::Operand(arithmetic),
             params: bytemuck::bytes_of(&params),
             bindings: &[out, norms.weights, x],
             group1: Group1::One(rows),
@@ -73,9 +72,28 @@ pub fn norm_add(
     eps: f32,
 ) -> Vec<f32> {
     match (out, post) {
-        (Some(out), Some(post)) => add::add(&rms_norm::rms_norm(out, post, eps), x),
-        (Some(out), None) => add::add(out, x),
+        (Some(out), Some(post)) => add(&rms_norm(out, post, eps), x),
+        (Some(out), None) => add(out, x),
         (None, _) => {}
     }
-    rms_norm::rms_norm(x, norm, eps)
+    rms_norm(x, norm, eps)
+}
+
+/// `x += y`.
+pub fn add(y: &[f32], x: &mut [f32]) {
+    for (x, y) in x.iter_mut().zip(y) {
+        *x += y;
+    }
+}
+
+/// `x rsqrt(mean(x^2) + eps) w`, rows as long as `w`, which already holds Gemma's `1 + w`.
+#[must_use]
+pub fn rms_norm(x: &[f32], w: &[f32], eps: f32) -> Vec<f32> {
+    let mut y = Vec::with_capacity(x.len());
+    for row in x.chunks_exact(w.len()) {
+        let squares: f64 = row.iter().map(|x| f64::from(*x).powi(2)).sum();
+        let scale = 1.0 / (squares / w.len() as f64 + f64::from(eps)).sqrt();
+        y.extend(row.iter().zip(w).map(|(x, w)| (f64::from(*x) * scale) as f32 * w));
+    }
+    y
 }

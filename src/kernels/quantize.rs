@@ -1,47 +1,14 @@
 //! Activations as int8: groups of sixteen signed bytes with a scale, `x = s * code`, for products with integer weights.
 //!
-//! On the GPU a group takes two quads, half of what its sixteen f32 take: the codes in order, then the scale and the scale times
+//! It is no kernel of its own: those that make a product's input write it so (shaders/lib/encode.wgsl). On the GPU a group takes two quads, half of what its sixteen f32 take: the codes in order, then the scale and the scale times
 //! the sum of the codes. So a buffer for f32 activations holds int8 ones as well.
-
-use crate::gpu::plan::Group1;
-use crate::gpu::shader::{STEP, Variant};
-use crate::gpu::{Arithmetic, Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
-
-/// `shaders/quantize.wgsl`.
-pub static KERNEL: Kernel =
-    Kernel { name: "quantize", wgsl: include_str!("../../shaders/quantize.wgsl"), libs: &[STEP] };
 
 /// Values that share a scale.
 const GROUP: usize = 16;
 /// A group whose largest value is not above counts as zeros: its scale could not be inverted.
 const SMALLEST: f32 = 1e-30;
 
-/// The variant of a kernel that makes activations for products of this arithmetic.
-pub(super) fn operand(arithmetic: Arithmetic) -> Variant {
-    match arithmetic {
-        Arithmetic::F32 => Variant::OperandF32,
-        Arithmetic::Int8 => Variant::OperandInt8,
-    }
-}
-
-/// Quantises `x [T, n_cols]` f32 into `to`, a buffer of half the size at least.
-pub fn record(plan: &mut Plan, gpu: &Gpu, label: &str, x: &Buffer, to: &Buffer, n_cols: usize) {
-    let n_groups = (n_cols / GROUP) as u32;
-    plan.add(
-        gpu,
-        label,
-        &Dispatch {
-            kernel: &KERNEL,
-            variant: Variant::OperandInt8,
-            params: bytemuck::bytes_of(&n_groups),
-            bindings: &[x],
-            group1: Group1::One(to),
-            grid: Grid { x: (Count::Fixed(u64::from(n_groups)), 64), y: (Count::PerToken(1), 1) },
-        },
-    );
-}
-
-/// CPU twin: the codes, and for each sixteen of them the scale and the scale times their sum.
+/// CPU twin of `encode16`: the codes, and for each sixteen of them the scale and the scale times their sum.
 #[must_use]
 pub fn quantize(x: &[f32]) -> (Vec<i8>, Vec<[f32; 2]>) {
     let (mut codes, mut scales) = (Vec::with_capacity(x.len()), Vec::with_capacity(x.len() / GROUP));

@@ -1,11 +1,11 @@
 //! From the product of the attention inputs to what attention reads: queries and keys are normalised (Gemma 3) and rotated, keys
 //! and values go to the cache. One dispatch a part of the cache.
 //!
-//! Its CPU twins are [`super::rms_norm::rms_norm`], [`super::rope::rope`] and [`super::kv_write::kv_write`], one after the other.
+//! Its CPU twins are [`super::norm_add::rms_norm`], [`super::rope::rope`] and [`kv_write`], one after the other.
 
 use crate::gpu::plan::Group1;
 use crate::gpu::shader::{REDUCE, ROPE, STEP};
-use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, KvCache, Plan};
+use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, KvCache, KvType, Plan};
 
 /// `shaders/rotate.wgsl`.
 pub static KERNEL: Kernel =
@@ -78,5 +78,20 @@ pub fn record(
                 grid: Grid { x: (Count::Fixed(n_heads as u64), 1), y: (Count::PerToken(1), 1) },
             },
         );
+    }
+}
+
+/// CPU twin of the store: copies rows of `row_len` of `new` (already rotated) to their slots of `cache [n_slots, row_len]`.
+pub fn kv_write(new: &[f32], cache: &mut [f32], row_len: usize, n_slots: usize, position: usize, kv: KvType) {
+    for (t, row) in new.chunks_exact(row_len).enumerate() {
+        let slot = (position + t) % n_slots;
+        if let Some(kept) = cache.chunks_exact_mut(row_len).nth(slot) {
+            for (kept, new) in kept.iter_mut().zip(row) {
+                *kept = match kv {
+                    KvType::F16 => half::f16::from_f32(*new).to_f32(),
+                    KvType::F32 => *new,
+                };
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::kernels::attend::Heads;
 use crate::kernels::attention::Shape;
 use crate::kernels::norm_geglu::Out;
 use crate::kernels::rows::{Acts, NormInput};
-use crate::kernels::{attend, embed, logits, merge, norm_geglu, norm_matvec, row_matvec};
+use crate::kernels::{attend, embed, logits, merge, norm_geglu, norm_matvec, row_matvec, sample};
 use crate::model::Config;
 use crate::model::state::State;
 use crate::model::weights::{Layer, Norms, Weights};
@@ -67,6 +67,8 @@ pub struct Decode {
     pub logits: Buffer,
     /// `[ceil(V / 32)]` f32.
     pub block_max: Buffer,
+    /// What choosing tokens needs.
+    pub sample: sample::State,
 }
 
 /// Bytes of each buffer of [`Decode`], for the memory plan.
@@ -76,7 +78,7 @@ pub fn buffer_bytes(config: &Config) -> [u64; 4] {
         16 * u64::from(Places::new(config).n_quads),
         attend::partial_bytes(config.n_heads, config.head_len),
         4 * config.n_vocab as u64,
-        4 * config.n_vocab.div_ceil(logits::BLOCK) as u64,
+        4 * config.n_vocab.div_ceil(sample::BLOCK_LEN) as u64,
     ]
 }
 
@@ -92,6 +94,7 @@ impl Decode {
             partials: buffer("partials", partials)?,
             logits: buffer("logits", logits)?,
             block_max: buffer("block_max", block_max)?,
+            sample: sample::State::allocate(gpu)?,
         })
     }
 }
@@ -114,7 +117,7 @@ pub struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// id → logits.
+    /// id → logits → id of the next token. A mark stands before the choice.
     #[must_use]
     pub fn step(&self) -> Plan {
         let mut plan = Plan::new(self.gpu, "decode");
@@ -129,7 +132,7 @@ impl Page<'_> {
         plan
     }
 
-    /// The residual stream after the last block, at the first of its places, → logits.
+    /// The residual stream after the last block, at the first of its places, → logits → id.
     #[must_use]
     pub fn head(&self) -> Plan {
         let mut plan = Plan::new(self.gpu, "head");
@@ -181,5 +184,8 @@ impl Page<'_> {
         let input = self.input(&self.weights.output_norms, d.places.x[0], y, None);
         let outputs = (&d.logits, &d.block_max);
         logits::record(plan, self.gpu, self.acts(), self.weights.logits(), input, outputs, cap);
+        plan.mark();
+        let ids = &self.state.ids;
+        sample::record(plan, self.gpu, &d.sample, &d.logits, &d.block_max, ids, self.config.n_vocab);
     }
 }

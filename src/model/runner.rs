@@ -6,7 +6,6 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::gguf::Header;
 use crate::gpu::{Arithmetic, Buffer, Gpu, Kind, Plan, Step, Tuning, Unit, Work};
-use crate::kernels::matmul;
 use crate::model::Config;
 use crate::model::decode::{self, Decode};
 use crate::model::forward::Page;
@@ -34,7 +33,6 @@ pub struct GpuBytes {
 #[derive(Debug)]
 struct Head {
     plan: Plan,
-    normed: Buffer,
     logits: Buffer,
     staging: Buffer,
     n_rows: usize,
@@ -55,6 +53,7 @@ pub struct Model {
     head: Plan,
     staging: Buffer,
     prefill: Plan,
+    tuning: Tuning,
     /// Made when a caller first asks for the score of every position.
     scorer: Option<Head>,
 }
@@ -78,23 +77,36 @@ impl Model {
             gpu.checked("the weights' buffers", || Weights::allocate(&gpu, header, &config)).await?;
         let state = gpu.checked("the state's buffers", || State::allocate(&gpu, &config, extents)).await?;
         let decode = gpu.checked("the buffers of a decode step", || Decode::allocate(&gpu, &config)).await?;
+        let tuning = options.tuning.unwrap_or(Tuning { arithmetic: Arithmetic::F32, unit: Unit::One });
         let page = decode::Page {
             config: &config,
             weights: &weights,
             state: &state,
             decode: &decode,
             gpu: &gpu,
-            tuning: options.tuning.unwrap_or(Tuning { arithmetic: Arithmetic::F32, unit: Unit::One }),
+            tuning,
         };
         let (step, head) =
             gpu.checked("the kernels of a decode step", || Ok((page.step(), page.head()))).await?;
-        let page =
-            Page { config: &config, weights: &weights, state: &state, gpu: &gpu, product: matmul::record };
+        let page = Page { config: &config, weights: &weights, state: &state, gpu: &gpu, tuning };
         let prefill = gpu.checked("the kernels of the prefill", || Ok(page.blocks())).await?;
         let staging = gpu.staging("logits staging", 4 * config.n_vocab as u64);
         weights.stream(&gpu, header, source, cancel, on_bytes).await?;
         gpu.check()?;
-        Ok(Self { gpu, config, extents, weights, state, decode, step, head, staging, prefill, scorer: None })
+        Ok(Self {
+            gpu,
+            config,
+            extents,
+            weights,
+            state,
+            decode,
+            step,
+            head,
+            staging,
+            prefill,
+            tuning,
+            scorer: None,
+        })
     }
 
     /// Hyper-parameters.
@@ -162,12 +174,20 @@ impl Model {
     /// [`Error::InvalidOption`], [`Error::ContextFull`], [`Error::Aborted`] between chunks, faults of the device.
     pub async fn forward(&self, ids: &[u32], position: usize, cancel: &Cancel) -> Result<Vec<f32>> {
         self.check_ids(ids, position)?;
+        let last = self.feed_all_but_last_chunk(ids, position, cancel).await?;
+        let rows = ids.get(last..).unwrap_or_default();
         let bytes = 4 * self.config.n_vocab as u64;
         let read = Work::Copy { from: &self.decode.logits, offset: 0, to: &self.staging, bytes };
-        for (i, id) in ids.iter().enumerate() {
-            let step = Step { n_tokens: 1, position: (position + i) as u32, ..Step::default() };
-            self.gpu.write(&self.state.ids, 0, bytemuck::cast_slice(&[*id]));
-            self.gpu.run_works(&[Work::Plan(&self.step, step), read])?;
+        let one = Step { n_tokens: 1, position: (position + last) as u32, ..Step::default() };
+        if rows.len() == 1 {
+            self.gpu.write(&self.state.ids, 0, bytemuck::cast_slice(rows));
+            self.gpu.run_works(&[Work::Plan(&self.step, one), read])?;
+        } else {
+            // The decode page's head takes the residual stream from the beginning of its activations.
+            let row_bytes = 4 * self.config.width as u64;
+            let offset = (rows.len() as u64 - 1) * row_bytes;
+            let row = Work::Copy { from: &self.state.x, offset, to: &self.decode.acts, bytes: row_bytes };
+            self.queue(rows, position + last, &[row, Work::Plan(&self.head, one), read])?;
         }
         let logits = self.gpu.read_f32(&self.staging, bytes).await?;
         cancel.check()?;
@@ -203,7 +223,10 @@ impl Model {
         let step = Step { n_tokens: n_rows, position: last as u32, ..Step::default() };
         let watched = (&self.state.x, u64::from(n_rows - 1) * row_bytes, row_bytes);
         self.gpu.run_sections(&self.prefill, step, watched, &staging)?;
-        let values = self.gpu.read_f32(&staging, row_bytes * n_marks).await?;
+        let mut values = self.gpu.read_f32(&staging, row_bytes * n_marks).await?;
+        let last_row = u64::from(n_rows - 1) * row_bytes;
+        self.gpu.run(&[], &[(&self.state.normed, last_row, &staging, row_bytes)])?;
+        values.extend(self.gpu.read_f32(&staging, row_bytes).await?);
         Ok(values.chunks_exact(self.config.width).map(<[f32]>::to_vec).collect())
     }
 
@@ -252,21 +275,17 @@ impl Model {
             weights: &self.weights,
             state: &self.state,
             gpu: &self.gpu,
-            product: matmul::record,
+            tuning: self.tuning,
         };
         self.gpu.checked("the kernels of the scorer", || Head::new(&page, n_rows)).await
     }
 }
 
-/// From, byte offset, to, bytes.
-type Copy<'a> = (&'a Buffer, u64, &'a Buffer, u64);
-
 impl Head {
     fn new(page: &Page<'_>, n_rows: usize) -> Result<Self> {
         let n_vocab = page.config.n_vocab;
-        let normed = page.gpu.tensor("head normed", n_rows, page.config.width)?;
         let logits = page.gpu.tensor("logits", n_rows, n_vocab)?;
         let staging = page.gpu.staging("logits staging", 4 * (n_rows * n_vocab) as u64);
-        Ok(Self { plan: page.head(&normed, &logits), normed, logits, staging, n_rows })
+        Ok(Self { plan: page.head(&logits), logits, staging, n_rows })
     }
 }

@@ -1,5 +1,7 @@
 //! What a session is told and what it reports: options, progress, pieces, results, counts.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use web_time::Instant;
 
@@ -8,6 +10,7 @@ use crate::gpu::device::{AdapterInfo, Counters};
 use crate::model::Config;
 use crate::model::runner::GpuBytes;
 use crate::sampler::Sampling;
+use crate::session::logit_bias;
 
 /// Where a load stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -46,6 +49,15 @@ pub struct GenerateOptions {
     pub top_p: f32,
     /// See [`Sampling::min_p`].
     pub min_p: f32,
+    /// See [`Sampling::repetition_penalty`].
+    pub repetition_penalty: f32,
+    /// See [`Sampling::frequency_penalty`].
+    pub frequency_penalty: f32,
+    /// See [`Sampling::presence_penalty`].
+    pub presence_penalty: f32,
+    /// See [`Sampling::logit_bias`].
+    #[serde(deserialize_with = "logit_bias::deserialize")]
+    pub logit_bias: BTreeMap<u32, f32>,
     /// Repeats a sampled text on the same adapter; `None`: another text each time.
     pub seed: Option<u64>,
     /// Goes on after an end token, as a benchmark must.
@@ -55,15 +67,35 @@ pub struct GenerateOptions {
 
 impl Default for GenerateOptions {
     fn default() -> Self {
-        let Sampling { temperature, top_k, top_p, min_p } = Sampling::default();
-        Self { max_tokens: 256, temperature, top_k, top_p, min_p, seed: None, ignore_end: false }
+        let sampling = Sampling::default();
+        Self {
+            max_tokens: 256,
+            temperature: sampling.temperature,
+            top_k: sampling.top_k,
+            top_p: sampling.top_p,
+            min_p: sampling.min_p,
+            repetition_penalty: sampling.repetition_penalty,
+            frequency_penalty: sampling.frequency_penalty,
+            presence_penalty: sampling.presence_penalty,
+            logit_bias: sampling.logit_bias,
+            seed: None,
+            ignore_end: false,
+        }
     }
 }
 
 impl GenerateOptions {
     pub(super) fn sampling(&self) -> Sampling {
-        let Self { temperature, top_k, top_p, min_p, .. } = *self;
-        Sampling { temperature, top_k, top_p, min_p }
+        Sampling {
+            temperature: self.temperature,
+            top_k: self.top_k,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            repetition_penalty: self.repetition_penalty,
+            frequency_penalty: self.frequency_penalty,
+            presence_penalty: self.presence_penalty,
+            logit_bias: self.logit_bias.clone(),
+        }
     }
 
     /// # Errors

@@ -81,6 +81,28 @@ inBothBrowsers((_, start) => {
     assert.notEqual(texts[0], texts[1]);
   });
 
+  it('takes penalties, and biases as an object or a map', async () => {
+    const { free, object, map, forbidden, penalised } = await page.evaluate(async (address) => {
+      const model = await gemmaWeb.loadGemma(address);
+      const tokens = async (options: object): Promise<readonly number[]> =>
+        (await model.generate([2, 10, 20], { maxTokens: 6, temperature: 0, ...options })).tokens;
+      const first = await tokens({});
+      const found = {
+        free: first,
+        object: await tokens({ logitBias: { 30: 100 } }),
+        map: await tokens({ logitBias: new Map([[30, 100]]) }),
+        forbidden: await tokens({ logitBias: { [first[0] ?? -1]: -Infinity } }),
+        penalised: await tokens({ logitBias: { 30: 80, 31: 60 }, repetitionPenalty: 2 }),
+      };
+      model.dispose();
+      return found;
+    }, url);
+    assert.deepEqual(object, [30, 30, 30, 30, 30, 30]);
+    assert.deepEqual(map, object);
+    assert.ok(free[0] !== undefined && !forbidden.includes(free[0]), `${forbidden}`);
+    assert.ok(penalised.includes(31), `${penalised}`);
+  });
+
   it('aborts a generation promptly; the model and a queued call go on', async () => {
     const outcome = await page.evaluate(async (address) => {
       const model = await gemmaWeb.loadGemma(address);

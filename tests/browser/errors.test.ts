@@ -132,6 +132,14 @@ inBothBrowsers((_, start) => {
           { temperature: -1 },
           { topP: 2 },
           { minP: -0.1 },
+          { repetitionPenalty: 0 },
+          { frequencyPenalty: 3 },
+          { presencePenalty: '1' },
+          { logitBias: 5 },
+          { logitBias: { x: 1 } },
+          { logitBias: { 5: 'x' } },
+          { logitBias: { 5: 1000 } },
+          { logitBias: { 999999: 1 } },
           { topK: 1.5 },
           { maxTokens: Number.NaN },
           { seed: -1 },
@@ -161,7 +169,7 @@ inBothBrowsers((_, start) => {
         model.dispose();
         return { seen, tokens: tokens.length };
       }, modelUrl(site, MODEL));
-      assert.equal(outcome.seen.length, 14);
+      assert.equal(outcome.seen.length, 22);
       for (const [name, code, option] of outcome.seen) assert.deepEqual([code, option], ['invalid_option', name], name);
       assert.equal(outcome.tokens, 2);
     });

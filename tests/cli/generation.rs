@@ -56,6 +56,17 @@ pub(crate) fn run_is_repeatable() {
     assert_ne!(tokens("7"), tokens("8"), "another seed, another text");
 }
 
+pub(crate) fn run_takes_biases() {
+    let model = model("tiny-gemma1-q4_0");
+    let tokens = |options: &[&str]| {
+        let args = ["run", &model, "-p", "Alice", "-n", "4", "--temperature", "0", "--json"];
+        gemma(&[&args[..], options].concat()).json()["tokens"].to_string()
+    };
+    assert_eq!(tokens(&["--logit-bias", "30=100,31=-inf"]), "[30,30,30,30]");
+    let penalised = tokens(&["--logit-bias", "30=100,31=70", "--repetition-penalty", "2"]);
+    assert!(penalised.starts_with("[30,31,"), "{penalised}");
+}
+
 pub(crate) fn chat_answers() {
     let model = model("tiny-gemma3-q4_0");
     let args = ["chat", &model, "-n", "4", "--temperature", "0", "--json"];

@@ -78,6 +78,7 @@ fn main() {
         on_gpu("eval adds BOS once to a prompt", generation::eval_adds_bos),
         on_gpu("run prints JSON or text", generation::run_prints),
         on_gpu("run repeats itself with a seed", generation::run_is_repeatable),
+        on_gpu("run takes biases and penalties", generation::run_takes_biases),
         on_gpu("chat answers each line", generation::chat_answers),
         on_gpu("perplexity of a window", generation::perplexity_of_a_window),
         on_gpu("bench reports speeds and counts", generation::bench_reports),

@@ -9,7 +9,7 @@ use crate::{gemma, model};
 pub(crate) fn wrong_usage() {
     let model = model("tiny-gemma1-q4_0");
     let m = model.as_str();
-    let cases: [(&[&str], &str); 20] = [
+    let cases: [(&[&str], &str); 24] = [
         (&["run", m, "-p", "a", "-n", "0"], "--max-tokens"),
         (&[], "Usage"),
         (&["frobnicate"], "frobnicate"),
@@ -20,6 +20,10 @@ pub(crate) fn wrong_usage() {
         (&["run", m, "-p", "a", "--temperature", "NaN"], "--temperature"),
         (&["run", m, "-p", "a", "--top-p", "1.5"], "--top-p"),
         (&["run", m, "-p", "a", "--min-p", "2"], "--min-p"),
+        (&["run", m, "-p", "a", "--repetition-penalty", "0"], "--repetition-penalty"),
+        (&["run", m, "-p", "a", "--frequency-penalty", "-3"], "--frequency-penalty"),
+        (&["run", m, "-p", "a", "--logit-bias", "5:1"], "--logit-bias"),
+        (&["run", m, "-p", "a", "--logit-bias", "5=1,6=101"], "101 for token 6"),
         (&["eval", m], "--ids"),
         (&["eval", m, "--ids", "2,x"], "x"),
         (&["eval", m, "--ids", "2", "-p", "a"], "cannot be used with"),

@@ -35,6 +35,14 @@ export interface GenerateOptions {
   readonly topP?: number | undefined;
   /** Only tokens at least this fraction as likely as the likeliest are drawn from. Default 0. */
   readonly minP?: number | undefined;
+  /** Divides the positive and multiplies the negative logits of the last 64 tokens, prompt included. Default 1: no change. */
+  readonly repetitionPenalty?: number | undefined;
+  /** Is taken from the logit of a token for each time it is among the last 64, prompt included: -2 to 2. Default 0. */
+  readonly frequencyPenalty?: number | undefined;
+  /** Is taken from the logits of the tokens among the last 64, prompt included: -2 to 2. Default 0. */
+  readonly presencePenalty?: number | undefined;
+  /** By token id, what is added to its logit: -100 to 100, or `-Infinity` to forbid it. Up to 256 tokens. Default none. */
+  readonly logitBias?: Readonly<Record<number, number>> | ReadonlyMap<number, number> | undefined;
   /** Makes a run repeatable: an integer from 0 on. Default: a new one for every call. */
   readonly seed?: number | undefined;
   /** Called with each token as it arrives. An exception thrown here ends the generation and rejects its promise. */

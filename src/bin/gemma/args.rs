@@ -108,6 +108,18 @@ pub(crate) struct Sampling {
     /// Keep the tokens at least this likely, relative to the most likely one; 0 keeps all.
     #[arg(long, value_name = "P", default_value = "0.0", allow_negative_numbers = true)]
     min_p: f32,
+    /// Divide the positive and multiply the negative logits of the last 64 tokens, prompt included; 1 changes nothing.
+    #[arg(long, value_name = "R", default_value = "1.0", allow_negative_numbers = true)]
+    repetition_penalty: f32,
+    /// Take F from the logit of a token for each time it is among the last 64.
+    #[arg(long, value_name = "F", default_value = "0.0", allow_negative_numbers = true)]
+    frequency_penalty: f32,
+    /// Take P from the logits of the tokens among the last 64.
+    #[arg(long, value_name = "P", default_value = "0.0", allow_negative_numbers = true)]
+    presence_penalty: f32,
+    /// Add to the logits of these tokens, up to 256; -inf forbids one.
+    #[arg(long, value_name = "ID=BIAS,…", value_delimiter = ',', value_parser = id_and_bias)]
+    logit_bias: Vec<(u32, f32)>,
     /// Makes the choice repeatable.
     #[arg(long, value_name = "SEED", allow_negative_numbers = true)]
     seed: Option<u64>,
@@ -121,6 +133,10 @@ impl Sampling {
             top_k: self.top_k,
             top_p: self.top_p,
             min_p: self.min_p,
+            repetition_penalty: self.repetition_penalty,
+            frequency_penalty: self.frequency_penalty,
+            presence_penalty: self.presence_penalty,
+            logit_bias: self.logit_bias.iter().copied().collect(),
             seed: self.seed,
             ignore_end: false,
         }
@@ -236,6 +252,11 @@ pub(crate) struct Synth {
     /// What the random numbers are made from: the same seed gives the same file [default: 1].
     #[arg(long, value_name = "SEED")]
     pub(crate) seed: Option<u64>,
+}
+
+fn id_and_bias(text: &str) -> Result<(u32, f32), String> {
+    let parsed = text.split_once('=').and_then(|(id, bias)| Some((id.parse().ok()?, bias.parse().ok()?)));
+    parsed.ok_or_else(|| "expected a token id, '=' and a number".to_owned())
 }
 
 fn at_least(min: usize, text: &str) -> Result<usize, String> {

@@ -1,0 +1,176 @@
+//! The choice of a token on the GPU: `ids[0]` from `logits [V]`. Its CPU twin is [`crate::sampler`]'s `choose`.
+
+use crate::error::Result;
+use crate::gpu::buffer::UNIFORM_BYTES;
+use crate::gpu::plan::Group1;
+use crate::gpu::shader::{STEP, Variant};
+use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Kind, Plan};
+
+/// `shaders/sample.wgsl`.
+pub static KERNEL: Kernel =
+    Kernel { name: "sample", wgsl: include_str!("../../shaders/sample.wgsl"), libs: &[STEP] };
+
+/// The kernel draws from at most so many tokens.
+pub const MAX_TOP_K: usize = 64;
+/// Tokens whose logits may be biased.
+pub const MAX_BIASES: usize = 256;
+/// Tokens of the text, its last, that penalties count; also how many chosen tokens are kept for reading back.
+pub const RECENT: usize = 64;
+/// Logits that one value of `block_max` stands for.
+pub const BLOCK_LEN: usize = 32;
+/// What is chosen where no logit is finite.
+pub const NO_ID: u32 = u32::MAX;
+
+/// GPU memory of a [`State`], for the memory plan.
+pub const STATE_BYTES: u64 = UNIFORM_BYTES + 8 * MAX_BIASES as u64 + 4 * RECENT as u64;
+
+/// What the choices of a generation depend on, besides logits and text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Divides the logits; not looked at where `top_k` is 1.
+    pub temperature: f32,
+    /// 1, the likeliest token, to [`MAX_TOP_K`].
+    pub top_k: usize,
+    /// As in `Sampling`.
+    pub top_p: f32,
+    /// As in `Sampling`.
+    pub min_p: f32,
+    /// As in `Sampling`.
+    pub repetition_penalty: f32,
+    /// As in `Sampling`.
+    pub frequency_penalty: f32,
+    /// As in `Sampling`.
+    pub presence_penalty: f32,
+    /// Whether the penalties differ from those that change nothing.
+    pub penalises: bool,
+    /// The seed, hashed; the position is added to it.
+    pub seed_hash: u32,
+    /// Token and what is added to its logit, each token once, at most [`MAX_BIASES`]; ids below V.
+    pub biases: Vec<(u32, f32)>,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct Params {
+    n_vocab: u32,
+    n_blocks: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct Uniform {
+    inverse_temperature: f32,
+    top_k: u32,
+    top_p: f32,
+    min_p: f32,
+    repetition: f32,
+    inverse_repetition: f32,
+    frequency: f32,
+    presence: f32,
+    penalises: u32,
+    n_biases: u32,
+    seed_hash: u32,
+    pad: u32,
+}
+
+impl Settings {
+    fn uniform(&self) -> Uniform {
+        Uniform {
+            // Colder than this only the likeliest tokens have a weight, and its inverse is still finite.
+            inverse_temperature: 1.0 / self.temperature.max(1e-30),
+            top_k: self.top_k as u32,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            repetition: self.repetition_penalty,
+            inverse_repetition: 1.0 / self.repetition_penalty,
+            frequency: self.frequency_penalty,
+            presence: self.presence_penalty,
+            penalises: u32::from(self.penalises),
+            n_biases: self.biases.len().min(MAX_BIASES) as u32,
+            seed_hash: self.seed_hash,
+            pad: 0,
+        }
+    }
+}
+
+/// What the kernel keeps from step to step. Made once; [`State::begin`] starts a generation.
+#[derive(Debug)]
+pub struct State {
+    settings: Buffer,
+    /// `[MAX_BIASES]` of (id, f32).
+    biases: Buffer,
+    /// `[RECENT]` u32: the token at text position p lies in p % [`RECENT`], so the kernel's choices can be read back from here up to
+    /// [`RECENT`] steps later, each 4 bytes at [`recent_offset`].
+    pub recent: Buffer,
+}
+
+impl State {
+    /// # Errors
+    /// [`crate::Error::LimitTooLow`] where the adapter's limits are below some kilobytes.
+    pub fn allocate(gpu: &Gpu) -> Result<Self> {
+        Ok(Self {
+            settings: gpu.uniform("sample settings", &[]),
+            biases: gpu.storage(Kind::Scratch, "sample biases", 8 * MAX_BIASES as u64)?,
+            recent: gpu.storage(Kind::Scratch, "sample recent", 4 * RECENT as u64)?,
+        })
+    }
+
+    /// Readies the choice of the token after `text` and of those that follow: call it once a generation, before the first run.
+    pub fn begin(&self, gpu: &Gpu, settings: &Settings, text: &[u32]) {
+        gpu.write(&self.settings, 0, bytemuck::bytes_of(&settings.uniform()));
+        let words = |(id, bias): &(u32, f32)| [*id, bias.to_bits()];
+        let biases: Vec<[u32; 2]> = settings.biases.iter().take(MAX_BIASES).map(words).collect();
+        if !biases.is_empty() {
+            gpu.write(&self.biases, 0, bytemuck::cast_slice(&biases));
+        }
+        let mut recent = [NO_ID; RECENT];
+        let window = text.len().saturating_sub(RECENT);
+        for (position, id) in text.iter().enumerate().skip(window) {
+            if let Some(slot) = recent.get_mut(position % RECENT) {
+                *slot = *id;
+            }
+        }
+        gpu.write(&self.recent, 0, bytemuck::cast_slice(&recent));
+    }
+}
+
+/// Where [`State::recent`] holds the token at a text position, in bytes.
+#[must_use]
+pub fn recent_offset(position: usize) -> u64 {
+    4 * (position % RECENT) as u64
+}
+
+/// Chooses from `logits [n_vocab]`, which belong to the last row of the run, into `ids[0]`. `block_max [ceil(V / 32)]` holds the
+/// largest of each 32 logits; where some of them are not finite it may hold anything that is not finite either, and then the kernel
+/// looks for itself. Biases and penalties change both buffers.
+pub fn record(
+    plan: &mut Plan,
+    gpu: &Gpu,
+    state: &State,
+    logits: &Buffer,
+    block_max: &Buffer,
+    ids: &Buffer,
+    n_vocab: usize,
+) {
+    let params = Params { n_vocab: n_vocab as u32, n_blocks: n_vocab.div_ceil(BLOCK_LEN) as u32 };
+    plan.add(
+        gpu,
+        "sample",
+        &Dispatch {
+            kernel: &KERNEL,
+            variant: Variant::Plain,
+            params: bytemuck::bytes_of(&params),
+            bindings: &[logits, block_max, &state.settings, &state.biases, &state.recent, ids],
+            group1: Group1::None,
+            grid: Grid { x: (Count::Fixed(1), 1), y: (Count::Fixed(1), 1) },
+        },
+    );
+}
+
+/// What `block_max` holds for `logits`: the largest finite one of each block, else -infinity.
+#[must_use]
+pub fn block_max(logits: &[f32]) -> Vec<f32> {
+    let finite =
+        |block: &[f32]| block.iter().copied().filter(|x| x.is_finite()).fold(f32::NEG_INFINITY, f32::max);
+    logits.chunks(BLOCK_LEN).map(finite).collect()
+}
