@@ -3,6 +3,7 @@
 mod inspect;
 mod logit_bias;
 mod report;
+mod writer;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -12,12 +13,15 @@ use crate::cancel::Cancel;
 use crate::chat::{self, Message, Template};
 use crate::error::{Error, Result};
 use crate::gguf;
+use crate::kernels::sample::Settings;
+use crate::model::load::Prepared;
 use crate::model::tensors::checked_config;
 use crate::model::{Config, Model};
-use crate::sampler::{argmax, choose};
+use crate::sampler::{Sampling, argmax, choose};
 use crate::source::ByteSource;
 use crate::source::prefixed::Prefixed;
 use crate::tokenizer::{Special, Tokenizer};
+use writer::Writer;
 
 pub use crate::gpu::KvType;
 pub use crate::model::ModelOptions as LoadOptions;
@@ -55,13 +59,15 @@ impl Engine {
         let (header, prefix) = gguf::read_header(&mut source, cancel).await?;
         // The architecture is checked before the tokenizer: a file of another model is refused for what it is.
         let config = checked_config(&header)?;
+        // The kernels are compiled, in a browser by another process, while the tokenizer is built.
+        let prepared = Prepared::new(&header, config, options).await?;
         let started = Instant::now();
         let tokenizer = Tokenizer::from_gguf(&header.metadata)?;
         let tokenizer_ms = ms(started);
         report(Phase::Header, header.data_start);
         let mut source = Prefixed::new(prefix, source);
         let mut on_bytes = |loaded| report(Phase::Weights, loaded);
-        let model = Model::load(&header, config, &mut source, options, cancel, &mut on_bytes).await?;
+        let model = prepared.finish(&header, &mut source, cancel, &mut on_bytes).await?;
         report(Phase::Ready, total.unwrap_or(header.data_start));
         let chat = chat::is_chat(&tokenizer, &header.metadata);
         let template = Template::from_gguf(&header.metadata)?;
@@ -87,6 +93,7 @@ impl Engine {
             formats: self.formats.clone(),
             adapter: self.model.gpu().info().clone(),
             gpu_bytes: self.model.gpu_bytes(),
+            tuning: self.model.tuning(),
         }
     }
 
@@ -198,37 +205,62 @@ impl Engine {
         options.validate()?;
         let (sampling, seed) = (options.sampling(), options.seed.unwrap_or_else(random_seed));
         sampling.validate_ids(self.model.config().n_vocab)?;
-        let started = Instant::now();
-        let mut logits = self.model.forward(ids, 0, cancel).await?;
-        let prompt_ms = ms(started);
-        let mut detokenizer = self.tokenizer.stream();
-        let (mut text, mut tokens) = (String::new(), Vec::new());
-        let (mut first_token, mut all_ids) = (None, ids.to_vec());
-        let finish_reason = loop {
-            let position = all_ids.len();
-            let id = choose(&mut logits, &sampling, &all_ids, seed).ok_or_else(|| Error::Gpu {
+        let mut writer = Writer::new(self, ids, options);
+        let finish_reason = match sampling.on_gpu(seed) {
+            Some(settings) => self.chosen_by_gpu(&settings, cancel, (&mut writer, on_token)).await?,
+            None => self.chosen_by_cpu(&sampling, seed, cancel, (&mut writer, on_token)).await?,
+        };
+        Ok(writer.finish(finish_reason, seed))
+    }
+
+    /// Several tokens are under way at once, each step reading on the GPU what the one before it chose. Those past a stop are dropped:
+    /// what they left in the KV cache lies behind the text, where the next tokens overwrite it.
+    async fn chosen_by_gpu(
+        &self,
+        settings: &Settings,
+        cancel: &Cancel,
+        (writer, on_token): (&mut Writer<'_>, &mut dyn FnMut(&Piece)),
+    ) -> Result<FinishReason> {
+        self.model.begin(&writer.ids, settings, cancel).await?;
+        // Text positions of tokens that are chosen, and of the first that won't be.
+        let mut position = writer.ids.len();
+        let end = (position + writer.options.max_tokens).min(self.model.context() + 1);
+        loop {
+            while self.model.under_way() < self.model.depth() && position + 1 < end {
+                self.model.queue_choice(position)?;
+                position += 1;
+            }
+            let id = self.model.choice().await?;
+            cancel.check()?;
+            if let Some(ms) = writer.since_last() {
+                self.model.note_step(ms);
+            }
+            if let Some(reason) = writer.take(id, self.model.context(), on_token) {
+                return Ok(reason);
+            }
+        }
+    }
+
+    /// Logits are read back whole and a token is chosen from all of them.
+    async fn chosen_by_cpu(
+        &self,
+        sampling: &Sampling,
+        seed: u64,
+        cancel: &Cancel,
+        (writer, on_token): (&mut Writer<'_>, &mut dyn FnMut(&Piece)),
+    ) -> Result<FinishReason> {
+        let mut logits = self.model.forward(&writer.ids, 0, cancel).await?;
+        loop {
+            let position = writer.ids.len();
+            let id = choose(&mut logits, sampling, &writer.ids, seed).ok_or_else(|| Error::Gpu {
                 what: format!("the forward pass at position {position}"),
                 why: "no logit is finite".to_owned(),
             })?;
-            first_token.get_or_insert_with(Instant::now);
-            if !options.ignore_end && self.tokenizer.end_tokens().contains(&id) {
-                break FinishReason::Stop;
-            }
-            let piece = Piece { id, text: detokenizer.push(id) };
-            tokens.push(id);
-            all_ids.push(id);
-            text.push_str(&piece.text);
-            on_token(&piece);
-            if tokens.len() == options.max_tokens || position >= self.model.context() {
-                break FinishReason::Length;
+            if let Some(reason) = writer.take(id, self.model.context(), on_token) {
+                return Ok(reason);
             }
             logits = self.model.forward(&[id], position, cancel).await?;
-        };
-        text.push_str(&detokenizer.finish());
-        let first_token = first_token.unwrap_or(started);
-        let usage = Usage { prompt_tokens: ids.len(), completion_tokens: tokens.len() };
-        let timings = Timings::of(started, first_token, prompt_ms, usage);
-        Ok(Generation { text, tokens, finish_reason, usage, timings, seed })
+        }
     }
 }
 

@@ -164,7 +164,10 @@ fn norm_adds(b: &Bench) -> Result<(), Failed> {
         let (mut out, mut x) = (b.numbers(n * t, 3.0), b.numbers(n * t, 9.0));
         if n > 16 {
             // A group of zeros, and one that counts as zeros in int8.
-            [&mut out, &mut x].map(|x| (x[..16].fill(0.0), x[16..32].fill(1e-34)));
+            for x in [&mut out, &mut x] {
+                x[..16].fill(0.0);
+                x[16..32].fill(1e-34);
+            }
         }
         let weights = b.numbers(if has_post { 2 * n } else { n }, 2.0);
         let (post, norm) = weights.split_at(weights.len() - n);

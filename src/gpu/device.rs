@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
@@ -63,6 +64,7 @@ pub struct Gpu {
     pub(super) counters: RefCell<Counters>,
     /// Bytes written since the last submission.
     pub(super) bytes_pending: Cell<u64>,
+    pub(super) last_submission: RefCell<Option<wgpu::SubmissionIndex>>,
     pub(super) accounts: Rc<Accounts>,
     pub(super) pipelines: RefCell<HashMap<String, wgpu::ComputePipeline>>,
     /// First error that no scope caught: a lost device or a refused command.
@@ -107,6 +109,7 @@ impl Gpu {
             queue,
             counters: RefCell::default(),
             bytes_pending: Cell::default(),
+            last_submission: RefCell::default(),
             accounts: Rc::default(),
             pipelines: RefCell::default(),
             fault,
@@ -152,20 +155,51 @@ impl Gpu {
     /// # Errors
     /// That of `make`, [`Error::OutOfMemory`], or [`Error::Gpu`] naming `what`.
     pub async fn checked<T>(&self, what: &str, make: impl FnOnce() -> Result<T>) -> Result<T> {
+        let (made, verdict) = self.scoped(what, make);
+        self.heard(verdict).await?;
+        made
+    }
+
+    /// Runs `make` without waiting for the device, which [`Gpu::heard`] then does: a browser compiles in another process meanwhile.
+    pub fn scoped<T>(&self, what: &str, make: impl FnOnce() -> Result<T>) -> (Result<T>, Verdict) {
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let made = make();
-        let refused = validation.pop().await;
-        let short = memory.pop().await;
+        let refused = Box::pin(validation.pop());
+        let short = Box::pin(memory.pop());
+        (made, Verdict { what: what.to_owned(), refused, short, asked: self.accounts.last() })
+    }
+
+    /// Waits for what the device says of something done within [`Gpu::scoped`].
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], [`Error::Gpu`], or an earlier fault.
+    pub async fn heard(&self, verdict: Verdict) -> Result<()> {
+        let Verdict { what, refused, short, asked } = verdict;
+        let (refused, short) = (refused.await, short.await);
         if let Some(e) = refused {
-            return Err(Error::Gpu { what: what.to_owned(), why: e.to_string() });
+            return Err(Error::Gpu { what, why: e.to_string() });
         }
         if short.is_some() {
-            let held = self.accounts.total();
-            return Err(Error::OutOfMemory { what: what.to_owned(), asked: self.accounts.last(), held });
+            return Err(Error::OutOfMemory { what, asked, held: self.accounts.total() });
         }
-        self.check()?;
-        made
+        self.check()
+    }
+}
+
+type Scope = Pin<Box<dyn Future<Output = Option<wgpu::Error>>>>;
+
+/// What the device will say of something.
+pub struct Verdict {
+    what: String,
+    refused: Scope,
+    short: Scope,
+    asked: u64,
+}
+
+impl std::fmt::Debug for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Verdict").field("what", &self.what).finish_non_exhaustive()
     }
 }
 

@@ -263,26 +263,35 @@ impl Gpu {
         self.run_works(&works)
     }
 
-    /// Runs plans and copies in order: one submission.
+    /// Runs plans and copies in order, plans without a copy between them in one compute pass: one submission.
     ///
     /// # Errors
     /// As [`Gpu::run`].
     pub fn run_works(&self, works: &[Work<'_>]) -> Result<()> {
         self.check()?;
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut pass = None;
         for work in works {
             match work {
                 Work::Plan(plan, step) => {
                     self.write(&plan.step, 0, bytemuck::bytes_of(step));
-                    self.encode(&mut encoder, &plan.prepared, *step)?;
+                    let pass = pass.get_or_insert_with(|| self.begin_pass(&mut encoder));
+                    self.encode(pass, &plan.prepared, *step)?;
                 }
                 Work::Copy { from, offset, to, bytes } => {
+                    drop(pass.take());
                     encoder.copy_buffer_to_buffer(&from.raw, *offset, &to.raw, 0, *bytes);
                 }
             }
         }
+        drop(pass);
         self.submit([encoder]);
         Ok(())
+    }
+
+    fn begin_pass(&self, encoder: &mut wgpu::CommandEncoder) -> wgpu::ComputePass<'static> {
+        self.counters.borrow_mut().passes += 1;
+        encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()).forget_lifetime()
     }
 
     /// Runs a plan section by section, copying `bytes` of `from` at `offset` into `to` after each: for observers, not for speed.
@@ -302,7 +311,9 @@ impl Gpu {
         let (from, offset, bytes) = watched;
         let mut start = 0;
         for (i, end) in plan.marks.iter().enumerate() {
-            self.encode(&mut encoder, plan.prepared.get(start..*end).unwrap_or_default(), step)?;
+            let mut pass = self.begin_pass(&mut encoder);
+            self.encode(&mut pass, plan.prepared.get(start..*end).unwrap_or_default(), step)?;
+            drop(pass);
             encoder.copy_buffer_to_buffer(&from.raw, offset, &to.raw, i as u64 * bytes, bytes);
             start = *end;
         }
@@ -310,8 +321,7 @@ impl Gpu {
         Ok(())
     }
 
-    fn encode(&self, encoder: &mut wgpu::CommandEncoder, prepared: &[Prepared], step: Step) -> Result<()> {
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+    fn encode(&self, pass: &mut wgpu::ComputePass<'_>, prepared: &[Prepared], step: Step) -> Result<()> {
         for dispatch in prepared {
             let [x, y] = dispatch.grid.workgroups(&dispatch.label, step)?;
             pass.set_pipeline(&dispatch.pipeline);
@@ -320,15 +330,14 @@ impl Gpu {
             }
             pass.dispatch_workgroups(x, y, 1);
         }
-        let mut counters = self.counters.borrow_mut();
-        counters.dispatches += prepared.len() as u64;
-        counters.passes += 1;
+        self.counters.borrow_mut().dispatches += prepared.len() as u64;
         Ok(())
     }
 
     pub(super) fn submit<const N: usize>(&self, encoders: [wgpu::CommandEncoder; N]) {
         self.counters.borrow_mut().submits += 1;
         self.bytes_pending.set(0);
-        self.queue.submit(encoders.map(wgpu::CommandEncoder::finish));
+        let index = self.queue.submit(encoders.map(wgpu::CommandEncoder::finish));
+        self.last_submission.replace(Some(index));
     }
 }

@@ -6,6 +6,14 @@ use super::buffer::{Buffer, Kind};
 use super::device::Gpu;
 use crate::error::{Error, Result};
 
+/// A read-back under way.
+#[derive(Debug)]
+pub struct Pending {
+    mapped: oneshot::Receiver<Result<(), wgpu::BufferAsyncError>>,
+    bytes: u64,
+    submission: Option<wgpu::SubmissionIndex>,
+}
+
 impl Gpu {
     /// A buffer that results are copied into and mapped from.
     #[must_use]
@@ -18,12 +26,27 @@ impl Gpu {
     /// # Errors
     /// [`Error::DeviceLost`] or [`Error::Gpu`] where the work failed.
     pub async fn read_f32(&self, staging: &Buffer, bytes: u64) -> Result<Vec<f32>> {
+        self.read_back(self.request(staging, bytes), staging).await
+    }
+
+    /// Asks for the first `bytes` bytes of a staging buffer, as the work submitted so far leaves them.
+    #[must_use]
+    pub fn request(&self, staging: &Buffer, bytes: u64) -> Pending {
         let (done, mapped) = oneshot::channel();
         staging.raw.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
             // The receiver is gone only where the reader was dropped.
             let _ = done.send(result);
         });
-        let result = self.settle(mapped).await;
+        Pending { mapped, bytes, submission: self.last_submission.borrow().clone() }
+    }
+
+    /// Waits for what [`Gpu::request`] asked for, and no longer: work submitted after it goes on.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`] or [`Error::Gpu`] where the work failed.
+    pub async fn read_back<T: bytemuck::Pod>(&self, pending: Pending, staging: &Buffer) -> Result<Vec<T>> {
+        let Pending { mapped, bytes, submission } = pending;
+        let result = self.settle(mapped, submission).await;
         self.check()?;
         let refused = |why: String| Error::Gpu { what: "a read-back".to_owned(), why };
         result.map_err(|e| refused(e.to_string()))?.map_err(|e| refused(e.to_string()))?;
@@ -54,22 +77,30 @@ impl Gpu {
             // The receiver is gone only where the waiter was dropped.
             let _ = done.send(());
         });
-        let result = self.settle(finished).await;
+        let result = self.settle(finished, None).await;
         self.check()?;
         result.map_err(|e| Error::Gpu { what: "a submission".to_owned(), why: e.to_string() })
     }
 
     #[cfg(not(target_arch = "wasm32"))]
-    async fn settle<T>(&self, mapped: oneshot::Receiver<T>) -> Result<T, oneshot::Canceled> {
+    async fn settle<T>(
+        &self,
+        mapped: oneshot::Receiver<T>,
+        submission: Option<wgpu::SubmissionIndex>,
+    ) -> Result<T, oneshot::Canceled> {
         // A poll error means a lost device, which `check` reports; the channel is then cancelled.
-        let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
+        let _ = self.device.poll(wgpu::PollType::Wait { submission_index: submission, timeout: None });
         mapped.await
     }
 
     /// Firefox looks at pending maps only every 100 ms or so, and at every submission (Bugzilla 1870699): empty submissions
     /// while one is pending bring it down to a timer's tick. Elsewhere the map resolves first and few or none are made.
     #[cfg(target_arch = "wasm32")]
-    async fn settle<T>(&self, mapped: oneshot::Receiver<T>) -> Result<T, oneshot::Canceled> {
+    async fn settle<T>(
+        &self,
+        mapped: oneshot::Receiver<T>,
+        _submission: Option<wgpu::SubmissionIndex>,
+    ) -> Result<T, oneshot::Canceled> {
         let pending = std::rc::Rc::new(std::cell::Cell::new(true));
         let (ticking, queue) = (std::rc::Rc::clone(&pending), self.queue.clone());
         wasm_bindgen_futures::spawn_local(async move {

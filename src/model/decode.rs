@@ -117,7 +117,7 @@ pub struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// id → logits → id of the next token. A mark stands before the choice.
+    /// id → logits.
     #[must_use]
     pub fn step(&self) -> Plan {
         let mut plan = Plan::new(self.gpu, "decode");
@@ -132,11 +132,20 @@ impl Page<'_> {
         plan
     }
 
-    /// The residual stream after the last block, at the first of its places, → logits → id.
+    /// The residual stream after the last block, at the first of its places, → logits.
     #[must_use]
     pub fn head(&self) -> Plan {
         let mut plan = Plan::new(self.gpu, "head");
         self.logits(&mut plan, None);
+        plan
+    }
+
+    /// logits → id of the next token, where the step reads it.
+    #[must_use]
+    pub fn choose(&self) -> Plan {
+        let mut plan = Plan::new(self.gpu, "choose");
+        let (d, ids) = (self.decode, &self.state.ids);
+        sample::record(&mut plan, self.gpu, &d.sample, &d.logits, &d.block_max, ids, self.config.n_vocab);
         plan
     }
 
@@ -184,8 +193,5 @@ impl Page<'_> {
         let input = self.input(&self.weights.output_norms, d.places.x[0], y, None);
         let outputs = (&d.logits, &d.block_max);
         logits::record(plan, self.gpu, self.acts(), self.weights.logits(), input, outputs, cap);
-        plan.mark();
-        let ids = &self.state.ids;
-        sample::record(plan, self.gpu, &d.sample, &d.logits, &d.block_max, ids, self.config.n_vocab);
     }
 }

@@ -1,14 +1,18 @@
 //! Hyper-parameters, weights, state, and the forward page: one for every Gemma.
 
+pub mod choices;
 pub mod config;
 pub mod decode;
 pub mod forward;
+pub mod load;
 pub mod memory;
+pub mod observe;
 pub mod options;
 pub mod reference;
 pub mod runner;
 pub mod state;
 pub mod tensors;
+pub mod tuning;
 pub mod weights;
 
 pub use config::Config;

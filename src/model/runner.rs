@@ -1,21 +1,25 @@
-//! A model on the GPU: loads, feeds tokens at positions, gives logits. It knows no text and chooses no token.
+//! A model on the GPU: feeds tokens at positions, gives logits or chooses tokens. It knows no text.
+
+use std::cell::{Cell, OnceCell};
 
 use serde::Serialize;
+use web_time::Instant;
 
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
-use crate::gguf::Header;
-use crate::gpu::{Arithmetic, Buffer, Gpu, Kind, Plan, Step, Tuning, Unit, Work};
+use crate::gpu::{Buffer, Gpu, Kind, Plan, Step, Tuning, Work};
+use crate::kernels::sample::Settings;
 use crate::model::Config;
-use crate::model::decode::{self, Decode};
-use crate::model::forward::Page;
-use crate::model::options::ModelOptions;
+use crate::model::choices::{Choices, MAX_DEPTH};
+use crate::model::decode::Decode;
+use crate::model::observe::Head;
 use crate::model::state::{Extents, State};
 use crate::model::weights::Weights;
-use crate::source::ByteSource;
 
-/// Rows of logits that are made at once when every position is scored.
-const SCORED_ROWS: usize = 64;
+/// How long a submission may take before the page's other work on the GPU is felt to wait.
+const BUDGET_MS: f64 = 50.0;
+/// Rows of a prompt's first chunk; below it a tile is not full.
+pub(super) const FIRST_ROWS: usize = 64;
 
 /// Bytes of GPU memory by kind.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -29,86 +33,42 @@ pub struct GpuBytes {
     pub scratch: u64,
 }
 
-/// Rows of logits and what is needed to make and read them.
+/// Dispatches that run many times.
 #[derive(Debug)]
-struct Head {
-    plan: Plan,
-    logits: Buffer,
-    staging: Buffer,
-    n_rows: usize,
+pub(super) struct Plans {
+    /// ids to the residual stream after the last block.
+    pub prefill: Plan,
+    /// The last row of a prefill to its logits.
+    pub head: Plan,
+    /// A token's id to its logits.
+    pub step: Plan,
+    /// Logits to the next token's id.
+    pub choose: Plan,
 }
 
 /// A loaded model. Positions are fed in order; to start over, feed position 0 again.
 #[derive(Debug)]
 pub struct Model {
-    gpu: Gpu,
-    config: Config,
-    extents: Extents,
-    weights: Weights,
-    state: State,
-    decode: Decode,
-    /// A token's id to its logits.
-    step: Plan,
-    /// The last row of a prefill to its logits.
-    head: Plan,
-    staging: Buffer,
-    prefill: Plan,
-    tuning: Tuning,
+    pub(super) gpu: Gpu,
+    pub(super) config: Config,
+    pub(super) extents: Extents,
+    pub(super) weights: Weights,
+    pub(super) state: State,
+    pub(super) decode: Decode,
+    pub(super) plans: Plans,
+    pub(super) staging: Buffer,
+    pub(super) choices: Choices,
+    pub(super) tuning: Tuning,
+    /// Rows of the next chunk of a prompt: more as long as chunks stay within the budget.
+    pub(super) rows: Cell<usize>,
+    /// Milliseconds that a read-back takes on an idle GPU, and a step.
+    pub(super) readback_ms: f64,
+    pub(super) step_ms: Cell<f64>,
     /// Made when a caller first asks for the score of every position.
-    scorer: Option<Head>,
+    pub(super) scorer: OnceCell<Head>,
 }
 
 impl Model {
-    /// Allocates, compiles, and streams in the weights of a header whose `config` is [`crate::model::tensors::checked_config`]'s.
-    ///
-    /// # Errors
-    /// Those of the options, the device and the source.
-    pub async fn load<S: ByteSource>(
-        header: &Header,
-        config: Config,
-        source: &mut S,
-        options: &ModelOptions,
-        cancel: &Cancel,
-        on_bytes: &mut dyn FnMut(u64),
-    ) -> Result<Self> {
-        let extents = options.extents(&config)?;
-        let gpu = Gpu::open(&options.gpu).await?;
-        let weights =
-            gpu.checked("the weights' buffers", || Weights::allocate(&gpu, header, &config)).await?;
-        let state = gpu.checked("the state's buffers", || State::allocate(&gpu, &config, extents)).await?;
-        let decode = gpu.checked("the buffers of a decode step", || Decode::allocate(&gpu, &config)).await?;
-        let tuning = options.tuning.unwrap_or(Tuning { arithmetic: Arithmetic::F32, unit: Unit::One });
-        let page = decode::Page {
-            config: &config,
-            weights: &weights,
-            state: &state,
-            decode: &decode,
-            gpu: &gpu,
-            tuning,
-        };
-        let (step, head) =
-            gpu.checked("the kernels of a decode step", || Ok((page.step(), page.head()))).await?;
-        let page = Page { config: &config, weights: &weights, state: &state, gpu: &gpu, tuning };
-        let prefill = gpu.checked("the kernels of the prefill", || Ok(page.blocks())).await?;
-        let staging = gpu.staging("logits staging", 4 * config.n_vocab as u64);
-        weights.stream(&gpu, header, source, cancel, on_bytes).await?;
-        gpu.check()?;
-        Ok(Self {
-            gpu,
-            config,
-            extents,
-            weights,
-            state,
-            decode,
-            step,
-            head,
-            staging,
-            prefill,
-            tuning,
-            scorer: None,
-        })
-    }
-
     /// Hyper-parameters.
     #[must_use]
     pub fn config(&self) -> &Config {
@@ -119,6 +79,12 @@ impl Model {
     #[must_use]
     pub fn gpu(&self) -> &Gpu {
         &self.gpu
+    }
+
+    /// Which variants of the kernels run.
+    #[must_use]
+    pub fn tuning(&self) -> Tuning {
+        self.tuning
     }
 
     /// Positions that fit.
@@ -139,7 +105,7 @@ impl Model {
 
     /// # Errors
     /// [`Error::InvalidOption`] for an id outside the vocabulary or no id at all, [`Error::ContextFull`] beyond the context.
-    fn check_ids(&self, ids: &[u32], position: usize) -> Result<()> {
+    pub(super) fn check_ids(&self, ids: &[u32], position: usize) -> Result<()> {
         let n_vocab = self.config.n_vocab;
         let invalid = |found: String| Error::InvalidOption {
             option: "ids".to_owned(),
@@ -159,133 +125,118 @@ impl Model {
         Ok(())
     }
 
-    /// Queues one run of at most a chunk of tokens; the residual rows stay on the GPU.
-    fn queue(&self, ids: &[u32], position: usize, more: &[Work<'_>]) -> Result<()> {
-        let step = Step { n_tokens: ids.len() as u32, position: position as u32, ..Step::default() };
-        self.gpu.write(&self.state.ids, 0, bytemuck::cast_slice(ids));
-        let mut works = vec![Work::Plan(&self.prefill, step)];
-        works.extend_from_slice(more);
-        self.gpu.run_works(&works)
-    }
-
     /// Feeds tokens from `position` on, and returns the logits `[V]` after the last.
     ///
     /// # Errors
     /// [`Error::InvalidOption`], [`Error::ContextFull`], [`Error::Aborted`] between chunks, faults of the device.
     pub async fn forward(&self, ids: &[u32], position: usize, cancel: &Cancel) -> Result<Vec<f32>> {
-        self.check_ids(ids, position)?;
-        let last = self.feed_all_but_last_chunk(ids, position, cancel).await?;
-        let rows = ids.get(last..).unwrap_or_default();
+        let last = self.feed(ids, position, cancel).await?;
         let bytes = 4 * self.config.n_vocab as u64;
         let read = Work::Copy { from: &self.decode.logits, offset: 0, to: &self.staging, bytes };
-        let one = Step { n_tokens: 1, position: (position + last) as u32, ..Step::default() };
-        if rows.len() == 1 {
-            self.gpu.write(&self.state.ids, 0, bytemuck::cast_slice(rows));
-            self.gpu.run_works(&[Work::Plan(&self.step, one), read])?;
-        } else {
-            // The decode page's head takes the residual stream from the beginning of its activations.
-            let row_bytes = 4 * self.config.width as u64;
-            let offset = (rows.len() as u64 - 1) * row_bytes;
-            let row = Work::Copy { from: &self.state.x, offset, to: &self.decode.acts, bytes: row_bytes };
-            self.queue(rows, position + last, &[row, Work::Plan(&self.head, one), read])?;
-        }
+        self.gpu.run_works(&[self.last_works(ids, last, position).as_slice(), &[read]].concat())?;
         let logits = self.gpu.read_f32(&self.staging, bytes).await?;
         cancel.check()?;
         Ok(logits)
     }
 
+    /// Feeds a text and lets the GPU choose what follows, which [`Model::choice`] tells.
+    ///
+    /// # Errors
+    /// As [`Model::forward`].
+    pub async fn begin(&self, ids: &[u32], settings: &Settings, cancel: &Cancel) -> Result<()> {
+        let last = self.feed(ids, 0, cancel).await?;
+        self.decode.sample.begin(&self.gpu, settings, ids);
+        let end = Step { n_tokens: 1, position: ids.len() as u32 - 1, ..Step::default() };
+        let mut works = self.last_works(ids, last, 0);
+        works.push(Work::Plan(&self.plans.choose, end));
+        self.choices.submit(&self.gpu, &works, &self.decode.sample, ids.len())
+    }
+
+    /// Lets the GPU feed the token that it chose for `position`, and choose the next one.
+    ///
+    /// # Errors
+    /// Faults of the device.
+    pub fn queue_choice(&self, position: usize) -> Result<()> {
+        let step = Step { n_tokens: 1, position: position as u32, ..Step::default() };
+        let works = [Work::Plan(&self.plans.step, step), Work::Plan(&self.plans.choose, step)];
+        self.choices.submit(&self.gpu, &works, &self.decode.sample, position + 1)
+    }
+
+    /// The oldest choice under way.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] where no logit was finite; faults of the device.
+    pub async fn choice(&self) -> Result<u32> {
+        self.choices.next(&self.gpu).await
+    }
+
+    /// Choices under way.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.choices.len()
+    }
+
+    /// How many choices should be under way: as many as hide the time of a read-back, two to four.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        let steps = self.readback_ms / self.step_ms.get().max(1e-3);
+        (1 + steps.ceil() as usize).clamp(2, MAX_DEPTH)
+    }
+
+    /// Notes how long a step took, for [`Model::depth`].
+    pub fn note_step(&self, ms: f64) {
+        self.step_ms.set(ms);
+    }
+
     /// Feeds every chunk but the last, waiting for each, and returns where the last begins.
-    async fn feed_all_but_last_chunk(&self, ids: &[u32], position: usize, cancel: &Cancel) -> Result<usize> {
-        let chunk = self.extents.chunk;
-        let last = (ids.len() - 1) / chunk * chunk;
-        for (i, rows) in ids.get(..last).unwrap_or_default().chunks(chunk).enumerate() {
+    pub(super) async fn feed(&self, ids: &[u32], position: usize, cancel: &Cancel) -> Result<usize> {
+        self.check_ids(ids, position)?;
+        self.choices.drain(&self.gpu).await?;
+        let mut start = 0;
+        while ids.len() - start > self.rows.get() {
             cancel.check()?;
-            self.queue(rows, position + i * chunk, &[])?;
+            let rows = self.rows.get();
+            let chunk = ids.get(start..start + rows).unwrap_or_default();
+            let begun = Instant::now();
+            self.gpu.run_works(&[self.prefill_work(chunk, position + start)])?;
             self.gpu.finish().await?;
+            self.pace(begun.elapsed().as_secs_f64() * 1e3);
+            start += rows;
         }
         cancel.check()?;
-        Ok(last)
+        Ok(start)
     }
 
-    /// Residual stream at the last position: after the embedding, after each block, after the output norm: `[L + 2][D]`.
-    ///
-    /// # Errors
-    /// As [`Model::forward`].
-    pub async fn hidden(&self, ids: &[u32], cancel: &Cancel) -> Result<Vec<Vec<f32>>> {
-        self.check_ids(ids, 0)?;
-        let last = self.feed_all_but_last_chunk(ids, 0, cancel).await?;
-        let rows = ids.get(last..).unwrap_or_default();
-        let row_bytes = 4 * self.config.width as u64;
-        let n_marks = self.config.n_layers as u64 + 1;
-        let staging = self.gpu.staging("hidden", row_bytes * n_marks);
-        self.gpu.write(&self.state.ids, 0, bytemuck::cast_slice(rows));
-        let n_rows = rows.len() as u32;
-        let step = Step { n_tokens: n_rows, position: last as u32, ..Step::default() };
-        let watched = (&self.state.x, u64::from(n_rows - 1) * row_bytes, row_bytes);
-        self.gpu.run_sections(&self.prefill, step, watched, &staging)?;
-        let mut values = self.gpu.read_f32(&staging, row_bytes * n_marks).await?;
-        let last_row = u64::from(n_rows - 1) * row_bytes;
-        self.gpu.run(&[], &[(&self.state.normed, last_row, &staging, row_bytes)])?;
-        values.extend(self.gpu.read_f32(&staging, row_bytes).await?);
-        Ok(values.chunks_exact(self.config.width).map(<[f32]>::to_vec).collect())
-    }
-
-    /// Logits of every position but the last, given row by row to `on_row(index, logits)`.
-    ///
-    /// # Errors
-    /// As [`Model::forward`].
-    pub async fn every_position(
-        &mut self,
-        ids: &[u32],
-        cancel: &Cancel,
-        on_row: &mut dyn FnMut(usize, &[f32]),
-    ) -> Result<()> {
-        self.check_ids(ids, 0)?;
-        if self.scorer.is_none() {
-            self.scorer = Some(self.make_scorer().await?);
+    /// Makes chunks larger while twice the rows would stay within the budget, smaller where they exceed it.
+    fn pace(&self, chunk_ms: f64) {
+        let (rows, least) = (self.rows.get(), FIRST_ROWS.min(self.extents.chunk));
+        if chunk_ms < BUDGET_MS / 2.0 {
+            self.rows.set((2 * rows).min(self.extents.chunk));
+        } else if chunk_ms > BUDGET_MS {
+            self.rows.set((rows / 2).max(least));
         }
-        let Some(scorer) = &self.scorer else { return Ok(()) };
-        let row_bytes = 4 * self.config.n_vocab as u64;
-        let n_scored = ids.len() - 1;
-        for (i, rows) in ids.chunks(self.extents.chunk).enumerate() {
-            let start = i * self.extents.chunk;
-            self.queue(rows, start, &[])?;
-            let end = n_scored.min(start + rows.len());
-            for first in (start..end).step_by(scorer.n_rows) {
-                cancel.check()?;
-                let n_rows = scorer.n_rows.min(end - first);
-                let step =
-                    Step { n_tokens: n_rows as u32, first_row: (first - start) as u32, ..Step::default() };
-                let bytes = row_bytes * n_rows as u64;
-                self.gpu.run(&[(&scorer.plan, step)], &[(&scorer.logits, 0, &scorer.staging, bytes)])?;
-                let logits = self.gpu.read_f32(&scorer.staging, bytes).await?;
-                for (row, logits) in logits.chunks_exact(self.config.n_vocab).enumerate() {
-                    on_row(first + row, logits);
-                }
-            }
+    }
+
+    pub(super) fn prefill_work(&self, ids: &[u32], position: usize) -> Work<'_> {
+        self.gpu.write(&self.state.ids, 0, bytemuck::cast_slice(ids));
+        let step = Step { n_tokens: ids.len() as u32, position: position as u32, ..Step::default() };
+        Work::Plan(&self.plans.prefill, step)
+    }
+
+    /// The last chunk of `ids`, from `start` on, to its last row's logits.
+    fn last_works(&self, ids: &[u32], start: usize, position: usize) -> Vec<Work<'_>> {
+        let rows = ids.get(start..).unwrap_or_default();
+        let end = Step { n_tokens: 1, position: (position + ids.len() - 1) as u32, ..Step::default() };
+        if rows.len() == 1 {
+            self.gpu.write(&self.state.ids, 0, bytemuck::cast_slice(rows));
+            return vec![Work::Plan(&self.plans.step, end)];
         }
-        Ok(())
-    }
-
-    async fn make_scorer(&self) -> Result<Head> {
-        let fitting = self.gpu.limits().max_bound_bytes() / (4 * self.config.n_vocab as u64);
-        let n_rows = SCORED_ROWS.min(self.extents.chunk).min(fitting.max(1) as usize);
-        let page = Page {
-            config: &self.config,
-            weights: &self.weights,
-            state: &self.state,
-            gpu: &self.gpu,
-            tuning: self.tuning,
-        };
-        self.gpu.checked("the kernels of the scorer", || Head::new(&page, n_rows)).await
-    }
-}
-
-impl Head {
-    fn new(page: &Page<'_>, n_rows: usize) -> Result<Self> {
-        let n_vocab = page.config.n_vocab;
-        let logits = page.gpu.tensor("logits", n_rows, n_vocab)?;
-        let staging = page.gpu.staging("logits staging", 4 * (n_rows * n_vocab) as u64);
-        Ok(Self { plan: page.head(&logits), logits, staging, n_rows })
+        let bytes = 4 * self.config.width as u64;
+        let offset = (rows.len() as u64 - 1) * bytes;
+        vec![
+            self.prefill_work(rows, position + start),
+            Work::Copy { from: &self.state.x, offset, to: &self.decode.acts, bytes },
+            Work::Plan(&self.plans.head, end),
+        ]
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use web_time::Instant;
 
 use crate::error::{Error, Result};
+use crate::gpu::Tuning;
 use crate::gpu::device::{AdapterInfo, Counters};
 use crate::model::Config;
 use crate::model::runner::GpuBytes;
@@ -208,6 +209,8 @@ pub struct Info {
     pub adapter: AdapterInfo,
     /// GPU memory held.
     pub gpu_bytes: GpuBytes,
+    /// Which variants of the kernels run: arithmetic and how many lanes share rows.
+    pub tuning: Tuning,
 }
 
 /// Running totals of the device, and the memory it holds.

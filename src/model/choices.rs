@@ -1,0 +1,105 @@
+//! Tokens that the GPU chooses: several steps under way at once, each reading what the one before it chose, and four bytes read back
+//! for each.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+
+use crate::error::{Error, Result};
+use crate::gpu::readback::Pending;
+use crate::gpu::{Buffer, Gpu, Work};
+use crate::kernels::sample::{NO_ID, State, recent_offset};
+
+/// Most tokens under way: a stop is noticed so many tokens late at worst.
+pub const MAX_DEPTH: usize = 4;
+const ID_BYTES: u64 = 4;
+
+/// A choice under way.
+#[derive(Debug)]
+struct Chosen {
+    slot: usize,
+    pending: Pending,
+    /// Where in the text the token stands.
+    position: usize,
+}
+
+/// A ring of staging buffers, and who waits for them.
+#[derive(Debug)]
+pub struct Choices {
+    ring: Vec<Buffer>,
+    under_way: RefCell<VecDeque<Chosen>>,
+    next_slot: Cell<usize>,
+}
+
+impl Choices {
+    pub(super) fn allocate(gpu: &Gpu) -> Self {
+        let ring = (0..MAX_DEPTH).map(|_| gpu.staging("chosen id", ID_BYTES)).collect();
+        Self { ring, under_way: RefCell::default(), next_slot: Cell::new(0) }
+    }
+
+    /// How many are under way.
+    pub(super) fn len(&self) -> usize {
+        self.under_way.borrow().len()
+    }
+
+    /// Submits `works`, which choose the token at a text position, and asks for it.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where [`MAX_DEPTH`] are under way; as [`Gpu::run_works`].
+    pub(super) fn submit(
+        &self,
+        gpu: &Gpu,
+        works: &[Work<'_>],
+        sample: &State,
+        position: usize,
+    ) -> Result<()> {
+        let slot = self.next_slot.get();
+        let staging = match self.ring.get(slot) {
+            Some(staging) if self.len() < MAX_DEPTH => staging,
+            _ => return Err(Error::Internal { what: "too many tokens are under way".to_owned() }),
+        };
+        let read = Work::Copy {
+            from: &sample.recent,
+            offset: recent_offset(position),
+            to: staging,
+            bytes: ID_BYTES,
+        };
+        gpu.run_works(&[works, &[read]].concat())?;
+        let pending = gpu.request(staging, ID_BYTES);
+        self.under_way.borrow_mut().push_back(Chosen { slot, pending, position });
+        self.next_slot.set((slot + 1) % MAX_DEPTH);
+        Ok(())
+    }
+
+    /// Waits for the oldest choice.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] where no logit was finite; as [`Gpu::read_back`].
+    pub(super) async fn next(&self, gpu: &Gpu) -> Result<u32> {
+        let nothing = || Error::Internal { what: "no token is under way".to_owned() };
+        let (position, read) = self.oldest(gpu).ok_or_else(nothing)?;
+        match read.await?.first() {
+            Some(id) if *id != NO_ID => Ok(*id),
+            _ => Err(Error::Gpu {
+                what: format!("the forward pass at position {position}"),
+                why: "no logit is finite".to_owned(),
+            }),
+        }
+    }
+
+    /// Waits for what a generation left under way when it stopped.
+    ///
+    /// # Errors
+    /// As [`Gpu::read_back`].
+    pub(super) async fn drain(&self, gpu: &Gpu) -> Result<()> {
+        while let Some((_, read)) = self.oldest(gpu) {
+            read.await?;
+        }
+        Ok(())
+    }
+
+    /// Text position of the oldest choice, and its read-back.
+    fn oldest<'a>(&'a self, gpu: &'a Gpu) -> Option<(usize, impl Future<Output = Result<Vec<u32>>> + 'a)> {
+        let Chosen { slot, pending, position } = self.under_way.borrow_mut().pop_front()?;
+        Some((position, gpu.read_back(pending, self.ring.get(slot)?)))
+    }
+}
