@@ -1,11 +1,13 @@
 // o[t, h, :] = sum_j softmax_j(cap(scale q[t, h, :] . keys[j, h', :])) values[j, h', :]     j in p-W+1 ..= p, h' = h / (H/K)
-// Shapes: q, o [T, H, C] f32; keys, values [n_slots, K, C] in the cache's type; p = position + t; W = window, or all.
-// Bindings: 0 params, 1 step, 2 q, 3 o; group 1 keys, values.
-// Dispatch: (T, H of this part): one workgroup of 64 a query head; online softmax over blocks of 64 keys.
+// Shapes: q [T, H, C] f32; o [T, H C], the operand of a product, in f32 or int8; keys, values [n_slots, K, C] in the cache's type; p = position + t; W = window, or all.
+// Bindings: 0 params, 1 step, 2 q; group 1 keys, values; group 2 o.
+// Dispatch: (ceil(T * H/K / (4096 / C)), K of this part): 64 invocations make 4096 / C rows of o, a row being a token and one of the
+// query heads that share a key/value head, so that a key is read once for several. Four rows are made by C / 16 invocations: of a
+// block of C / 4 keys each scores four against the rows, and of the mixed values each keeps sixteen channels. Online softmax.
 // A cache above the binding limit is split by key/value heads: K counts those of this part, whose first query is first_head.
-// Reference: llama.cpp src/models/gemma2-iswa.cpp (scale, soft-cap before the mask); Milakov and Gimelshein 2018 (online softmax).
+// Reference: llama.cpp src/models/gemma2-iswa.cpp (scale, soft-cap before the mask); Dao 2023, FlashAttention-2.
 struct Params {
-    head_len: u32,    // C, a power of two from 8 to 512
+    head_len: u32,    // C, a power of two from 16 to 512
     n_kv_heads: u32,  // K of this part of the cache
     heads_per_kv: u32,
     n_slots: u32,
@@ -17,72 +19,166 @@ struct Params {
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> q: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> o: array<vec4<f32>>;
 
-const N_LANES: u32 = 64u;
 const LOWEST: f32 = -3.0e38;
-var<workgroup> weights_of_block: array<f32, 64>;
-var<workgroup> partial_low: array<vec4<f32>, 64>;
-var<workgroup> partial_high: array<vec4<f32>, 64>;
+// What an invocation knows of its four rows: the largest scores of a block, at last the sums of the weights.
+var<workgroup> of_lane: array<vec4<f32>, 64>;
+// [four rows][key of the block]
+var<workgroup> weights: array<vec4<f32>, 256>;
+
+// First key that the query at a position sees.
+fn first_key(position: u32) -> u32 {
+    return select(0u, position + 1u - params.window, params.window > 0u && position >= params.window);
+}
+
+fn slot_of(key: u32, head: u32) -> u32 {
+    return ((key % params.n_slots) * params.n_kv_heads + head) * (params.head_len >> 3u);
+}
+
+// The products of eight channels of a query with those of four keys.
+fn products(query: u32, a: mat2x4<f32>, b: mat2x4<f32>, c: mat2x4<f32>, d: mat2x4<f32>) -> vec4<f32> {
+    return q[query] * mat4x4<f32>(a[0], b[0], c[0], d[0]) + q[query + 1u] * mat4x4<f32>(a[1], b[1], c[1], d[1]);
+}
+
+// [row][key]: scores of four rows and four keys.
+fn scores(queries: vec4<u32>, slots: vec4<u32>) -> mat4x4<f32> {
+    let n_eights = params.head_len >> 3u;
+    var sums = mat4x4<f32>();
+    for (var i = 0u; i < n_eights; i++) {
+        let a = load_key8(slots.x + i);
+        let b = load_key8(slots.y + i);
+        let c = load_key8(slots.z + i);
+        let d = load_key8(slots.w + i);
+        let at = queries + 2u * i;
+        sums += mat4x4<f32>(
+            products(at.x, a, b, c, d),
+            products(at.y, a, b, c, d),
+            products(at.z, a, b, c, d),
+            products(at.w, a, b, c, d),
+        );
+    }
+    return sums;
+}
+
+fn capped(x: vec4<f32>) -> vec4<f32> {
+    let s = x * params.scale;
+    if (params.cap <= 0.0) {
+        return s;
+    }
+    let cap = params.cap;
+    return vec4<f32>(soft_cap(s.x, cap), soft_cap(s.y, cap), soft_cap(s.z, cap), soft_cap(s.w, cap));
+}
+
+// Scores of one row, LOWEST where it doesn't see the key.
+fn seen(x: vec4<f32>, keys: vec4<u32>, position: u32) -> vec4<f32> {
+    let live = (keys <= vec4<u32>(position)) & (keys >= vec4<u32>(first_key(position)));
+    return select(vec4<f32>(LOWEST), capped(x), live);
+}
+
+fn largest_of(x: vec4<f32>) -> f32 {
+    return max(max(x.x, x.y), max(x.z, x.w));
+}
+
+// Zero where the key is not seen, even while no key was.
+fn weights_of(x: vec4<f32>, largest: f32) -> vec4<f32> {
+    return select(exp(x - largest), vec4<f32>(), x <= vec4<f32>(LOWEST));
+}
 
 @compute @workgroup_size(64)
 fn attention(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let token = min(group.x, step.n_tokens - 1u);
-    let n_groups = params.head_len >> 3u;
-    let row = params.n_kv_heads * n_groups;                       // eights a cache slot
-    let head = (group.y / params.heads_per_kv) * n_groups;        // eights before this KV head in a slot
-    let query = (token * params.n_heads + params.first_head + group.y) * 2u * n_groups;       // quads before this query
-    let position = step.position + token;
-    let first = select(0u, position + 1u - params.window, params.window > 0u && position >= params.window);
+    let n_columns = params.head_len >> 4u;
+    let column = lane & (n_columns - 1u);
+    let start = lane - column; // of the lanes with the same rows
+    let n_keys = 4u * n_columns;
+    let n_rows = step.n_tokens * params.heads_per_kv;
+    let first_row = group.x * (256u / n_columns);
+    let last_row = min(first_row + 256u / n_columns, n_rows) - 1u;
+    let row = first_row + 4u * (start / n_columns);
+    let rows = min(row + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(n_rows - 1u));
+    let positions = step.position + rows / params.heads_per_kv;
+    let head = params.first_head + group.y * params.heads_per_kv;
+    let queries = ((rows / params.heads_per_kv) * params.n_heads + head + rows % params.heads_per_kv) * 4u * n_columns;
 
-    // Lane = (eight channels, subset of the block's keys) while values are mixed.
-    let channels = lane & (n_groups - 1u);
-    let subset = lane / n_groups;
-    let n_subsets = max(N_LANES / n_groups, 1u);
-    var largest = LOWEST;
-    var total = 0.0;
-    var mixed = mat2x4<f32>();
-
-    for (var block = first; block <= position; block += N_LANES) {
-        let key = block + lane;
-        let live = key <= position;
-        var score = LOWEST;
-        if (live) {
-            let slot = (key % params.n_slots) * row + head;
-            var product = 0.0;
-            for (var i = 0u; i < n_groups; i++) {
-                let k = load_key8(slot + i);
-                product += dot(q[query + 2u * i], k[0]) + dot(q[query + 2u * i + 1u], k[1]);
-            }
-            score = soft_cap(product * params.scale, params.cap);
+    let end = step.position + last_row / params.heads_per_kv + 1u;
+    var largest = vec4<f32>(LOWEST);
+    var total = vec4<f32>();
+    var mixed_0 = mat4x4<f32>();
+    var mixed_1 = mat4x4<f32>();
+    var mixed_2 = mat4x4<f32>();
+    var mixed_3 = mat4x4<f32>();
+    for (var block = first_key(step.position + first_row / params.heads_per_kv); block < end; block += n_keys) {
+        let keys = block + column + n_columns * vec4<u32>(0u, 1u, 2u, 3u);
+        var score = mat4x4<f32>();
+        if (row < n_rows) {
+            let at = min(keys, vec4<u32>(end - 1u));
+            let slots = vec4<u32>(
+                slot_of(at.x, group.y),
+                slot_of(at.y, group.y),
+                slot_of(at.z, group.y),
+                slot_of(at.w, group.y),
+            );
+            score = scores(queries, slots);
         }
-        let new_largest = max(largest, workgroup_max(lane, score));
-        let weight = select(0.0, exp(score - new_largest), live);
-        weights_of_block[lane] = weight;
-        let rescale = exp(largest - new_largest);
-        total = total * rescale + workgroup_sum(lane, weight); // its barriers publish weights_of_block
-        mixed = mixed * rescale;
-        largest = new_largest;
-
-        let n_keys = min(position + 1u - block, N_LANES);
-        for (var i = subset; i < n_keys; i += n_subsets) {
-            let slot = ((block + i) % params.n_slots) * row + head;
-            mixed += weights_of_block[i] * load_value8(slot + channels);
-        }
+        let s0 = seen(score[0], keys, positions.x);
+        let s1 = seen(score[1], keys, positions.y);
+        let s2 = seen(score[2], keys, positions.z);
+        let s3 = seen(score[3], keys, positions.w);
+        of_lane[lane] = vec4<f32>(largest_of(s0), largest_of(s1), largest_of(s2), largest_of(s3));
         workgroupBarrier();
+        let before = largest;
+        for (var i = 0u; i < n_columns; i++) {
+            largest = max(largest, of_lane[start + i]);
+        }
+        let by_key = transpose(mat4x4<f32>(
+            weights_of(s0, largest.x),
+            weights_of(s1, largest.y),
+            weights_of(s2, largest.z),
+            weights_of(s3, largest.w),
+        ));
+        let rescale = exp(before - largest);
+        total = total * rescale + by_key[0] + by_key[1] + by_key[2] + by_key[3];
+        let to = 4u * start + column;
+        weights[to] = by_key[0];
+        weights[to + n_columns] = by_key[1];
+        weights[to + 2u * n_columns] = by_key[2];
+        weights[to + 3u * n_columns] = by_key[3];
+        workgroupBarrier();
+        mixed_0 = mixed_0 * rescale.x;
+        mixed_1 = mixed_1 * rescale.y;
+        mixed_2 = mixed_2 * rescale.z;
+        mixed_3 = mixed_3 * rescale.w;
+        let n_live = select(0u, min(n_keys, end - block), row < n_rows);
+        for (var i = 0u; i < n_live; i++) {
+            let slot = slot_of(block + i, group.y) + 2u * column;
+            let low = load_value8(slot);
+            let high = load_value8(slot + 1u);
+            let values = mat4x4<f32>(low[0], low[1], high[0], high[1]);
+            let w = weights[4u * start + i];
+            mixed_0 += w.x * values;
+            mixed_1 += w.y * values;
+            mixed_2 += w.z * values;
+            mixed_3 += w.w * values;
+        }
     }
 
-    partial_low[lane] = mixed[0];
-    partial_high[lane] = mixed[1];
+    of_lane[lane] = total;
     workgroupBarrier();
-    if (lane < n_groups && group.x < step.n_tokens) {
-        var low = vec4<f32>();
-        var high = vec4<f32>();
-        for (var i = lane; i < N_LANES; i += n_groups) {
-            low += partial_low[i];
-            high += partial_high[i];
-        }
-        o[query + 2u * lane] = low / total;
-        o[query + 2u * lane + 1u] = high / total;
+    total = vec4<f32>();
+    for (var i = 0u; i < n_columns; i++) {
+        total += of_lane[start + i];
+    }
+    let to = queries / 4u + column;
+    let scale = 1.0 / total;
+    if (row < n_rows) {
+        put16(to.x, mixed_0 * scale.x);
+    }
+    if (row + 1u < n_rows) {
+        put16(to.y, mixed_1 * scale.y);
+    }
+    if (row + 2u < n_rows) {
+        put16(to.z, mixed_2 * scale.z);
+    }
+    if (row + 3u < n_rows) {
+        put16(to.w, mixed_3 * scale.w);
     }
 }

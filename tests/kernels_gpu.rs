@@ -3,19 +3,15 @@
 
 mod common;
 
-use common::compare::close;
 use common::gpu;
+use common::kernel_bench::{Bench, same};
 use common::trial::needing;
 use gemma_web::gpu::kv_cache::KvShape;
-use gemma_web::gpu::{Buffer, Gpu, GpuOptions, Kind, KvCache, KvType, Matrix, Plan, Step};
+use gemma_web::gpu::{Arithmetic, GpuOptions, Kind, KvCache, KvType, Matrix, Step};
 use gemma_web::kernels::attention::{Cached, Shape, attention};
-use gemma_web::kernels::kv_write::kv_write;
 use gemma_web::kernels::rope::{Rotary, rope};
-use gemma_web::kernels::{
-    add, attention as attention_kernel, cap_logits, dequant, embed, geglu, matmul, matvec, rms_norm,
-};
-use gemma_web::kernels::{kv_write as kv_write_kernel, rope as rope_kernel};
-use gemma_web::model::forward::Product;
+use gemma_web::kernels::rotate::{Heads, kv_write};
+use gemma_web::kernels::{attention as attention_kernel, cap_logits, dequant, embed, geglu, matmul, rotate};
 use gemma_web::quant::{FORMATS, Format};
 use libtest_mimic::{Arguments, Failed, Trial};
 use pollster::block_on;
@@ -27,13 +23,10 @@ fn main() {
         needing(name, gpu::NEED, adapter, move |()| test(&Bench::open(GpuOptions::default())?))
     };
     let mut trials: Vec<Trial> = vec![
-        trial("add", adds),
         trial("cap_logits", caps),
         trial("geglu", gates),
-        trial("rms_norm", norms),
-        trial("rope", rotates),
-        trial("kv_write and attention", attends),
-        trial("embed, matvec and matmul in every format", multiplies),
+        trial("rotate and attention", attends),
+        trial("embed and matmul in every format", multiplies),
     ];
     trials.push(needing("a matrix split by rows", gpu::NEED, adapter, |()| splits()));
     trials
@@ -41,108 +34,7 @@ fn main() {
     libtest_mimic::run(&args, trials).exit();
 }
 
-/// A device and numbers that look random but are the same in every run.
-struct Bench {
-    gpu: Gpu,
-    seed: std::cell::Cell<u32>,
-}
-
-impl Bench {
-    fn open(options: GpuOptions) -> Result<Self, Failed> {
-        Ok(Self { gpu: block_on(Gpu::open(&options))?, seed: std::cell::Cell::new(1) })
-    }
-
-    fn bits(&self) -> u32 {
-        let mut x = self.seed.get().wrapping_mul(2_654_435_769).wrapping_add(12_345);
-        self.seed.set(x);
-        x ^= x >> 15;
-        x.wrapping_mul(0x2c1b_3c6d) ^ (x >> 12)
-    }
-
-    /// Numbers in -range..range.
-    fn numbers(&self, n: usize, range: f32) -> Vec<f32> {
-        (0..n).map(|_| (f64::from(self.bits()) / f64::from(u32::MAX) * 2.0 - 1.0) as f32 * range).collect()
-    }
-
-    fn buffer(&self, values: &[f32]) -> Buffer {
-        let buffer = self.gpu.storage(Kind::Scratch, "test", 4 * values.len() as u64).unwrap();
-        self.gpu.write(&buffer, 0, bytemuck::cast_slice(values));
-        buffer
-    }
-
-    fn empty(&self, n: usize) -> Buffer {
-        // Filled with a number that no kernel gives, so that an element left out is found.
-        self.buffer(&vec![1e30; n])
-    }
-
-    fn plan(&self) -> Plan {
-        Plan::new(&self.gpu, "test")
-    }
-
-    fn run(&self, plan: &Plan, n_tokens: usize, position: usize, out: &Buffer) -> Result<Vec<f32>, Failed> {
-        let staging = self.gpu.staging("test", out.bytes());
-        let step = Step { n_tokens: n_tokens as u32, position: position as u32, ..Step::default() };
-        self.gpu.run(&[(plan, step)], &[(out, 0, &staging, out.bytes())])?;
-        Ok(block_on(self.gpu.read_f32(&staging, out.bytes()))?)
-    }
-
-    /// Rows of random blocks whose weights are finite and of ordinary size.
-    fn blocks(&self, format: &Format, n_rows: usize, n_cols: usize) -> Vec<u8> {
-        let n_blocks = n_rows * n_cols / format.block_len;
-        let mut out = Vec::new();
-        for _ in 0..n_blocks {
-            loop {
-                let mut block: Vec<u8> = (0..format.block_bytes).map(|_| (self.bits() >> 11) as u8).collect();
-                soften(format, &mut block);
-                let mut weights = Vec::new();
-                format.decode(&block, &mut weights);
-                if weights.iter().all(|w| w.abs() < 8.0) {
-                    out.extend(block);
-                    break;
-                }
-            }
-        }
-        out
-    }
-}
-
-/// Puts the f16 scales of a random block into an ordinary range: the high byte of each gets the exponent 2^-11.
-fn soften(format: &Format, block: &mut [u8]) {
-    let halves: &[usize] = match format.name {
-        "Q4_0" | "Q5_0" | "Q8_0" | "IQ4_NL" | "IQ4_XS" => &[0],
-        "Q4_1" | "Q5_1" | "Q4_K" | "Q5_K" => &[0, 2],
-        "Q2_K" => &[80, 82],
-        "Q3_K" => &[108],
-        "Q6_K" => &[208],
-        _ => &[],
-    };
-    for at in halves {
-        block[at + 1] = 0x10 | (block[at + 1] & 0x83);
-    }
-}
-
-/// `found` may be up to three values longer: buffers are at least 16 bytes.
-fn same(what: &str, expected: &[f32], found: &[f32], max_abs: f32) -> Result<(), Failed> {
-    let padding = if expected.len() < 4 { 4 - expected.len() } else { 0 };
-    let found = found.get(..found.len() - padding).unwrap_or_default();
-    close(what, expected, found, max_abs)?;
-    Ok(())
-}
-
 const TOKENS: [usize; 4] = [1, 3, 64, 65];
-
-fn adds(b: &Bench) -> Result<(), Failed> {
-    for (n, t) in [(4, 1), (252, 3), (256, 2), (640, 5)] {
-        let (y, mut x) = (b.numbers(n * t, 9.0), b.numbers(n * t, 9.0));
-        let (y_gpu, x_gpu) = (b.buffer(&y), b.buffer(&x));
-        let mut plan = b.plan();
-        add::record(&mut plan, &b.gpu, "add", &y_gpu, &x_gpu, n);
-        let found = b.run(&plan, t, 0, &x_gpu)?;
-        add::add(&y, &mut x);
-        same(&format!("add {n} x {t}"), &x, &found, 0.0)?;
-    }
-    Ok(())
-}
 
 fn caps(b: &Bench) -> Result<(), Failed> {
     for (n, t) in [(1, 1), (63, 2), (65, 3), (1000, 2)] {
@@ -159,48 +51,16 @@ fn caps(b: &Bench) -> Result<(), Failed> {
 }
 
 fn gates(b: &Bench) -> Result<(), Failed> {
-    for (n, t) in [(4, 1), (252, 3), (2048, 2)] {
+    for (n, t) in [(16, 1), (240, 3), (2048, 2)] {
         let (mut gate, up) = (b.numbers(n * t, 6.0), b.numbers(n * t, 3.0));
         gate[0] = -60.0;
         gate[1] = 60.0;
-        let (gate_gpu, up_gpu, y) = (b.buffer(&gate), b.buffer(&up), b.empty(n * t));
+        let rows = gate.chunks_exact(n).zip(up.chunks_exact(n));
+        let gate_up: Vec<f32> = rows.flat_map(|(gate, up)| [gate, up].concat()).collect();
+        let (gate_up, y) = (b.buffer(&gate_up), b.empty(n * t));
         let mut plan = b.plan();
-        geglu::record(&mut plan, &b.gpu, "geglu", &gate_gpu, &up_gpu, &y, n);
+        geglu::record(&mut plan, &b.gpu, "geglu", &gate_up, (&y, Arithmetic::F32), n);
         same(&format!("geglu {n} x {t}"), &geglu::geglu(&gate, &up), &b.run(&plan, t, 0, &y)?, 2e-5)?;
-    }
-    Ok(())
-}
-
-fn norms(b: &Bench) -> Result<(), Failed> {
-    for (n, rows_per_token) in [(16, 1), (64, 4), (252, 1), (640, 1), (2304, 1)] {
-        for t in [1, 3] {
-            let rows = rows_per_token * t;
-            let mut x = b.numbers(n * rows, 4.0);
-            x[0] = 1e5; // the residual stream of the real models exceeds f16
-            let w = b.numbers(n, 2.0);
-            let (x_gpu, w_gpu, y) = (b.buffer(&x), b.buffer(&w), b.empty(n * rows));
-            let mut plan = b.plan();
-            let shape = rms_norm::Shape { n_cols: n, rows_per_token, eps: 1e-6 };
-            rms_norm::record(&mut plan, &b.gpu, "norm", &x_gpu, &w_gpu, &y, shape);
-            let expected = rms_norm::rms_norm(&x, &w, 1e-6);
-            same(&format!("norm {n} x {rows}"), &expected, &b.run(&plan, t, 0, &y)?, 1e-4)?;
-        }
-    }
-    Ok(())
-}
-
-fn rotates(b: &Bench) -> Result<(), Failed> {
-    for (heads, c, divisor, position) in
-        [(1, 16, 1.0, 0), (3, 64, 8.0, 61), (2, 256, 1.0, 8190), (4, 256, 1.0, 131_000)]
-    {
-        let (t, rotary) = (3, Rotary { base: 10_000.0, divisor });
-        let table = rotary.upload(&b.gpu, c / 2, position + t)?;
-        let x = b.numbers(t * heads * c, 2.0);
-        let (x_gpu, y) = (b.buffer(&x), b.empty(x.len()));
-        let mut plan = b.plan();
-        rope_kernel::record(&mut plan, &b.gpu, "rope", &table, &x_gpu, &y, (heads, c));
-        let expected = rope(&x, heads * c, c, position, rotary);
-        same(&format!("rope {heads} x {c} at {position}"), &expected, &b.run(&plan, t, position, &y)?, 2e-6)?;
     }
     Ok(())
 }
@@ -254,10 +114,14 @@ fn attends_at(b: &Bench, kv: KvType, case: Case, position: usize) -> Result<(), 
     let (mut keys, mut values) = (vec![0.0; n_slots * row], vec![0.0; n_slots * row]);
     let mut write = |first: usize, n: usize| -> Result<(), Failed> {
         let (k, v) = (b.numbers(n * row, 1.0), b.numbers(n * row, 1.0));
-        let (k_gpu, v_gpu) = (b.buffer(&k), b.buffer(&v));
+        // Queries of zeros before them.
+        let rows = k.chunks_exact(row).zip(v.chunks_exact(row));
+        let qkv: Vec<f32> = rows.flat_map(|(k, v)| [&vec![0.0; n_heads * head_len], k, v].concat()).collect();
+        let (qkv, q_rotated) = (b.buffer(&qkv), b.empty(n * n_heads * head_len));
+        let heads = Heads { qkv: &qkv, n_heads, norms: None, eps: 0.0, table: &table };
         let mut plan = b.plan();
-        kv_write_kernel::record(&mut plan, &b.gpu, "kv", &table, &k_gpu, &v_gpu, &cache);
-        b.run(&plan, n, first, &k_gpu)?;
+        rotate::record(&mut plan, &b.gpu, "rotate", heads, &cache, &q_rotated);
+        b.run(&plan, n, first, &q_rotated)?;
         kv_write(&rope(&k, row, head_len, first, rotary), &mut keys, row, n_slots, first, kv);
         kv_write(&v, &mut values, row, n_slots, first, kv);
         Ok(())
@@ -270,7 +134,8 @@ fn attends_at(b: &Bench, kv: KvType, case: Case, position: usize) -> Result<(), 
     let (q_gpu, o) = (b.buffer(&q), b.empty(q.len()));
     let shape = Shape { n_heads, window, scale: 1.0 / (head_len as f32).sqrt(), cap };
     let mut plan = b.plan();
-    attention_kernel::record(&mut plan, &b.gpu, "attention", &q_gpu, &cache, &o, shape);
+    let to = (&o, Arithmetic::F32);
+    attention_kernel::record(&mut plan, &b.gpu, "attention", &q_gpu, &cache, to, shape);
     let cached = Cached { keys: &keys, values: &values, n_slots, n_kv_heads, head_len };
     let what = format!("attention {case:?} {kv:?} at {position}");
     // pack2x16float may round either way where a rotated key differs in its last f32 bit.
@@ -278,30 +143,18 @@ fn attends_at(b: &Bench, kv: KvType, case: Case, position: usize) -> Result<(), 
     same(&what, &attention(&q, cached, position, shape), &b.run(&plan, 5, position, &o)?, max_abs)
 }
 
-fn matrix(b: &Bench, format: &'static Format, blocks: &[u8], n_cols: usize) -> Result<Matrix, Failed> {
-    let n_rows = blocks.len() as u64 / format.bytes_of(n_cols as u64);
-    let matrix = Matrix::allocate(&b.gpu, format.name, format, n_rows, n_cols as u64)?;
-    // In two uploads, as a stream would.
-    let half = (n_rows / 2 / 16 * 16 * matrix.row_bytes()) as usize;
-    matrix.write_rows(&b.gpu, 0, 0, &blocks[..half]);
-    matrix.write_rows(&b.gpu, 0, n_rows / 2 / 16 * 16, &blocks[half..]);
-    Ok(matrix)
-}
-
 fn product_agrees(b: &Bench, format: &'static Format, n_rows: usize, n_cols: usize) -> Result<usize, Failed> {
     let blocks = b.blocks(format, n_rows, n_cols);
-    let w = matrix(b, format, &blocks, n_cols)?;
+    let w = b.matrix(format, &blocks, n_cols)?;
     for t in TOKENS {
         let x = b.numbers(t * n_cols, 1.0);
         let (x_gpu, y) = (b.buffer(&x), b.empty(t * n_rows));
-        let expected = matvec::matvec(format, &blocks, n_cols, &x);
-        for (name, record) in [("matvec", matvec::record as Product), ("matmul", matmul::record)] {
-            let mut plan = b.plan();
-            record(&mut plan, &b.gpu, &w, &x_gpu, &y);
-            let what = format!("{name} {} {n_rows} x {n_cols}, {t} tokens", format.name);
-            // Sums of up to 2304 products of size 8: f32 rounding of the partial sums.
-            same(&what, &expected, &b.run(&plan, t, 0, &y)?, 2e-6 * 8.0 * n_cols as f32)?;
-        }
+        let expected = matmul::matmul(format, &blocks, n_cols, &x);
+        let mut plan = b.plan();
+        matmul::record(&mut plan, &b.gpu, &w, &x_gpu, &y);
+        let what = format!("matmul {} {n_rows} x {n_cols}, {t} tokens", format.name);
+        // Sums of up to 2304 products of size 8: f32 rounding of the partial sums.
+        same(&what, &expected, &b.run(&plan, t, 0, &y)?, 2e-6 * 8.0 * n_cols as f32)?;
         let ids: Vec<u32> = (0..t).map(|i| (i * 37 % n_rows) as u32).collect();
         let ids_gpu = b.gpu.storage(Kind::Scratch, "ids", 4 * t as u64)?;
         b.gpu.write(&ids_gpu, 0, bytemuck::cast_slice(&ids));
@@ -333,7 +186,7 @@ fn splits() -> Result<(), Failed> {
         max_buffer_bytes: Some(32_768),
         ..GpuOptions::default()
     };
-    let b = Bench { gpu: block_on(Gpu::open(&options))?, seed: std::cell::Cell::new(9) };
+    let b = Bench::open(options)?;
     for format in FORMATS {
         let n_parts = product_agrees_small(&b, format)?;
         if n_parts < 2 {
@@ -346,15 +199,13 @@ fn splits() -> Result<(), Failed> {
 fn product_agrees_small(b: &Bench, format: &'static Format) -> Result<usize, Failed> {
     let n_rows = 16_384 / format.bytes_of(256) as usize * 3 / 16 * 16 + 17;
     let blocks = b.blocks(format, n_rows, 256);
-    let w = matrix(b, format, &blocks, 256)?;
+    let w = b.matrix(format, &blocks, 256)?;
     let x = b.numbers(3 * 256, 1.0);
     let (x_gpu, y) = (b.buffer(&x), b.empty(3 * n_rows));
-    let expected = matvec::matvec(format, &blocks, 256, &x);
-    for record in [matvec::record as Product, matmul::record] {
-        let mut plan = b.plan();
-        record(&mut plan, &b.gpu, &w, &x_gpu, &y);
-        same(&format!("split {}", format.name), &expected, &b.run(&plan, 3, 0, &y)?, 4e-3)?;
-    }
+    let expected = matmul::matmul(format, &blocks, 256, &x);
+    let mut plan = b.plan();
+    matmul::record(&mut plan, &b.gpu, &w, &x_gpu, &y);
+    same(&format!("split {}", format.name), &expected, &b.run(&plan, 3, 0, &y)?, 4e-3)?;
     dequantises(b, &w, &blocks)?;
     Ok(w.parts.len())
 }

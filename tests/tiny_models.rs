@@ -144,7 +144,7 @@ fn split(model: &str) -> Result<(), Failed> {
         let options = LoadOptions {
             kv: KvType::F32,
             context_length: Some(SPLIT_CONTEXT),
-            prefill_chunk: 24,
+            prefill_chunk: 8,
             gpu,
             ..LoadOptions::default()
         };

@@ -22,7 +22,8 @@ fn pack4(v: vec4<f32>) -> u32 {
 
 // The int8 form of sixteen values: src/kernels/quantize.rs.
 fn encode16(v: mat4x4<f32>) -> Input16 {
-    let largest = largest16(v);
+    // Values below 1e-30, whose reciprocal could overflow, count as zeros.
+    let largest = select(0.0, largest16(v), largest16(v) > 1e-30);
     let codes = bytes16(v, select(0.0, 127.0 / largest, largest > 0.0));
     let ones = vec4<f32>(1.0);
     let s = largest / 127.0;

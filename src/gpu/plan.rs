@@ -91,8 +91,12 @@ pub enum Group1<'a> {
     Planes(&'a Part),
     /// The planes of two matrices, the second's in group 2.
     TwoPlanes(&'a Part, &'a Part),
+    /// One buffer.
+    One(&'a Buffer),
     /// Keys and values of a layer.
     Kv(&'a Buffer, &'a Buffer),
+    /// Keys and values of a layer, and a buffer in group 2.
+    KvAnd(&'a Buffer, &'a Buffer, &'a Buffer),
 }
 
 /// One dispatch to be added to a plan.
@@ -179,6 +183,10 @@ impl Plan {
             Group1::None => Vec::new(),
             Group1::Planes(part) => vec![planes(part)],
             Group1::TwoPlanes(first, second) => vec![planes(first), planes(second)],
+            Group1::One(buffer) => vec![vec![entry(0, buffer)]],
+            Group1::KvAnd(keys, values, other) => {
+                vec![vec![entry(0, keys), entry(1, values)], vec![entry(0, other)]]
+            }
             Group1::Kv(keys, values) => vec![vec![entry(0, keys), entry(1, values)]],
         };
         for (index, entries) in (1..).zip(&more) {

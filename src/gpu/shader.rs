@@ -2,6 +2,7 @@
 //! text macros, and a variant is a choice of files. One exception: where a kernel takes weights of two formats, the names of the
 //! second's fragment get a `_b` and its bindings group 2.
 
+use super::kv_cache::KvType;
 use super::tuning::{Arithmetic, Tuning, Unit};
 use crate::quant::Format;
 
@@ -24,8 +25,16 @@ pub const STEP: &str = include_str!("../../shaders/lib/step.wgsl");
 pub const MATH: &str = include_str!("../../shaders/lib/math.wgsl");
 /// Workgroup reductions.
 pub const REDUCE: &str = include_str!("../../shaders/lib/reduce.wgsl");
+/// What products with many tokens share.
+pub const PRODUCT: &str = include_str!("../../shaders/lib/product.wgsl");
+/// The int8 activations of a product.
+pub const INPUT_INT8: &str = include_str!("../../shaders/lib/input_int8.wgsl");
 /// Rotary embedding.
 pub const ROPE: &str = include_str!("../../shaders/lib/rope.wgsl");
+/// Operand of a product in f32.
+pub const OPERAND_F32: &str = include_str!("../../shaders/lib/operand_f32.wgsl");
+/// Operand of a product in int8.
+pub const OPERAND_INT8: &str = include_str!("../../shaders/lib/operand_int8.wgsl");
 /// The KV cache in f16.
 pub const KV_F16: &str = include_str!("../../shaders/lib/kv_f16.wgsl");
 /// The KV cache in f32.
@@ -153,6 +162,10 @@ pub enum Variant {
     KvF16,
     /// KV cache in f32.
     KvF32,
+    /// Makes activations for products of this arithmetic, in group 1.
+    Operand(Arithmetic),
+    /// Reads a KV cache in group 1 and makes activations in group 2.
+    KvOperand(KvType, Arithmetic),
 }
 
 impl Variant {
@@ -165,7 +178,16 @@ impl Variant {
             Self::Rows(rows) => rows.name(),
             Self::KvF16 => "F16".to_owned(),
             Self::KvF32 => "F32".to_owned(),
+            Self::Operand(arithmetic) => format!("to {arithmetic:?}"),
+            Self::KvOperand(kv, arithmetic) => format!("{kv:?} to {arithmetic:?}"),
         }
+    }
+}
+
+fn operand(arithmetic: Arithmetic) -> Vec<String> {
+    match arithmetic {
+        Arithmetic::F32 => vec![OPERAND_F32.to_owned()],
+        Arithmetic::Int8 => [ENCODE, OPERAND_INT8].map(str::to_owned).to_vec(),
     }
 }
 
@@ -183,6 +205,11 @@ pub fn compose(kernel: &Kernel, variant: Variant) -> String {
         Variant::Rows(rows) => fragments.extend(rows.fragments()),
         Variant::KvF16 => fragments.push(KV_F16.to_owned()),
         Variant::KvF32 => fragments.push(KV_F32.to_owned()),
+        Variant::Operand(arithmetic) => fragments.extend(operand(arithmetic)),
+        Variant::KvOperand(kv, arithmetic) => {
+            fragments.push(if kv == KvType::F16 { KV_F16 } else { KV_F32 }.to_owned());
+            fragments.extend(operand(arithmetic).iter().map(|text| text.replace("@group(1)", "@group(2)")));
+        }
     }
     fragments.push(kernel.wgsl.to_owned());
     fragments.join("\n")

@@ -1,7 +1,7 @@
 //! Attention of one token in chunks of keys, with everything around it: norms and rotation of queries and of the newest key, the
 //! store of key and value. [`merge`](super::merge) makes one result of the chunks.
 //!
-//! CPU twin, of both: [`rms_norm`](super::rms_norm::rms_norm), [`rope`](super::rope::rope), [`kv_write`](super::kv_write::kv_write),
+//! CPU twin, of both: [`rms_norm`](super::norm_add::rms_norm), [`rope`](super::rope::rope), [`kv_write`](super::rotate::kv_write),
 //! [`attention`](super::attention::attention).
 
 use super::attention::Shape;

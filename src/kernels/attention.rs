@@ -2,15 +2,15 @@
 
 use super::cap_logits::soft_cap;
 use crate::gpu::plan::Group1;
-use crate::gpu::shader::{MATH, REDUCE, STEP};
-use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, KvCache, Plan};
+use crate::gpu::shader::{MATH, STEP, Variant};
+use crate::gpu::{Arithmetic, Buffer, Count, Dispatch, Gpu, Grid, Kernel, KvCache, Plan};
 
 /// `shaders/attention.wgsl`.
-pub static KERNEL: Kernel = Kernel {
-    name: "attention",
-    wgsl: include_str!("../../shaders/attention.wgsl"),
-    libs: &[STEP, MATH, REDUCE],
-};
+pub static KERNEL: Kernel =
+    Kernel { name: "attention", wgsl: include_str!("../../shaders/attention.wgsl"), libs: &[STEP, MATH] };
+
+/// Values of the result that a workgroup makes: 64 invocations with four rows of sixteen channels each.
+const VALUES: usize = 4096;
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -39,14 +39,15 @@ pub struct Shape {
     pub cap: f32,
 }
 
-/// Attends with `q` (rotated) over `cache` into `o`, one dispatch a part of the cache.
+/// Attends with `q [T, H, C]` f32 (rotated) over `cache` into `o [T, H C]`, for products of that arithmetic; one dispatch a part of
+/// the cache.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,
     label: &str,
     q: &Buffer,
     cache: &KvCache,
-    o: &Buffer,
+    (o, arithmetic): (&Buffer, Arithmetic),
     shape: Shape,
 ) {
     let heads_per_kv = shape.n_heads / cache.shape.n_kv_heads;
@@ -67,13 +68,13 @@ pub fn record(
             label,
             &Dispatch {
                 kernel: &KERNEL,
-                variant: cache.shape.kv.variant(),
+                variant: Variant::KvOperand(cache.shape.kv, arithmetic),
                 params: bytemuck::bytes_of(&params),
-                bindings: &[q, o],
-                group1: Group1::Kv(&part.keys, &part.values),
+                bindings: &[q],
+                group1: Group1::KvAnd(&part.keys, &part.values, o),
                 grid: Grid {
-                    x: (Count::PerToken(1), 1),
-                    y: (Count::Fixed((part.n_heads * heads_per_kv) as u64), 1),
+                    x: (Count::PerToken(heads_per_kv as u64), (VALUES / cache.shape.head_len) as u64),
+                    y: (Count::Fixed(part.n_heads as u64), 1),
                 },
             },
         );

@@ -2,33 +2,32 @@
 
 use crate::gpu::plan::Group1;
 use crate::gpu::shader::{MATH, STEP, Variant};
-use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
+use crate::gpu::{Arithmetic, Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/geglu.wgsl`.
 pub static KERNEL: Kernel =
     Kernel { name: "geglu", wgsl: include_str!("../../shaders/geglu.wgsl"), libs: &[STEP, MATH] };
 
-/// Writes `gelu(gate) * up` into `y`, all `[T, n_cols]` f32 with `n_cols` a multiple of 4.
+/// Writes `gelu(gate) * up` of `gate_up [T, 2 F]` f32 into `rows [T, F]`, for products of that arithmetic. F is a multiple of 16.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,
     label: &str,
-    gate: &Buffer,
-    up: &Buffer,
-    y: &Buffer,
+    gate_up: &Buffer,
+    (rows, arithmetic): (&Buffer, Arithmetic),
     n_cols: usize,
 ) {
-    let n_quads = n_cols as u32 / 4;
+    let n_groups = n_cols as u32 / 16;
     plan.add(
         gpu,
         label,
         &Dispatch {
             kernel: &KERNEL,
-            variant: Variant::Plain,
-            params: bytemuck::bytes_of(&n_quads),
-            bindings: &[gate, up, y],
-            group1: Group1::None,
-            grid: Grid { x: (Count::Fixed(u64::from(n_quads)), 64), y: (Count::PerToken(1), 1) },
+            variant: Variant::Operand(arithmetic),
+            params: bytemuck::bytes_of(&n_groups),
+            bindings: &[gate_up],
+            group1: Group1::One(rows),
+            grid: Grid { x: (Count::Fixed(u64::from(n_groups)), 64), y: (Count::PerToken(1), 1) },
         },
     );
 }

@@ -1,6 +1,6 @@
 //! Logits of one token, soft-capped, with the maximum of every block of 32: what the sampler looks at first.
 //!
-//! CPU twin: [`norm_input`](super::rows::norm_input), [`matvec`](super::matvec::matvec),
+//! CPU twin: [`norm_input`](super::rows::norm_input), [`matmul`](super::matmul::matmul),
 //! [`cap_logits`](super::cap_logits::cap_logits), and [`block_max`](super::sample::block_max).
 
 use super::rows::{Acts, Batch, NormInput, grid};

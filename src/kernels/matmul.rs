@@ -1,20 +1,84 @@
-//! Matrix times many vectors: `y[t, n] = sum_k W[n, k] x[t, k]`, `W` decoded once a tile. The prefill path.
-//!
-//! Its CPU twin is [`super::matvec::matvec`]: the result is the same, only the order of the sums differs.
+//! Matrix times many vectors: `y[t, n] = sum_k W[n, k] x[t, k]`, `W` decoded to f32 once a tile.
 
-use super::matvec::record_parts;
-use crate::gpu::shader::STEP;
-use crate::gpu::{Buffer, Count, Gpu, Grid, Kernel, Matrix, Plan};
+use crate::gpu::plan::Group1;
+use crate::gpu::shader::{PRODUCT, STEP, Variant};
+use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Matrix, Plan};
+use crate::quant::Format;
 
 /// `shaders/matmul.wgsl`.
 pub static KERNEL: Kernel =
-    Kernel { name: "matmul", wgsl: include_str!("../../shaders/matmul.wgsl"), libs: &[STEP] };
+    Kernel { name: "matmul", wgsl: include_str!("../../shaders/matmul.wgsl"), libs: &[STEP, PRODUCT] };
 
 /// Rows of W and tokens that a workgroup makes.
 const TILE: u64 = 64;
 
-/// Multiplies `x [T, K]` by `w [N, K]` into `y [T, N]`, one dispatch a part of `w`.
+/// The uniform of shaders/lib/product.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+struct Params {
+    n_rows: u32,
+    n_groups: u32,
+    first_col: u32,
+    n_total: u32,
+    fold: u32,
+    stride: u32,
+}
+
+/// Multiplies `x [T, K]` f32 by `w [N, K]` into the columns of `y` that are `w`'s, one dispatch a part of `w`.
 pub fn record(plan: &mut Plan, gpu: &Gpu, w: &Matrix, x: &Buffer, y: &Buffer) {
-    let grid = |n_rows| Grid { x: (Count::Fixed(n_rows), TILE), y: (Count::PerToken(1), TILE) };
-    record_parts(plan, gpu, &KERNEL, w, (x, y), grid);
+    record_parts(plan, gpu, &KERNEL, w, (x, y), (TILE, TILE));
+}
+
+/// One dispatch of `kernel`, whose workgroups make `n_rows` rows of `w` times `n_tokens` tokens, for each part of `w`.
+pub(super) fn record_parts(
+    plan: &mut Plan,
+    gpu: &Gpu,
+    kernel: &'static Kernel,
+    w: &Matrix,
+    (x, y): (&Buffer, &Buffer),
+    (n_rows, n_tokens): (u64, u64),
+) {
+    for part in &w.parts {
+        let range = &part.range;
+        let params = Params {
+            n_rows: range.n_rows as u32,
+            n_groups: (w.n_cols / 16) as u32,
+            first_col: (w.first_col + range.first_row) as u32,
+            n_total: w.n_total as u32,
+            fold: range.fold as u32,
+            stride: range.stride as u32,
+        };
+        plan.add(
+            gpu,
+            &w.label,
+            &Dispatch {
+                kernel,
+                variant: Variant::Weights(w.format),
+                params: bytemuck::bytes_of(&params),
+                bindings: &[x, y],
+                group1: Group1::Planes(part),
+                grid: Grid { x: (Count::Fixed(range.n_rows), n_rows), y: (Count::PerToken(1), n_tokens) },
+            },
+        );
+    }
+}
+
+/// CPU twin of every product: `blocks` are the rows of W as in the file; `x [T, n_cols]`.
+#[must_use]
+pub fn matmul(format: &Format, blocks: &[u8], n_cols: usize, x: &[f32]) -> Vec<f32> {
+    let n_rows = blocks.len() / format.bytes_of(n_cols as u64).max(1) as usize;
+    let n_tokens = x.len() / n_cols;
+    let mut y = vec![0.0; n_tokens * n_rows];
+    let mut row = Vec::with_capacity(n_cols);
+    for (n, raw) in blocks.chunks_exact(format.bytes_of(n_cols as u64) as usize).enumerate() {
+        row.clear();
+        format.decode(raw, &mut row);
+        for (t, x) in x.chunks_exact(n_cols).enumerate() {
+            let sum: f64 = row.iter().zip(x).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
+            if let Some(y) = y.get_mut(t * n_rows + n) {
+                *y = sum as f32;
+            }
+        }
+    }
+    y
 }

@@ -3,7 +3,6 @@
 //! A twin is plain Rust over slices that states the result, not the parallel scheme; sums are taken in f64, so that a twin
 //! is nearer to the exact value than any order of f32 additions. Tensors are row-major, `[T, N]` unless said otherwise.
 
-pub mod add;
 pub mod attend;
 pub mod attention;
 pub mod cap_logits;
@@ -11,29 +10,36 @@ pub mod dequant;
 pub mod embed;
 pub mod gate;
 pub mod geglu;
-pub mod kv_write;
 pub mod logits;
 pub mod matmul;
-pub mod matvec;
+pub mod matmul_direct;
+pub mod matmul_int8;
 pub mod merge;
+pub mod norm_add;
 pub mod norm_geglu;
 pub mod norm_matvec;
-pub mod rms_norm;
+pub mod quantize;
 pub mod rope;
+pub mod rotate;
 pub mod row_matvec;
 pub mod rows;
 pub mod sample;
 
 use crate::gpu::shader::{Rows, Variant};
-use crate::gpu::{Arithmetic, Kernel, Tuning};
+use crate::gpu::{Arithmetic, Kernel, KvType, Tuning};
 use crate::quant::FORMATS;
+
+const ARITHMETICS: [Arithmetic; 2] = [Arithmetic::F32, Arithmetic::Int8];
 
 /// The variants that a kernel is compiled in.
 #[derive(Clone, Copy, Debug)]
 enum Family {
     Plain,
     Weights,
+    Codes,
     Kv,
+    Operand,
+    KvOperand,
     /// Over rows of matrices: staged or direct input, second formats or none.
     Rows {
         staged: bool,
@@ -50,17 +56,16 @@ const KERNELS: &[(&Kernel, Family)] = &[
     (&norm_geglu::KERNEL, Family::Rows { staged: true, seconds: true }),
     (&norm_matvec::KERNEL, Family::Rows { staged: true, seconds: true }),
     (&row_matvec::KERNEL, Family::Rows { staged: false, seconds: false }),
-    (&add::KERNEL, Family::Plain),
-    (&attention::KERNEL, Family::Kv),
+    (&attention::KERNEL, Family::KvOperand),
     (&cap_logits::KERNEL, Family::Plain),
     (&dequant::KERNEL, Family::Weights),
     (&embed::KERNEL, Family::Weights),
-    (&geglu::KERNEL, Family::Plain),
-    (&kv_write::KERNEL, Family::Kv),
+    (&geglu::KERNEL, Family::Operand),
     (&matmul::KERNEL, Family::Weights),
-    (&matvec::KERNEL, Family::Weights),
-    (&rms_norm::KERNEL, Family::Plain),
-    (&rope::KERNEL, Family::Plain),
+    (&matmul_direct::KERNEL, Family::Codes),
+    (&matmul_int8::KERNEL, Family::Codes),
+    (&norm_add::KERNEL, Family::Operand),
+    (&rotate::KERNEL, Family::Kv),
     (&sample::KERNEL, Family::Plain),
 ];
 
@@ -70,6 +75,12 @@ pub fn every_variant() -> impl Iterator<Item = (&'static Kernel, Variant)> {
         let variants: Vec<Variant> = match family {
             Family::Plain => vec![Variant::Plain],
             Family::Weights => FORMATS.iter().map(|f| Variant::Weights(f)).collect(),
+            Family::Codes => FORMATS.iter().filter(|f| f.has_codes()).map(|f| Variant::Weights(f)).collect(),
+            Family::Operand => ARITHMETICS.map(Variant::Operand).to_vec(),
+            Family::KvOperand => [KvType::F16, KvType::F32]
+                .into_iter()
+                .flat_map(|kv| ARITHMETICS.map(|arithmetic| Variant::KvOperand(kv, arithmetic)))
+                .collect(),
             Family::Kv => vec![Variant::KvF16, Variant::KvF32],
             Family::Rows { staged, seconds } => every_rows(staged, seconds),
         };

@@ -1,6 +1,6 @@
 //! The gated half of a feed-forward for one token: `gelu(gate) * up` of the normalised residual stream, in f32 and as codes.
 //!
-//! CPU twin: [`norm_input`](super::rows::norm_input), [`matvec`](super::matvec::matvec), [`geglu`](super::geglu::geglu).
+//! CPU twin: [`norm_input`](super::rows::norm_input), [`matmul`](super::matmul::matmul), [`geglu`](super::geglu::geglu).
 
 use super::rows::{Acts, Batch, NormInput, grid};
 use super::{gate, norm_matvec};

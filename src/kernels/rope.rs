@@ -1,20 +1,8 @@
-//! Rotary position embedding of the queries, `[T, H, C]`: pairs are `(i, i + C/2)`, whole head.
+//! Rotary position embedding: pairs are `(i, i + C/2)`, whole head. The kernels that rotate share shaders/lib/rope.wgsl and the table
+//! that is made here.
 
 use crate::error::Result;
-use crate::gpu::plan::Group1;
-use crate::gpu::shader::{ROPE, STEP, Variant};
-use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Kind, Plan};
-
-/// `shaders/rope.wgsl`.
-pub static KERNEL: Kernel =
-    Kernel { name: "rope", wgsl: include_str!("../../shaders/rope.wgsl"), libs: &[STEP, ROPE] };
-
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Params {
-    n_channels: u32,
-    head_len: u32,
-}
+use crate::gpu::{Buffer, Gpu, Kind};
 
 /// Positions that the low half of the split angle covers (`shaders/lib/rope.wgsl`).
 const N_LOW: usize = 64;
@@ -59,31 +47,6 @@ impl Rotary {
         gpu.write(&buffer, 0, bytemuck::cast_slice(&table));
         Ok(buffer)
     }
-}
-
-/// Rotates `x` into `y`, both `[T, n_heads, head_len]` f32.
-pub fn record(
-    plan: &mut Plan,
-    gpu: &Gpu,
-    label: &str,
-    table: &Buffer,
-    x: &Buffer,
-    y: &Buffer,
-    (n_heads, head_len): (usize, usize),
-) {
-    let n_channels = n_heads * head_len;
-    plan.add(
-        gpu,
-        label,
-        &Dispatch {
-            kernel: &KERNEL,
-            variant: Variant::Plain,
-            params: bytemuck::bytes_of(&Params { n_channels: n_channels as u32, head_len: head_len as u32 }),
-            bindings: &[table, x, y],
-            group1: Group1::None,
-            grid: Grid { x: (Count::Fixed(n_channels as u64), 64), y: (Count::PerToken(1), 1) },
-        },
-    );
 }
 
 /// CPU twin: `x [T, heads, head_len]`, the first token at `position`.

@@ -5,7 +5,7 @@ use crate::gpu::matrix::Part;
 use crate::gpu::plan::Group1;
 use crate::gpu::shader::{Rows, Variant};
 use crate::gpu::{Buffer, Count, Gpu, Grid, Matrix, Tuning};
-use crate::kernels::rms_norm::rms_norm;
+use crate::kernels::norm_add::rms_norm;
 
 /// The uniform of shaders/lib/rows.wgsl.
 #[repr(C)]

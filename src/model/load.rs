@@ -9,7 +9,6 @@ use crate::error::Result;
 use crate::gguf::Header;
 use crate::gpu::device::Verdict;
 use crate::gpu::{Gpu, Plan, Step, Tuning, Work};
-use crate::kernels::matmul;
 use crate::model::Config;
 use crate::model::choices::Choices;
 use crate::model::decode::{self, Decode};
@@ -96,7 +95,7 @@ fn plans(
     tuning: Tuning,
 ) -> Result<(Plans, Vec<Verdict>)> {
     let page = decode::Page { config, weights, state, decode, gpu, tuning };
-    let prefill = Page { config, weights, state, gpu, product: matmul::record };
+    let prefill = Page { config, weights, state, gpu, tuning };
     let (made, decode_verdict) =
         gpu.scoped("the kernels of a decode step", || Ok((page.step(), page.head(), page.choose())));
     let (step, head, choose) = made?;

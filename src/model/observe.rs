@@ -3,7 +3,6 @@
 use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::gpu::{Buffer, Plan, Step};
-use crate::kernels::matmul;
 use crate::model::Model;
 use crate::model::forward::Page;
 
@@ -14,7 +13,6 @@ const SCORED_ROWS: usize = 64;
 #[derive(Debug)]
 pub(super) struct Head {
     plan: Plan,
-    normed: Buffer,
     logits: Buffer,
     staging: Buffer,
     n_rows: usize,
@@ -37,9 +35,8 @@ impl Model {
         let watched = (&self.state.x, u64::from(n_rows - 1) * row_bytes, row_bytes);
         self.gpu.run_sections(&self.plans.prefill, step, watched, &staging)?;
         let mut values = self.gpu.read_f32(&staging, row_bytes * n_marks).await?;
-        let scorer = self.scorer().await?;
-        let step = Step { n_tokens: 1, first_row: n_rows - 1, ..Step::default() };
-        self.gpu.run(&[(&scorer.plan, step)], &[(&scorer.normed, 0, &staging, row_bytes)])?;
+        let last_row = u64::from(n_rows - 1) * row_bytes;
+        self.gpu.run(&[], &[(&self.state.normed, last_row, &staging, row_bytes)])?;
         values.extend(self.gpu.read_f32(&staging, row_bytes).await?);
         Ok(values.chunks_exact(self.config.width).map(<[f32]>::to_vec).collect())
     }
@@ -95,7 +92,7 @@ impl Model {
             weights: &self.weights,
             state: &self.state,
             gpu: &self.gpu,
-            product: matmul::record,
+            tuning: self.tuning,
         };
         self.gpu.checked("the kernels of the scorer", || Head::new(&page, n_rows)).await
     }
@@ -104,9 +101,8 @@ impl Model {
 impl Head {
     fn new(page: &Page<'_>, n_rows: usize) -> Result<Self> {
         let n_vocab = page.config.n_vocab;
-        let normed = page.gpu.tensor("head normed", n_rows, page.config.width)?;
         let logits = page.gpu.tensor("logits", n_rows, n_vocab)?;
         let staging = page.gpu.staging("logits staging", 4 * (n_rows * n_vocab) as u64);
-        Ok(Self { plan: page.head(&normed, &logits), normed, logits, staging, n_rows })
+        Ok(Self { plan: page.head(&logits), logits, staging, n_rows })
     }
 }

@@ -9,11 +9,11 @@ use crate::gpu::KvType;
 use crate::kernels::attention::{Cached, Shape, attention};
 use crate::kernels::cap_logits::cap_logits;
 use crate::kernels::embed::embed;
-use crate::kernels::kv_write::kv_write;
-use crate::kernels::matvec::matvec;
-use crate::kernels::rms_norm::rms_norm;
+use crate::kernels::geglu::geglu;
+use crate::kernels::matmul::matmul;
+use crate::kernels::norm_add::{add, rms_norm};
 use crate::kernels::rope::rope;
-use crate::kernels::{add, geglu};
+use crate::kernels::rotate::kv_write;
 use crate::model::Config;
 use crate::model::tensors::checked_config;
 use crate::quant::Format;
@@ -65,7 +65,7 @@ impl Reference {
 
     fn product(&self, name: &str, x: &[f32]) -> Result<Vec<f32>> {
         let w = self.stored(name)?;
-        Ok(matvec(w.format, &w.blocks, w.n_cols, x))
+        Ok(matmul(w.format, &w.blocks, w.n_cols, x))
     }
 
     /// Normalises rows as long as the weight; where there is none, `x` as it is.
@@ -90,12 +90,12 @@ impl Reference {
         let mut x = embed(ids, table.format, &table.blocks, width, (width as f32).sqrt());
         for i in 0..self.config.n_layers {
             let out = self.attend(i, self.norm(&name(i, "attn_norm"), x.clone()), position)?;
-            add::add(&self.norm(&name(i, "post_attention_norm"), out), &mut x);
+            add(&self.norm(&name(i, "post_attention_norm"), out), &mut x);
             let normed = self.norm(&name(i, "ffn_norm"), x.clone());
             let gate = self.product(&name(i, "ffn_gate"), &normed)?;
             let up = self.product(&name(i, "ffn_up"), &normed)?;
-            let out = self.product(&name(i, "ffn_down"), &geglu::geglu(&gate, &up))?;
-            add::add(&self.norm(&name(i, "post_ffw_norm"), out), &mut x);
+            let out = self.product(&name(i, "ffn_down"), &geglu(&gate, &up))?;
+            add(&self.norm(&name(i, "post_ffw_norm"), out), &mut x);
         }
         let last = x.split_off(x.len() - width);
         let normed = self.norm("output_norm.weight", last);

@@ -23,31 +23,19 @@ pub struct State {
     pub ids: Buffer,
     /// `[T, D]`, the residual stream.
     pub x: Buffer,
-    /// `[T, D]`, input of a sub-layer, normalised.
+    /// `[T, D]`, input of a sub-layer, normalised: in f32 or, in half of the buffer, int8.
     pub normed: Buffer,
     /// `[T, D]`, output of a sub-layer.
     pub out: Buffer,
-    /// `[T, D]`, output of a sub-layer, normalised (Gemma 2 and 3).
-    pub out_normed: Buffer,
-    /// `[T, H, C]`, queries.
-    pub q: Buffer,
-    /// `[T, H, C]`, queries normalised (Gemma 3).
-    pub q_normed: Buffer,
+    /// `[T, (H + 2 K) C]`, queries, keys and values.
+    pub qkv: Buffer,
     /// `[T, H, C]`, queries rotated.
     pub q_rotated: Buffer,
-    /// `[T, K, C]`, keys.
-    pub k: Buffer,
-    /// `[T, K, C]`, keys normalised (Gemma 3).
-    pub k_normed: Buffer,
-    /// `[T, K, C]`, values.
-    pub v: Buffer,
-    /// `[T, H, C]`, values mixed by attention.
+    /// `[T, H C]`, values mixed by attention; as `normed`.
     pub mixed: Buffer,
-    /// `[T, F]`.
-    pub gate: Buffer,
-    /// `[T, F]`.
-    pub up: Buffer,
-    /// `[T, F]`, gelu(gate) * up.
+    /// `[T, 2 F]`.
+    pub gate_up: Buffer,
+    /// `[T, F]`, gelu(gate) * up; as `normed`.
     pub gated: Buffer,
     /// RoPE table of the global layers.
     pub rope: Buffer,
@@ -61,26 +49,20 @@ impl State {
     /// # Errors
     /// [`crate::Error::LimitTooLow`] where a buffer exceeds the adapter's limits.
     pub fn allocate(gpu: &Gpu, config: &Config, extents: Extents) -> Result<Self> {
-        let rows = extents.chunk;
+        let tensor = |label: &str, cols: usize| gpu.tensor(label, extents.chunk, cols);
         let (d, f, n_pairs) = (config.width, config.ffn_width, config.head_len / 2);
         let (q, kv) = (config.n_heads * config.head_len, config.n_kv_heads * config.head_len);
         let upload = |rotary: crate::kernels::rope::Rotary| rotary.upload(gpu, n_pairs, extents.context);
         Ok(Self {
-            ids: gpu.tensor("ids", rows, 1)?,
-            x: gpu.tensor("x", rows, d)?,
-            normed: gpu.tensor("normed", rows, d)?,
-            out: gpu.tensor("out", rows, d)?,
-            out_normed: gpu.tensor("out_normed", rows, d)?,
-            q: gpu.tensor("q", rows, q)?,
-            q_normed: gpu.tensor("q_normed", rows, q)?,
-            q_rotated: gpu.tensor("q_rotated", rows, q)?,
-            k: gpu.tensor("k", rows, kv)?,
-            k_normed: gpu.tensor("k_normed", rows, kv)?,
-            v: gpu.tensor("v", rows, kv)?,
-            mixed: gpu.tensor("mixed", rows, q)?,
-            gate: gpu.tensor("gate", rows, f)?,
-            up: gpu.tensor("up", rows, f)?,
-            gated: gpu.tensor("gated", rows, f)?,
+            ids: tensor("ids", 1)?,
+            x: tensor("x", d)?,
+            normed: tensor("normed", d)?,
+            out: tensor("out", d)?,
+            qkv: tensor("qkv", q + 2 * kv)?,
+            q_rotated: tensor("q_rotated", q)?,
+            mixed: tensor("mixed", q)?,
+            gate_up: tensor("gate_up", 2 * f)?,
+            gated: tensor("gated", f)?,
             rope: upload(config.rotary)?,
             local_rope: upload(config.local_rotary)?,
             kv: (0..config.n_layers)

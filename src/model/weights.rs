@@ -44,6 +44,13 @@ pub struct Layer {
     pub down: Matrix,
 }
 
+impl Layer {
+    /// All of its matrices.
+    pub(super) fn matrices(&self) -> impl Iterator<Item = &Matrix> {
+        self.qkv.iter().chain([&self.o]).chain(&self.gate_up).chain([&self.down])
+    }
+}
+
 /// All weights.
 #[derive(Debug)]
 pub struct Weights {
@@ -137,11 +144,7 @@ impl Weights {
     }
 
     fn matrices(&self) -> impl Iterator<Item = &Matrix> {
-        self.layers
-            .iter()
-            .flat_map(|l| l.qkv.iter().chain([&l.o]).chain(&l.gate_up).chain([&l.down]))
-            .chain([&self.embedding])
-            .chain(&self.output)
+        self.layers.iter().flat_map(Layer::matrices).chain([&self.embedding]).chain(&self.output)
     }
 
     fn norms(&self) -> impl Iterator<Item = &Norms> {

@@ -5,6 +5,7 @@
 pub mod compare;
 pub mod goldens;
 pub mod gpu;
+pub mod kernel_bench;
 pub mod npy;
 pub mod tolerances;
 pub mod trial;

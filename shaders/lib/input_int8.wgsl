@@ -1,0 +1,8 @@
+// int8 activations of a product, as lib/operand_int8.wgsl makes them: a group of sixteen takes four pairs, of which three are used.
+@group(0) @binding(2) var<storage, read> x: array<vec2<u32>>;
+
+fn input16(group: u32) -> Input16 {
+    let at = 4u * group;
+    let scales = bitcast<vec2<f32>>(x[at + 2u]);
+    return Input16(vec4<u32>(x[at], x[at + 1u]), scales.x, scales.y);
+}

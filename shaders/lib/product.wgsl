@@ -1,0 +1,15 @@
+// What the products of many tokens with a part of a matrix share: parameters, and where the results go.
+struct Params {
+    n_rows: u32,     // N of this part
+    n_groups: u32,   // K / 16
+    first_col: u32,  // of y, for row 0 of this part
+    n_total: u32,    // columns of y: other parts and matrices make the rest
+    fold: u32,       // row n makes column n / fold * stride + n % fold: members of a stack may lie apart
+    stride: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+
+// Where row n of the part goes within a row of y.
+fn column(n: u32) -> u32 {
+    return params.first_col + n / params.fold * params.stride + n % params.fold;
+}
