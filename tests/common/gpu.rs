@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gemma_web::gpu::{Gpu, GpuOptions};
+use gemma_web::gpu::{Arithmetic, Gpu, GpuOptions, Tuning, Unit};
 use gemma_web::session::{Engine, GenerateOptions, LoadOptions};
 use gemma_web::source::file::FileSource;
 use gemma_web::{Cancel, Result};
@@ -20,10 +20,14 @@ pub(crate) fn adapter() -> Option<()> {
     block_on(Gpu::open(&GpuOptions::default())).ok().map(|_| ())
 }
 
-/// Loads a model file.
+/// The exact variants: which are fastest is measured where nothing is said, and may be int8.
+pub(crate) const EXACT: Tuning = Tuning { arithmetic: Arithmetic::F32, unit: Unit::One };
+
+/// Loads a model file, for the [`EXACT`] variants where the options name none.
 pub(crate) fn load(path: &Path, options: &LoadOptions) -> Result<Engine> {
     let source = FileSource::open(path)?;
-    block_on(Engine::load(source, options, &Cancel::default(), &mut |_| ()))
+    let options = LoadOptions { tuning: options.tuning.or(Some(EXACT)), ..options.clone() };
+    block_on(Engine::load(source, &options, &Cancel::default(), &mut |_| ()))
 }
 
 /// The `n` most likely ids after `ids`, one after the other; fewer where generation stops.
