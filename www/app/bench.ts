@@ -21,7 +21,8 @@ const page = {
 };
 
 const PROTOCOLS = { 'llama-bench': [512, 128], litert: [1024, 256] } as const;
-const DEPTHS = [0, 512, 1024, 2048, 4096, 8192];
+/** Parts of the greatest depth that are measured too. */
+const PARTS = [0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1];
 /** What can be measured without a file, smallest first. */
 const SYNTHETIC = ['gemma-3-270m:q4_k_m', 'gemma-3-1b:q4_0', 'gemma-2b:q4_0', 'gemma-2-2b:q4_0', 'gemma-3-4b:q4_0'];
 const STAGES: Readonly<Record<BenchProgress['stage'], string>> = {
@@ -60,7 +61,7 @@ function showStep({ stage, done, total, tokensPerSecond }: BenchProgress): void 
 /** Depths up to what was asked for; where the context ends before, the last is as deep as it allows. */
 function depths(most: number, available: number): number[] {
   if (most === 0) return [];
-  const within = DEPTHS.filter((depth) => depth <= Math.min(most, available));
+  const within = PARTS.map((part) => part * most).filter((depth) => depth <= available);
   return available > 0 && available < most ? [...new Set([...within, available])] : within;
 }
 
@@ -73,6 +74,15 @@ function subject(): Subject {
   const chosen = page.file.files?.[0];
   if (fileAddress !== undefined && chosen) return { source: fileAddress, label: chosen.name };
   return { source: page.address.value, label: page.address.value };
+}
+
+/** What the browser says of its adapter, which is little and not always something. */
+async function describeAdapter(): Promise<string> {
+  type Adapter = { readonly info?: Readonly<Record<'vendor' | 'architecture' | 'device' | 'description', string>> };
+  const { gpu } = navigator as { readonly gpu?: { requestAdapter(options: object): Promise<Adapter | null> } };
+  const info = (await gpu?.requestAdapter({ powerPreference: 'high-performance' }))?.info;
+  const words = info ? [info.vendor, info.architecture, info.device, info.description] : [];
+  return [...new Set(words.filter((word) => word !== ''))].join(' ');
 }
 
 async function measure({ source, label }: Subject, signal: AbortSignal): Promise<BenchReport> {
@@ -114,7 +124,7 @@ async function start(): Promise<void> {
   show('Starting …');
   try {
     const report = await measure(what, running.signal);
-    showReport(report, hidden);
+    showReport({ ...report, adapterInfo: await describeAdapter(), pageHidden: hidden });
     show(hidden ? 'Done, but the page was out of sight for a while: browsers slow such pages down.' : 'Done.', hidden);
   } catch (error) {
     const reason = explain(error);

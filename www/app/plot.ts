@@ -25,7 +25,8 @@ const short = (value: number): string => String(Number(value.toPrecision(3)));
 /** Depths are powers of two, and so are the marks below them. */
 function depthTicks(most: number): number[] {
   const step = Math.max(1, 2 ** Math.ceil(Math.log2(most / 4)));
-  return Array.from({ length: Math.floor(most / step) + 1 }, (_, index) => index * step);
+  const marks = Array.from({ length: Math.floor(most / step) + 1 }, (_, index) => index * step);
+  return most - (marks.at(-1) ?? 0) > step / 2 ? [...marks, most] : marks;
 }
 
 /** Draws the tests, which are in the order of their depths. */

@@ -34,15 +34,17 @@ function row(heading: string, ...cells: string[]): HTMLTableRowElement {
 
 /** Three digits that count, never as 1e+3. */
 const digits = (value: number): string => (Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3))));
-const percent = (part: number): string => `${digits(100 * part)} %`;
-const between = ({ min, max }: BenchSpread): string => `${digits(min)} to ${digits(max)}`;
+const percent = (part: number): string => `${(100 * part).toFixed(1)} %`;
+/** Three digits, with the zeros at the end. */
+const speed = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
+const between = ({ min, max }: BenchSpread): string => `${speed(min)} to ${speed(max)}`;
 const seconds = (ms: number): string => (ms < 1000 ? `${digits(ms)} ms` : `${digits(ms / 1000)} s`);
 
 function generationRow(test: GenerationTest, behind: boolean): HTMLTableRowElement {
   const ofMemory = test.ofRoofline === null ? '' : `, ${percent(test.ofRoofline)} of memory speed`;
   const work = `${megabytes(test.bytesPerToken)} a token, ${digits(test.gigabytesPerSecond)} GB/s${ofMemory}`;
   const name = behind ? `tg${test.tokens} @ d${test.depth}` : `tg${test.tokens}`;
-  return row(name, digits(test.tokensPerSecond.median), between(test.tokensPerSecond), work);
+  return row(name, speed(test.tokensPerSecond.median), between(test.tokensPerSecond), work);
 }
 
 function speedRows({ prompt, generation, depths, protocol }: BenchReport): HTMLTableRowElement[] {
@@ -50,7 +52,7 @@ function speedRows({ prompt, generation, depths, protocol }: BenchReport): HTMLT
   if (generation) rows.unshift(generationRow(generation, protocol === 'litert'));
   if (prompt) {
     const work = `${digits(prompt.teraflops)} TFLOP/s, first token after ${seconds(prompt.firstTokenMs.median)}`;
-    rows.unshift(row(`pp${prompt.tokens}`, digits(prompt.tokensPerSecond.median), between(prompt.tokensPerSecond), work));
+    rows.unshift(row(`pp${prompt.tokens}`, speed(prompt.tokensPerSecond.median), between(prompt.tokensPerSecond), work));
   }
   return rows;
 }
@@ -113,17 +115,25 @@ function showKernels({ kernels }: BenchReport): void {
   );
 }
 
-/** Shows a report. `hidden`: the page was out of sight for a while. */
-export function showReport(report: BenchReport, hidden: boolean): void {
-  const { model, label, file } = report;
+/** A report with what the page knows. */
+export interface PageReport extends BenchReport {
+  /** What the browser says of its adapter. */
+  readonly adapterInfo: string;
+  /** Whether the page was out of sight for a while. */
+  readonly pageHidden: boolean;
+}
+
+/** Shows a report. */
+export function showReport(report: PageReport): void {
+  const { model, label, file, adapterInfo } = report;
   const size = file.bytes === null ? '' : `, ${megabytes(file.bytes)}`;
-  const device = [model.adapter.name, model.adapter.driver].filter((text) => text !== '').join(', ') || 'an adapter without a name';
+  const device = model.adapter.name || adapterInfo || 'an adapter without a name';
   page.subject.textContent = `${label ?? file.name} (${model.quantisation}${size}) on ${device}`;
   page.speeds.tBodies[0]?.replaceChildren(...speedRows(report));
   page.plotFigure.hidden = report.depths.length < 2;
   page.plot.replaceChildren(...(report.depths.length < 2 ? [] : [plot(report.depths)]));
   page.facts.replaceChildren(...facts(report).flatMap(([name, value]) => [made('dt', name), made('dd', value)]));
-  page.json.textContent = JSON.stringify({ ...report, pageHidden: hidden }, undefined, 2);
+  page.json.textContent = JSON.stringify(report, undefined, 2);
   page.copied.textContent = '';
   showKernels(report);
   page.results.hidden = false;
