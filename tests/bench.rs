@@ -103,6 +103,12 @@ fn llama_bench() -> Result<(), Failed> {
     let depths: Vec<_> = report.depths.iter().map(|test| test.depth).collect();
     assert_eq!(depths, [0, 100]);
     assert!(report.depths[1].bytes_per_token > report.depths[0].bytes_per_token, "{:?}", report.depths);
+    // Behind many positions a token is decoded as `generate` does it: as many dispatches, and as little is read back.
+    let counts = &report.depths[1].counts;
+    for (found, each) in [(counts.dispatches, each.dispatches), (counts.bytes_read, each.bytes_read)] {
+        let expected = 7.0 * each;
+        assert!((found as f64 - expected).abs() <= each, "{found} for 7 tokens, {each} for each");
+    }
     // Tied: the embedding is the logits' matrix, so that a token reads the whole file but its header.
     let formats: u64 = report.model.formats.iter().map(|(_, bytes)| bytes).sum();
     assert_eq!(report.file.weight_bytes_per_token, formats);
