@@ -172,6 +172,7 @@ fn refuses() -> Result<(), Failed> {
     let cases = [
         (BenchOptions { repetitions: 0, ..small() }, "repetitions"),
         (BenchOptions { warmups: 1_000_000, ..small() }, "warmups"),
+        (BenchOptions { generated_tokens: Some(0), depths: vec![1], ..small() }, "generatedTokens"),
         (small(), "contextLength"),
         (BenchOptions { prompt_tokens: Some(1), depths: vec![59], ..small() }, "contextLength"),
     ];

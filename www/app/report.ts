@@ -59,11 +59,11 @@ function speedRows({ prompt, generation, depths, protocol }: BenchReport): HTMLT
 
 function work({ dispatches, passes, submits, objects, bytesRead }: WorkCounts): string {
   return [
-    `${digits(dispatches)} dispatches`,
-    `${digits(passes)} passes`,
-    `${digits(submits)} submissions`,
-    `${digits(objects)} objects made`,
-    `${bytesRead.toFixed(0)} bytes read back`,
+    `dispatches ${digits(dispatches)}`,
+    `passes ${digits(passes)}`,
+    `submissions ${digits(submits)}`,
+    `objects made ${digits(objects)}`,
+    `bytes read back ${bytesRead.toFixed(0)}`,
   ].join(', ');
 }
 

@@ -93,7 +93,7 @@ fn write_head(out: &mut String, report: &BenchReport) -> std::fmt::Result {
     if let Some(each) = &report.per_token {
         writeln!(
             out,
-            "a token   {} dispatches, {} passes, {} submissions, {} objects made, {} bytes read back, {} written",
+            "a token   dispatches {}, passes {}, submissions {}, objects made {}, bytes read back {}, bytes written {}",
             each.dispatches, each.passes, each.submits, each.objects, each.bytes_read, each.bytes_written
         )?;
     }
@@ -138,14 +138,14 @@ fn write_profile(out: &mut String, of: &str, profile: &Profile) -> std::fmt::Res
     rows.sort_by(|a, b| b.us.total_cmp(&a.us));
     for row in rows.iter().take(LISTED) {
         let share = 100.0 * row.us / total.max(f64::MIN_POSITIVE);
-        write!(out, "  {:<24} {:>5} x {:>10.0} us {share:>6.1} %", row.kernel, row.calls, row.us)?;
+        write!(out, "  {:<30} {:>5} x {:>10.0} us {share:>6.1} %", row.kernel, row.calls, row.us)?;
         if row.matrix_bytes > 0 {
             write!(out, " {:>9.2} GB/s", row.matrix_bytes as f64 / row.us.max(f64::MIN_POSITIVE) / 1e3)?;
         }
         writeln!(out)?;
     }
     let rest: f64 = rows.iter().skip(LISTED).map(|row| row.us).sum();
-    if rest > 0.0 { writeln!(out, "  {:<32} {rest:>10.0} us", "others") } else { Ok(()) }
+    if rest > 0.0 { writeln!(out, "  {:<38} {rest:>10.0} us", "others") } else { Ok(()) }
 }
 
 /// The day, UTC: `2026-11-23`.

@@ -105,7 +105,7 @@ impl BenchOptions {
     }
 
     /// # Errors
-    /// [`Error::InvalidOption`] for numbers of runs out of range, or a context that is too short.
+    /// [`Error::InvalidOption`] for numbers out of range, or a context that is too short.
     pub(super) fn validate(&self, context: usize) -> Result<()> {
         let invalid = |option: &str, found: usize, expected: String| {
             Err(Error::InvalidOption { option: option.to_owned(), found: found.to_string(), expected })
@@ -115,6 +115,9 @@ impl BenchOptions {
         }
         if self.warmups > MAX_RUNS {
             return invalid("warmups", self.warmups, format!("0 to {MAX_RUNS}"));
+        }
+        if !self.depths.is_empty() && self.n_generated() == 0 {
+            return invalid("generatedTokens", 0, "at least 1 where depths are given".to_owned());
         }
         let needed = self.context_needed();
         if context < needed {
