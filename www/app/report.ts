@@ -78,6 +78,7 @@ function facts(report: BenchReport): (readonly [string, string])[] {
     ...(roofline ? [['Memory speed', `${digits(roofline.gigabytesPerSecond)} GB/s, over ${roofline.bytes / 2 ** 20} MiB`] as const] : []),
     ...(perToken ? [['Work of a token', work(perToken)] as const] : []),
     ['Loaded in', `${loadMs === null ? '?' : seconds(loadMs)}, first token of all after ${seconds(coldFirstTokenMs)}`],
+    ['Kernels', report.model.tuning],
     ['Optional features', features.length === 0 ? 'none' : features.join(', ')],
     ['Runs', `${report.repetitions} that count, ${report.warmups} before them that do not`],
   ];

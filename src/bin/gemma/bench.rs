@@ -77,6 +77,8 @@ fn write_head(out: &mut String, report: &BenchReport) -> std::fmt::Result {
         report.file.bytes.map_or_else(String::new, |bytes| format!(", {:.0} MB", bytes as f64 / 1e6));
     writeln!(out, "model     {} ({}{megabytes})", report.file.name, model.quantisation)?;
     writeln!(out, "adapter   {} ({} {})", model.adapter.name, model.adapter.backend, model.adapter.driver)?;
+    let features = report.features.join(", ");
+    writeln!(out, "variant   {}; optional features: {features}", model.tuning)?;
     writeln!(
         out,
         "checked   {} tokens the same in two runs, {} of {} positions the same at once (largest gap {:.2}, at most {})",
@@ -136,16 +138,17 @@ fn write_profile(out: &mut String, of: &str, profile: &Profile) -> std::fmt::Res
     writeln!(out, "\nkernels of {of}, {method}: {total:.0} us")?;
     let mut rows: Vec<_> = profile.kernels.iter().collect();
     rows.sort_by(|a, b| b.us.total_cmp(&a.us));
+    let width = rows.iter().take(LISTED).map(|row| row.kernel.len()).max().unwrap_or_default();
     for row in rows.iter().take(LISTED) {
         let share = 100.0 * row.us / total.max(f64::MIN_POSITIVE);
-        write!(out, "  {:<30} {:>5} x {:>10.0} us {share:>6.1} %", row.kernel, row.calls, row.us)?;
+        write!(out, "  {:<width$} {:>5} x {:>10.0} us {share:>6.1} %", row.kernel, row.calls, row.us)?;
         if row.matrix_bytes > 0 {
             write!(out, " {:>9.2} GB/s", row.matrix_bytes as f64 / row.us.max(f64::MIN_POSITIVE) / 1e3)?;
         }
         writeln!(out)?;
     }
     let rest: f64 = rows.iter().skip(LISTED).map(|row| row.us).sum();
-    if rest > 0.0 { writeln!(out, "  {:<38} {rest:>10.0} us", "others") } else { Ok(()) }
+    if rest > 0.0 { writeln!(out, "  {:<width$} {:>7} {rest:>10.0} us", "others", "") } else { Ok(()) }
 }
 
 /// The day, UTC: `2026-11-23`.
