@@ -188,6 +188,16 @@ pub enum Error {
         /// What the platform said.
         why: String,
     },
+    /// The same input gave different results, or results that are no numbers.
+    #[error(
+        "the results are not right: {what}: {why}; the speed of wrong results is not measured: please report this with the name of the adapter"
+    )]
+    Inconsistent {
+        /// What was computed.
+        what: String,
+        /// What was found.
+        why: String,
+    },
 
     // The request: correct the call.
     /// An option has a wrong type or is out of range.

@@ -1,5 +1,6 @@
 //! From a file and a prompt to streamed text: loads the engine, feeds the prompt in chunks, samples, stops, and keeps time.
 
+pub mod bench;
 mod inspect;
 mod logit_bias;
 mod report;
@@ -17,7 +18,7 @@ use crate::kernels::sample::Settings;
 use crate::model::load::Prepared;
 use crate::model::tensors::checked_config;
 use crate::model::{Config, Model};
-use crate::sampler::{Sampling, argmax, choose};
+use crate::sampler::{Sampling, choose};
 use crate::source::ByteSource;
 use crate::source::prefixed::Prefixed;
 use crate::tokenizer::{Special, Tokenizer};
@@ -35,6 +36,7 @@ pub use report::{
 pub struct Engine {
     model: Model,
     tokenizer: Tokenizer,
+    file: bench::ModelFile,
     quantisation: String,
     formats: Vec<(String, u64)>,
     chat: bool,
@@ -65,6 +67,7 @@ impl Engine {
         let tokenizer = Tokenizer::from_gguf(&header.metadata)?;
         let tokenizer_ms = ms(started);
         report(Phase::Header, header.data_start);
+        let file = bench::model_file(source.name(), total, &header);
         let mut source = Prefixed::new(prefix, source);
         let mut on_bytes = |loaded| report(Phase::Weights, loaded);
         let model = prepared.finish(&header, &mut source, cancel, &mut on_bytes).await?;
@@ -74,6 +77,7 @@ impl Engine {
         Ok(Self {
             model,
             tokenizer,
+            file,
             quantisation: inspect::quantisation(&header)?,
             formats: inspect::formats(&header),
             chat,
@@ -172,23 +176,6 @@ impl Engine {
         };
         self.model.every_position(ids, cancel, &mut on_row).await?;
         Ok(nll)
-    }
-
-    /// Tokens a second at positions `depth ..`, for benchmarks: the positions before hold whatever they held, which changes the
-    /// values and not the work. The first of the `n_tokens` is not counted.
-    ///
-    /// # Errors
-    /// As [`Engine::logits`].
-    pub async fn decode_speed(&mut self, depth: usize, n_tokens: usize) -> Result<f64> {
-        let (mut started, mut id, cancel) = (Instant::now(), 0, Cancel::default());
-        for i in 0..n_tokens {
-            let logits = self.model.forward(&[id], depth + i, &cancel).await?;
-            id = argmax(&logits).unwrap_or_default();
-            if i == 0 {
-                started = Instant::now();
-            }
-        }
-        Ok(n_tokens.saturating_sub(1) as f64 / started.elapsed().as_secs_f64())
     }
 
     /// Generates after `ids`, from an empty cache. `on_token` hears each token as it is chosen.

@@ -12,5 +12,11 @@ export default defineConfig({
   // The page uses the package as built, as everyone else does.
   resolve: { alias: { 'gemma-web': here('../dist/gemma-web/index.js') } },
   worker: { format: 'es' },
-  build: { outDir: here('../dist/site'), emptyOutDir: true, target: 'es2022', assetsInlineLimit: 0 },
+  build: {
+    outDir: here('../dist/site'),
+    emptyOutDir: true,
+    target: 'es2022',
+    assetsInlineLimit: 0,
+    rollupOptions: { input: [here('app/index.html'), here('app/bench.html')] },
+  },
 });

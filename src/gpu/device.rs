@@ -23,6 +23,8 @@ pub struct GpuOptions {
     pub max_buffer_bytes: Option<u64>,
     /// Does without subgroups where the adapter has them.
     pub without_subgroups: bool,
+    /// Does without timestamps where the adapter has them: only [`super::Profile`] uses them.
+    pub without_timestamps: bool,
 }
 
 /// What the adapter says of itself, and the two limits that decide how matrices are split.
@@ -237,7 +239,9 @@ fn watch(device: &wgpu::Device, fault: &Arc<Mutex<Option<Error>>>) {
 
 /// The optional features that make kernels faster, as far as the adapter has them.
 fn wanted_features(adapter: &wgpu::Adapter, options: &GpuOptions) -> wgpu::Features {
-    let wanted = if options.without_subgroups { wgpu::Features::empty() } else { wgpu::Features::SUBGROUP };
+    let mut wanted = wgpu::Features::empty();
+    wanted.set(wgpu::Features::SUBGROUP, !options.without_subgroups);
+    wanted.set(wgpu::Features::TIMESTAMP_QUERY, !options.without_timestamps);
     adapter.features() & wanted
 }
 

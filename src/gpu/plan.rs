@@ -3,7 +3,8 @@
 use super::buffer::Buffer;
 use super::device::Gpu;
 use super::matrix::Part;
-use super::shader::{Kernel, STEP, Variant, compose};
+use super::pipeline::key;
+use super::shader::{Kernel, STEP, Variant};
 use crate::error::{Error, Result};
 
 /// What changes between runs of a plan: the uniform of `shaders/lib/step.wgsl`.
@@ -135,8 +136,12 @@ pub enum Work<'a> {
 }
 
 #[derive(Debug)]
-struct Prepared {
+pub(super) struct Prepared {
     label: String,
+    /// Kernel and variant.
+    pub(super) name: String,
+    /// Bytes of the matrix part that is bound.
+    pub(super) plane_bytes: u64,
     pipeline: wgpu::ComputePipeline,
     groups: Vec<wgpu::BindGroup>,
     grid: Grid,
@@ -147,8 +152,8 @@ struct Prepared {
 /// Dispatches in order, over one step uniform.
 #[derive(Debug)]
 pub struct Plan {
-    step: Buffer,
-    prepared: Vec<Prepared>,
+    pub(super) step: Buffer,
+    pub(super) prepared: Vec<Prepared>,
     /// Indices of `prepared` before which an observer may look, e.g. at the end of a layer.
     marks: Vec<usize>,
 }
@@ -193,7 +198,22 @@ impl Plan {
             groups.push(gpu.bind_group(label, &pipeline, index, entries));
         }
         let (label, grid) = (label.to_owned(), dispatch.grid);
-        self.prepared.push(Prepared { label, pipeline, groups, grid, _params: params });
+        let name = key(dispatch.kernel, dispatch.variant);
+        let plane_bytes = dispatch.group1.plane_bytes();
+        self.prepared.push(Prepared { label, name, plane_bytes, pipeline, groups, grid, _params: params });
+    }
+}
+
+impl Prepared {
+    /// Records the dispatch for a run.
+    pub(super) fn record(&self, pass: &mut wgpu::ComputePass<'_>, step: Step) -> Result<()> {
+        let [x, y] = self.grid.workgroups(&self.label, step)?;
+        pass.set_pipeline(&self.pipeline);
+        for (index, group) in (0..).zip(&self.groups) {
+            pass.set_bind_group(index, group, &[]);
+        }
+        pass.dispatch_workgroups(x, y, 1);
+        Ok(())
     }
 }
 
@@ -214,45 +234,6 @@ fn planes(part: &Part) -> Vec<wgpu::BindGroupEntry<'_>> {
 }
 
 impl Gpu {
-    /// The pipeline of a kernel in a variant, compiled at its first use.
-    fn pipeline(&self, kernel: &Kernel, variant: Variant) -> wgpu::ComputePipeline {
-        let key = format!("{} {}", kernel.name, variant.name());
-        if let Some(pipeline) = self.pipelines.borrow().get(&key) {
-            return pipeline.clone();
-        }
-        self.counters.borrow_mut().objects += 2;
-        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(&key),
-            source: wgpu::ShaderSource::Wgsl(compose(kernel, variant).into()),
-        });
-        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(&key),
-            layout: None,
-            module: &module,
-            entry_point: Some(kernel.name),
-            compilation_options: wgpu::PipelineCompilationOptions::default(),
-            cache: None,
-        });
-        self.pipelines.borrow_mut().insert(key, pipeline.clone());
-        pipeline
-    }
-
-    fn bind_group(
-        &self,
-        label: &str,
-        pipeline: &wgpu::ComputePipeline,
-        index: u32,
-        entries: &[wgpu::BindGroupEntry<'_>],
-    ) -> wgpu::BindGroup {
-        self.counters.borrow_mut().objects += 1;
-        let layout = pipeline.get_bind_group_layout(index);
-        self.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(label),
-            layout: &layout,
-            entries,
-        })
-    }
-
     /// Runs plans, each with its step, one compute pass a plan, then `copies` (from, byte offset, to, bytes): one submission.
     ///
     /// # Errors
@@ -323,12 +304,7 @@ impl Gpu {
 
     fn encode(&self, pass: &mut wgpu::ComputePass<'_>, prepared: &[Prepared], step: Step) -> Result<()> {
         for dispatch in prepared {
-            let [x, y] = dispatch.grid.workgroups(&dispatch.label, step)?;
-            pass.set_pipeline(&dispatch.pipeline);
-            for (index, group) in (0..).zip(&dispatch.groups) {
-                pass.set_bind_group(index, group, &[]);
-            }
-            pass.dispatch_workgroups(x, y, 1);
+            dispatch.record(pass, step)?;
         }
         self.counters.borrow_mut().dispatches += prepared.len() as u64;
         Ok(())

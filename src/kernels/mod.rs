@@ -24,6 +24,7 @@ pub mod rotate;
 pub mod row_matvec;
 pub mod rows;
 pub mod sample;
+pub mod stream_read;
 
 use crate::gpu::shader::{Rows, Variant};
 use crate::gpu::{Arithmetic, Kernel, KvType, Tuning};

@@ -4,6 +4,7 @@
 //! `{ code, message, …details }`; the TypeScript in `www/lib` makes `GemmaError`s of them.
 
 mod abort;
+mod bench;
 mod options;
 mod paced;
 mod progress;

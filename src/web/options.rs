@@ -11,6 +11,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use crate::error::{Error, Result};
 use crate::gpu::Tuning;
+use crate::session::bench::BenchOptions;
 use crate::session::{GenerateOptions, KvType, LoadOptions};
 
 /// What `load` takes; a field that is absent has the default of [`LoadOptions`].
@@ -43,6 +44,12 @@ pub(super) fn generate(options: &JsValue) -> Result<GenerateOptions> {
     let options: GenerateOptions = read(options)?;
     options.validate()?;
     Ok(options)
+}
+
+/// # Errors
+/// [`Error::InvalidOption`] for an unknown name or a wrong type.
+pub(super) fn bench(options: &JsValue) -> Result<BenchOptions> {
+    read(options)
 }
 
 /// An array of token ids, typed or not.

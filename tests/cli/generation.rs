@@ -92,8 +92,9 @@ pub(crate) fn perplexity_of_a_window() {
 }
 
 pub(crate) fn bench_reports() {
-    let page =
-        gemma(&["bench", &model("tiny-gemma1-q4_0"), "-p", "20", "-n", "6", "-r", "2", "--json"]).json();
+    let model = model("tiny-gemma1-q4_0");
+    let args = ["bench", &model, "-p", "20", "-n", "6", "-r", "2", "-d", "0,60"];
+    let page = gemma(&[&args[..], &["--json"]].concat()).json();
     for (test, n_tokens) in [("prompt", 20), ("generation", 6)] {
         let speed = &page[test]["tokensPerSecond"];
         assert_eq!(page[test]["tokens"], n_tokens, "{page}");
@@ -102,6 +103,30 @@ pub(crate) fn bench_reports() {
         assert!(0.0 < at("min") && at("min") <= at("median") && at("median") <= at("max"), "{page}");
         assert!(page[test]["counts"]["dispatches"].as_u64().is_some_and(|n| n > 0), "{page}");
     }
+    for number in
+        ["/roofline/gigabytesPerSecond", "/perToken/dispatches", "/generation/ofRoofline", "/loadMs"]
+    {
+        assert!(page.pointer(number).and_then(Value::as_f64).is_some_and(|x| x > 0.0), "{number} in {page}");
+    }
+    assert_eq!(page["file"]["name"], "tiny-gemma1-q4_0.gguf");
+    assert_eq!(page["gate"]["tokens"].as_array().unwrap().len(), 8, "{page}");
+    assert_eq!(page["depths"][1]["depth"], 60, "{page}");
+    assert!(page["kernels"]["decode"]["kernels"].as_array().is_some_and(|rows| rows.len() > 3), "{page}");
+    let date = page["date"].as_str().unwrap();
+    assert!(date.len() == 10 && date.starts_with("20"), "{date}");
+
+    let plain = gemma(&[&args[..], &["--protocol", "litert"]].concat());
+    for words in ["pp20", "tg6 @ d20", "tg6 @ d60", "% of memory speed", "checked", "kernels of a token"] {
+        assert!(plain.succeeded().stdout.contains(words), "{words} in {}", plain.stdout);
+    }
+    let alone =
+        gemma(&["bench", &model, "-p", "0", "-n", "2", "--no-roofline", "--no-kernels", "--json"]).json();
+    assert!(
+        alone["prompt"].is_null() && alone["roofline"].is_null() && alone["kernels"].is_null(),
+        "{alone}"
+    );
+    let short = gemma(&["bench", &model, "-p", "500", "--context", "100"]);
+    assert!(short.code == Some(2) && short.stderr.contains("--context"), "{}", short.stderr);
 }
 
 pub(crate) fn impossible_requests() {

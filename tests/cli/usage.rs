@@ -9,7 +9,7 @@ use crate::{gemma, model};
 pub(crate) fn wrong_usage() {
     let model = model("tiny-gemma1-q4_0");
     let m = model.as_str();
-    let cases: [(&[&str], &str); 24] = [
+    let cases: [(&[&str], &str); 25] = [
         (&["run", m, "-p", "a", "-n", "0"], "--max-tokens"),
         (&[], "Usage"),
         (&["frobnicate"], "frobnicate"),
@@ -32,6 +32,7 @@ pub(crate) fn wrong_usage() {
         (&["eval", "--ids", "2"], "<MODEL"),
         (&["bench", m, "--synthetic", "gemma-2b:q4_0"], "cannot be used with"),
         (&["bench", "--synthetic", "gemma-2b:q9"], "gemma-3-270m"),
+        (&["bench", m, "--protocol", "mlperf"], "llama-bench"),
         (&["tokenize", "synthetic:gemma-9t:q4_0", "-p", "a"], "gemma-3-270m"),
         (&["synth", "gemma-2b", "-o", "no/such/folder/file"], "q4_k_m"),
     ];

@@ -1,12 +1,7 @@
 // The demo page: load a model, continue a text.
 
-import { type Gemma, GemmaError, type GenerateResult, loadGemma, type LoadProgress, type ModelInfo } from 'gemma-web';
-
-function element<T extends HTMLElement>(id: string, type: new () => T): T {
-  const found = document.getElementById(id);
-  if (!(found instanceof type)) throw new Error(`the page has no ${type.name} #${id}`);
-  return found;
-}
+import { type Gemma, type GenerateResult, loadGemma, type LoadProgress, type ModelInfo } from 'gemma-web';
+import { element, explain, megabytes, offeredModels } from './page.js';
 
 const page = {
   loadForm: element('load-form', HTMLFormElement),
@@ -37,15 +32,6 @@ function show(text: string, bad = false): void {
   page.status.textContent = text;
   page.status.classList.toggle('bad', bad);
 }
-
-/** What to show for a failure; undefined where the user asked for it. */
-function explain(error: unknown): string | undefined {
-  if (error instanceof DOMException && error.name === 'AbortError') return undefined;
-  if (error instanceof GemmaError) return `${error.message} (${error.code})`;
-  return String(error);
-}
-
-const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 
 function showProgress({ phase, loaded, total }: LoadProgress): void {
   if (phase === 'ready') return;
@@ -130,11 +116,8 @@ function updateControls(): void {
   page.stop.hidden = generating === undefined;
 }
 
-/** Offers the models that the demo's own server has; on other hosts there is no such list. */
 async function offerModels(): Promise<void> {
-  const answer = await fetch('/models/index.json').catch(() => undefined);
-  if (!answer?.ok || !answer.headers.get('content-type')?.startsWith('application/json')) return;
-  const list = (await answer.json()) as { name: string; url: string; bytes: number }[];
+  const list = await offeredModels();
   page.models.replaceChildren(
     ...list.map(({ name, url, bytes }) => Object.assign(document.createElement('option'), { value: url, label: `${name}, ${megabytes(bytes)}` })),
   );

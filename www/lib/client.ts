@@ -1,5 +1,6 @@
 // The page's half: starts the worker, sends it calls and turns its answers into promises and callbacks.
 
+import type { BenchOptions, BenchProgress, BenchReport } from './bench.js';
 import { abortError, GemmaError, toError } from './errors.js';
 import type { CallMessage, CallName, Calls, FromWorker, PlainOptions, Prompt, ToWorker } from './protocol.js';
 import type { GenerateOptions, GenerateResult, Inspection, LoadOptions, LoadProgress, ModelInfo, ModelStats, TokenPiece } from './types.js';
@@ -10,6 +11,7 @@ interface Pending {
   readonly reject: (reason: unknown) => void;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   readonly onToken?: ((piece: TokenPiece) => void) | undefined;
+  readonly onStep?: ((step: BenchProgress) => void) | undefined;
 }
 
 /** What the caller of {@link Connection.call} may listen to. */
@@ -17,6 +19,7 @@ interface Listeners {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   readonly onToken?: ((piece: TokenPiece) => void) | undefined;
+  readonly onStep?: ((step: BenchProgress) => void) | undefined;
 }
 
 /** The worker with its unanswered calls. The worker answers them one after another. */
@@ -38,14 +41,14 @@ class Connection {
   }
 
   call<Name extends CallName>(type: Name, send: Calls[Name]['send'], listeners: Listeners = {}): Promise<Calls[Name]['back']> {
-    const { signal, onProgress, onToken } = listeners;
+    const { signal, onProgress, onToken, onStep } = listeners;
     if (this.#closed) return Promise.reject(this.#closed);
     if (signal?.aborted) return Promise.reject(abortError());
     const id = this.#nextId++;
     const abort = (): void => this.#post({ type: 'abort', id });
     signal?.addEventListener('abort', abort, { once: true });
     const answer = new Promise<Calls[Name]['back']>((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject, onProgress, onToken });
+      this.#pending.set(id, { resolve, reject, onProgress, onToken, onStep });
       this.#post({ type, id, ...send } as CallMessage);
     });
     return answer.finally(() => {
@@ -79,7 +82,8 @@ class Connection {
     if (message.type === 'failed') return call.reject(toError(message.error));
     try {
       if (message.type === 'progress') call.onProgress?.(message.progress);
-      else call.onToken?.(message.piece);
+      else if (message.type === 'token') call.onToken?.(message.piece);
+      else call.onStep?.(message.step);
     } catch (error) {
       this.#post({ type: 'abort', id: message.id });
       call.reject(error);
@@ -136,6 +140,21 @@ export class Gemma {
   /** Counters and memory of the engine. */
   stats(): Promise<ModelStats> {
     return this.#connection.call('stats', {});
+  }
+
+  /**
+   * Measures how fast the model is on this device: checks its results first, then times prompts and generations by published
+   * definitions. It takes minutes on a slow device; every other call waits for it.
+   *
+   * @returns Speeds with their spread, the work and the bytes of a token, the memory speed of the adapter, and where the
+   *   time goes: a plain object, made to be kept as JSON.
+   * @throws {GemmaError} `inconsistent` where the results are not right, `invalid_option` for a value out of range and for a
+   *   model that was loaded with too short a context (option `contextLength`, which says how long it must be).
+   * @throws {DOMException} `AbortError` once `options.signal` is aborted; the model can be used again at once.
+   */
+  bench(options: BenchOptions = {}): Promise<BenchReport> {
+    const { signal, onProgress, ...plain } = options;
+    return this.#connection.call('bench', { options: plain as PlainOptions }, { signal, onStep: onProgress });
   }
 
   /** Frees all memory on CPU and GPU at once. Unanswered calls, and later ones, reject with code `disposed`. */

@@ -1,6 +1,6 @@
 /**
  * What went wrong, as a stable name to program against. The file: `not_gguf` … `unsupported`. The network: `http`,
- * `network`, `io`. The device: `no_webgpu` … `gpu`. The call: `invalid_option`, `context_full`, `invalid_message`,
+ * `network`, `io`. The device: `no_webgpu` … `inconsistent`. The call: `invalid_option`, `context_full`, `invalid_message`,
  * `disposed`. A fault of this library: `internal`.
  */
 export type GemmaErrorCode =
@@ -23,6 +23,7 @@ export type GemmaErrorCode =
   | 'out_of_memory'
   | 'device_lost'
   | 'gpu'
+  | 'inconsistent'
   | 'invalid_option'
   | 'context_full'
   | 'invalid_message'

@@ -9,6 +9,18 @@
  * @packageDocumentation
  */
 
+export type {
+  BenchGate,
+  BenchKernels,
+  BenchOptions,
+  BenchProgress,
+  BenchReport,
+  BenchSpread,
+  GenerationTest,
+  KernelProfile,
+  PromptTest,
+  WorkCounts,
+} from './bench.js';
 export { Gemma, inspect, loadGemma } from './client.js';
 export { GemmaError, type GemmaErrorCode } from './errors.js';
 export type { Prompt } from './protocol.js';

@@ -1,5 +1,6 @@
 // The messages between the page's half (client.ts) and the worker's half (worker.ts).
 
+import type { BenchProgress, BenchReport } from './bench.js';
 import type { ErrorRecord } from './errors.js';
 import type { GenerateResult, Inspection, LoadProgress, ModelInfo, ModelStats, TokenPiece } from './types.js';
 
@@ -17,6 +18,7 @@ export interface Calls {
   tokenize: { send: { readonly text: string }; back: number[] };
   logits: { send: { readonly ids: readonly number[] }; back: Float32Array };
   stats: { send: Record<never, never>; back: ModelStats };
+  bench: { send: { readonly options: PlainOptions }; back: BenchReport };
 }
 
 /** The name of a call. */
@@ -32,6 +34,7 @@ export type ToWorker = CallMessage | { readonly type: 'abort'; readonly id: numb
 export type FromWorker =
   | { readonly type: 'progress'; readonly id: number; readonly progress: LoadProgress }
   | { readonly type: 'token'; readonly id: number; readonly piece: TokenPiece }
+  | { readonly type: 'step'; readonly id: number; readonly step: BenchProgress }
   | { readonly type: 'done'; readonly id: number; readonly value: Calls[CallName]['back'] }
   | { readonly type: 'failed'; readonly id: number; readonly error: ErrorRecord }
   | { readonly type: 'fatal'; readonly error: ErrorRecord };

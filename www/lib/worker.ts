@@ -1,6 +1,7 @@
 // The worker's half: one engine, calls answered one after another, so that a token loop is never entered twice.
 
 import init, { Engine } from './pkg/gemma_web.js';
+import type { BenchProgress, BenchReport } from './bench.js';
 import { toRecord } from './errors.js';
 import { askForSubgroups } from './subgroups.js';
 import { recallTuning } from './tuning.js';
@@ -86,8 +87,17 @@ async function carryOut(call: CallMessage, signal: AbortSignal): Promise<Calls[C
     case 'logits':
       return loaded().logits(call.ids, signal);
     case 'stats':
-      return { ...(loaded().stats() as Omit<ModelStats, 'wasmBytes'>), wasmBytes: memory?.buffer.byteLength ?? 0 };
+      return withMemory(loaded().stats() as Omit<ModelStats, 'wasmBytes'>);
+    case 'bench': {
+      const onProgress = (step: BenchProgress): void => scope.postMessage({ type: 'step', id, step });
+      const report = (await loaded().bench(call.options, onProgress, signal)) as BenchReport;
+      return { ...report, stats: withMemory(report.stats) };
+    }
   }
+}
+
+function withMemory(stats: Omit<ModelStats, 'wasmBytes'>): ModelStats {
+  return { ...stats, wasmBytes: memory?.buffer.byteLength ?? 0 };
 }
 
 /** What this origin may store, where the browser says. */

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gemma_web::gpu::{GpuOptions, Tuning};
+use gemma_web::session::bench::{self, BenchOptions};
 use gemma_web::session::{GenerateOptions, KvType, LoadOptions};
 
 /// Runs Google's Gemma from a GGUF file on the GPU.
@@ -34,7 +35,7 @@ pub(crate) enum Command {
     Tokenize(Tokenize),
     /// Say what is in a file and whether it can be run; needs no GPU.
     Inspect(Inspect),
-    /// Measure prompt and generation speed as llama-bench does, and count the GPU work.
+    /// Check the results, then measure prompt and generation speed and where the time goes.
     Bench(Bench),
     /// Write a GGUF file with random weights in the shape of a real model.
     Synth(Synth),
@@ -227,18 +228,57 @@ pub(crate) struct Inspect {
 pub(crate) struct Bench {
     #[command(flatten)]
     pub(crate) model: Model,
-    /// Prompt tokens; 0 leaves the prompt test out.
-    #[arg(short = 'p', long, value_name = "N", default_value = "512")]
-    pub(crate) n_prompt: usize,
-    /// Generated tokens; 0 leaves the generation test out.
-    #[arg(short = 'n', long, value_name = "N", default_value = "128")]
-    pub(crate) n_gen: usize,
-    /// Generates behind N positions; what they hold makes no difference to the work, so they are left empty.
-    #[arg(short = 'd', long, value_name = "N", default_value = "0")]
-    pub(crate) depth: usize,
-    /// Repetitions, after one that is not counted.
+    /// Whose definitions the two tests follow.
+    #[arg(long, value_enum, default_value = "llama-bench")]
+    protocol: Protocol,
+    /// Prompt tokens; 0 leaves the prompt test out [default: the protocol's].
+    #[arg(short = 'p', long, value_name = "N")]
+    n_prompt: Option<usize>,
+    /// Generated tokens; 0 leaves the generation test out [default: the protocol's].
+    #[arg(short = 'n', long, value_name = "N")]
+    n_gen: Option<usize>,
+    /// Generates behind so many positions too, filled with ids without a meaning.
+    #[arg(short = 'd', long, value_name = "N,N,…", value_delimiter = ',')]
+    depths: Vec<usize>,
+    /// Repetitions that count.
     #[arg(short = 'r', long, value_name = "N", default_value = "5", value_parser = at_least_one)]
-    pub(crate) repetitions: usize,
+    repetitions: usize,
+    /// Repetitions before them that do not.
+    #[arg(long, value_name = "N", default_value = "2")]
+    warmups: usize,
+    /// Leave out how fast the adapter reads memory.
+    #[arg(long)]
+    no_roofline: bool,
+    /// Leave out where the time goes, kernel by kernel.
+    #[arg(long)]
+    no_kernels: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Protocol {
+    /// llama.cpp: 512 prompt tokens, and 128 tokens generated from an empty context.
+    LlamaBench,
+    /// LiteRT and MediaPipe: 1024 prompt tokens, and 256 tokens generated behind them.
+    Litert,
+}
+
+impl Bench {
+    pub(crate) fn options(&self) -> BenchOptions {
+        BenchOptions {
+            protocol: match self.protocol {
+                Protocol::LlamaBench => bench::Protocol::LlamaBench,
+                Protocol::Litert => bench::Protocol::LiteRt,
+            },
+            prompt_tokens: self.n_prompt,
+            generated_tokens: self.n_gen,
+            repetitions: self.repetitions,
+            warmups: self.warmups,
+            depths: self.depths.clone(),
+            roofline: !self.no_roofline,
+            kernels: !self.no_kernels,
+            ..BenchOptions::default()
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -1,165 +1,182 @@
-//! `gemma bench`: prompt and generation speed by llama-bench's definitions, and the counts of GPU work, which are the
-//! same on every machine.
+//! `gemma bench`: prompt and generation speed by published definitions, as a table for people or as JSON.
+
+use std::fmt::Write as _;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use gemma_web::Cancel;
-use gemma_web::session::{Engine, GenerateOptions, Generation};
+use gemma_web::gpu::profile::{Method, Profile};
+use gemma_web::session::bench::{BenchProgress, BenchReport, GenerationTest, Protocol, Spread};
+use indicatif::{ProgressBar, ProgressStyle};
 use pollster::block_on;
-use serde::Serialize;
-use serde_json::{Map, Value, json};
 
 use super::args::Bench;
 use super::load;
-use super::output::{Failure, is_watched, note, print, print_json};
+use super::output::{Failure, is_watched, print, print_json};
 
-/// Speed of one of the two tests over its repetitions.
-#[derive(Serialize)]
-struct Test {
-    /// Tokens of one repetition.
-    tokens: usize,
-    #[serde(rename = "tokensPerSecond")]
-    speed: Spread,
-    /// What the last repetition added to the counters.
-    counts: Value,
-}
-
-#[derive(Serialize)]
-struct Spread {
-    median: f64,
-    min: f64,
-    max: f64,
-    runs: Vec<f64>,
-}
-
-impl Spread {
-    fn of(runs: Vec<f64>) -> Self {
-        let mut sorted = runs.clone();
-        sorted.sort_by(f64::total_cmp);
-        let at = |ix: usize| sorted.get(ix).copied().unwrap_or_default();
-        let median = (at(sorted.len() / 2) + at(sorted.len().saturating_sub(1) / 2)) / 2.0;
-        Self { median, min: at(0), max: at(sorted.len().saturating_sub(1)), runs }
-    }
-}
+/// Kernels that the table lists; the rest is summed up.
+const LISTED: usize = 12;
 
 pub(crate) fn bench(args: &Bench, json: bool) -> Result<(), Failure> {
-    let mut options = args.model.load_options();
-    options.context_length = options.context_length.or(Some(args.n_prompt.max(args.depth + args.n_gen) + 1));
-    let mut engine = load::engine(&args.model, &options, json)?;
-    let prompt = (args.n_prompt > 0).then(|| prompt_test(&mut engine, args)).transpose()?;
-    let generation = (args.n_gen > 0).then(|| generation_test(&mut engine, args)).transpose()?;
-    if json {
-        return print_json(&json!({
-            "model": engine.info(),
-            "prompt": prompt,
-            "generation": generation,
-            "stats": engine.stats(),
-        }));
-    }
-    for (name, test) in [("prompt", prompt), ("generation", generation)] {
-        if let Some(Test { tokens, speed, counts }) = test {
-            let Spread { median, min, max, .. } = speed;
-            print(format_args!(
-                "{name:<10} {tokens:>5} tokens  {median:>9.2} per second ({min:.2} to {max:.2})  {counts}\n"
-            ))?;
-        }
-    }
-    Ok(())
-}
-
-/// Prompts of that many tokens, each another one so that nothing of the last can be used again.
-fn prompt_test(engine: &mut Engine, args: &Bench) -> Result<Test, Failure> {
-    let n_vocab = engine.tokenizer().n_vocab();
-    let bos = engine.tokenizer().bos().unwrap_or_default();
-    repeat(engine, args.repetitions, |engine, run_ix| {
-        let ids = pseudo_random_prompt(bos, run_ix as u64 + 1, args.n_prompt, n_vocab);
-        let generation = generate(engine, &ids, 1)?;
-        Ok((args.n_prompt, generation.timings.prompt_per_second))
-    })
-}
-
-/// That many tokens after BOS, or at the depth asked for.
-fn generation_test(engine: &mut Engine, args: &Bench) -> Result<Test, Failure> {
-    let bos = engine.tokenizer().bos().unwrap_or_default();
-    repeat(engine, args.repetitions, |engine, _| {
-        if args.depth > 0 {
-            return Ok((args.n_gen, block_on(engine.decode_speed(args.depth, args.n_gen))?));
-        }
-        let generation = generate(engine, &[bos], args.n_gen)?;
-        Ok((generation.tokens.len(), generation.timings.decode_per_second))
-    })
-}
-
-fn generate(engine: &mut Engine, ids: &[u32], max_tokens: usize) -> Result<Generation, Failure> {
-    let ignore_end = true;
-    let options = GenerateOptions { max_tokens, temperature: 0.0, ignore_end, ..GenerateOptions::default() };
-    Ok(block_on(engine.generate(ids, &options, &Cancel::default(), &mut |_| ()))?)
-}
-
-/// One repetition that warms up and is not counted, then those that are.
-fn repeat(
-    engine: &mut Engine,
-    n_runs: usize,
-    mut run: impl FnMut(&mut Engine, usize) -> Result<(usize, f64), Failure>,
-) -> Result<Test, Failure> {
-    let (mut tokens, _) = run(engine, 0)?;
-    let (mut runs, mut counts) = (Vec::with_capacity(n_runs), Value::Null);
-    for run_ix in 1..=n_runs {
-        let before = json!(engine.stats());
-        let (n_tokens, speed) = run(engine, run_ix)?;
-        counts = increase(&before, &json!(engine.stats()));
-        tokens = n_tokens;
-        runs.push(speed);
-        if is_watched() {
-            note(format_args!("{run_ix} of {n_runs}: {speed:.2} tokens per second"));
-        }
-    }
-    Ok(Test { tokens, speed: Spread::of(runs), counts })
-}
-
-/// The counters of `after` less those of `before`, by name; what is held or timed is no counter.
-fn increase(before: &Value, after: &Value) -> Value {
-    let counters = after.as_object().into_iter().flatten();
-    let added = counters.filter_map(|(name, value)| {
-        let n_added = value.as_u64()?.saturating_sub(before[name].as_u64()?);
-        Some((name.clone(), json!(n_added)))
-    });
-    Value::Object(added.collect::<Map<_, _>>())
-}
-
-/// BOS, then ids without a meaning: their values make no difference to the work.
-fn pseudo_random_prompt(bos: u32, seed: u64, n_ids: usize, n_vocab: usize) -> Vec<u32> {
-    let mut state = seed;
-    let mut next = || {
-        // Knuth's 64-bit linear congruential generator; the high bits are the good ones.
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((state >> 33) % n_vocab.max(1) as u64) as u32
+    let mut options = args.options();
+    let mut load_options = args.model.load_options();
+    load_options.context_length = load_options.context_length.or(Some(options.context_needed()));
+    let started = Instant::now();
+    let mut engine = load::engine(&args.model, &load_options, json)?;
+    options.load_ms = Some(started.elapsed().as_secs_f64() * 1e3);
+    options.date = Some(today());
+    options.host = Some(format!("{} {}", std::env::consts::OS, std::env::consts::ARCH));
+    let bar = steps_bar();
+    let mut show = |progress: BenchProgress| {
+        bar.set_length(progress.total as u64);
+        bar.set_position(progress.done as u64);
+        let speed = progress.tokens_per_second.map_or_else(String::new, |s| format!("{s:.2} tokens/s"));
+        bar.set_message(format!("{:?} {speed}", progress.stage).to_lowercase());
     };
-    (0..n_ids).map(|i| if i == 0 { bos } else { next() }).collect()
+    let report = block_on(engine.bench(&options, &Cancel::default(), &mut show));
+    bar.finish_and_clear();
+    let report = report?;
+    if json { print_json(&report) } else { print(table(&report)) }
+}
+
+fn steps_bar() -> ProgressBar {
+    if !is_watched() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(0);
+    // A bar without a style is still a bar.
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// The report as people read it.
+fn table(report: &BenchReport) -> String {
+    let mut out = String::new();
+    // Writing to a string can't fail.
+    let _ = write_head(&mut out, report);
+    let _ = write_tests(&mut out, report);
+    if let Some(kernels) = &report.kernels {
+        let _ = write_profile(
+            &mut out,
+            &format!("a token at position {}", kernels.decode_position),
+            &kernels.decode,
+        );
+        let _ = write_profile(
+            &mut out,
+            &format!("a prompt's chunk of {}", kernels.prompt_tokens),
+            &kernels.prompt,
+        );
+    }
+    out
+}
+
+fn write_head(out: &mut String, report: &BenchReport) -> std::fmt::Result {
+    let (model, gate) = (&report.model, &report.gate);
+    let megabytes =
+        report.file.bytes.map_or_else(String::new, |bytes| format!(", {:.0} MB", bytes as f64 / 1e6));
+    writeln!(out, "model     {} ({}{megabytes})", report.file.name, model.quantisation)?;
+    writeln!(out, "adapter   {} ({} {})", model.adapter.name, model.adapter.backend, model.adapter.driver)?;
+    let features = report.features.join(", ");
+    writeln!(out, "variant   {}; optional features: {features}", model.tuning)?;
+    writeln!(
+        out,
+        "checked   {} tokens the same in two runs, {} of {} positions the same at once (largest gap {:.2}, at most {})",
+        gate.tokens.len(),
+        gate.same,
+        gate.compared,
+        gate.worst_gap,
+        gate.tolerance
+    )?;
+    if let Some(roofline) = &report.roofline {
+        let megabytes = roofline.bytes >> 20;
+        writeln!(out, "memory    {:.1} GB/s read, over {megabytes} MiB", roofline.gigabytes_per_second)?;
+    }
+    if let Some(each) = &report.per_token {
+        writeln!(
+            out,
+            "a token   dispatches {}, passes {}, submissions {}, objects made {}, bytes read back {}, bytes written {}",
+            each.dispatches, each.passes, each.submits, each.objects, each.bytes_read, each.bytes_written
+        )?;
+    }
+    writeln!(out, "\n{:<16} {:>10}  {:<22}", "test", "tokens/s", "(lowest to highest)")
+}
+
+fn write_tests(out: &mut String, report: &BenchReport) -> std::fmt::Result {
+    if let Some(test) = &report.prompt {
+        write_speed(out, &format!("pp{}", test.tokens), &test.tokens_per_second)?;
+        let seconds = test.first_token_ms.median / 1e3;
+        writeln!(out, " {:.3} TFLOP/s, first token after {seconds:.3} s", test.teraflops)?;
+    }
+    if let Some(test) = &report.generation {
+        let behind = report.protocol == Protocol::LiteRt;
+        write_generation(out, test, behind)?;
+    }
+    report.depths.iter().try_for_each(|test| write_generation(out, test, true))
+}
+
+fn write_generation(out: &mut String, test: &GenerationTest, behind: bool) -> std::fmt::Result {
+    let depth = if behind { format!(" @ d{}", test.depth) } else { String::new() };
+    write_speed(out, &format!("tg{}{depth}", test.tokens), &test.tokens_per_second)?;
+    let part =
+        test.of_roofline.map_or_else(String::new, |part| format!(", {:.0} % of memory speed", part * 100.0));
+    let megabytes = test.bytes_per_token as f64 / 1e6;
+    writeln!(out, " {megabytes:.1} MB a token, {:.2} GB/s{part}", test.gigabytes_per_second)
+}
+
+fn write_speed(out: &mut String, name: &str, speed: &Spread) -> std::fmt::Result {
+    let spread = format!("({:.2} to {:.2})", speed.min, speed.max);
+    write!(out, "{name:<16} {:>10.2}  {spread:<22}", speed.median)
+}
+
+fn write_profile(out: &mut String, of: &str, profile: &Profile) -> std::fmt::Result {
+    let method = match profile.method {
+        Method::Timestamps => "by timestamps",
+        Method::Repetition => "repeated alone, since the adapter gives no timestamps",
+    };
+    let total: f64 = profile.kernels.iter().map(|row| row.us).sum();
+    writeln!(out, "\nkernels of {of}, {method}: {total:.0} us")?;
+    let mut rows: Vec<_> = profile.kernels.iter().collect();
+    rows.sort_by(|a, b| b.us.total_cmp(&a.us));
+    let width = rows.iter().take(LISTED).map(|row| row.kernel.len()).max().unwrap_or_default();
+    for row in rows.iter().take(LISTED) {
+        let share = 100.0 * row.us / total.max(f64::MIN_POSITIVE);
+        write!(out, "  {:<width$} {:>5} x {:>10.0} us {share:>6.1} %", row.kernel, row.calls, row.us)?;
+        if row.matrix_bytes > 0 {
+            write!(out, " {:>9.2} GB/s", row.matrix_bytes as f64 / row.us.max(f64::MIN_POSITIVE) / 1e3)?;
+        }
+        writeln!(out)?;
+    }
+    let rest: f64 = rows.iter().skip(LISTED).map(|row| row.us).sum();
+    if rest > 0.0 { writeln!(out, "  {:<width$} {:>7} {rest:>10.0} us", "others", "") } else { Ok(()) }
+}
+
+/// The day, UTC: `2026-11-23`.
+fn today() -> String {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    date(seconds / 86_400)
+}
+
+/// The day so many days after 1970-01-01, by Howard Hinnant's algorithm: years begin in March, so that a leap day comes last.
+fn date(days: u64) -> String {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = 400 * era + year + u64::from(month <= 2);
+    format!("{year}-{month:02}-{day:02}")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::date;
 
     #[test]
-    fn the_median_is_in_the_middle() {
-        assert_eq!(Spread::of(vec![3.0, 1.0, 2.0]).median, 2.0);
-        let even = Spread::of(vec![4.0, 1.0, 2.0, 3.0]);
-        assert_eq!((even.median, even.min, even.max), (2.5, 1.0, 4.0));
-        assert_eq!(even.runs, [4.0, 1.0, 2.0, 3.0], "in the order they were run");
-    }
-
-    #[test]
-    fn counts_are_what_a_run_added() {
-        let before = json!({ "a": 3, "held": { "kv": 7 }, "ms": 0.5 });
-        let after = json!({ "a": 5, "held": { "kv": 7 }, "ms": 0.5 });
-        assert_eq!(increase(&before, &after), json!({ "a": 2 }));
-    }
-
-    #[test]
-    fn ids_stay_in_the_vocabulary_and_differ_by_seed() {
-        let ids = pseudo_random_prompt(2, 1, 100, 50);
-        assert_eq!((ids.len(), ids.first()), (100, Some(&2)), "BOS is one of them");
-        assert!(ids.iter().all(|id| *id < 50), "{ids:?}");
-        assert_ne!(ids, pseudo_random_prompt(2, 2, 100, 50), "another seed");
+    fn days_have_dates() {
+        let found = [0, 59, 10_956, 11_016, 20_780].map(date);
+        assert_eq!(found, ["1970-01-01", "1970-03-01", "1999-12-31", "2000-02-29", "2026-11-23"]);
     }
 }

@@ -61,6 +61,7 @@ impl Failure {
 fn as_flag(option: &str) -> String {
     match option {
         "contextLength" => return "--context".to_owned(),
+        "generatedTokens" => return "--n-gen".to_owned(),
         _ if option.starts_with('-') => return option.to_owned(),
         _ => {}
     }

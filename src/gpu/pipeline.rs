@@ -1,0 +1,50 @@
+//! Pipelines, compiled once for each kernel and variant, and bind groups.
+
+use super::device::Gpu;
+use super::shader::{Kernel, Variant, compose};
+
+/// What a kernel in a variant is called.
+pub(super) fn key(kernel: &Kernel, variant: Variant) -> String {
+    format!("{} {}", kernel.name, variant.name()).trim_end().to_owned()
+}
+
+impl Gpu {
+    /// The pipeline of a kernel in a variant, compiled at its first use.
+    pub(super) fn pipeline(&self, kernel: &Kernel, variant: Variant) -> wgpu::ComputePipeline {
+        let key = key(kernel, variant);
+        if let Some(pipeline) = self.pipelines.borrow().get(&key) {
+            return pipeline.clone();
+        }
+        self.counters.borrow_mut().objects += 2;
+        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(&key),
+            source: wgpu::ShaderSource::Wgsl(compose(kernel, variant).into()),
+        });
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(&key),
+            layout: None,
+            module: &module,
+            entry_point: Some(kernel.name),
+            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            cache: None,
+        });
+        self.pipelines.borrow_mut().insert(key, pipeline.clone());
+        pipeline
+    }
+
+    pub(super) fn bind_group(
+        &self,
+        label: &str,
+        pipeline: &wgpu::ComputePipeline,
+        index: u32,
+        entries: &[wgpu::BindGroupEntry<'_>],
+    ) -> wgpu::BindGroup {
+        self.counters.borrow_mut().objects += 1;
+        let layout = pipeline.get_bind_group_layout(index);
+        self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(label),
+            layout: &layout,
+            entries,
+        })
+    }
+}

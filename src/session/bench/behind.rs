@@ -1,0 +1,45 @@
+//! Generating behind many positions without computing them each time.
+
+use web_time::Instant;
+
+use crate::cancel::Cancel;
+use crate::error::{Error, Result};
+use crate::sampler::Sampling;
+use crate::session::Engine;
+
+/// Tokens a second at positions `depth ..`, with as many under way as [`Engine::generate`] has. The positions before hold
+/// whatever they held. The first of the `n_tokens` is not counted.
+///
+/// # Errors
+/// As [`Engine::generate`].
+pub(super) async fn decode_speed(
+    engine: &Engine,
+    depth: usize,
+    n_tokens: usize,
+    cancel: &Cancel,
+) -> Result<f64> {
+    let model = &engine.model;
+    let greedy = Sampling { temperature: 0.0, ..Sampling::default() };
+    let settings = greedy
+        .on_gpu(0)
+        .ok_or_else(|| Error::Internal { what: "the likeliest token is not chosen on the GPU".to_owned() })?;
+    model.begin_behind(depth, engine.tokenizer.bos().unwrap_or_default(), &settings, cancel).await?;
+    let (mut position, end) = (depth + 1, depth + n_tokens);
+    let (mut started, mut last) = (Instant::now(), Instant::now());
+    for i in 0..n_tokens {
+        while model.under_way() < model.depth() && position < end {
+            model.queue_choice(position)?;
+            position += 1;
+        }
+        model.choice().await?;
+        cancel.check()?;
+        let now = Instant::now();
+        if i == 0 {
+            started = now;
+        } else {
+            model.note_step((now - last).as_secs_f64() * 1e3);
+        }
+        last = now;
+    }
+    Ok(n_tokens.saturating_sub(1) as f64 / (last - started).as_secs_f64())
+}

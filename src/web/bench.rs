@@ -1,0 +1,34 @@
+//! The benchmark, for pages.
+
+use js_sys::Function;
+use wasm_bindgen::prelude::*;
+use web_sys::AbortSignal;
+
+use super::abort::AbortLink;
+use super::{Engine, call, options, to_js, to_js_error};
+
+#[wasm_bindgen]
+impl Engine {
+    /// Checks the model's results, then measures: a plain object, made from [`crate::session::bench::BenchReport`].
+    ///
+    /// # Errors
+    /// An object `{ code, message, … }` made from [`crate::Error`].
+    pub async fn bench(
+        &mut self,
+        options: JsValue,
+        on_progress: Option<Function>,
+        signal: Option<AbortSignal>,
+    ) -> Result<JsValue, JsValue> {
+        let run = async {
+            let options = options::bench(&options)?;
+            let link = AbortLink::new(signal);
+            let mut report = |progress| {
+                if let (Some(callback), Ok(progress)) = (&on_progress, to_js(&progress)) {
+                    call(callback, &progress);
+                }
+            };
+            to_js(&self.session.bench(&options, link.cancel(), &mut report).await?)
+        };
+        run.await.map_err(|error| to_js_error(&error))
+    }
+}
