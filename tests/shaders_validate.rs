@@ -2,7 +2,7 @@
 //! WebGPU's default limits.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
-use gemma_web::gpu::shader::compose;
+use gemma_web::gpu::shader::{Rows, Variant, compose};
 use gemma_web::kernels::every_variant;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, ShaderStage};
@@ -16,11 +16,22 @@ const MAX_STORAGE_BUFFERS: usize = 8;
 const CAPABILITIES: Capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
 
 fn complaint(name: &str, text: &str) -> Option<String> {
+    complaint_with(name, text, CAPABILITIES)
+}
+
+/// What variants with subgroups need on top.
+const SUBGROUPS: Capabilities = CAPABILITIES.union(Capabilities::SUBGROUP);
+
+fn complaint_with(name: &str, text: &str, capabilities: Capabilities) -> Option<String> {
     let module = match naga::front::wgsl::parse_str(text) {
         Ok(module) => module,
         Err(e) => return Some(e.emit_to_string(text)),
     };
-    if let Err(e) = Validator::new(ValidationFlags::all(), CAPABILITIES).validate(&module) {
+    if let Err(e) = Validator::new(ValidationFlags::all(), capabilities)
+        .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
+        .subgroup_operations(naga::valid::SubgroupOperationSet::all())
+        .validate(&module)
+    {
         return Some(e.emit_to_string(text));
     }
     let [entry] = module.entry_points.as_slice() else {
@@ -51,7 +62,9 @@ fn every_kernel_format_and_variant_is_valid_at_default_limits() {
     let complaints: Vec<String> = every_variant()
         .inspect(|_| n += 1)
         .filter_map(|(kernel, variant)| {
-            let why = complaint(kernel.name, &compose(kernel, variant))?;
+            let with_subgroups = matches!(variant, Variant::Rows(Rows { subgroups: true, .. }));
+            let capabilities = if with_subgroups { SUBGROUPS } else { CAPABILITIES };
+            let why = complaint_with(kernel.name, &compose(kernel, variant), capabilities)?;
             Some(format!("{} {}: {why}", kernel.name, variant.name()))
         })
         .collect();

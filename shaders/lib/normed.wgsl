@@ -7,23 +7,6 @@ const POST_NORM: u32 = 2u;
 const KEPT: u32 = 4u;
 const SECOND: u32 = 8u;
 
-var<workgroup> lane_sums: array<f32, LANES>;
-
-// The sum over the workgroup, given to all. Every invocation must call it.
-fn lanes_sum(index: u32, own: f32) -> f32 {
-    lane_sums[index] = own;
-    workgroupBarrier();
-    for (var stride = LANES / 2u; stride > 0u; stride >>= 1u) {
-        if (index < stride) {
-            lane_sums[index] += lane_sums[index + stride];
-        }
-        workgroupBarrier();
-    }
-    let total = lane_sums[0];
-    workgroupBarrier();
-    return total;
-}
-
 fn residual(i: u32, post_scale: f32) -> vec4<f32> {
     var r = quad(params.x + i);
     if ((params.flags & POST_NORM) != 0u) {

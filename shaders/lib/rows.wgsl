@@ -32,21 +32,3 @@ fn column(row: u32) -> u32 {
 fn quad(i: u32) -> vec4<f32> {
     return bitcast<vec4<f32>>(acts[i]);
 }
-
-var<workgroup> unit_sums: array<vec4<f32>, LANES>;
-
-// The sum over the lanes of a unit, given to its first lane. Every invocation must call it.
-fn unit_sum(index: u32, lane: u32, own: vec4<f32>) -> vec4<f32> {
-    if (UNIT == 1u) {
-        return own;
-    }
-    unit_sums[index] = own;
-    workgroupBarrier();
-    for (var stride = UNIT / 2u; stride > 0u; stride >>= 1u) {
-        if (lane < stride) {
-            unit_sums[index] += unit_sums[index + stride];
-        }
-        workgroupBarrier();
-    }
-    return unit_sums[index];
-}

@@ -21,6 +21,8 @@ pub struct GpuOptions {
     pub max_binding_bytes: Option<u64>,
     /// Creates no buffer above this many bytes.
     pub max_buffer_bytes: Option<u64>,
+    /// Does without subgroups where the adapter has them.
+    pub without_subgroups: bool,
 }
 
 /// What the adapter says of itself, and the two limits that decide how matrices are split.
@@ -33,6 +35,8 @@ pub struct AdapterInfo {
     pub backend: String,
     /// Driver and version, where known.
     pub driver: String,
+    /// Whether sums are taken by subgroups.
+    pub subgroups: bool,
     /// What is used of the adapter's limits.
     #[serde(flatten)]
     pub limits: Limits,
@@ -83,12 +87,14 @@ impl Gpu {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("gemma-web"),
             required_limits: limits.clone(),
+            required_features: wanted_features(&adapter, options),
             ..Default::default()
         };
         let (device, queue) = adapter
             .request_device(&descriptor)
             .await
             .map_err(|e| Error::NoWebgpu { why: format!("the adapter gave no device: {e}") })?;
+        let subgroups = !options.without_subgroups && has_subgroups(&device);
         let fault = Arc::new(Mutex::new(None));
         watch(&device, &fault);
         let about = adapter.get_info();
@@ -97,6 +103,7 @@ impl Gpu {
             name: about.name,
             backend: format!("{:?}", about.backend),
             driver: format!("{} {}", about.driver, about.driver_info).trim().to_owned(),
+            subgroups,
             limits: Limits {
                 max_binding_bytes: cap(limits.max_storage_buffer_binding_size, options.max_binding_bytes),
                 max_buffer_bytes: cap(limits.max_buffer_size, options.max_buffer_bytes),
@@ -121,6 +128,12 @@ impl Gpu {
     #[must_use]
     pub fn info(&self) -> &AdapterInfo {
         &self.info
+    }
+
+    /// Whether sums are taken by subgroups.
+    #[must_use]
+    pub fn subgroups(&self) -> bool {
+        self.info.subgroups
     }
 
     /// What is used of the adapter's limits.
@@ -220,6 +233,32 @@ fn watch(device: &wgpu::Device, fault: &Arc<Mutex<Option<Error>>>) {
             keep(&slot, Error::DeviceLost { why: format!("{reason:?}: {message}") });
         }
     });
+}
+
+/// The optional features that make kernels faster, as far as the adapter has them.
+fn wanted_features(adapter: &wgpu::Adapter, options: &GpuOptions) -> wgpu::Features {
+    let wanted = if options.without_subgroups { wgpu::Features::empty() } else { wgpu::Features::SUBGROUP };
+    adapter.features() & wanted
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn has_subgroups(device: &wgpu::Device) -> bool {
+    device.features().contains(wgpu::Features::SUBGROUP)
+}
+
+/// wgpu's web backend neither asks for subgroups nor sees them (<https://github.com/gfx-rs/wgpu/pull/10220>): www/lib/subgroups.ts
+/// asks, and the browser's own device says whether it has them.
+#[cfg(target_arch = "wasm32")]
+fn has_subgroups(device: &wgpu::Device) -> bool {
+    use wasm_bindgen::JsCast;
+    let features = device.as_webgpu().map(|device| js_sys::Reflect::get(device, &"features".into()));
+    let Some(Ok(features)) = features else { return false };
+    // GPUSupportedFeatures is set-like.
+    let has = js_sys::Reflect::get(&features, &"has".into())
+        .ok()
+        .and_then(|f| f.dyn_into::<js_sys::Function>().ok());
+    has.and_then(|has| has.call1(&features, &"subgroups".into()).ok())
+        .is_some_and(|granted| granted.is_truthy())
 }
 
 async fn pick_adapter(options: &GpuOptions) -> Result<wgpu::Adapter> {

@@ -48,6 +48,11 @@ pub const ROWS: &str = include_str!("../../shaders/lib/rows.wgsl");
 pub const NORMED: &str = include_str!("../../shaders/lib/normed.wgsl");
 /// How the keys of a query are shared out.
 pub const CHUNKS: &str = include_str!("../../shaders/lib/chunks.wgsl");
+/// What a browser wants to see first where subgroups are used; natively they need no directive, and naga knows none.
+const ENABLE_SUBGROUPS: &str =
+    if cfg!(target_arch = "wasm32") { include_str!("../../shaders/lib/enable_subgroups.wgsl") } else { "" };
+const SUMS: &str = include_str!("../../shaders/lib/sums.wgsl");
+const SUMS_SUBGROUPS: &str = include_str!("../../shaders/lib/sums_subgroups.wgsl");
 const UNIT_1: &str = include_str!("../../shaders/lib/unit_1.wgsl");
 const UNIT_32: &str = include_str!("../../shaders/lib/unit_32.wgsl");
 const PRODUCT_F32: &str = include_str!("../../shaders/lib/product_f32.wgsl");
@@ -71,6 +76,8 @@ pub struct Rows {
     pub staged: bool,
     /// Arithmetic and shape.
     pub tuning: Tuning,
+    /// Whether sums are taken by subgroups.
+    pub subgroups: bool,
 }
 
 impl Rows {
@@ -91,7 +98,8 @@ impl Rows {
             Unit::One => "1",
             Unit::ThirtyTwo => "32",
         };
-        format!("{}{second} {arithmetic} {unit}", self.format.name)
+        let subgroups = if self.subgroups { " subgroups" } else { "" };
+        format!("{}{second} {arithmetic} {unit}{subgroups}", self.format.name)
     }
 
     fn fragments(&self) -> Vec<String> {
@@ -105,8 +113,9 @@ impl Rows {
             (Arithmetic::Int8, true) => (PRODUCT_INT8, STAGED_INT8, DOT_CODES),
             (Arithmetic::Int8, false) => (PRODUCT_INT8, DIRECT_INT8, DOT_CODES),
         };
-        let first = [unit, BYTES, ENCODE, ROWS, input, dots, self.format.wgsl, product].map(str::to_owned);
-        let mut fragments = first.to_vec();
+        let sums = if self.subgroups { SUMS_SUBGROUPS } else { SUMS };
+        let first = [unit, sums, BYTES, ENCODE, ROWS, input, dots, self.format.wgsl, product];
+        let mut fragments = first.map(str::to_owned).to_vec();
         match self.second {
             None => fragments.push(ONE_FORMAT.to_owned()),
             Some(second) => {
@@ -185,7 +194,11 @@ fn operand(arithmetic: Arithmetic) -> Vec<String> {
 /// The text of a kernel in one of its variants.
 #[must_use]
 pub fn compose(kernel: &Kernel, variant: Variant) -> String {
-    let mut fragments: Vec<String> = kernel.libs.iter().map(|text| (*text).to_owned()).collect();
+    let mut fragments: Vec<String> = Vec::new();
+    if matches!(variant, Variant::Rows(Rows { subgroups: true, .. })) {
+        fragments.push(ENABLE_SUBGROUPS.to_owned());
+    }
+    fragments.extend(kernel.libs.iter().map(|text| (*text).to_owned()));
     match variant {
         Variant::Plain => {}
         Variant::Weights(format) => fragments.extend([BYTES, format.wgsl].map(str::to_owned)),
@@ -220,7 +233,7 @@ mod tests {
     #[test]
     fn only_formats_with_codes_are_int8() {
         let tuning = Tuning { arithmetic: Arithmetic::Int8, unit: Unit::One };
-        let rows = |format, second| Rows { format, second, staged: true, tuning };
+        let rows = |format, second| Rows { format, second, staged: true, tuning, subgroups: false };
         assert_eq!(rows(&Q4_K, Some(&Q6_K)).arithmetic(), Arithmetic::Int8);
         assert_eq!(rows(&crate::quant::F16, None).arithmetic(), Arithmetic::F32);
     }

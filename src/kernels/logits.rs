@@ -28,7 +28,7 @@ pub fn record(
             batch.label(),
             &Dispatch {
                 kernel: &KERNEL,
-                variant: batch.variant(acts.tuning, true),
+                variant: batch.variant(gpu, acts.tuning, true),
                 params: bytemuck::bytes_of(&batch.params(0, Some(&input)).with_cap(cap)),
                 bindings: &[acts.buffer, input.norms, logits, block_max],
                 group1: batch.group1(),

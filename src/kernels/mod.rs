@@ -92,9 +92,16 @@ fn every_rows(staged: bool, seconds: bool) -> Vec<Variant> {
     let mut variants = Vec::new();
     for tuning in Tuning::ALL {
         for format in FORMATS.into_iter().filter(|f| f.has_codes() || tuning.arithmetic == Arithmetic::F32) {
-            variants.push(Rows { format, second: None, staged, tuning });
+            variants.push(Rows { format, second: None, staged, tuning, subgroups: false });
+            variants.push(Rows { format, second: None, staged, tuning, subgroups: true });
             let others = FORMATS.into_iter().filter(|f| seconds && rows::planes_fit_together(format, f, 8));
-            variants.extend(others.map(|f| Rows { format, second: Some(f), staged, tuning }));
+            variants.extend(others.map(|f| Rows {
+                format,
+                second: Some(f),
+                staged,
+                tuning,
+                subgroups: false,
+            }));
         }
     }
     variants.into_iter().map(Variant::Rows).collect()

@@ -48,7 +48,7 @@ pub fn record(
             batch.label(),
             &Dispatch {
                 kernel: &KERNEL,
-                variant: batch.variant(acts.tuning, true),
+                variant: batch.variant(gpu, acts.tuning, true),
                 params: bytemuck::bytes_of(&params.with_codes(codes)),
                 bindings: &[acts.buffer, input.norms],
                 group1: batch.group1(),

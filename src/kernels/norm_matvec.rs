@@ -25,7 +25,7 @@ pub fn record(
             batch.label(),
             &Dispatch {
                 kernel: &KERNEL,
-                variant: batch.variant(acts.tuning, true),
+                variant: batch.variant(gpu, acts.tuning, true),
                 params: bytemuck::bytes_of(&batch.params(out, Some(&input))),
                 bindings: &[acts.buffer, input.norms],
                 group1: batch.group1(),

@@ -18,7 +18,7 @@ pub fn record(plan: &mut Plan, gpu: &Gpu, acts: Acts<'_>, w: &Matrix, (x, codes)
             batch.label(),
             &Dispatch {
                 kernel: &KERNEL,
-                variant: batch.variant(acts.tuning, false),
+                variant: batch.variant(gpu, acts.tuning, false),
                 params: bytemuck::bytes_of(&batch.params(out, None).with_input(x).with_codes(codes)),
                 bindings: &[acts.buffer],
                 group1: batch.group1(),

@@ -135,9 +135,9 @@ impl<'a> Batch<'a> {
         self.second.is_some() || self.matrix.members.len() == 2
     }
 
-    pub(super) fn variant(&self, tuning: Tuning, staged: bool) -> Variant {
+    pub(super) fn variant(&self, gpu: &Gpu, tuning: Tuning, staged: bool) -> Variant {
         let second = self.second.map(|(matrix, _)| matrix.format);
-        Variant::Rows(Rows { format: self.matrix.format, second, staged, tuning })
+        Variant::Rows(Rows { format: self.matrix.format, second, staged, tuning, subgroups: gpu.subgroups() })
     }
 
     pub(super) fn group1(&self) -> Group1<'a> {

@@ -10,6 +10,7 @@ use serde_wasm_bindgen::Deserializer;
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::error::{Error, Result};
+use crate::gpu::Tuning;
 use crate::session::{GenerateOptions, KvType, LoadOptions};
 
 /// What `load` takes; a field that is absent has the default of [`LoadOptions`].
@@ -19,6 +20,7 @@ struct LoadFields {
     context_length: Option<usize>,
     prefill_chunk: Option<usize>,
     kv: Option<KvType>,
+    tuning: Option<Tuning>,
 }
 
 /// # Errors
@@ -30,6 +32,7 @@ pub(super) fn load(options: &JsValue) -> Result<LoadOptions> {
         context_length: fields.context_length.or(default.context_length),
         prefill_chunk: fields.prefill_chunk.unwrap_or(default.prefill_chunk),
         kv: fields.kv.unwrap_or(default.kv),
+        tuning: fields.tuning,
         ..default
     })
 }

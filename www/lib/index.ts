@@ -27,4 +27,5 @@ export type {
   ModelStats,
   TokenPiece,
   TokenUsage,
+  Tuning,
 } from './types.js';

@@ -21,7 +21,15 @@ export interface LoadOptions {
   readonly prefillChunk?: number | undefined;
   /** Precision of the key/value cache. Default `"f16"`; `"f32"` doubles its size and is exact. */
   readonly kv?: 'f16' | 'f32' | undefined;
+  /** Variants of the kernels. Default: the fastest on this adapter, by a short measurement at the first load. */
+  readonly tuning?: Tuning | undefined;
 }
+
+/**
+ * Variants of the kernels: the arithmetic of products (`int8`: activations rounded to eight bits, as llama.cpp's; `f32`: exact),
+ * and how many lanes of the GPU share the rows of a matrix.
+ */
+export type Tuning = 'f32/1' | 'f32/32' | 'int8/1' | 'int8/32';
 
 /** Options of {@link Gemma.generate}. */
 export interface GenerateOptions {
@@ -108,6 +116,8 @@ export interface ModelInfo {
   readonly adapter: AdapterInfo;
   /** GPU memory held. */
   readonly gpuBytes: GpuBytes;
+  /** Which variants of the kernels run. */
+  readonly tuning: Tuning;
 }
 
 /** What `inspect` finds. */
@@ -171,6 +181,10 @@ export interface AdapterInfo {
   readonly driver: string;
   readonly maxBindingBytes: number;
   readonly maxBufferBytes: number;
+  /** Storage buffers a kernel may bind. */
+  readonly maxStorageBuffers: number;
+  /** Whether sums are taken by subgroups. */
+  readonly subgroups: boolean;
 }
 
 /** GPU memory by kind, in bytes. */

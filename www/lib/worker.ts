@@ -2,6 +2,8 @@
 
 import init, { Engine } from './pkg/gemma_web.js';
 import { toRecord } from './errors.js';
+import { askForSubgroups } from './subgroups.js';
+import { recallTuning } from './tuning.js';
 import type { CallMessage, CallName, Calls, FromWorker, ToWorker } from './protocol.js';
 import type { GenerateResult, Inspection, LoadProgress, ModelInfo, ModelStats, TokenPiece } from './types.js';
 
@@ -59,10 +61,15 @@ async function carryOut(call: CallMessage, signal: AbortSignal): Promise<Calls[C
   const { id } = call;
   switch (call.type) {
     case 'load': {
+      askForSubgroups();
       memory = (await init()).memory;
       const onProgress = (progress: LoadProgress): void => scope.postMessage({ type: 'progress', id, progress });
-      engine = await Engine.load(call.url, call.options, onProgress, signal);
-      return engine.info() as ModelInfo;
+      const { known, keep } = await recallTuning();
+      engine = await Engine.load(call.url, { tuning: known, ...call.options }, onProgress, signal);
+      const info = engine.info() as ModelInfo;
+      // A choice of the caller's says nothing about speed. That it could not be kept is no reason to fail: it is measured again.
+      if (known === undefined && call.options['tuning'] === undefined) await keep(info.tuning).catch(() => undefined);
+      return info;
     }
     case 'inspect':
       await init();

@@ -1,0 +1,59 @@
+// Which variants of the kernels were fastest on this browser's adapter, kept between visits so that it is measured once.
+
+import type { Tuning } from './types.js';
+
+/** Of what is kept; another number makes older files be measured anew. */
+const FORMAT = 1;
+const FILE = 'gemma-web-tuning.json';
+const TUNINGS: readonly string[] = ['f32/1', 'f32/32', 'int8/1', 'int8/32'] satisfies Tuning[];
+
+/** What the choice depends on: browser, its version, and the adapter. */
+async function keyOfAdapter(): Promise<string | undefined> {
+  const gpu = (globalThis.navigator as Navigator & { gpu?: { requestAdapter(): Promise<{ info: AdapterName } | null> } }).gpu;
+  const adapter = await gpu?.requestAdapter();
+  if (!adapter) return undefined;
+  const { vendor, architecture, device, description } = adapter.info;
+  return JSON.stringify([FORMAT, globalThis.navigator.userAgent, vendor, architecture, device, description]);
+}
+
+interface AdapterName {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly device: string;
+  readonly description: string;
+}
+
+/** The origin's private files; nothing in private windows of some browsers, and on pages that are not served securely. */
+async function file(): Promise<FileSystemFileHandle | undefined> {
+  const manager = globalThis.navigator.storage as StorageManager | undefined;
+  try {
+    const folder = await manager?.getDirectory();
+    return await folder?.getFileHandle(FILE, { create: true });
+  } catch {
+    return undefined;
+  }
+}
+
+/** The choice for this adapter and how to keep another one. Where nothing can be kept the engine measures at every load. */
+export async function recallTuning(): Promise<{ known?: Tuning; keep(tuning: Tuning): Promise<void> }> {
+  const [key, handle] = await Promise.all([keyOfAdapter(), file()]);
+  if (key === undefined || handle === undefined) return { keep: () => Promise.resolve() };
+  const kept = parse(await (await handle.getFile()).text());
+  const keep = async (tuning: Tuning): Promise<void> => {
+    const writable = await handle.createWritable();
+    await writable.write(JSON.stringify({ ...kept, [key]: tuning }));
+    await writable.close();
+  };
+  const known = kept[key];
+  return known !== undefined && TUNINGS.includes(known) ? { known, keep } : { keep };
+}
+
+/** What is kept by key; nothing where the file is new or damaged. */
+function parse(text: string): Record<string, Tuning> {
+  try {
+    const kept: unknown = JSON.parse(text);
+    return typeof kept === 'object' && kept !== null ? (kept as Record<string, Tuning>) : {};
+  } catch {
+    return {};
+  }
+}
