@@ -50,7 +50,7 @@ fn allocated_as_planned(model: &str) -> Result<(), Failed> {
             let gpu = GpuOptions { max_binding_bytes, ..GpuOptions::default() };
             let options = LoadOptions {
                 context_length: Some(context),
-                prefill_chunk: 32,
+                prefill_chunk: 12,
                 kv,
                 gpu,
                 ..LoadOptions::default()
