@@ -47,6 +47,8 @@ fn main() {
         trials.push(trial(model, "matrices and caches split over many bindings", split));
         if model.ends_with("-f16") {
             trials.push(trial(model, "hidden states of every layer", hidden_states));
+        } else {
+            trials.push(trial(model, "logits with int8 activations", int8));
         }
     }
     libtest_mimic::run(&args, trials).exit();
@@ -110,6 +112,28 @@ fn greedy_agrees(
         n_steps += margins.len();
     }
     Ok((n_compared, n_steps))
+}
+
+/// Both ways of making products with int8 activations.
+fn int8(model: &str) -> Result<(), Failed> {
+    let (exact, max_abs) = (array(&format!("tiny/{model}.logits")), tolerances::INT8_MAX);
+    for tuning in ["int8/1", "int8/32"] {
+        let options =
+            LoadOptions { kv: KvType::F32, tuning: Some(tuning.parse()?), ..LoadOptions::default() };
+        let engine = &mut gpu::load(&data(&format!("tiny/{model}.gguf")), &options)?;
+        let mut worst = Distance { max: 0.0, rms: 0.0 };
+        for prompt in &goldens(&format!("tiny/{model}")).prompts {
+            let found = block_on(engine.logits(&prompt.ids, &Cancel::default()))?;
+            let what = format!("{}, logits with {tuning}", prompt.name);
+            let distance = close(&what, exact.at(&[prompt.row]), &found, max_abs)?;
+            worst = Distance { max: worst.max.max(distance.max), rms: worst.rms.max(distance.rms) };
+            if distance.rms > tolerances::INT8_RMS {
+                return Err(format!("{what}: rms {}, at most {}", distance.rms, tolerances::INT8_RMS).into());
+            }
+        }
+        eprintln!("{model}, {tuning}: logits within {:.2e} (rms {:.2e})", worst.max, worst.rms);
+    }
+    Ok(())
 }
 
 /// However the prompt is cut, the tokens are the same; 64 is what the tests above use.
