@@ -55,7 +55,7 @@ fn main() {
 }
 
 fn load(model: &str, kv: KvType, prefill_chunk: usize) -> Result<Engine, Failed> {
-    let options = LoadOptions { kv, prefill_chunk, ..LoadOptions::default() };
+    let options = LoadOptions { kv, prefill_chunk, tuning: gpu::F32, ..LoadOptions::default() };
     Ok(gpu::load(&data(&format!("tiny/{model}.gguf")), &options)?)
 }
 
@@ -157,19 +157,20 @@ fn low_limit(model: &str) -> u64 {
     match model {
         m if m.starts_with("tiny-gemma1-mha") => 96 << 10,
         m if m.starts_with("tiny-gemma1") => 176 << 10,
-        _ => 64 << 10,
+        _ => 72 << 10,
     }
 }
 
 /// Bindings far too small for the embedding, and for a cache of several heads, change no token.
 fn split(model: &str) -> Result<(), Failed> {
     let load = |max_binding_bytes| -> Result<Engine, Failed> {
-        let gpu = GpuOptions { max_binding_bytes, ..GpuOptions::default() };
+        let limits = GpuOptions { max_binding_bytes, ..GpuOptions::default() };
         let options = LoadOptions {
             kv: KvType::F32,
             context_length: Some(SPLIT_CONTEXT),
             prefill_chunk: 8,
-            gpu,
+            tuning: gpu::F32,
+            gpu: limits,
             ..LoadOptions::default()
         };
         Ok(gpu::load(&data(&format!("tiny/{model}.gguf")), &options)?)
