@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use common::compare::close;
 use common::goldens::data;
-use common::gpu::load;
+use common::gpu::{F32, load};
 use common::trial::needing;
 use gemma_web::Cancel;
 use gemma_web::session::{KvType, LoadOptions};
@@ -53,7 +53,7 @@ fn exact(model: &str, file: PathBuf) -> Result<(), Failed> {
         return Err(format!("{} is not the file that the result is of", file.display()).into());
     }
     for (kv, max_abs) in TOLERANCES {
-        let mut engine = load(&file, &LoadOptions { kv, ..LoadOptions::default() })?;
+        let mut engine = load(&file, &LoadOptions { kv, tuning: F32, ..LoadOptions::default() })?;
         let logits = block_on(engine.logits(&golden.ids, &Cancel::default()))?;
         let (ids, exact): (Vec<usize>, Vec<f32>) = golden.exact_f32_top20.iter().copied().unzip();
         let found: Vec<f32> = ids.iter().filter_map(|id| logits.get(*id).copied()).collect();

@@ -50,7 +50,7 @@ fn allocated_as_planned(model: &str) -> Result<(), Failed> {
             let gpu = GpuOptions { max_binding_bytes, ..GpuOptions::default() };
             let options = LoadOptions {
                 context_length: Some(context),
-                prefill_chunk: 32,
+                prefill_chunk: 12,
                 kv,
                 gpu,
                 ..LoadOptions::default()
@@ -73,7 +73,8 @@ fn verdicts() -> Result<(), Failed> {
     let header = header("tiny-gemma2-q4_0")?;
     let of = |max_binding_bytes, context| -> Result<Verdict, Failed> {
         let limits = Limits { max_binding_bytes, ..Limits::default() };
-        let options = LoadOptions { context_length: Some(context), ..LoadOptions::default() };
+        let options =
+            LoadOptions { context_length: Some(context), prefill_chunk: 16, ..LoadOptions::default() };
         Ok(plan(&header, &options, &limits)?.verdict)
     };
     assert_eq!(of(1 << 20, 2048)?, Verdict::Fits);

@@ -28,7 +28,7 @@ fn main() {
     let trials: Vec<Trial> = vec![
         trial("norm_add", norm_adds),
         trial("rotate", rotates),
-        trial("geglu and attention for int8 products", makes_int8),
+        trial("geglu and attention in int8", makes_int8),
         trial("products with int8 activations in every format", multiplies),
         trial("products of a matrix split by rows", |_| splits()),
         trial("rotate into a cache split by heads", |_| rotates_in_parts()),

@@ -13,6 +13,7 @@ use common::goldens::{Prompt, array, data, goldens};
 use common::gpu::{self, greedy};
 use common::tolerances;
 use common::trial::needing;
+use gemma_web::gpu::Tuning;
 use gemma_web::session::{Engine, KvType, LoadOptions};
 use gemma_web::source::file::FileSource;
 use gemma_web::tokenizer::Special;
@@ -45,19 +46,20 @@ fn main() {
         needing("ids of every prompt", FILE, path.clone(), |path| ids(&path)),
         on_gpu("logits and greedy ids, f16 cache", default_cache),
         on_gpu("logits and greedy ids, f32 cache", exact_cache),
+        on_gpu("logits and perplexity with int8 activations", int8),
         on_gpu("perplexity of 2048 tokens, f16 cache", perplexity),
     ];
     libtest_mimic::run(&args, trials).exit();
 }
 
-fn load(path: &Path, kv: KvType) -> Result<Engine, Failed> {
+fn load(path: &Path, kv: KvType, tuning: Option<Tuning>) -> Result<Engine, Failed> {
     let n_bytes = std::fs::metadata(path).map_err(|e| format!("{}: {e}", path.display()))?.len();
     if n_bytes != MODEL_BYTES {
         return Err(
             format!("{} has {n_bytes} bytes, the file of the goldens {MODEL_BYTES}", path.display()).into()
         );
     }
-    let options = LoadOptions { kv, context_length: Some(2048), ..LoadOptions::default() };
+    let options = LoadOptions { kv, tuning, context_length: Some(2048), ..LoadOptions::default() };
     Ok(gpu::load(path, &options)?)
 }
 
@@ -85,12 +87,12 @@ fn ids(path: &Path) -> Result<(), Failed> {
 }
 
 fn default_cache(path: &Path) -> Result<(), Failed> {
-    let mut engine = load(path, KvType::F16)?;
+    let mut engine = load(path, KvType::F16, gpu::F32)?;
     agree(&mut engine, true, 64, 200)
 }
 
 fn exact_cache(path: &Path) -> Result<(), Failed> {
-    let mut engine = load(path, KvType::F32)?;
+    let mut engine = load(path, KvType::F32, gpu::F32)?;
     agree(&mut engine, false, 16, 100)
 }
 
@@ -128,8 +130,41 @@ fn agree(engine: &mut Engine, f16_kv: bool, max_steps: usize, min_compared: usiz
     Ok(())
 }
 
+/// Int8 activations, in both variants, and their perplexity in one: the two give the same within f32 rounding.
+fn int8(path: &Path) -> Result<(), Failed> {
+    let (goldens, every16) = (goldens("real/gemma3-270m"), array("real/gemma3-270m.logits-every16"));
+    for tuning in ["int8/32", "int8/1"] {
+        let mut engine = load(path, KvType::F16, Some(tuning.parse()?))?;
+        for Prompt { name, ids, row, .. } in &goldens.prompts {
+            let logits = block_on(engine.logits(ids, &Cancel::default()))?;
+            let sixteenth: Vec<f32> = logits.iter().step_by(16).copied().collect();
+            let what = format!("{name}, every 16th logit with {tuning}");
+            let distance = close(&what, every16.at(&[*row]), &sixteenth, tolerances::INT8_MAX)?;
+            eprintln!("{what}: within {:.2} (rms {:.3})", distance.max, distance.rms);
+            if distance.rms > tolerances::INT8_RMS {
+                return Err(format!("{what}: rms {}, at most {}", distance.rms, tolerances::INT8_RMS).into());
+            }
+        }
+        if tuning == "int8/1" {
+            perplexity_within(&mut engine, tolerances::INT8_PERPLEXITY_RELATIVE)?;
+        }
+    }
+    Ok(())
+}
+
+fn perplexity_within(engine: &mut Engine, relative: f64) -> Result<(), Failed> {
+    let ids = goldens("real/gemma3-270m").ppl_ids;
+    let nll = block_on(engine.score(&ids, &Cancel::default(), &mut |_| ()))?;
+    let perplexity = (nll.iter().map(|x| f64::from(*x)).sum::<f64>() / nll.len() as f64).exp();
+    eprintln!("perplexity {perplexity:.5}, exact {EXACT_PERPLEXITY}");
+    if (perplexity / EXACT_PERPLEXITY - 1.0).abs() > relative {
+        return Err(format!("perplexity {perplexity}, expected {EXACT_PERPLEXITY}").into());
+    }
+    Ok(())
+}
+
 fn perplexity(path: &Path) -> Result<(), Failed> {
-    let mut engine = load(path, KvType::F16)?;
+    let mut engine = load(path, KvType::F16, gpu::F32)?;
     let ids = goldens("real/gemma3-270m").ppl_ids;
     let nll = block_on(engine.score(&ids, &Cancel::default(), &mut |_| ()))?;
     let exact = array("real/gemma3-270m.ppl-nll");

@@ -47,13 +47,15 @@ fn main() {
         trials.push(trial(model, "matrices and caches split over many bindings", split));
         if model.ends_with("-f16") {
             trials.push(trial(model, "hidden states of every layer", hidden_states));
+        } else {
+            trials.push(trial(model, "logits with int8 activations", int8));
         }
     }
     libtest_mimic::run(&args, trials).exit();
 }
 
 fn load(model: &str, kv: KvType, prefill_chunk: usize) -> Result<Engine, Failed> {
-    let options = LoadOptions { kv, prefill_chunk, ..LoadOptions::default() };
+    let options = LoadOptions { kv, prefill_chunk, tuning: gpu::F32, ..LoadOptions::default() };
     Ok(gpu::load(&data(&format!("tiny/{model}.gguf")), &options)?)
 }
 
@@ -112,6 +114,28 @@ fn greedy_agrees(
     Ok((n_compared, n_steps))
 }
 
+/// Both ways of making products with int8 activations.
+fn int8(model: &str) -> Result<(), Failed> {
+    let (exact, max_abs) = (array(&format!("tiny/{model}.logits")), tolerances::INT8_MAX);
+    for tuning in ["int8/1", "int8/32"] {
+        let options =
+            LoadOptions { kv: KvType::F32, tuning: Some(tuning.parse()?), ..LoadOptions::default() };
+        let engine = &mut gpu::load(&data(&format!("tiny/{model}.gguf")), &options)?;
+        let mut worst = Distance { max: 0.0, rms: 0.0 };
+        for prompt in &goldens(&format!("tiny/{model}")).prompts {
+            let found = block_on(engine.logits(&prompt.ids, &Cancel::default()))?;
+            let what = format!("{}, logits with {tuning}", prompt.name);
+            let distance = close(&what, exact.at(&[prompt.row]), &found, max_abs)?;
+            worst = Distance { max: worst.max.max(distance.max), rms: worst.rms.max(distance.rms) };
+            if distance.rms > tolerances::INT8_RMS {
+                return Err(format!("{what}: rms {}, at most {}", distance.rms, tolerances::INT8_RMS).into());
+            }
+        }
+        eprintln!("{model}, {tuning}: logits within {:.2e} (rms {:.2e})", worst.max, worst.rms);
+    }
+    Ok(())
+}
+
 /// However the prompt is cut, the tokens are the same; 64 is what the tests above use.
 fn chunks(model: &str) -> Result<(), Failed> {
     let max_abs = tolerances::logits(model, false).max_abs;
@@ -133,19 +157,20 @@ fn low_limit(model: &str) -> u64 {
     match model {
         m if m.starts_with("tiny-gemma1-mha") => 96 << 10,
         m if m.starts_with("tiny-gemma1") => 176 << 10,
-        _ => 64 << 10,
+        _ => 72 << 10,
     }
 }
 
 /// Bindings far too small for the embedding, and for a cache of several heads, change no token.
 fn split(model: &str) -> Result<(), Failed> {
     let load = |max_binding_bytes| -> Result<Engine, Failed> {
-        let gpu = GpuOptions { max_binding_bytes, ..GpuOptions::default() };
+        let limits = GpuOptions { max_binding_bytes, ..GpuOptions::default() };
         let options = LoadOptions {
             kv: KvType::F32,
             context_length: Some(SPLIT_CONTEXT),
             prefill_chunk: 8,
-            gpu,
+            tuning: gpu::F32,
+            gpu: limits,
             ..LoadOptions::default()
         };
         Ok(gpu::load(&data(&format!("tiny/{model}.gguf")), &options)?)

@@ -24,8 +24,8 @@ pub const UNIFORM_BYTES: u64 = 64;
 
 /// What a buffer of `bytes` bytes really takes: WebGPU wants multiples of 4, and an empty binding is an error.
 #[must_use]
-pub fn allocated(bytes: u64) -> u64 {
-    bytes.max(16).next_multiple_of(4)
+pub const fn allocated(bytes: u64) -> u64 {
+    if bytes < 16 { 16 } else { bytes.next_multiple_of(4) }
 }
 
 /// Bytes of live buffers by kind.

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
 use crate::error::{Error, Result};
+use crate::gpu::buffer::allocated;
 use crate::gpu::readback::Pending;
 use crate::gpu::{Buffer, Gpu, Work};
 use crate::kernels::sample::{NO_ID, State, recent_offset};
@@ -12,6 +13,8 @@ use crate::kernels::sample::{NO_ID, State, recent_offset};
 /// Most tokens under way: a stop is noticed so many tokens late at worst.
 pub const MAX_DEPTH: usize = 4;
 const ID_BYTES: u64 = 4;
+/// GPU memory of the ring, for the memory plan.
+pub(super) const RING_BYTES: u64 = MAX_DEPTH as u64 * allocated(ID_BYTES);
 
 /// A choice under way.
 #[derive(Debug)]

@@ -6,15 +6,20 @@
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::gguf::{Header, TensorInfo};
-use crate::gpu::Limits;
+use crate::gguf::Header;
 use crate::gpu::buffer::{UNIFORM_BYTES, allocated};
 use crate::gpu::limits::last_true;
-use crate::kernels::rope;
+use crate::gpu::{Limits, Stack};
+use crate::kernels::{rope, rows, sample};
+use crate::model::choices;
 use crate::model::config::Config;
+use crate::model::decode::buffer_bytes;
 use crate::model::options::ModelOptions;
 use crate::model::state::{Extents, kv_shape};
-use crate::model::tensors::checked_config;
+use crate::model::tensors::{LayerStacks, OUTPUT, checked_config, single};
+
+/// Prefill, step, head, choice: each has a uniform of its own.
+const N_PLANS: u64 = 4;
 
 /// Bytes of GPU memory, and whether the adapter can hold them.
 #[derive(Clone, Debug, Serialize)]
@@ -22,7 +27,7 @@ use crate::model::tensors::checked_config;
 pub struct MemoryPlan {
     /// Positions that the plan is for.
     pub context_length: usize,
-    /// Bytes of each tensor in its planes, with padding, largest first.
+    /// Bytes of each tensor, or stack of them, in its planes, with padding, largest first.
     pub tensors: Vec<(String, u64)>,
     /// Bytes of all weights.
     pub weights: u64,
@@ -93,22 +98,27 @@ struct Sizes<'a> {
 impl Sizes<'_> {
     fn tensors(&self) -> Result<Vec<(String, u64)>> {
         let mut tensors = Vec::with_capacity(self.header.tensors.len());
-        for tensor in &self.header.tensors {
-            tensors.push((tensor.name.clone(), self.tensor(tensor)?.0));
+        for stack in self.stacks()? {
+            let bytes = stack.parts(self.limits)?.iter().map(|range| allocated(range.bytes)).sum();
+            tensors.push((stack.label(), bytes));
         }
+        let vectors = self.header.tensors.iter().filter(|t| t.shape.len() == 1);
+        // Two norms that lie in one buffer take no more than each alone: their lengths are multiples of 4.
+        tensors.extend(vectors.map(|t| (t.name.clone(), allocated(4 * t.shape.iter().product::<u64>()))));
         tensors.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
         Ok(tensors)
     }
 
-    /// Bytes and buffers of a tensor.
-    fn tensor(&self, tensor: &TensorInfo) -> Result<(u64, u64)> {
-        match tensor.shape.as_slice() {
-            [n_cols, n_rows] => {
-                let ranges = self.limits.row_ranges(&tensor.name, tensor.format, *n_rows, *n_cols)?;
-                Ok((ranges.iter().map(|r| allocated(r.bytes)).sum(), ranges.len() as u64))
-            }
-            shape => Ok((allocated(4 * shape.iter().product::<u64>()), 1)),
+    /// Every matrix, as it lies.
+    fn stacks(&self) -> Result<Vec<Stack>> {
+        let mut stacks = vec![single(self.header, "token_embd.weight")?];
+        if self.header.tensor(OUTPUT).is_some() {
+            stacks.push(single(self.header, OUTPUT)?);
         }
+        for i in 0..self.config.n_layers {
+            stacks.extend(LayerStacks::plan(self.header, self.limits, i)?.all().cloned());
+        }
+        Ok(stacks)
     }
 
     fn kv(&self, extents: Extents) -> u64 {
@@ -119,46 +129,65 @@ impl Sizes<'_> {
         (0..self.config.n_layers).map(layer).sum()
     }
 
-    /// Activations, tables, uniforms, the head.
+    /// Activations of the prefill and of a decode step, tables, uniforms, what is read back.
     fn scratch(&self, extents: Extents) -> Result<u64> {
         let c = self.config;
-        let tensor = |rows: usize, cols: usize| allocated(4 * (rows * cols) as u64);
+        let (d, f) = (c.width, c.ffn_width);
         let (q, kv) = (c.n_heads * c.head_len, c.n_kv_heads * c.head_len);
-        let activations = [1, c.width, c.width, c.width, c.width, q, q, q, q, kv, kv, kv]
+        let activations: u64 = [1, d, d, d, q + 2 * kv, q, q, 2 * f, f]
             .into_iter()
-            .chain([c.ffn_width; 3])
-            .map(|cols| tensor(extents.chunk, cols))
-            .sum::<u64>();
+            .map(|cols| allocated(4 * (extents.chunk * cols) as u64))
+            .sum();
+        let step: u64 = buffer_bytes(c).into_iter().map(allocated).sum();
         let tables = 2 * allocated(rope::table_bytes(c.head_len / 2, extents.context));
-        let head = tensor(1, c.width) + 2 * tensor(1, c.n_vocab);
-        let (blocks, head_dispatches) = self.dispatches(extents)?;
-        // Decode and prefill have a plan of the blocks each; every plan has a step.
-        let uniforms = UNIFORM_BYTES * (2 * (blocks + 1) + head_dispatches + 1);
-        Ok(activations + tables + head + uniforms)
+        let read = allocated(4 * c.n_vocab as u64) + choices::RING_BYTES;
+        let uniforms = UNIFORM_BYTES * (self.dispatches(extents)? + N_PLANS);
+        Ok(activations + step + sample::STATE_BYTES + tables + read + uniforms)
     }
 
-    /// Dispatches of the blocks, and of the head.
-    fn dispatches(&self, extents: Extents) -> Result<(u64, u64)> {
-        let c = self.config;
-        let is_matrix = |t: &&TensorInfo| t.shape.len() == 2;
-        let parts_of =
-            |name: &str| self.header.tensor(name).map_or(Ok(0), |t| self.tensor(t).map(|(_, n)| n));
-        let embedding = parts_of("token_embd.weight")?;
-        let output = parts_of("output.weight")?;
-        let mut products = 0;
-        for tensor in self.header.tensors.iter().filter(is_matrix) {
-            products += self.tensor(tensor)?.1;
+    /// Dispatches of all plans: the prefill, a decode step, the head after a prefill, the choice of a token.
+    fn dispatches(&self, extents: Extents) -> Result<u64> {
+        let parts = |stack: &Stack| stack.parts(self.limits).map(|parts| parts.len() as u64);
+        let embedding = parts(&single(self.header, "token_embd.weight")?)?;
+        let output = self.header.tensor(OUTPUT).map(|_| parts(&single(self.header, OUTPUT)?)).transpose()?;
+        let logits = output.unwrap_or(embedding);
+        let (mut prefill, mut step) = (embedding + 1, embedding + logits);
+        for i in 0..self.config.n_layers {
+            let shape = kv_shape(self.config, extents, i);
+            let caches = shape.n_kv_heads.div_ceil(self.limits.heads_per_part(&shape)?) as u64;
+            let stacks = LayerStacks::plan(self.header, self.limits, i)?;
+            for stack in stacks.all() {
+                prefill += parts(stack)?;
+            }
+            // rotate and attention; norm_add twice, geglu
+            prefill += 2 * caches + 3;
+            let (gate_up, paired) = self.batches(&stacks.gate_up)?;
+            // attend; merge; gate where gate and up are made apart
+            step += caches + 1 + u64::from(!paired);
+            step += self.batches(&stacks.qkv)?.0 + parts(&stacks.o)? + gate_up + parts(&stacks.down)?;
         }
-        let per_layer = 6 + 2 * u64::from(c.has_post_norms()) + 2 * u64::from(c.has_qk_norms());
-        let mut attention = 0;
-        for i in 0..c.n_layers {
-            let shape = kv_shape(c, extents, i);
-            attention += 2 * shape.n_kv_heads.div_ceil(self.limits.heads_per_part(&shape)?) as u64;
+        Ok(prefill + step + logits + 1)
+    }
+
+    /// Dispatches of `Batch::all` of these matrices, and whether each makes rows of both.
+    fn batches(&self, stacks: &[Stack]) -> Result<(u64, bool)> {
+        let (mut n, mut paired, mut rest) = (0, true, stacks);
+        while let [first, after @ ..] = rest {
+            rest = after;
+            let n_parts = first.parts(self.limits)?.len();
+            if let Some(second) = after.first()
+                && n_parts == 1
+                && second.parts(self.limits)?.len() == 1
+                && rows::planes_fit_together(first.format, second.format, self.limits.max_storage_buffers)
+            {
+                rest = after.get(1..).unwrap_or_default();
+                n += 1;
+                continue;
+            }
+            n += n_parts as u64;
+            paired &= first.members.len() == 2;
         }
-        // norm, rope, add, ffn norm, geglu, add; the matrices; kv_write and attention for each part of the cache.
-        let blocks = products - output + c.n_layers as u64 * per_layer + attention;
-        let logits = if output > 0 { output } else { embedding };
-        Ok((blocks, 1 + logits + u64::from(c.logit_cap > 0.0)))
+        Ok((n, paired))
     }
 
     /// The largest buffers that are not split: activations, tables, logits, one head of a cache.
@@ -180,10 +209,10 @@ impl Sizes<'_> {
     fn state_fits(&self, extents: Extents) -> Result<()> {
         let c = self.config;
         let offers = self.limits.max_bound_bytes();
-        let widest = c.width.max(c.ffn_width).max(c.n_heads * c.head_len);
+        let widest = c.width.max(2 * c.ffn_width).max((c.n_heads + 2 * c.n_kv_heads) * c.head_len);
         let bound = [
             ("activations", 4 * (extents.chunk * widest) as u64),
-            ("logits", 4 * c.n_vocab as u64),
+            ("a step's activations", buffer_bytes(c).into_iter().max().unwrap_or_default()),
             ("rope_table", rope::table_bytes(c.head_len / 2, extents.context)),
         ];
         for (what, needs) in bound {

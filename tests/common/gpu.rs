@@ -11,6 +11,9 @@ use pollster::block_on;
 /// What a test that needs a GPU is called to need, where there is none.
 pub(crate) const NEED: &str = "a GPU adapter: install a Vulkan driver, such as Mesa's llvmpipe";
 
+/// The variants that exact results are compared with, whichever are faster on the adapter.
+pub(crate) const F32: Option<Tuning> = Some(Tuning { arithmetic: Arithmetic::F32, unit: Unit::One });
+
 /// Something where an adapter can be opened. With `GEMMA_WEB_REQUIRE_GPU=1` always, so that the tests run and fail
 /// instead of being ignored.
 pub(crate) fn adapter() -> Option<()> {
