@@ -128,4 +128,9 @@ impl LayerStacks {
             down: matrix("ffn_down")?,
         })
     }
+
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Stack> {
+        self.qkv.iter().chain([&self.o]).chain(&self.gate_up).chain([&self.down])
+    }
 }

@@ -23,14 +23,10 @@ pub(crate) fn adapter() -> Option<()> {
     block_on(Gpu::open(&GpuOptions::default())).ok().map(|_| ())
 }
 
-/// The exact variants: which are fastest is measured where nothing is said, and may be int8.
-pub(crate) const EXACT: Tuning = Tuning { arithmetic: Arithmetic::F32, unit: Unit::One };
-
-/// Loads a model file, for the [`EXACT`] variants where the options name none.
+/// Loads a model file.
 pub(crate) fn load(path: &Path, options: &LoadOptions) -> Result<Engine> {
     let source = FileSource::open(path)?;
-    let options = LoadOptions { tuning: options.tuning.or(Some(EXACT)), ..options.clone() };
-    block_on(Engine::load(source, &options, &Cancel::default(), &mut |_| ()))
+    block_on(Engine::load(source, options, &Cancel::default(), &mut |_| ()))
 }
 
 /// The `n` most likely ids after `ids`, one after the other; fewer where generation stops.
