@@ -1,5 +1,6 @@
 // o[t, h, :] = sum_j softmax_j(cap(scale q[t, h, :] . keys[j, h', :])) values[j, h', :]     j in p-W+1 ..= p, h' = h / (H/K)
-// Shapes: q [T, H, C] f32; o [T, H C], the operand of a product, in f32 or int8; keys, values [n_slots, K, C] in the cache's type; p = position + t; W = window, or all.
+// Shapes: q [T, H, C] f32; o [T, H C], the operand of a product, in f32 or int8; keys, values [n_slots, K, C] in the cache's type;
+// p = position + t; W = window, or all.
 // Bindings: 0 params, 1 step, 2 q; group 1 keys, values; group 2 o.
 // Dispatch: (ceil(T * H/K / (4096 / C)), K of this part): 64 invocations make 4096 / C rows of o, a row being a token and one of the
 // query heads that share a key/value head, so that a key is read once for several. Four rows are made by C / 16 invocations: of a
