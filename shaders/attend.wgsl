@@ -3,6 +3,8 @@
 // Bindings: 0 params, 1 step, 2 acts, 3 rope_table, 4 head_norms (q's, k's), 5 partials; group 1 keys, values.
 // Dispatch: (chunks of the keys in p-W+1 ..= p, K of this part times ceil(H / K / 4)): up to four heads of one key/value head a workgroup
 // of 64. Queries and the newest key are normalised (Gemma 3) and rotated here; the last chunk's workgroup stores the newest key and value.
+// The rotated queries lie in the chunk's own partials until its results take their place: software adapters take long to compile
+// kernels with much workgroup memory.
 // Reference: llama.cpp src/models/gemma3.cpp (q/k norm before RoPE, scale, soft-cap before the softmax); FlashDecoding, Dao et al. 2023.
 struct Params {
     head_len: u32,      // C, a power of two from 16 to 512
@@ -25,7 +27,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> partials: array<vec4<f32>>;
 
 const LOWEST: f32 = -3.0e38;
-var<workgroup> shared_quads: array<vec4<f32>, 512>;  // queries [head][quad], at the end the lanes' mixtures
+var<workgroup> mixtures: array<vec4<f32>, 128>;  // [lane][half], at the end, head by head
 var<workgroup> scores: array<f32, 256>;              // [head][key of the block], then their weights
 var<workgroup> sums: array<f32, 64>;
 var<workgroup> key_sums: array<f32, 64>;
@@ -62,21 +64,26 @@ fn squares(at: u32, from_quad: u32, stride: u32, n_quads: u32) -> f32 {
     return sum;
 }
 
-// The four heads' products with one key, of which the first n_here count.
-fn products(slot: u32, n_here: u32, n_quads: u32) -> vec4<f32> {
+fn dot8(quad_at: u32, k: mat2x4<f32>) -> f32 {
+    return dot(partials[quad_at], k[0]) + dot(partials[quad_at + 1u], k[1]);
+}
+
+// The products of the four heads from quad `q` on with one key, of which the first n_here count.
+fn products(q: u32, slot: u32, n_here: u32, n_quads: u32) -> vec4<f32> {
+    let stride = n_quads + 1u;
     var s = vec4<f32>();
     for (var i = 0u; i < n_quads / 2u; i++) {
         let k = load_key8(slot + i);
-        let q = 2u * i;
-        s.x += dot(shared_quads[q], k[0]) + dot(shared_quads[q + 1u], k[1]);
+        let at = q + 2u * i;
+        s.x += dot8(at, k);
         if (n_here > 1u) {
-            s.y += dot(shared_quads[n_quads + q], k[0]) + dot(shared_quads[n_quads + q + 1u], k[1]);
+            s.y += dot8(at + stride, k);
         }
         if (n_here > 2u) {
-            let q2 = 2u * n_quads + q;
-            s.z += dot(shared_quads[q2], k[0]) + dot(shared_quads[q2 + 1u], k[1]);
-            let q3 = 3u * n_quads + q;
-            s.w += dot(shared_quads[q3], k[0]) + dot(shared_quads[q3 + 1u], k[1]);
+            s.z += dot8(at + 2u * stride, k);
+        }
+        if (n_here > 3u) {
+            s.w += dot8(at + 3u * stride, k);
         }
     }
     return s;
@@ -107,6 +114,7 @@ fn attend(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     let q_at = params.qkv + (head + min(own, n_here - 1u)) * n_quads;
     let k_at = params.qkv + (params.n_heads + kv) * n_quads;
     let v_at = params.qkv + (params.n_heads + params.n_kv_heads + kv) * n_quads;
+    let out = (group.x * params.n_heads + head) * (n_quads + 1u);
     sums[lane] = squares(q_at, lane & 15u, 16u, n_quads);
     key_sums[lane] = squares(k_at, lane, 64u, n_quads);
     workgroupBarrier();
@@ -117,7 +125,7 @@ fn attend(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     let q_norm = 1.0 / sqrt(q_squares / f32(params.head_len) + params.eps);
     if (own < n_here) {
         for (var i = lane & 15u; i < n_quads; i += 16u) {
-            shared_quads[own * n_quads + i] = rotated4(q_at, i, q_norm, 0u);
+            partials[out + own * (n_quads + 1u) + i] = rotated4(q_at, i, q_norm, 0u);
         }
     }
     if (end == position + 1u) {
@@ -151,7 +159,7 @@ fn attend(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
         let key = block + lane;
         var s = vec4<f32>(LOWEST);
         if (key < end) {
-            let p = products((key % params.n_slots) * row + start, n_here, n_quads) * params.scale;
+            let p = products(out, (key % params.n_slots) * row + start, n_here, n_quads) * params.scale;
             s = vec4<f32>(soft_cap(p.x, params.cap), soft_cap(p.y, params.cap), soft_cap(p.z, params.cap), soft_cap(p.w, params.cap));
         }
         scores[lane] = s.x;
@@ -194,39 +202,42 @@ fn attend(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
             }
             if (n_here > 2u) {
                 mixed_2 += scores[128u + i] * v;
+            }
+            if (n_here > 3u) {
                 mixed_3 += scores[192u + i] * v;
             }
         }
         workgroupBarrier();
     }
 
-    // Sum the subsets: [head][lane][half].
+    // Sum the subsets.
     sums[lane] = total;
-    let to = 2u * lane;
-    shared_quads[to] = mixed_0[0];
-    shared_quads[to + 1u] = mixed_0[1];
-    shared_quads[128u + to] = mixed_1[0];
-    shared_quads[128u + to + 1u] = mixed_1[1];
-    shared_quads[256u + to] = mixed_2[0];
-    shared_quads[256u + to + 1u] = mixed_2[1];
-    shared_quads[384u + to] = mixed_3[0];
-    shared_quads[384u + to + 1u] = mixed_3[1];
-    workgroupBarrier();
-    if (own < n_here) {
-        let out = (group.x * params.n_heads + head + own) * (n_quads + 1u);
-        for (var i = lane & 15u; i < n_quads; i += 16u) {
+    for (var h = 0u; h < n_here; h++) {
+        var mixed = mixed_0;
+        if (h == 1u) {
+            mixed = mixed_1;
+        } else if (h == 2u) {
+            mixed = mixed_2;
+        } else if (h == 3u) {
+            mixed = mixed_3;
+        }
+        mixtures[2u * lane] = mixed[0];
+        mixtures[2u * lane + 1u] = mixed[1];
+        workgroupBarrier();
+        for (var i = lane; i < n_quads; i += 64u) {
             var sum = vec4<f32>();
             for (var j = 0u; j < n_subsets; j++) {
-                sum += shared_quads[128u * own + 2u * n_groups * j + i];
+                sum += mixtures[2u * n_groups * j + i];
             }
-            partials[out + i] = sum;
+            partials[out + h * (n_quads + 1u) + i] = sum;
         }
-        if ((lane & 15u) == 0u) {
-            var weight = 0.0;
-            for (var i = 0u; i < 16u; i++) {
-                weight += sums[lane + i];
-            }
-            partials[out + n_quads] = vec4<f32>(largest, weight, 0.0, 0.0);
+        workgroupBarrier();
+    }
+    if (own < n_here && (lane & 15u) == 0u) {
+        var weight = 0.0;
+        for (var i = 0u; i < 16u; i++) {
+            weight += sums[lane + i];
         }
+        partials[out + own * (n_quads + 1u) + n_quads] = vec4<f32>(largest, weight, 0.0, 0.0);
     }
 }

@@ -130,7 +130,7 @@ fn expect(members: &[(&Format, &[u8])], x: &[f32], tuning: Tuning, alike: bool) 
 
 fn normed_products(b: &Bench) -> Result<(), Failed> {
     for (i, format) in FORMATS.into_iter().enumerate() {
-        // 2304 is more than is staged at once.
+        // 2304 is more than is staged at once, twice over.
         let width = if i % 3 == 0 { 2304 } else { 256 };
         let blocks: Vec<Vec<u8>> = [48, 16, 16].map(|rows| b.blocks(format, rows, width)).into();
         let members: Vec<&[u8]> = blocks.iter().map(Vec::as_slice).collect();

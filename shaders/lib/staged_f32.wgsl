@@ -1,6 +1,6 @@
-// The input is normalised into workgroup memory, 2048 values at a time.
-const TILE: u32 = 128u;  // groups
-var<workgroup> staged: array<vec4<f32>, 512>;
+// The input is normalised into workgroup memory, 1024 values at a time.
+const TILE: u32 = 64u;  // groups
+var<workgroup> staged: array<vec4<f32>, 4u * TILE>;
 
 fn stage(i: u32, v: mat4x4<f32>) {
     let at = (i % TILE) * 4u;

@@ -1,7 +1,7 @@
-// The input is normalised and made codes in workgroup memory, 2048 values at a time.
-const TILE: u32 = 128u;  // groups
-var<workgroup> staged: array<vec4<u32>, 128>;
-var<workgroup> staged_scales: array<vec2<f32>, 128>;
+// The input is normalised and made codes in workgroup memory, 1024 values at a time.
+const TILE: u32 = 64u;  // groups
+var<workgroup> staged: array<vec4<u32>, TILE>;
+var<workgroup> staged_scales: array<vec2<f32>, TILE>;
 
 fn stage(i: u32, v: mat4x4<f32>) {
     let a = encode16(v);
