@@ -20,7 +20,7 @@ function tolerance(model: string, kv: 'f16' | 'f32'): number {
 function run(page: Page, url: string, kv: 'f16' | 'f32', prompts: readonly { ids: readonly number[]; steps: number }[]) {
   return page.evaluate(
     async (address, cache, asked) => {
-      const model = await gemmaWeb.loadGemma(address, { kv: cache });
+      const model = await gemmaWeb.loadGemma(address, { kv: cache, tuning: 'f32/1' });
       const results: { logits: number[]; tokens: readonly number[]; finishReason: string }[] = [];
       for (const { ids, steps } of asked) {
         const logits = Array.from(await model.logits(ids));

@@ -39,7 +39,7 @@ inBothBrowsers((browserName, start) => {
     const { result, ids, stats, loadMs, requests } = await page.evaluate(
       async (url, text, maxTokens) => {
         const begin = performance.now();
-        const model = await gemmaWeb.loadGemma(url);
+        const model = await gemmaWeb.loadGemma(url, { tuning: 'f32/1' });
         const loaded = performance.now() - begin;
         const generated = await model.generate(text, { maxTokens, temperature: 0 });
         const seen = { result: generated, ids: await model.tokenize(text), stats: await model.stats(), loadMs: loaded };
@@ -71,6 +71,8 @@ inBothBrowsers((browserName, start) => {
         await gemmaWeb
           .loadGemma(url, {
             signal: stop.signal,
+            // Nothing is measured first.
+            tuning: 'f32/1',
             onProgress: ({ phase, loaded }) => {
               if (phase !== 'header') return;
               if (loaded === 0) {
