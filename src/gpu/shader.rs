@@ -55,8 +55,9 @@ const SUMS: &str = include_str!("../../shaders/lib/sums.wgsl");
 const SUMS_SUBGROUPS: &str = include_str!("../../shaders/lib/sums_subgroups.wgsl");
 const UNIT_1: &str = include_str!("../../shaders/lib/unit_1.wgsl");
 const UNIT_32: &str = include_str!("../../shaders/lib/unit_32.wgsl");
-const PRODUCT_F32: &str = include_str!("../../shaders/lib/product_f32.wgsl");
-const PRODUCT_INT8: &str = include_str!("../../shaders/lib/product_int8.wgsl");
+const PRODUCT_4: &str = include_str!("../../shaders/lib/product4.wgsl");
+const TIMES_F32: &str = include_str!("../../shaders/lib/times_f32.wgsl");
+const TIMES_INT8: &str = include_str!("../../shaders/lib/times_int8.wgsl");
 const DOT_CODES: &str = include_str!("../../shaders/lib/dot_codes.wgsl");
 const ONE_FORMAT: &str = include_str!("../../shaders/lib/one_format.wgsl");
 const TWO_FORMATS: &str = include_str!("../../shaders/lib/two_formats.wgsl");
@@ -107,20 +108,20 @@ impl Rows {
             Unit::One => UNIT_1,
             Unit::ThirtyTwo => UNIT_32,
         };
-        let (product, input, dots) = match (self.arithmetic(), self.staged) {
-            (Arithmetic::F32, true) => (PRODUCT_F32, STAGED_F32, ""),
-            (Arithmetic::F32, false) => (PRODUCT_F32, DIRECT_F32, ""),
-            (Arithmetic::Int8, true) => (PRODUCT_INT8, STAGED_INT8, DOT_CODES),
-            (Arithmetic::Int8, false) => (PRODUCT_INT8, DIRECT_INT8, DOT_CODES),
+        let (times, input, dots) = match (self.arithmetic(), self.staged) {
+            (Arithmetic::F32, true) => (TIMES_F32, STAGED_F32, ""),
+            (Arithmetic::F32, false) => (TIMES_F32, DIRECT_F32, ""),
+            (Arithmetic::Int8, true) => (TIMES_INT8, STAGED_INT8, DOT_CODES),
+            (Arithmetic::Int8, false) => (TIMES_INT8, DIRECT_INT8, DOT_CODES),
         };
         let sums = if self.subgroups { SUMS_SUBGROUPS } else { SUMS };
-        let first = [unit, sums, BYTES, ENCODE, ROWS, input, dots, self.format.wgsl, product];
+        let first = [unit, sums, BYTES, ENCODE, ROWS, input, dots, self.format.wgsl, times, PRODUCT_4];
         let mut fragments = first.map(str::to_owned).to_vec();
         match self.second {
             None => fragments.push(ONE_FORMAT.to_owned()),
             Some(second) => {
                 fragments.push(TWO_FORMATS.to_owned());
-                fragments.push(as_second(second, product));
+                fragments.push(as_second(second, times));
             }
         }
         fragments
@@ -128,8 +129,8 @@ impl Rows {
 }
 
 /// The fragments of a second format, whose names must differ from the first's.
-fn as_second(format: &Format, product: &str) -> String {
-    let text = format!("{}\n{product}", format.wgsl.replace("@group(1)", "@group(2)"));
+fn as_second(format: &Format, times: &str) -> String {
+    let text = format!("{}\n{times}\n{PRODUCT_4}", format.wgsl.replace("@group(1)", "@group(2)"));
     let functions = text.split("\nfn ").skip(1).filter_map(|rest| rest.split('(').next());
     let names: Vec<&str> = functions.chain(format.planes.iter().map(|plane| plane.name)).collect();
     let mut renamed = String::with_capacity(text.len() + 256);
@@ -222,8 +223,15 @@ mod tests {
 
     #[test]
     fn a_second_format_has_names_of_its_own() {
-        let text = as_second(&Q6_K, PRODUCT_INT8);
-        for name in ["low_b: array", "d_b[block", "fn codes16_b(", "fn product4_b(", "codes16_b(rows.x"] {
+        let text = as_second(&Q6_K, TIMES_INT8);
+        for name in [
+            "low_b: array",
+            "d_b[block",
+            "fn codes16_b(",
+            "fn product4_b(",
+            "times16_b(rows.x",
+            "codes16_b(group)",
+        ] {
             assert!(text.contains(name), "{name} is not in {text}");
         }
         assert!(text.contains("@group(2) @binding(3)") && !text.contains("@group(1)"), "{text}");

@@ -1,4 +1,4 @@
-//! Loading: everything is allocated and set compiling first, then the weights are streamed in, then one token is run.
+//! Loading: everything is allocated and set compiling first and one token is run, while the weights are streamed in.
 
 use std::cell::{Cell, OnceCell};
 
@@ -61,10 +61,11 @@ impl Prepared {
             plans,
             tuning,
         };
+        model.run_in()?;
         Ok(Self { model, verdicts })
     }
 
-    /// Streams in the weights, and runs one token so that the first request finds everything ready.
+    /// Streams in the weights, and waits until everything is compiled, so that the first request finds it ready.
     ///
     /// # Errors
     /// Those of the source and the device.
@@ -105,11 +106,15 @@ fn plans(
 }
 
 impl Model {
-    /// Runs one token, which ends all compiling, and measures a read-back on the then idle GPU.
-    async fn warm_up(&mut self) -> Result<()> {
+    /// Has one token run, of weights that are still zero: some drivers compile no sooner, and they can while the weights arrive.
+    fn run_in(&self) -> Result<()> {
         self.gpu.write(&self.state.ids, 0, bytemuck::bytes_of(&0u32));
         let step = Step { n_tokens: 1, ..Step::default() };
-        self.gpu.run_works(&[Work::Plan(&self.plans.step, step)])?;
+        self.gpu.run_works(&[Work::Plan(&self.plans.step, step)])
+    }
+
+    /// Waits for everything so far, and measures a read-back on the then idle GPU.
+    async fn warm_up(&mut self) -> Result<()> {
         self.gpu.finish().await?;
         let begun = Instant::now();
         let read = Work::Copy { from: &self.decode.block_max, offset: 0, to: &self.staging, bytes: 4 };
