@@ -179,11 +179,11 @@ fn multiplies(b: &Bench) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The same results where no binding may exceed 16 KiB.
+/// The same results where no binding may exceed 32 KiB.
 fn splits() -> Result<(), Failed> {
     let options = GpuOptions {
-        max_binding_bytes: Some(16_384),
-        max_buffer_bytes: Some(32_768),
+        max_binding_bytes: Some(32_768),
+        max_buffer_bytes: Some(65_536),
         ..GpuOptions::default()
     };
     let b = Bench::open(options)?;
@@ -197,7 +197,7 @@ fn splits() -> Result<(), Failed> {
 }
 
 fn product_agrees_small(b: &Bench, format: &'static Format) -> Result<usize, Failed> {
-    let n_rows = 16_384 / format.bytes_of(256) as usize * 3 / 16 * 16 + 17;
+    let n_rows = 32_768 / format.bytes_of(256) as usize * 3 / 16 * 16 + 17;
     let blocks = b.blocks(format, n_rows, 256);
     let w = b.matrix(format, &blocks, 256)?;
     let x = b.numbers(3 * 256, 1.0);

@@ -82,15 +82,25 @@ impl Gpu {
         result.map_err(|e| Error::Gpu { what: "a submission".to_owned(), why: e.to_string() })
     }
 
+    /// Polls until the answer has come: a wait alone may end before the callback has run.
     #[cfg(not(target_arch = "wasm32"))]
     async fn settle<T>(
         &self,
-        mapped: oneshot::Receiver<T>,
-        submission: Option<wgpu::SubmissionIndex>,
+        mut mapped: oneshot::Receiver<T>,
+        mut submission: Option<wgpu::SubmissionIndex>,
     ) -> Result<T, oneshot::Canceled> {
-        // A poll error means a lost device, which `check` reports; the channel is then cancelled.
-        let _ = self.device.poll(wgpu::PollType::Wait { submission_index: submission, timeout: None });
-        mapped.await
+        loop {
+            let polled =
+                self.device.poll(wgpu::PollType::Wait { submission_index: submission.take(), timeout: None });
+            if let Some(answer) = mapped.try_recv()? {
+                return Ok(answer);
+            }
+            match polled {
+                Ok(_) | Err(wgpu::PollError::Timeout) => {}
+                // The device is lost, which `check` reports.
+                Err(_) => return Err(oneshot::Canceled),
+            }
+        }
     }
 
     /// Firefox looks at pending maps only every 100 ms or so, and at every submission (Bugzilla 1870699): empty submissions

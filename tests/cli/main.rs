@@ -37,8 +37,13 @@ fn gemma_with_input(args: &[&str], input: &str) -> Outcome {
     }
 }
 
+/// The exact variants of the kernels: the fastest ones are measured, and tests run beside each other.
+const EXACT: [&str; 2] = ["--tuning", "f32/1"];
+
 fn gemma(args: &[&str]) -> Outcome {
-    gemma_with_input(args, "")
+    let runs = args.first().is_some_and(|name| ["run", "chat", "eval", "perplexity", "bench"].contains(name));
+    let tuning: &[&str] = if runs && !args.contains(&"--tuning") { &EXACT } else { &[] };
+    gemma_with_input(&[args, tuning].concat(), "")
 }
 
 impl Outcome {

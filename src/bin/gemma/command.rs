@@ -9,6 +9,7 @@ mod output;
 mod run;
 mod source;
 mod synth;
+mod tuning;
 
 use std::process::ExitCode;
 

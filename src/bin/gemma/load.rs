@@ -10,17 +10,22 @@ use pollster::block_on;
 use super::args::Model;
 use super::output::{Failure, is_watched, note};
 use super::source::Source;
+use super::tuning;
 
 /// Loads the model as the options say. `json` keeps standard error free of remarks.
 pub(crate) fn engine(model: &Model, options: &LoadOptions, json: bool) -> Result<Engine, Failure> {
     let source = Source::of(model)?;
     let start = Instant::now();
     let bar = if is_watched() { bytes_bar() } else { ProgressBar::hidden() };
-    let engine = block_on(Engine::load(source, options, &Cancel::default(), &mut |p| {
+    let recalled = tuning::recall(options);
+    let engine = block_on(Engine::load(source, &recalled, &Cancel::default(), &mut |p| {
         show(&bar, &p);
     }));
     bar.finish_and_clear();
     let engine = engine?;
+    if recalled.tuning.is_none() {
+        tuning::keep(&engine.info().adapter, engine.info().tuning);
+    }
     if !json {
         let info = engine.info();
         let seconds = start.elapsed().as_secs_f32();
