@@ -97,8 +97,8 @@ fn product_agrees(b: &Bench, format: &'static Format, n_rows: usize, n_cols: usi
         let max_abs = 2e-6 * 8.0 * n_cols as f32;
         let what = |name: &str| format!("{name} {} {n_rows} x {n_cols}, {t} tokens", format.name);
         if format.name == "Q4_0" {
-            let (mut plan, y) = (b.plan(), b.empty(t * n_rows));
-            matmul::record(&mut plan, &b.gpu, &w, &b.buffer(&x), &y);
+            let (mut plan, x_gpu, y) = (b.plan(), b.buffer(&x), b.empty(t * n_rows));
+            matmul::record(&mut plan, &b.gpu, &w, &x_gpu, &y);
             let expected = matmul::matmul(format, &blocks, n_cols, &x);
             same(&what("matmul"), &expected, &b.run(&plan, t, 0, &y)?, max_abs)?;
         }
