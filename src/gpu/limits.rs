@@ -66,7 +66,7 @@ impl Limits {
     ///
     /// # Errors
     /// [`Error::Unsupported`] where a row is no multiple of 16 weights and of the block, [`Error::LimitTooLow`] where
-    /// [`ROW_STEP`] rows exceed a buffer or one of their planes a binding.
+    /// 32 rows exceed a buffer or one of their planes a binding.
     pub fn row_ranges(
         &self,
         label: &str,

@@ -1,6 +1,6 @@
 //! Matrices times the normalised residual stream of one token: q, k and v of a layer.
 //!
-//! CPU twin: [`norm_input`](super::rows::norm_input), then [`matvec`](super::matvec::matvec).
+//! CPU twin: [`norm_input`](super::rows::norm_input), then [`matmul`](super::matmul::matmul).
 
 use super::rows::{Acts, Batch, NormInput, grid};
 use crate::gpu::shader::NORMED;

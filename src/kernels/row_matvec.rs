@@ -1,6 +1,6 @@
 //! A matrix times an activation of one token that lies ready, in f32 and as codes: attention's output and the feed-forward's.
 //!
-//! CPU twin: [`matvec`](super::matvec::matvec).
+//! CPU twin: [`matmul`](super::matmul::matmul).
 
 use super::rows::{Acts, Batch, grid};
 use crate::gpu::{Dispatch, Gpu, Kernel, Matrix, Plan};
