@@ -27,11 +27,6 @@ var<workgroup> of_lane: array<vec4<f32>, 64>;
 // [four rows][key of the block]
 var<workgroup> weights: array<vec4<f32>, 256>;
 
-// First key that the query at a position sees.
-fn first_key(position: u32) -> u32 {
-    return select(0u, position + 1u - params.window, params.window > 0u && position >= params.window);
-}
-
 fn slot_of(key: u32, head: u32) -> u32 {
     return ((key % params.n_slots) * params.n_kv_heads + head) * (params.head_len >> 3u);
 }
@@ -72,7 +67,7 @@ fn capped(x: vec4<f32>) -> vec4<f32> {
 
 // Scores of one row, LOWEST where it doesn't see the key.
 fn seen(x: vec4<f32>, keys: vec4<u32>, position: u32) -> vec4<f32> {
-    let live = (keys <= vec4<u32>(position)) & (keys >= vec4<u32>(first_key(position)));
+    let live = (keys <= vec4<u32>(position)) & (keys >= vec4<u32>(first_key(position, params.window)));
     return select(vec4<f32>(LOWEST), capped(x), live);
 }
 
@@ -107,7 +102,7 @@ fn attention(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
     var mixed_1 = mat4x4<f32>();
     var mixed_2 = mat4x4<f32>();
     var mixed_3 = mat4x4<f32>();
-    for (var block = first_key(step.position + first_row / params.heads_per_kv); block < end; block += n_keys) {
+    for (var block = first_key(step.position + first_row / params.heads_per_kv, params.window); block < end; block += n_keys) {
         let keys = block + column + n_columns * vec4<u32>(0u, 1u, 2u, 3u);
         var score = mat4x4<f32>();
         if (row < n_rows) {

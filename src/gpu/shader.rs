@@ -27,6 +27,8 @@ pub const MATH: &str = include_str!("../../shaders/lib/math.wgsl");
 pub const REDUCE: &str = include_str!("../../shaders/lib/reduce.wgsl");
 /// What products with many tokens share.
 pub const PRODUCT: &str = include_str!("../../shaders/lib/product.wgsl");
+/// Products of 64 rows and 64 tokens a workgroup.
+pub const TILE_64: &str = include_str!("../../shaders/lib/tile.wgsl");
 /// The int8 activations of a product.
 pub const INPUT_INT8: &str = include_str!("../../shaders/lib/input_int8.wgsl");
 /// Rotary embedding.

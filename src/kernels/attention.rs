@@ -2,12 +2,15 @@
 
 use super::cap_logits::soft_cap;
 use crate::gpu::plan::Group1;
-use crate::gpu::shader::{MATH, STEP, Variant};
+use crate::gpu::shader::{CHUNKS, MATH, STEP, Variant};
 use crate::gpu::{Arithmetic, Buffer, Count, Dispatch, Gpu, Grid, Kernel, KvCache, Plan};
 
 /// `shaders/attention.wgsl`.
-pub static KERNEL: Kernel =
-    Kernel { name: "attention", wgsl: include_str!("../../shaders/attention.wgsl"), libs: &[STEP, MATH] };
+pub static KERNEL: Kernel = Kernel {
+    name: "attention",
+    wgsl: include_str!("../../shaders/attention.wgsl"),
+    libs: &[STEP, MATH, CHUNKS],
+};
 
 /// Values of the result that a workgroup makes: 64 invocations with four rows of sixteen channels each.
 const VALUES: usize = 4096;

@@ -1,13 +1,16 @@
 //! Matrix times many vectors: `y[t, n] = sum_k W[n, k] x[t, k]`, `W` decoded to f32 once a tile.
 
 use crate::gpu::plan::Group1;
-use crate::gpu::shader::{PRODUCT, STEP, Variant};
+use crate::gpu::shader::{PRODUCT, STEP, TILE_64, Variant};
 use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Matrix, Plan};
 use crate::quant::Format;
 
 /// `shaders/matmul.wgsl`.
-pub static KERNEL: Kernel =
-    Kernel { name: "matmul", wgsl: include_str!("../../shaders/matmul.wgsl"), libs: &[STEP, PRODUCT] };
+pub static KERNEL: Kernel = Kernel {
+    name: "matmul",
+    wgsl: include_str!("../../shaders/matmul.wgsl"),
+    libs: &[STEP, PRODUCT, TILE_64],
+};
 
 /// Rows of W and tokens that a workgroup makes.
 const TILE: u64 = 64;

@@ -3,14 +3,14 @@
 //! Its CPU twin is [`super::matmul::matmul`] of what [`super::quantize::dequantized`] says the codes stand for.
 
 use super::matmul::record_parts;
-use crate::gpu::shader::{ENCODE, INPUT_INT8, PRODUCT, STEP};
+use crate::gpu::shader::{ENCODE, INPUT_INT8, PRODUCT, STEP, TILE_64};
 use crate::gpu::{Buffer, Gpu, Kernel, Matrix, Plan};
 
 /// `shaders/matmul_int8.wgsl`.
 pub static KERNEL: Kernel = Kernel {
     name: "matmul_int8",
     wgsl: include_str!("../../shaders/matmul_int8.wgsl"),
-    libs: &[STEP, PRODUCT, ENCODE, INPUT_INT8],
+    libs: &[STEP, PRODUCT, TILE_64, ENCODE, INPUT_INT8],
 };
 
 /// Rows of W and tokens that a workgroup makes.
