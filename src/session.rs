@@ -208,20 +208,13 @@ impl Engine {
         cancel: &Cancel,
         (writer, on_token): (&mut Writer<'_>, &mut dyn FnMut(&Piece)),
     ) -> Result<FinishReason> {
-        self.model.begin(&writer.ids, settings, cancel).await?;
-        // Text positions of tokens that are chosen, and of the first that won't be.
-        let mut position = writer.ids.len();
-        let end = (position + writer.options.max_tokens).min(self.model.context() + 1);
+        let start = writer.ids.len();
+        self.model.begin(&writer.ids, 0, settings, cancel).await?;
+        // Text positions whose tokens are to be chosen.
+        let (mut next, end) = (start + 1, (start + writer.options.max_tokens).min(self.model.context() + 1));
         loop {
-            while self.model.under_way() < self.model.depth() && position + 1 < end {
-                self.model.queue_choice(position)?;
-                position += 1;
-            }
-            let id = self.model.choice().await?;
+            let id = self.model.next_choice(&mut next, end).await?;
             cancel.check()?;
-            if let Some(ms) = writer.since_last() {
-                self.model.note_step(ms);
-            }
             if let Some(reason) = writer.take(id, self.model.context(), on_token) {
                 return Ok(reason);
             }

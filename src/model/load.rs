@@ -51,6 +51,7 @@ impl Prepared {
             rows: Cell::new(FIRST_ROWS.min(extents.chunk)),
             readback_ms: 0.0,
             step_ms: Cell::default(),
+            last_choice: Cell::default(),
             scorer: OnceCell::new(),
             gpu,
             config,

@@ -1,32 +1,11 @@
-//! What a benchmark asks of a model besides tokens: to begin behind many positions, where a step's time goes, and what it reads.
+//! What a benchmark asks of a model besides tokens: where a step's time goes, and what it reads.
 
 use crate::cancel::Cancel;
 use crate::error::Result;
-use crate::gpu::{Plan, Profile, Step, Work};
-use crate::kernels::sample::Settings;
+use crate::gpu::{Plan, Profile, Step};
 use crate::model::Model;
 
 impl Model {
-    /// Feeds `id` behind `depth` positions that hold what they held, and lets the GPU choose what follows, as [`Model::begin`]
-    /// does after a text.
-    ///
-    /// # Errors
-    /// As [`Model::forward`].
-    pub async fn begin_behind(
-        &self,
-        depth: usize,
-        id: u32,
-        settings: &Settings,
-        cancel: &Cancel,
-    ) -> Result<()> {
-        self.feed(&[id], depth, cancel).await?;
-        self.decode.sample.begin(&self.gpu, settings, &[]);
-        self.gpu.write(&self.state.ids, 0, bytemuck::cast_slice(&[id]));
-        let works: Vec<_> =
-            self.plans_of(1, depth).into_iter().map(|(plan, step)| Work::Plan(plan, step)).collect();
-        self.choices.submit(&self.gpu, &works, &self.decode.sample, depth + 1)
-    }
-
     /// The plans of a step of `n_tokens` tokens from `position` on, as they are run for it.
     fn plans_of(&self, n_tokens: usize, position: usize) -> Vec<(&Plan, Step)> {
         let step = |n_tokens: usize, position: usize| Step {

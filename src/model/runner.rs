@@ -64,6 +64,8 @@ pub struct Model {
     /// Milliseconds that a read-back takes on an idle GPU, and a step.
     pub(super) readback_ms: f64,
     pub(super) step_ms: Cell<f64>,
+    /// When the last choice of a generation came.
+    pub(super) last_choice: Cell<Option<Instant>>,
     /// Made when a caller first asks for the score of every position.
     pub(super) scorer: OnceCell<Head>,
 }
@@ -139,53 +141,50 @@ impl Model {
         Ok(logits)
     }
 
-    /// Feeds a text and lets the GPU choose what follows, which [`Model::choice`] tells.
+    /// Feeds `ids` from `position` on and lets the GPU choose what follows, which [`Model::next_choice`] tells. Penalties count `ids`.
     ///
     /// # Errors
     /// As [`Model::forward`].
-    pub async fn begin(&self, ids: &[u32], settings: &Settings, cancel: &Cancel) -> Result<()> {
-        let last = self.feed(ids, 0, cancel).await?;
+    pub async fn begin(
+        &self,
+        ids: &[u32],
+        position: usize,
+        settings: &Settings,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let last = self.feed(ids, position, cancel).await?;
         self.decode.sample.begin(&self.gpu, settings, ids);
-        let end = Step { n_tokens: 1, position: ids.len() as u32 - 1, ..Step::default() };
-        let mut works = self.last_works(ids, last, 0);
+        let next = position + ids.len();
+        let end = Step { n_tokens: 1, position: next as u32 - 1, ..Step::default() };
+        let mut works = self.last_works(ids, last, position);
         works.push(Work::Plan(&self.plans.choose, end));
-        self.choices.submit(&self.gpu, &works, &self.decode.sample, ids.len())
+        self.last_choice.set(None);
+        self.choices.submit(&self.gpu, &works, &self.decode.sample, next)
     }
 
-    /// Lets the GPU feed the token that it chose for `position`, and choose the next one.
-    ///
-    /// # Errors
-    /// Faults of the device.
-    pub fn queue_choice(&self, position: usize) -> Result<()> {
-        let step = Step { n_tokens: 1, position: position as u32, ..Step::default() };
-        let works = [Work::Plan(&self.plans.step, step), Work::Plan(&self.plans.choose, step)];
-        self.choices.submit(&self.gpu, &works, &self.decode.sample, position + 1)
-    }
-
-    /// The oldest choice under way.
+    /// The oldest choice under way, after more were queued: for the positions from `next` on, which moves, up to `end`.
     ///
     /// # Errors
     /// [`Error::Gpu`] where no logit was finite; faults of the device.
-    pub async fn choice(&self) -> Result<u32> {
-        self.choices.next(&self.gpu).await
-    }
-
-    /// Choices under way.
-    #[must_use]
-    pub fn under_way(&self) -> usize {
-        self.choices.len()
+    pub async fn next_choice(&self, next: &mut usize, end: usize) -> Result<u32> {
+        while self.choices.len() < self.depth() && *next < end {
+            let step = Step { n_tokens: 1, position: *next as u32 - 1, ..Step::default() };
+            let works = [Work::Plan(&self.plans.step, step), Work::Plan(&self.plans.choose, step)];
+            self.choices.submit(&self.gpu, &works, &self.decode.sample, *next)?;
+            *next += 1;
+        }
+        let id = self.choices.next(&self.gpu).await?;
+        let now = Instant::now();
+        if let Some(last) = self.last_choice.replace(Some(now)) {
+            self.step_ms.set((now - last).as_secs_f64() * 1e3);
+        }
+        Ok(id)
     }
 
     /// How many choices should be under way: as many as hide the time of a read-back, two to four.
-    #[must_use]
-    pub fn depth(&self) -> usize {
+    fn depth(&self) -> usize {
         let steps = self.readback_ms / self.step_ms.get().max(1e-3);
         (1 + steps.ceil() as usize).clamp(2, MAX_DEPTH)
-    }
-
-    /// Notes how long a step took, for [`Model::depth`].
-    pub fn note_step(&self, ms: f64) {
-        self.step_ms.set(ms);
     }
 
     /// Feeds every chunk but the last, waiting for each, and returns where the last begins.

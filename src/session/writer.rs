@@ -18,7 +18,6 @@ pub(super) struct Writer<'a> {
     started: Instant,
     prompt_ms: f64,
     first_token: Option<Instant>,
-    last_token: Option<Instant>,
 }
 
 impl<'a> Writer<'a> {
@@ -33,13 +32,7 @@ impl<'a> Writer<'a> {
             started: Instant::now(),
             prompt_ms: 0.0,
             first_token: None,
-            last_token: None,
         }
-    }
-
-    /// Milliseconds since the last token came.
-    pub(super) fn since_last(&self) -> Option<f64> {
-        self.last_token.map(super::ms)
     }
 
     /// Takes a chosen token; a reason where the text ends with it or before it.
@@ -55,7 +48,6 @@ impl<'a> Writer<'a> {
             self.prompt_ms = super::ms(self.started);
             now
         });
-        self.last_token = Some(now);
         if !self.options.ignore_end && self.tokenizer.end_tokens().contains(&id) {
             return Some(FinishReason::Stop);
         }

@@ -23,23 +23,17 @@ pub(super) async fn decode_speed(
     let settings = greedy
         .on_gpu(0)
         .ok_or_else(|| Error::Internal { what: "the likeliest token is not chosen on the GPU".to_owned() })?;
-    model.begin_behind(depth, engine.tokenizer.bos().unwrap_or_default(), &settings, cancel).await?;
-    let (mut position, end) = (depth + 1, depth + n_tokens);
+    let bos = engine.tokenizer.bos().unwrap_or_default();
+    model.begin(&[bos], depth, &settings, cancel).await?;
+    let (mut next, end) = (depth + 2, depth + 1 + n_tokens);
     let (mut started, mut last) = (Instant::now(), Instant::now());
     for i in 0..n_tokens {
-        while model.under_way() < model.depth() && position < end {
-            model.queue_choice(position)?;
-            position += 1;
-        }
-        model.choice().await?;
+        model.next_choice(&mut next, end).await?;
         cancel.check()?;
-        let now = Instant::now();
+        last = Instant::now();
         if i == 0 {
-            started = now;
-        } else {
-            model.note_step((now - last).as_secs_f64() * 1e3);
+            started = last;
         }
-        last = now;
     }
     Ok(n_tokens.saturating_sub(1) as f64 / (last - started).as_secs_f64())
 }
