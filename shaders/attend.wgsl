@@ -27,10 +27,9 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> partials: array<vec4<f32>>;
 
 const LOWEST: f32 = -3.0e38;
-var<workgroup> mixtures: array<vec4<f32>, 128>;  // [lane][half], at the end, head by head
-var<workgroup> scores: array<f32, 256>;              // [head][key of the block], then their weights
+// [head][key of the block], then their weights; before them sums over the newest key, and at last mixed values.
+var<workgroup> scores: array<f32, 256>;
 var<workgroup> sums: array<f32, 64>;
-var<workgroup> key_sums: array<f32, 64>;
 var<workgroup> rescale: array<f32, 4>;
 
 // Quad i of a raw head that begins at quad `at`, normalised.
@@ -116,7 +115,7 @@ fn attend(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     let v_at = params.qkv + (params.n_heads + params.n_kv_heads + kv) * n_quads;
     let out = (group.x * params.n_heads + head) * (n_quads + 1u);
     sums[lane] = squares(q_at, lane & 15u, 16u, n_quads);
-    key_sums[lane] = squares(k_at, lane, 64u, n_quads);
+    scores[lane] = squares(k_at, lane, 64u, n_quads);
     workgroupBarrier();
     var q_squares = 0.0;
     for (var i = 0u; i < 16u; i++) {
@@ -131,7 +130,7 @@ fn attend(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     if (end == position + 1u) {
         var k_squares = 0.0;
         for (var i = 0u; i < 64u; i++) {
-            k_squares += key_sums[i];
+            k_squares += scores[i];
         }
         let k_norm = 1.0 / sqrt(k_squares / f32(params.head_len) + params.eps);
         if (lane < n_groups) {
@@ -160,7 +159,7 @@ fn attend(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
         var s = vec4<f32>(LOWEST);
         if (key < end) {
             let p = products(out, (key % params.n_slots) * row + start, n_here, n_quads) * params.scale;
-            s = vec4<f32>(soft_cap(p.x, params.cap), soft_cap(p.y, params.cap), soft_cap(p.z, params.cap), soft_cap(p.w, params.cap));
+            s = soft_cap(p, params.cap);
         }
         scores[lane] = s.x;
         scores[64u + lane] = s.y;
@@ -221,17 +220,22 @@ fn attend(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
         } else if (h == 3u) {
             mixed = mixed_3;
         }
-        mixtures[2u * lane] = mixed[0];
-        mixtures[2u * lane + 1u] = mixed[1];
-        workgroupBarrier();
-        for (var i = lane; i < n_quads; i += 64u) {
-            var sum = vec4<f32>();
-            for (var j = 0u; j < n_subsets; j++) {
-                sum += mixtures[2u * n_groups * j + i];
+        for (var half = 0u; half < 2u; half++) {
+            let own_half = select(mixed[0], mixed[1], half == 1u);
+            scores[lane] = own_half.x;
+            scores[64u + lane] = own_half.y;
+            scores[128u + lane] = own_half.z;
+            scores[192u + lane] = own_half.w;
+            workgroupBarrier();
+            if (lane < n_groups) {
+                var sum = vec4<f32>();
+                for (var i = lane; i < 64u; i += n_groups) {
+                    sum += vec4<f32>(scores[i], scores[64u + i], scores[128u + i], scores[192u + i]);
+                }
+                partials[out + h * (n_quads + 1u) + 2u * lane + half] = sum;
             }
-            partials[out + h * (n_quads + 1u) + i] = sum;
+            workgroupBarrier();
         }
-        workgroupBarrier();
     }
     if (own < n_here && (lane & 15u) == 0u) {
         var weight = 0.0;

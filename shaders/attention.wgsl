@@ -2,7 +2,7 @@
 // Shapes: q [T, H, C] f32; o [T, H C], the operand of a product, in f32 or int8; keys, values [n_slots, K, C] in the cache's type;
 // p = position + t; W = window, or all.
 // Bindings: 0 params, 1 step, 2 q; group 1 keys, values; group 2 o.
-// Dispatch: (ceil(T * H/K / (4096 / C)), K of this part): 64 invocations make 4096 / C rows of o, a row being a token and one of the
+// Dispatch: (ceil(T * H/K / (64 LANES / C)), K of this part): LANES invocations make 64 LANES / C rows of o, a row being a token and one of the
 // query heads that share a key/value head, so that a key is read once for several. Four rows are made by C / 16 invocations: of a
 // block of C / 4 keys each scores four against the rows, and of the mixed values each keeps sixteen channels. Online softmax.
 // A cache above the binding limit is split by key/value heads: K counts those of this part, whose first query is first_head.
@@ -23,9 +23,9 @@ struct Params {
 
 const LOWEST: f32 = -3.0e38;
 // What an invocation knows of its four rows: the largest scores of a block, at last the sums of the weights.
-var<workgroup> of_lane: array<vec4<f32>, 64>;
+var<workgroup> of_lane: array<vec4<f32>, LANES>;
 // [four rows][key of the block]
-var<workgroup> weights: array<vec4<f32>, 256>;
+var<workgroup> weights: array<vec4<f32>, 4u * LANES>;
 
 fn slot_of(key: u32, head: u32) -> u32 {
     return ((key % params.n_slots) * params.n_kv_heads + head) * (params.head_len >> 3u);
@@ -56,19 +56,10 @@ fn scores(queries: vec4<u32>, slots: vec4<u32>) -> mat4x4<f32> {
     return sums;
 }
 
-fn capped(x: vec4<f32>) -> vec4<f32> {
-    let s = x * params.scale;
-    if (params.cap <= 0.0) {
-        return s;
-    }
-    let cap = params.cap;
-    return vec4<f32>(soft_cap(s.x, cap), soft_cap(s.y, cap), soft_cap(s.z, cap), soft_cap(s.w, cap));
-}
-
 // Scores of one row, LOWEST where it doesn't see the key.
 fn seen(x: vec4<f32>, keys: vec4<u32>, position: u32) -> vec4<f32> {
     let live = (keys <= vec4<u32>(position)) & (keys >= vec4<u32>(first_key(position, params.window)));
-    return select(vec4<f32>(LOWEST), capped(x), live);
+    return select(vec4<f32>(LOWEST), soft_cap(x * params.scale, params.cap), live);
 }
 
 fn largest_of(x: vec4<f32>) -> f32 {
@@ -80,15 +71,15 @@ fn weights_of(x: vec4<f32>, largest: f32) -> vec4<f32> {
     return select(exp(x - largest), vec4<f32>(), x <= vec4<f32>(LOWEST));
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES)
 fn attention(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let n_columns = params.head_len >> 4u;
     let column = lane & (n_columns - 1u);
     let start = lane - column; // of the lanes with the same rows
     let n_keys = 4u * n_columns;
     let n_rows = step.n_tokens * params.heads_per_kv;
-    let first_row = group.x * (256u / n_columns);
-    let last_row = min(first_row + 256u / n_columns, n_rows) - 1u;
+    let first_row = group.x * (4u * LANES / n_columns);
+    let last_row = min(first_row + 4u * LANES / n_columns, n_rows) - 1u;
     let row = first_row + 4u * (start / n_columns);
     let rows = min(row + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(n_rows - 1u));
     let positions = step.position + rows / params.heads_per_kv;
@@ -115,21 +106,20 @@ fn attention(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
             );
             score = scores(queries, slots);
         }
-        let s0 = seen(score[0], keys, positions.x);
-        let s1 = seen(score[1], keys, positions.y);
-        let s2 = seen(score[2], keys, positions.z);
-        let s3 = seen(score[3], keys, positions.w);
-        of_lane[lane] = vec4<f32>(largest_of(s0), largest_of(s1), largest_of(s2), largest_of(s3));
+        for (var r = 0u; r < 4u; r++) {
+            score[r] = seen(score[r], keys, positions[r]);
+            of_lane[lane][r] = largest_of(score[r]);
+        }
         workgroupBarrier();
         let before = largest;
         for (var i = 0u; i < n_columns; i++) {
             largest = max(largest, of_lane[start + i]);
         }
         let by_key = transpose(mat4x4<f32>(
-            weights_of(s0, largest.x),
-            weights_of(s1, largest.y),
-            weights_of(s2, largest.z),
-            weights_of(s3, largest.w),
+            weights_of(score[0], largest.x),
+            weights_of(score[1], largest.y),
+            weights_of(score[2], largest.z),
+            weights_of(score[3], largest.w),
         ));
         let rescale = exp(before - largest);
         total = total * rescale + by_key[0] + by_key[1] + by_key[2] + by_key[3];
@@ -165,16 +155,15 @@ fn attention(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
     }
     let to = queries / 4u + column;
     let scale = 1.0 / total;
-    if (row < n_rows) {
-        put16(to.x, mixed_0 * scale.x);
-    }
-    if (row + 1u < n_rows) {
-        put16(to.y, mixed_1 * scale.y);
-    }
-    if (row + 2u < n_rows) {
-        put16(to.z, mixed_2 * scale.z);
-    }
-    if (row + 3u < n_rows) {
-        put16(to.w, mixed_3 * scale.w);
+    for (var r = 0u; r < 4u && row + r < n_rows; r++) {
+        var mixed = mixed_0;
+        if (r == 1u) {
+            mixed = mixed_1;
+        } else if (r == 2u) {
+            mixed = mixed_2;
+        } else if (r == 3u) {
+            mixed = mixed_3;
+        }
+        put16(to[r], mixed * scale[r]);
     }
 }

@@ -16,5 +16,5 @@ fn cap_logits(@builtin(global_invocation_id) at: vec3<u32>) {
         return;
     }
     let i = at.y * params.n_cols + at.x;
-    x[i] = soft_cap(x[i], params.cap);
+    x[i] = soft_cap(vec4<f32>(x[i]), params.cap).x;
 }

@@ -15,7 +15,7 @@ struct Params {
 fn gated4(i: u32) -> vec4<f32> {
     let g = bitcast<vec4<f32>>(acts[params.gate_up + i]);
     let up = bitcast<vec4<f32>>(acts[params.gate_up + 4u * params.n_groups + i]);
-    return vec4<f32>(gelu_tanh(g.x), gelu_tanh(g.y), gelu_tanh(g.z), gelu_tanh(g.w)) * up;
+    return gelu_tanh(g) * up;
 }
 
 @compute @workgroup_size(64)

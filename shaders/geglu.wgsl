@@ -10,8 +10,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> gate_up: array<vec4<f32>>;
 
 fn gated(gate: u32) -> vec4<f32> {
-    let g = gate_up[gate];
-    return vec4<f32>(gelu_tanh(g.x), gelu_tanh(g.y), gelu_tanh(g.z), gelu_tanh(g.w)) * gate_up[gate + 4u * params.n_groups];
+    return gelu_tanh(gate_up[gate]) * gate_up[gate + 4u * params.n_groups];
 }
 
 @compute @workgroup_size(64)

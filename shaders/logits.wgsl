@@ -40,12 +40,12 @@ fn logits(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     }
     sum = unit_sum(index, lane, sum);
     if (lane == 0u) {
+        let capped = soft_cap(sum, params.cap);
         var largest = LOWEST;
         for (var i = 0u; i < 4u; i++) {
             if (row + i < params.n_rows) {
-                let logit = soft_cap(sum[i], params.cap);
-                logits_out[params.first_row + row + i] = logit;
-                largest = larger(largest, logit);
+                logits_out[params.first_row + row + i] = capped[i];
+                largest = larger(largest, capped[i]);
             }
         }
         maxima[unit] = largest;

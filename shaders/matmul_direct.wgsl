@@ -39,52 +39,29 @@ fn product(w: Four, group: u32) -> vec4<f32> {
     return w.scale * a.s * sums + w.offset * a.sum;
 }
 
-fn store(token: u32, row: u32, sums: vec4<f32>) {
-    if (token >= step.n_tokens) {
-        return;
-    }
-    let at = token * params.n_total;
-    for (var i = 0u; i < 4u; i++) {
-        if (row + i * LANES < params.n_rows) {
-            y[at + column(row + i * LANES)] = sums[i];
-        }
-    }
-}
-
 @compute @workgroup_size(32)
 fn matmul_direct(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let n = params.n_groups;
     let row = group.x * 4u * LANES + lane;
     let token = group.y * 8u;
     let rows = min(row + LANES * vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.n_rows - 1u)) * n;
-    let last = vec4<u32>(step.n_tokens - 1u);
-    let low = min(token + vec4<u32>(0u, 1u, 2u, 3u), last) * n;
-    let high = min(token + vec4<u32>(4u, 5u, 6u, 7u), last) * n;
-    var sum0 = vec4<f32>();
-    var sum1 = vec4<f32>();
-    var sum2 = vec4<f32>();
-    var sum3 = vec4<f32>();
-    var sum4 = vec4<f32>();
-    var sum5 = vec4<f32>();
-    var sum6 = vec4<f32>();
-    var sum7 = vec4<f32>();
+    var inputs: array<u32, 8>;
+    for (var j = 0u; j < 8u; j++) {
+        inputs[j] = min(token + j, step.n_tokens - 1u) * n;
+    }
+    var sums: array<vec4<f32>, 8>;
     for (var i = 0u; i < n; i++) {
         let w = load4(rows + i);
-        sum0 += product(w, low.x + i);
-        sum1 += product(w, low.y + i);
-        sum2 += product(w, low.z + i);
-        sum3 += product(w, low.w + i);
-        sum4 += product(w, high.x + i);
-        sum5 += product(w, high.y + i);
-        sum6 += product(w, high.z + i);
-        sum7 += product(w, high.w + i);
+        for (var j = 0u; j < 8u; j++) {
+            sums[j] += product(w, inputs[j] + i);
+        }
     }
-    store(token, row, sum0);
-    store(token + 1u, row, sum1);
-    store(token + 2u, row, sum2);
-    store(token + 3u, row, sum3);
-    store(token + 4u, row, sum4);
-    store(token + 5u, row, sum5);
-    store(token + 6u, row, sum6);
-    store(token + 7u, row, sum7);
+    let n_tokens = min(step.n_tokens - min(token, step.n_tokens), 8u);
+    let n_here = min((params.n_rows - min(row, params.n_rows) + LANES - 1u) / LANES, 4u);
+    for (var i = 0u; i < n_here; i++) {
+        let to = token * params.n_total + column(row + i * LANES);
+        for (var j = 0u; j < n_tokens; j++) {
+            y[to + j * params.n_total] = sums[j][i];
+        }
+    }
 }

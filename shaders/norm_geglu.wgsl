@@ -26,7 +26,7 @@ fn norm_geglu(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
     gate = unit_sum(index, lane, gate);
     up = unit_sum(index, lane, up);
     if (lane == 0u) {
-        let g = vec4<f32>(gelu_tanh(gate.x), gelu_tanh(gate.y), gelu_tanh(gate.z), gelu_tanh(gate.w)) * up;
+        let g = gelu_tanh(gate) * up;
         gated[unit] = g;
         if (row < params.n_rows) {
             acts[params.out + (row >> 2u)] = bitcast<vec4<u32>>(g);

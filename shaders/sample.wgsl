@@ -34,11 +34,10 @@ struct Settings {
 const NO_ID = 0xffffffffu;
 const MINUS_INFINITY = 0xff800000u;
 
-// What each invocation has found.
+// What each invocation has found; at last, in `keys`, how likely the kept ids are.
 var<workgroup> keys: array<u32, 256>;
 var<workgroup> owners: array<u32, 256>;
 var<workgroup> kept: array<u32, 64>;
-var<workgroup> weights: array<f32, 64>;
 
 // Orders finite floats as u32, with one zero; 0 for NaN and the infinities.
 fn key_of(bits: u32) -> u32 {
@@ -174,17 +173,21 @@ fn choose(id: u32) {
     recent[next_position() & 63u] = id;
 }
 
+fn weight(n: u32) -> f32 {
+    return bitcast<f32>(keys[n]);
+}
+
 // One of the kept ids, which lie best first.
 fn draw() -> u32 {
     var total = 0.0;
     for (var n = 0u; n < settings.top_k; n += 1u) {
-        total += weights[n];
+        total += weight(n);
     }
     let enough = select(settings.top_p * total, 2.0 * total, settings.top_p >= 1.0);
     var n_kept = 0u;
     var sum = 0.0;
-    while (n_kept < settings.top_k && weights[n_kept] > 0.0 && weights[n_kept] >= settings.min_p && sum < enough) {
-        sum += weights[n_kept];
+    while (n_kept < settings.top_k && weight(n_kept) > 0.0 && weight(n_kept) >= settings.min_p && sum < enough) {
+        sum += weight(n_kept);
         n_kept += 1u;
     }
     let drawn = f32(pcg(settings.seed_hash + next_position()) >> 8u) / 16777216.0 * sum;
@@ -192,7 +195,7 @@ fn draw() -> u32 {
     var passed = 0.0;
     for (var n = 0u; n < n_kept && passed <= drawn; n += 1u) {
         chosen = kept[n];
-        passed += weights[n];
+        passed += weight(n);
     }
     return chosen;
 }
@@ -262,11 +265,11 @@ fn sample(@builtin(local_invocation_index) lane: u32) {
         end = select(0u, end, live);
     }
     if (lane < 64u) {
-        weights[lane] = 0.0;
+        keys[lane] = bitcast<u32>(0.0);
         let id = kept[lane];
         if (lane < k && id != NO_ID) {
             let below = bitcast<f32>(logits[id]) - bitcast<f32>(logits[kept[0]]);
-            weights[lane] = exp(max(below * settings.inverse_temperature, -100.0));
+            keys[lane] = bitcast<u32>(exp(max(below * settings.inverse_temperature, -100.0)));
         }
     }
     workgroupBarrier();

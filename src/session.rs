@@ -8,6 +8,7 @@ mod writer;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
+use futures_util::future::try_join;
 use web_time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::cancel::Cancel;
@@ -15,7 +16,7 @@ use crate::chat::{self, Message, Template};
 use crate::error::{Error, Result};
 use crate::gguf;
 use crate::kernels::sample::Settings;
-use crate::model::load::Prepared;
+use crate::model::load::{Opened, Prepared};
 use crate::model::tensors::checked_config;
 use crate::model::{Config, Model};
 use crate::sampler::{Sampling, choose};
@@ -58,11 +59,12 @@ impl Engine {
         let total = source.len();
         let mut report = |phase, loaded| on_progress(Progress { phase, loaded, total });
         report(Phase::Header, 0);
-        let (header, prefix) = gguf::read_header(&mut source, cancel).await?;
+        let reading = gguf::read_header(&mut source, cancel);
+        let ((header, prefix), opened) = try_join(reading, Opened::new(options)).await?;
         // The architecture is checked before the tokenizer: a file of another model is refused for what it is.
         let config = checked_config(&header)?;
         // The kernels are compiled, in a browser by another process, while the tokenizer is built.
-        let prepared = Prepared::new(&header, config, options).await?;
+        let prepared = Prepared::new(opened, &header, config, options)?;
         let started = Instant::now();
         let tokenizer = Tokenizer::from_gguf(&header.metadata)?;
         let tokenizer_ms = ms(started);

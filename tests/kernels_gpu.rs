@@ -7,7 +7,7 @@ use common::gpu;
 use common::kernel_bench::{Bench, same};
 use common::trial::needing;
 use gemma_web::gpu::kv_cache::KvShape;
-use gemma_web::gpu::{Arithmetic, GpuOptions, Kind, KvCache, KvType, Matrix, Step};
+use gemma_web::gpu::{Arithmetic, GpuOptions, Kind, KvCache, KvType, Matrix, Step, Tuning, Unit};
 use gemma_web::kernels::attention::{Cached, Shape, attention};
 use gemma_web::kernels::rope::{Rotary, rope};
 use gemma_web::kernels::rotate::{Heads, kv_write};
@@ -133,14 +133,17 @@ fn attends_at(b: &Bench, kv: KvType, case: Case, position: usize) -> Result<(), 
     let q = b.numbers(5 * n_heads * head_len, 1.0);
     let (q_gpu, o) = (b.buffer(&q), b.empty(q.len()));
     let shape = Shape { n_heads, window, scale: 1.0 / (head_len as f32).sqrt(), cap };
-    let mut plan = b.plan();
-    let to = (&o, Arithmetic::F32);
-    attention_kernel::record(&mut plan, &b.gpu, "attention", &q_gpu, &cache, to, shape);
     let cached = Cached { keys: &keys, values: &values, n_slots, n_kv_heads, head_len };
     let what = format!("attention {case:?} {kv:?} at {position}");
     // pack2x16float may round either way where a rotated key differs in its last f32 bit.
     let max_abs = if kv == KvType::F16 { 1e-3 } else { 2e-5 };
-    same(&what, &attention(&q, cached, position, shape), &b.run(&plan, 5, position, &o)?, max_abs)
+    let expected = attention(&q, cached, position, shape);
+    for unit in [Unit::One, Unit::ThirtyTwo] {
+        let (mut plan, to) = (b.plan(), (&o, Tuning { arithmetic: Arithmetic::F32, unit }));
+        attention_kernel::record(&mut plan, &b.gpu, "attention", &q_gpu, &cache, to, shape);
+        same(&format!("{what} {unit:?}"), &expected, &b.run(&plan, 5, position, &o)?, max_abs)?;
+    }
+    Ok(())
 }
 
 fn product_agrees(b: &Bench, format: &'static Format, n_rows: usize, n_cols: usize) -> Result<usize, Failed> {

@@ -7,7 +7,7 @@ use common::gpu;
 use common::kernel_bench::{Bench, same};
 use common::trial::needing;
 use gemma_web::gpu::kv_cache::KvShape;
-use gemma_web::gpu::{Arithmetic, Buffer, Gpu, GpuOptions, KvCache, KvType, Matrix, Plan};
+use gemma_web::gpu::{Arithmetic, Buffer, Gpu, GpuOptions, KvCache, KvType, Matrix, Plan, Tuning, Unit};
 use gemma_web::kernels::attention::Shape;
 use gemma_web::kernels::norm_add::{Norms, norm_add, rms_norm};
 use gemma_web::kernels::quantize::{dequantized, quantize};
@@ -210,9 +210,13 @@ fn makes_int8(b: &Bench) -> Result<(), Failed> {
     }
     let q = b.buffer(&b.numbers(t * h * c, 1.0));
     let shape = Shape { n_heads: h, window: Some(16), scale: 0.125, cap: 0.0 };
-    in_int8(b, "attention", (h * c, t), |plan, to| {
-        attention::record(plan, &b.gpu, "attention", &q, &cache, to, shape);
-    })
+    for unit in [Unit::One, Unit::ThirtyTwo] {
+        in_int8(b, "attention", (h * c, t), |plan, (to, arithmetic)| {
+            let to = (to, Tuning { arithmetic, unit });
+            attention::record(plan, &b.gpu, "attention", &q, &cache, to, shape);
+        })?;
+    }
+    Ok(())
 }
 
 fn in_int8(

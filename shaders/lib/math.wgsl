@@ -1,14 +1,14 @@
 // tanh overflows to NaN for large arguments in some implementations; it is 1 within f32 rounding from 10 on.
-fn tanh_safe(x: f32) -> f32 {
-    return tanh(clamp(x, -15.0, 15.0));
+fn tanh_safe(x: vec4<f32>) -> vec4<f32> {
+    return tanh(clamp(x, vec4<f32>(-15.0), vec4<f32>(15.0)));
 }
 
 // GELU in the tanh form that Gemma was trained with: 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
-fn gelu_tanh(x: f32) -> f32 {
+fn gelu_tanh(x: vec4<f32>) -> vec4<f32> {
     return 0.5 * x * (1.0 + tanh_safe(0.7978845608028654 * x * (1.0 + 0.044715 * x * x)));
 }
 
 // cap tanh(x / cap), or x itself where the model has no cap (0).
-fn soft_cap(x: f32, cap: f32) -> f32 {
+fn soft_cap(x: vec4<f32>, cap: f32) -> vec4<f32> {
     return select(x, cap * tanh_safe(x / cap), cap > 0.0);
 }

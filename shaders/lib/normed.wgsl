@@ -49,7 +49,10 @@ fn normed(i: u32, scales: vec2<f32>) -> vec4<f32> {
 // Stages the groups begin .. end.
 fn stage_normed(index: u32, begin: u32, end: u32, scales: vec2<f32>) {
     for (var i = begin + index; i < end; i += LANES) {
-        let at = 4u * i;
-        stage(i, mat4x4<f32>(normed(at, scales), normed(at + 1u, scales), normed(at + 2u, scales), normed(at + 3u, scales)));
+        var values = mat4x4<f32>();
+        for (var j = 0u; j < 4u; j++) {
+            values[j] = normed(4u * i + j, scales);
+        }
+        stage(i, values);
     }
 }

@@ -1,29 +1,6 @@
-// Sums over the lanes of a unit and of a workgroup, by subgroups of any size, then with one barrier through workgroup memory. Lanes
-// of a subgroup follow each other. Every invocation must call them.
-var<workgroup> unit_sums: array<vec4<f32>, LANES>;
+// Sums over the lanes of a workgroup, by subgroups of any size, then with one barrier through workgroup memory. Every invocation
+// must call it.
 var<workgroup> lane_sums: array<f32, LANES>;
-
-// The sum over the lanes of a unit, given to its first lane.
-fn unit_sum(index: u32, lane: u32, own: vec4<f32>) -> vec4<f32> {
-    if (UNIT == 1u) {
-        return own;
-    }
-    let size = subgroupAdd(1u);
-    var sum = own;
-    for (var stride = 1u; stride < UNIT; stride <<= 1u) {
-        // Beyond the subgroup there is nobody to ask: its own sum is kept.
-        let other = subgroupShuffleXor(sum, stride & (size - 1u));
-        sum += select(vec4<f32>(), other, stride < size);
-    }
-    unit_sums[index] = sum;
-    workgroupBarrier();
-    if (lane == 0u) {
-        for (var i = size; i < UNIT; i += size) {
-            sum += unit_sums[index + i];
-        }
-    }
-    return sum;
-}
 
 // The sum over the workgroup, given to all.
 fn lanes_sum(index: u32, own: f32) -> f32 {

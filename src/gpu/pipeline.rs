@@ -9,6 +9,11 @@ pub(super) fn key(kernel: &Kernel, variant: Variant) -> String {
 }
 
 impl Gpu {
+    /// Has a kernel compiled in a variant before a plan takes it.
+    pub fn compile(&self, kernel: &Kernel, variant: Variant) {
+        self.pipeline(kernel, variant);
+    }
+
     /// The pipeline of a kernel in a variant, compiled at its first use.
     pub(super) fn pipeline(&self, kernel: &Kernel, variant: Variant) -> wgpu::ComputePipeline {
         let key = key(kernel, variant);

@@ -55,6 +55,10 @@ const ENABLE_SUBGROUPS: &str =
     if cfg!(target_arch = "wasm32") { include_str!("../../shaders/lib/enable_subgroups.wgsl") } else { "" };
 const SUMS: &str = include_str!("../../shaders/lib/sums.wgsl");
 const SUMS_SUBGROUPS: &str = include_str!("../../shaders/lib/sums_subgroups.wgsl");
+const UNIT_SUMS: &str = include_str!("../../shaders/lib/unit_sums.wgsl");
+const UNIT_SUMS_SUBGROUPS: &str = include_str!("../../shaders/lib/unit_sums_subgroups.wgsl");
+const LANES_32: &str = include_str!("../../shaders/lib/lanes_32.wgsl");
+const LANES_64: &str = include_str!("../../shaders/lib/lanes_64.wgsl");
 const UNIT_1: &str = include_str!("../../shaders/lib/unit_1.wgsl");
 const UNIT_32: &str = include_str!("../../shaders/lib/unit_32.wgsl");
 const PRODUCT_4: &str = include_str!("../../shaders/lib/product4.wgsl");
@@ -106,9 +110,10 @@ impl Rows {
     }
 
     fn fragments(&self) -> Vec<String> {
-        let unit = match self.tuning.unit {
-            Unit::One => UNIT_1,
-            Unit::ThirtyTwo => UNIT_32,
+        let (unit, unit_sums) = match (self.tuning.unit, self.subgroups) {
+            (Unit::One, _) => (UNIT_1, ""),
+            (Unit::ThirtyTwo, false) => (UNIT_32, UNIT_SUMS),
+            (Unit::ThirtyTwo, true) => (UNIT_32, UNIT_SUMS_SUBGROUPS),
         };
         let (times, input, dots) = match (self.arithmetic(), self.staged) {
             (Arithmetic::F32, true) => (TIMES_F32, STAGED_F32, ""),
@@ -117,7 +122,8 @@ impl Rows {
             (Arithmetic::Int8, false) => (TIMES_INT8, DIRECT_INT8, DOT_CODES),
         };
         let sums = if self.subgroups { SUMS_SUBGROUPS } else { SUMS };
-        let first = [unit, sums, BYTES, ENCODE, ROWS, input, dots, self.format.wgsl, times, PRODUCT_4];
+        let first =
+            [unit, unit_sums, sums, BYTES, ENCODE, ROWS, input, dots, self.format.wgsl, times, PRODUCT_4];
         let mut fragments = first.map(str::to_owned).to_vec();
         match self.second {
             None => fragments.push(ONE_FORMAT.to_owned()),
@@ -167,8 +173,8 @@ pub enum Variant {
     KvF32,
     /// Makes activations for products of this arithmetic, in group 1.
     Operand(Arithmetic),
-    /// Reads a KV cache in group 1 and makes activations in group 2.
-    KvOperand(KvType, Arithmetic),
+    /// Reads a KV cache in group 1 and makes activations for products of this arithmetic in group 2, by workgroups of that shape.
+    KvOperand(KvType, Tuning),
 }
 
 impl Variant {
@@ -182,7 +188,7 @@ impl Variant {
             Self::KvF16 => "F16".to_owned(),
             Self::KvF32 => "F32".to_owned(),
             Self::Operand(arithmetic) => format!("to {arithmetic:?}"),
-            Self::KvOperand(kv, arithmetic) => format!("{kv:?} to {arithmetic:?}"),
+            Self::KvOperand(kv, tuning) => format!("{kv:?} to {tuning}"),
         }
     }
 }
@@ -209,9 +215,11 @@ pub fn compose(kernel: &Kernel, variant: Variant) -> String {
         Variant::KvF16 => fragments.push(KV_F16.to_owned()),
         Variant::KvF32 => fragments.push(KV_F32.to_owned()),
         Variant::Operand(arithmetic) => fragments.extend(operand(arithmetic)),
-        Variant::KvOperand(kv, arithmetic) => {
+        Variant::KvOperand(kv, tuning) => {
+            fragments.push(if tuning.unit == Unit::One { LANES_32 } else { LANES_64 }.to_owned());
             fragments.push(if kv == KvType::F16 { KV_F16 } else { KV_F32 }.to_owned());
-            fragments.extend(operand(arithmetic).iter().map(|text| text.replace("@group(1)", "@group(2)")));
+            fragments
+                .extend(operand(tuning.arithmetic).iter().map(|text| text.replace("@group(1)", "@group(2)")));
         }
     }
     fragments.push(kernel.wgsl.to_owned());

@@ -34,6 +34,15 @@ impl Unit {
             Self::ThirtyTwo => 4 * 8,
         }
     }
+
+    /// Invocations of a workgroup of the attention over a prompt: shaders/lib/lanes_32.wgsl and lanes_64.wgsl.
+    #[must_use]
+    pub fn attention_lanes(self) -> usize {
+        match self {
+            Self::One => 32,
+            Self::ThirtyTwo => 64,
+        }
+    }
 }
 
 /// A choice of variants; written `int8/32`.

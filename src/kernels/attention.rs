@@ -3,7 +3,7 @@
 use super::cap_logits::soft_cap;
 use crate::gpu::plan::Group1;
 use crate::gpu::shader::{CHUNKS, MATH, STEP, Variant};
-use crate::gpu::{Arithmetic, Buffer, Count, Dispatch, Gpu, Grid, Kernel, KvCache, Plan};
+use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, KvCache, Plan, Tuning};
 
 /// `shaders/attention.wgsl`.
 pub static KERNEL: Kernel = Kernel {
@@ -11,9 +11,6 @@ pub static KERNEL: Kernel = Kernel {
     wgsl: include_str!("../../shaders/attention.wgsl"),
     libs: &[STEP, MATH, CHUNKS],
 };
-
-/// Values of the result that a workgroup makes: 64 invocations with four rows of sixteen channels each.
-const VALUES: usize = 4096;
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -42,7 +39,7 @@ pub struct Shape {
     pub cap: f32,
 }
 
-/// Attends with `q [T, H, C]` f32 (rotated) over `cache` into `o [T, H C]`, for products of that arithmetic; one dispatch a part of
+/// Attends with `q [T, H, C]` f32 (rotated) over `cache` into `o [T, H C]`, for products of that arithmetic, in the shape that it says; one dispatch a part of
 /// the cache.
 pub fn record(
     plan: &mut Plan,
@@ -50,9 +47,11 @@ pub fn record(
     label: &str,
     q: &Buffer,
     cache: &KvCache,
-    (o, arithmetic): (&Buffer, Arithmetic),
+    (o, tuning): (&Buffer, Tuning),
     shape: Shape,
 ) {
+    // Four rows of sixteen channels an invocation.
+    let values = 64 * tuning.unit.attention_lanes();
     let heads_per_kv = shape.n_heads / cache.shape.n_kv_heads;
     for part in &cache.parts {
         let params = Params {
@@ -71,12 +70,12 @@ pub fn record(
             label,
             &Dispatch {
                 kernel: &KERNEL,
-                variant: Variant::KvOperand(cache.shape.kv, arithmetic),
+                variant: Variant::KvOperand(cache.shape.kv, tuning),
                 params: bytemuck::bytes_of(&params),
                 bindings: &[q],
                 group1: Group1::KvAnd(&part.keys, &part.values, o),
                 grid: Grid {
-                    x: (Count::PerToken(heads_per_kv as u64), (VALUES / cache.shape.head_len) as u64),
+                    x: (Count::PerToken(heads_per_kv as u64), (values / cache.shape.head_len) as u64),
                     y: (Count::Fixed(part.n_heads as u64), 1),
                 },
             },

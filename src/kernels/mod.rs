@@ -80,7 +80,7 @@ pub fn every_variant() -> impl Iterator<Item = (&'static Kernel, Variant)> {
             Family::Operand => ARITHMETICS.map(Variant::Operand).to_vec(),
             Family::KvOperand => [KvType::F16, KvType::F32]
                 .into_iter()
-                .flat_map(|kv| ARITHMETICS.map(|arithmetic| Variant::KvOperand(kv, arithmetic)))
+                .flat_map(|kv| Tuning::ALL.map(|tuning| Variant::KvOperand(kv, tuning)))
                 .collect(),
             Family::Kv => vec![Variant::KvF16, Variant::KvF32],
             Family::Rows { staged, seconds } => every_rows(staged, seconds),

@@ -24,7 +24,7 @@ pub struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// ids → residual stream after the last block, and its norm in `normed`, in f32. A mark stands after the embedding and after
+    /// ids → residual stream after the last block. A mark stands after the embedding and after
     /// each block.
     #[must_use]
     pub fn blocks(&self) -> Plan {
@@ -43,7 +43,7 @@ impl Page<'_> {
             self.feed_forward(&mut plan, layer, arithmetic);
             match layers.get(i + 1) {
                 Some(next) => self.norm(&mut plan, &next.attn_norms, true, arithmetic),
-                None => self.norm(&mut plan, &self.weights.output_norms, true, Arithmetic::F32),
+                None => self.norm(&mut plan, &self.weights.output_norms, true, arithmetic),
             }
             plan.mark();
         }
@@ -71,13 +71,14 @@ impl Page<'_> {
             table: if config.is_local(i) { &s.local_rope } else { &s.rope },
         };
         rotate::record(plan, gpu, "rotate", heads, cache, &s.q_rotated);
+        let tuning = Tuning { arithmetic, ..self.tuning };
         let shape = attention::Shape {
             n_heads: config.n_heads,
             window: config.window_of(i),
             scale: config.query_scale,
             cap: config.attention_cap,
         };
-        attention::record(plan, gpu, "attention", &s.q_rotated, cache, (&s.mixed, arithmetic), shape);
+        attention::record(plan, gpu, "attention", &s.q_rotated, cache, (&s.mixed, tuning), shape);
         self.product(plan, &w.o, &s.mixed, &s.out, arithmetic);
     }
 

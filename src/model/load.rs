@@ -1,4 +1,5 @@
-//! Loading: everything is allocated and set compiling first and one token is run, while the weights are streamed in.
+//! Loading: kernels compile while the header is read, the others while the tokenizer is built and the weights are streamed in; one
+//! workgroup of each is run.
 
 use std::cell::{Cell, OnceCell};
 
@@ -8,7 +9,9 @@ use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::gguf::Header;
 use crate::gpu::device::Verdict;
-use crate::gpu::{Gpu, Plan, Step, Tuning, Work};
+use crate::gpu::shader::{Kernel, Variant};
+use crate::gpu::{Gpu, KvType, Plan, Tuning, Work};
+use crate::kernels::{attend, attention, geglu, merge, norm_add, rotate, sample};
 use crate::model::Config;
 use crate::model::choices::Choices;
 use crate::model::decode::{self, Decode};
@@ -20,31 +23,75 @@ use crate::model::tuning;
 use crate::model::weights::Weights;
 use crate::source::ByteSource;
 
-/// A model without its weights, whose kernels are perhaps still being compiled.
+/// A device for which the kernels that any model takes are perhaps still being compiled.
 #[derive(Debug)]
-pub struct Prepared {
-    model: Model,
-    verdicts: Vec<Verdict>,
+pub struct Opened {
+    gpu: Gpu,
+    tuning: Tuning,
+    verdict: Verdict,
 }
 
-impl Prepared {
-    /// Opens the device, allocates, and has the kernels compiled, for the model of a header whose `config` is
-    /// [`crate::model::tensors::checked_config`]'s. Compiling goes on while the caller does something else.
+impl Opened {
+    /// Opens the device, chooses variants unless `options` does, and has the kernels compiled that depend on nothing else. In a
+    /// browser that happens in another process, while the caller reads a header.
     ///
     /// # Errors
-    /// Those of the options and the device.
-    pub async fn new(header: &Header, config: Config, options: &ModelOptions) -> Result<Self> {
-        let extents = options.extents(&config)?;
+    /// Those of the device.
+    pub async fn new(options: &ModelOptions) -> Result<Self> {
         let gpu = Gpu::open(&options.gpu).await?;
-        let weights =
-            gpu.checked("the weights' buffers", || Weights::allocate(&gpu, header, &config)).await?;
-        let state = gpu.checked("the state's buffers", || State::allocate(&gpu, &config, extents)).await?;
-        let decode = gpu.checked("the buffers of a decode step", || Decode::allocate(&gpu, &config)).await?;
         let tuning = match options.tuning {
             Some(tuning) => tuning,
             None => tuning::measure(&gpu).await?,
         };
-        let (plans, verdicts) = plans(&gpu, &config, &weights, &state, &decode, tuning)?;
+        let (_, verdict) = gpu.scoped("the kernels of any model", || {
+            for (kernel, variant) in kernels_of_any_model(options.kv, tuning) {
+                gpu.compile(kernel, variant);
+            }
+            Ok(())
+        });
+        Ok(Self { gpu, tuning, verdict })
+    }
+}
+
+/// Kernels in variants that no weights decide. A model with weights that have no codes takes others of arithmetic f32 instead.
+fn kernels_of_any_model(kv: KvType, tuning: Tuning) -> [(&'static Kernel, Variant); 7] {
+    [
+        (&attend::KERNEL, kv.variant()),
+        (&merge::KERNEL, Variant::Plain),
+        (&sample::KERNEL, Variant::Plain),
+        (&rotate::KERNEL, kv.variant()),
+        (&attention::KERNEL, Variant::KvOperand(kv, tuning)),
+        (&norm_add::KERNEL, Variant::Operand(tuning.arithmetic)),
+        (&geglu::KERNEL, Variant::Operand(tuning.arithmetic)),
+    ]
+}
+
+/// A model without its weights, whose kernels are perhaps still being compiled.
+#[derive(Debug)]
+pub struct Prepared {
+    model: Model,
+    /// What the device will say of the buffers, and of the kernels.
+    buffers: Vec<Verdict>,
+    kernels: Vec<Verdict>,
+}
+
+impl Prepared {
+    /// Allocates and has the kernels compiled, for the model of a header whose `config` is
+    /// [`crate::model::tensors::checked_config`]'s. Compiling goes on while the caller does something else.
+    ///
+    /// # Errors
+    /// Those of the options, and [`crate::Error::LimitTooLow`].
+    pub fn new(opened: Opened, header: &Header, config: Config, options: &ModelOptions) -> Result<Self> {
+        let Opened { gpu, tuning, verdict } = opened;
+        let extents = options.extents(&config)?;
+        let (weights, of_weights) =
+            gpu.scoped("the weights' buffers", || Weights::allocate(&gpu, header, &config));
+        let (state, of_state) = gpu.scoped("the state's buffers", || State::allocate(&gpu, &config, extents));
+        let (decode, of_decode) =
+            gpu.scoped("the buffers of a decode step", || Decode::allocate(&gpu, &config));
+        let (weights, state, decode) = (weights?, state?, decode?);
+        let (plans, mut kernels) = plans(&gpu, &config, &weights, &state, &decode, tuning)?;
+        kernels.insert(0, verdict);
         let model = Model {
             staging: gpu.staging("logits staging", 4 * config.n_vocab as u64),
             choices: Choices::allocate(&gpu),
@@ -62,8 +109,9 @@ impl Prepared {
             plans,
             tuning,
         };
-        model.run_in()?;
-        Ok(Self { model, verdicts })
+        let Plans { prefill, head, step, choose } = &model.plans;
+        model.gpu.run_in(&[step, choose, head, prefill])?;
+        Ok(Self { model, buffers: vec![of_weights, of_state, of_decode], kernels })
     }
 
     /// Streams in the weights, and waits until everything is compiled, so that the first request finds it ready.
@@ -77,9 +125,14 @@ impl Prepared {
         cancel: &Cancel,
         on_bytes: &mut dyn FnMut(u64),
     ) -> Result<Model> {
-        let Self { mut model, verdicts } = self;
-        model.weights.stream(&model.gpu, header, source, cancel, on_bytes).await?;
-        for verdict in verdicts {
+        let Self { mut model, buffers, kernels } = self;
+        let streamed = model.weights.stream(&model.gpu, header, source, cancel, on_bytes).await;
+        // Buffers that there was no memory for are the cause of whatever failed after them.
+        for verdict in buffers {
+            model.gpu.heard(verdict).await?;
+        }
+        streamed?;
+        for verdict in kernels {
             model.gpu.heard(verdict).await?;
         }
         cancel.check()?;
@@ -107,13 +160,6 @@ fn plans(
 }
 
 impl Model {
-    /// Has one token run, of weights that are still zero: some drivers compile no sooner, and they can while the weights arrive.
-    fn run_in(&self) -> Result<()> {
-        self.gpu.write(&self.state.ids, 0, bytemuck::bytes_of(&0u32));
-        let step = Step { n_tokens: 1, ..Step::default() };
-        self.gpu.run_works(&[Work::Plan(&self.plans.step, step)])
-    }
-
     /// Waits for everything so far, and measures a read-back on the then idle GPU.
     async fn warm_up(&mut self) -> Result<()> {
         self.gpu.finish().await?;

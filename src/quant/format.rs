@@ -76,6 +76,9 @@ impl Format {
             8 => gather::<8>(blocks, start, out),
             12 => gather::<12>(blocks, start, out),
             16 => gather::<16>(blocks, start, out),
+            32 => gather::<32>(blocks, start, out),
+            64 => gather::<64>(blocks, start, out),
+            128 => gather::<128>(blocks, start, out),
             _ => blocks.for_each(|block| out.extend_from_slice(&block[plane.bytes.clone()])),
         }
     }

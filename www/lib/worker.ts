@@ -63,9 +63,9 @@ async function carryOut(call: CallMessage, signal: AbortSignal): Promise<Calls[C
   switch (call.type) {
     case 'load': {
       askForSubgroups();
-      memory = (await init()).memory;
       const onProgress = (progress: LoadProgress): void => scope.postMessage({ type: 'progress', id, progress });
-      const { known, keep } = await recallTuning();
+      const [module, { known, keep }] = await Promise.all([init(), recallTuning()]);
+      memory = module.memory;
       engine = await Engine.load(call.url, { tuning: known, ...call.options }, onProgress, signal);
       const info = engine.info() as ModelInfo;
       // A choice of the caller's says nothing about speed. That it could not be kept is no reason to fail: it is measured again.
