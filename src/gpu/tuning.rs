@@ -35,7 +35,7 @@ impl Unit {
         }
     }
 
-    /// Invocations of a workgroup of the attention over a prompt: shaders/lib/lanes_32.wgsl and lanes_64.wgsl.
+    /// Invocations of a workgroup of the attention over a prompt, which `lanes_32.wgsl` and `lanes_64.wgsl` name.
     #[must_use]
     pub fn attention_lanes(self) -> usize {
         match self {

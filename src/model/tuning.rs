@@ -11,10 +11,11 @@ use crate::quant::Q8_0;
 /// A matrix of a few megabytes: large against the cost of a submission, small against the time of a load.
 const N_ROWS: u64 = 4096;
 const N_COLS: u64 = 1024;
-/// Dispatches of a timed submission at first; more as long as it takes less than [`LEAST_MS`].
-const FIRST_REPEATS: usize = 1;
+/// Dispatches of a timed submission are as many as take this long, up to a bound.
 const LEAST_MS: f64 = 4.0;
 const MOST_REPEATS: usize = 64;
+/// Submissions that are timed of each variant.
+const ROUNDS: usize = 4;
 
 /// The fastest choice: first how many lanes share rows, then the arithmetic. Int8 has to be faster by a twentieth to be worth its rounding.
 ///
@@ -23,10 +24,10 @@ const MOST_REPEATS: usize = 64;
 pub async fn measure(gpu: &Gpu) -> Result<Tuning> {
     let trial = Trial::new(gpu)?;
     let of = |arithmetic, unit| Tuning { arithmetic, unit };
-    let one = trial.time(gpu, of(Arithmetic::Int8, Unit::One)).await?;
-    let many = trial.time(gpu, of(Arithmetic::Int8, Unit::ThirtyTwo)).await?;
-    let (unit, int8) = if one < many { (Unit::One, one) } else { (Unit::ThirtyTwo, many) };
-    let f32 = trial.time(gpu, of(Arithmetic::F32, unit)).await?;
+    let units = [Unit::One, Unit::ThirtyTwo];
+    let [one, many] = trial.compare(gpu, units.map(|unit| of(Arithmetic::Int8, unit))).await?;
+    let unit = if one < many { Unit::One } else { Unit::ThirtyTwo };
+    let [int8, f32] = trial.compare(gpu, [of(Arithmetic::Int8, unit), of(Arithmetic::F32, unit)]).await?;
     Ok(of(if int8 < 0.95 * f32 { Arithmetic::Int8 } else { Arithmetic::F32 }, unit))
 }
 
@@ -46,28 +47,40 @@ impl Trial {
         Ok(Self { matrix, acts })
     }
 
-    /// Milliseconds of a dispatch.
-    async fn time(&self, gpu: &Gpu, tuning: Tuning) -> Result<f64> {
+    /// Milliseconds of a dispatch of each: the best of several rounds in turn, so that what else the machine does meets both.
+    async fn compare(&self, gpu: &Gpu, tunings: [Tuning; 2]) -> Result<[f64; 2]> {
+        let plans = tunings.map(|tuning| self.plan(gpu, tuning));
+        let mut best = [f64::MAX; 2];
+        for plan in &plans {
+            // Some drivers compile at the first run.
+            run(gpu, plan, 1).await?;
+        }
+        let mut repeats = 1;
+        while repeats < MOST_REPEATS && run(gpu, &plans[0], repeats).await? < LEAST_MS {
+            repeats *= 4;
+        }
+        for _ in 0..ROUNDS {
+            for (plan, best) in plans.iter().zip(&mut best) {
+                *best = best.min(run(gpu, plan, repeats).await? / repeats as f64);
+            }
+        }
+        Ok(best)
+    }
+
+    fn plan(&self, gpu: &Gpu, tuning: Tuning) -> Plan {
         let mut plan = Plan::new(gpu, "tuning");
         let acts = Acts { buffer: &self.acts, tuning };
         let (codes, out) = ((N_COLS / 4) as u32, (N_COLS / 2) as u32);
         row_matvec::record(&mut plan, gpu, acts, &self.matrix, (0, codes), out);
-        let work = Work::Plan(&plan, Step { n_tokens: 1, ..Step::default() });
-        gpu.run_works(&[work])?;
-        gpu.finish().await?;
-        let mut repeats = FIRST_REPEATS;
-        loop {
-            let mut best = f64::MAX;
-            for _ in 0..3 {
-                let begun = Instant::now();
-                gpu.run_works(&vec![work; repeats])?;
-                gpu.finish().await?;
-                best = best.min(begun.elapsed().as_secs_f64() * 1e3);
-            }
-            if best > LEAST_MS || repeats >= MOST_REPEATS {
-                return Ok(best / repeats as f64);
-            }
-            repeats *= 4;
-        }
+        plan
     }
+}
+
+/// Milliseconds of some runs, until they are done.
+async fn run(gpu: &Gpu, plan: &Plan, repeats: usize) -> Result<f64> {
+    let work = Work::Plan(plan, Step { n_tokens: 1, ..Step::default() });
+    let begun = Instant::now();
+    gpu.run_works(&vec![work; repeats])?;
+    gpu.finish().await?;
+    Ok(begun.elapsed().as_secs_f64() * 1e3)
 }
