@@ -41,17 +41,9 @@ fn normed(at: u32, i: u32, norm: f32, weights: u32) -> vec4<f32> {
     return raw * norm * head_norms[weights + i];
 }
 
-fn rotated4(at: u32, i: u32, norm: f32, weights: u32) -> vec4<f32> {
+fn turned(at: u32, i: u32, norm: f32, weights: u32) -> vec4<f32> {
     let n_pairs = params.head_len >> 1u;
-    let own = normed(at, i, norm, weights);
-    let partner = normed(at, i ^ (n_pairs >> 2u), norm, weights);
-    let c = 4u * i;
-    return vec4<f32>(
-        rotated(own.x, partner.x, c, step.position, n_pairs),
-        rotated(own.y, partner.y, c + 1u, step.position, n_pairs),
-        rotated(own.z, partner.z, c + 2u, step.position, n_pairs),
-        rotated(own.w, partner.w, c + 3u, step.position, n_pairs),
-    );
+    return rotated4(normed(at, i, norm, weights), normed(at, i ^ (n_pairs >> 2u), norm, weights), i, step.position, n_pairs);
 }
 
 fn squares(at: u32, from_quad: u32, stride: u32, n_quads: u32) -> f32 {
@@ -124,7 +116,7 @@ fn attend(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     let q_norm = 1.0 / sqrt(q_squares / f32(params.head_len) + params.eps);
     if (own < n_here) {
         for (var i = lane & 15u; i < n_quads; i += 16u) {
-            partials[out + own * (n_quads + 1u) + i] = rotated4(q_at, i, q_norm, 0u);
+            partials[out + own * (n_quads + 1u) + i] = turned(q_at, i, q_norm, 0u);
         }
     }
     if (end == position + 1u) {
@@ -136,7 +128,11 @@ fn attend(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
         if (lane < n_groups) {
             let at = (position % params.n_slots) * row + start + lane;
             let i = 2u * lane;
-            store_key8(at, mat2x4<f32>(rotated4(k_at, i, k_norm, n_quads), rotated4(k_at, i + 1u, k_norm, n_quads)));
+            var key = mat2x4<f32>();
+            for (var half = 0u; half < 2u; half++) {
+                key[half] = turned(k_at, i + half, k_norm, n_quads);
+            }
+            store_key8(at, key);
             let low = bitcast<vec4<f32>>(acts[v_at + i]);
             store_value8(at, mat2x4<f32>(low, bitcast<vec4<f32>>(acts[v_at + i + 1u])));
         }

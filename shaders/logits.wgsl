@@ -33,9 +33,7 @@ fn logits(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
         let end = min(begin + TILE, params.n_groups);
         stage_normed(index, begin, end, scales);
         workgroupBarrier();
-        if (row < params.n_rows) {
-            sum += product4(row, params.n_rows, begin, end, lane);
-        }
+        sum += rows4(row, begin, end, lane);
         workgroupBarrier();
     }
     sum = unit_sum(index, lane, sum);

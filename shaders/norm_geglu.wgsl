@@ -11,20 +11,18 @@ fn norm_geglu(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
     let unit = index / UNIT;
     let row = (group.x * (LANES / UNIT) + unit) * 4u;
     let scales = norm_scales(index, group.x == 0u);
-    var gate = vec4<f32>();
-    var up = vec4<f32>();
+    var sums = mat2x4<f32>();
     for (var begin = 0u; begin < params.n_groups; begin += TILE) {
         let end = min(begin + TILE, params.n_groups);
         stage_normed(index, begin, end, scales);
         workgroupBarrier();
         if (row < params.n_rows) {
-            gate += product4(row, params.n_rows, begin, end, lane);
-            up += more4(row, begin, end, lane);
+            sums += gate_up4(row, begin, end, lane);
         }
         workgroupBarrier();
     }
-    gate = unit_sum(index, lane, gate);
-    up = unit_sum(index, lane, up);
+    let gate = unit_sum(index, lane, sums[0]);
+    let up = unit_sum(index, lane, sums[1]);
     if (lane == 0u) {
         let g = gelu_tanh(gate) * up;
         gated[unit] = g;

@@ -13,11 +13,7 @@ fn norm_matvec(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
         let end = min(begin + TILE, params.n_groups);
         stage_normed(index, begin, end, scales);
         workgroupBarrier();
-        if (row < params.n_rows) {
-            sum += product4(row, params.n_rows, begin, end, lane);
-        } else if (row < params.n_rows + params.n_more) {
-            sum += more4(row - params.n_rows, begin, end, lane);
-        }
+        sum += rows4(row, begin, end, lane);
         workgroupBarrier();
     }
     sum = unit_sum(index, lane, sum);

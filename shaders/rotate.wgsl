@@ -37,17 +37,9 @@ fn normalised(head: Head, quad: u32) -> vec4<f32> {
     return x * head.scale * head_norms[head.weights + quad];
 }
 
-fn rotated4(head: Head, quad: u32, position: u32) -> vec4<f32> {
+fn turned(head: Head, quad: u32, position: u32) -> vec4<f32> {
     let n_pairs = params.head_len >> 1u;
-    let own = normalised(head, quad);
-    let partner = normalised(head, quad ^ (n_pairs >> 2u));
-    let channel = 4u * quad;
-    return vec4<f32>(
-        rotated(own.x, partner.x, channel, position, n_pairs),
-        rotated(own.y, partner.y, channel + 1u, position, n_pairs),
-        rotated(own.z, partner.z, channel + 2u, position, n_pairs),
-        rotated(own.w, partner.w, channel + 3u, position, n_pairs),
-    );
+    return rotated4(normalised(head, quad), normalised(head, quad ^ (n_pairs >> 2u)), quad, position, n_pairs);
 }
 
 @compute @workgroup_size(64)
@@ -79,13 +71,15 @@ fn rotate(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
             store_value8(slot + i, mat2x4<f32>(qkv[first + quad], qkv[first + quad + 1u]));
             continue;
         }
-        let low = rotated4(head, quad, position);
-        let high = rotated4(head, quad + 1u, position);
+        var eight = mat2x4<f32>();
+        for (var half = 0u; half < 2u; half++) {
+            eight[half] = turned(head, quad + half, position);
+        }
         if (is_query) {
-            q_rotated[to + quad] = low;
-            q_rotated[to + quad + 1u] = high;
+            q_rotated[to + quad] = eight[0];
+            q_rotated[to + quad + 1u] = eight[1];
         } else {
-            store_key8(slot + i, mat2x4<f32>(low, high));
+            store_key8(slot + i, eight);
         }
     }
 }

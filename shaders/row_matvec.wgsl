@@ -7,11 +7,7 @@
 fn row_matvec(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) index: u32) {
     let lane = index % UNIT;
     let row = (group.x * (LANES / UNIT) + index / UNIT) * 4u;
-    var sum = vec4<f32>();
-    if (row < params.n_rows) {
-        sum = product4(row, params.n_rows, 0u, params.n_groups, lane);
-    }
-    sum = unit_sum(index, lane, sum);
+    let sum = unit_sum(index, lane, rows4(row, 0u, params.n_groups, lane));
     if (lane == 0u && row < params.n_rows) {
         acts[column(row)] = bitcast<vec4<u32>>(sum);
     }

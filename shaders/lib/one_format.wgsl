@@ -1,4 +1,19 @@
-// All rows of the part are of one format: the second member's follow the first's.
-fn more4(row: u32, begin: u32, end: u32, lane: u32) -> vec4<f32> {
-    return product4(params.n_rows + row, params.n_rows + params.n_more, begin, end, lane);
+// All rows are of one format. Loops, where two calls would do, halve what a driver has to compile.
+
+// Four rows from `row` on, if there are any.
+fn rows4(row: u32, begin: u32, end: u32, lane: u32) -> vec4<f32> {
+    if (row < params.n_rows) {
+        return product4(row, params.n_rows, begin, end, lane);
+    }
+    return vec4<f32>();
+}
+
+// Four rows of gate and the same of up, whose rows follow gate's.
+fn gate_up4(row: u32, begin: u32, end: u32, lane: u32) -> mat2x4<f32> {
+    var sums = mat2x4<f32>();
+    for (var half = 0u; half < 2u; half++) {
+        let first = half * params.n_rows;
+        sums[half] = product4(first + row, first + params.n_rows, begin, end, lane);
+    }
+    return sums;
 }

@@ -7,10 +7,14 @@ fn rotation(position: u32, pair: u32, n_pairs: u32) -> vec2<f32> {
     return vec2<f32>(hi.x * lo.x - hi.y * lo.y, hi.x * lo.y + hi.y * lo.x);
 }
 
-// Channel `c` of a rotated head whose first channel is input[base]; pairs are (i, i + C/2) as in NeoX.
-// The caller gives the channel and its partner.
-fn rotated(value: f32, partner: f32, channel: u32, position: u32, n_pairs: u32) -> f32 {
-    let upper = channel >= n_pairs;
-    let angle = rotation(position, select(channel, channel - n_pairs, upper), n_pairs);
-    return value * angle.x + select(-partner, partner, upper) * angle.y;
+// Four channels of a rotated head, whose pairs are (i, i + C/2) as in NeoX. The caller gives the quad and its partner.
+fn rotated4(own: vec4<f32>, partner: vec4<f32>, quad: u32, position: u32, n_pairs: u32) -> vec4<f32> {
+    let upper = 4u * quad >= n_pairs;
+    let pair = 4u * quad - select(0u, n_pairs, upper);
+    var turned = vec4<f32>();
+    for (var i = 0u; i < 4u; i++) {
+        let angle = rotation(position, pair + i, n_pairs);
+        turned[i] = own[i] * angle.x + select(-partner[i], partner[i], upper) * angle.y;
+    }
+    return turned;
 }
