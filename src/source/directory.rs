@@ -1,0 +1,1 @@
+//! The cache natively: two files in the user's cache directory.
