@@ -134,6 +134,78 @@ pub enum Error {
         /// What the platform said.
         why: String,
     },
+    /// A reply is not what was asked for.
+    #[error(
+        "the reply for {url} is wrong: {what} is {found}, expected {expected}; the server or a proxy before it is at fault, try another"
+    )]
+    BadReply {
+        /// The address asked for, without its query.
+        url: String,
+        /// The part of the reply.
+        what: String,
+        /// What was asked for.
+        expected: String,
+        /// What came.
+        found: String,
+    },
+    /// The file on the server is no longer the one whose beginning was downloaded.
+    #[error("{url} changed on the server during the download: it was {was} and is {is}; load it again")]
+    FileChanged {
+        /// The address, without its query.
+        url: String,
+        /// Size, `ETag` and date of the file before.
+        was: String,
+        /// The same, now.
+        is: String,
+    },
+    /// The bytes are not those of the checksum.
+    #[error("{what} has the checksum {found}, expected {expected}; check both, and download it again")]
+    ChecksumMismatch {
+        /// The file.
+        what: String,
+        /// The SHA-256 that was asked for, in hex.
+        expected: String,
+        /// The SHA-256 of what there is, in hex.
+        found: String,
+    },
+    /// A file is not the shard that belongs in its place.
+    #[error(
+        "{file} is {found}, expected {expected}; give all the shards of one model, in order, or the name of the first"
+    )]
+    WrongShard {
+        /// The name of the file.
+        file: String,
+        /// What belongs there.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// There is no room for the file.
+    #[error(
+        "the model needs {needed} bytes of storage, {available} are available; free some, or load without the cache"
+    )]
+    QuotaExceeded {
+        /// Bytes that are still to be stored.
+        needed: u64,
+        /// Bytes that may be stored.
+        available: u64,
+    },
+    /// The cache can't be read or written.
+    #[error("the cache failed: {what}: {why}; load without it, or delete the model from it")]
+    Storage {
+        /// What was done with which file.
+        what: String,
+        /// What the platform said.
+        why: String,
+    },
+    /// Somebody else has the entry of the cache open.
+    #[error(
+        "another tab or process has {id} of the cache open; wait until it is done, or load without the cache"
+    )]
+    CacheBusy {
+        /// The entry.
+        id: String,
+    },
     /// Reading a local file failed.
     #[error("cannot read {path}: {why}; check the path and your access to it")]
     Io {

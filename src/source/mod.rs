@@ -3,12 +3,21 @@
 use crate::cancel::Cancel;
 use crate::error::Result;
 
+pub mod address;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod client;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod directory;
+pub mod download;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod file;
 #[cfg(target_arch = "wasm32")]
 pub mod http;
+pub mod joined;
 pub mod prefixed;
+pub mod stored;
 pub mod synthetic;
+pub mod transport;
 
 /// A file that can be read by ranges. One-pass sources accept only ranges that start at or after the end of the last.
 #[allow(async_fn_in_trait, reason = "used through generics in this crate only; web futures are not Send")]
@@ -28,4 +37,18 @@ pub trait ByteSource {
     /// # Errors
     /// [`crate::Error::Truncated`] where the file ends first, [`crate::Error::Aborted`] after `cancel`, and the platform's own.
     async fn read(&mut self, offset: u64, into: &mut [u8], cancel: &Cancel) -> Result<()>;
+
+    /// Does what is left to be done and to be checked once all that is wanted was read. A source that wraps another hands this on.
+    ///
+    /// # Errors
+    /// [`crate::Error::ChecksumMismatch`], and those of [`ByteSource::read`].
+    async fn finish(&mut self, cancel: &Cancel) -> Result<()> {
+        cancel.check()
+    }
+
+    /// Where the files start that this one is joined of: one, at 0, unless it is a [`joined::Joined`]. A source that wraps another
+    /// hands this on.
+    fn parts(&self) -> Vec<u64> {
+        vec![0]
+    }
 }

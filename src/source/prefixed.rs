@@ -38,6 +38,14 @@ impl<S: ByteSource> ByteSource for Prefixed<S> {
         }
         self.rest.read(offset + ahead.len() as u64, behind, cancel).await
     }
+
+    async fn finish(&mut self, cancel: &Cancel) -> Result<()> {
+        self.rest.finish(cancel).await
+    }
+
+    fn parts(&self) -> Vec<u64> {
+        self.rest.parts()
+    }
 }
 
 #[cfg(test)]
