@@ -124,6 +124,8 @@ pub struct Dispatch<'a> {
 pub enum Work<'a> {
     /// The dispatches of a plan.
     Plan(&'a Plan, Step),
+    /// Some of them: piece number `.2` of `.3`.
+    Piece(&'a Plan, Step, usize, usize),
     /// Bytes from an offset of one buffer to the start of another.
     Copy {
         /// Read.
@@ -135,6 +137,17 @@ pub enum Work<'a> {
         /// How many.
         bytes: u64,
     },
+}
+
+impl Work<'_> {
+    fn dispatches<'p>(&self, plan: &'p Plan) -> &'p [Prepared] {
+        let (piece, n_pieces) = match self {
+            Self::Piece(_, _, piece, n_pieces) => (*piece, (*n_pieces).max(1)),
+            _ => (0, 1),
+        };
+        let bound = |piece: usize| plan.prepared.len() * piece / n_pieces;
+        plan.prepared.get(bound(piece)..bound(piece + 1)).unwrap_or_default()
+    }
 }
 
 #[derive(Debug)]
@@ -260,10 +273,10 @@ impl Gpu {
         let mut pass = None;
         for work in works {
             match work {
-                Work::Plan(plan, step) => {
+                Work::Plan(plan, step) | Work::Piece(plan, step, ..) => {
                     self.write(&plan.step, 0, bytemuck::bytes_of(step));
                     let pass = pass.get_or_insert_with(|| self.begin_pass(&mut encoder));
-                    self.encode(pass, &plan.prepared, *step)?;
+                    self.encode(pass, work.dispatches(plan), *step)?;
                 }
                 Work::Copy { from, offset, to, bytes } => {
                     drop(pass.take());

@@ -96,6 +96,7 @@ impl Prepared {
             staging: gpu.staging("logits staging", 4 * config.n_vocab as u64),
             choices: Choices::allocate(&gpu),
             rows: Cell::new(FIRST_ROWS.min(extents.chunk)),
+            pieces: Cell::new(1),
             readback_ms: 0.0,
             step_ms: Cell::default(),
             last_choice: Cell::default(),

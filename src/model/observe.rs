@@ -57,7 +57,8 @@ impl Model {
         let n_scored = ids.len() - 1;
         for (i, rows) in ids.chunks(self.extents.chunk).enumerate() {
             let start = i * self.extents.chunk;
-            self.gpu.run_works(&[self.prefill_work(rows, start)])?;
+            let last = self.prefill(rows, start)?;
+            self.gpu.run_works(&[last])?;
             let end = n_scored.min(start + rows.len());
             for first in (start..end).step_by(scorer.n_rows) {
                 cancel.check()?;

@@ -29,7 +29,7 @@ impl Default for ModelOptions {
     fn default() -> Self {
         Self {
             context_length: None,
-            prefill_chunk: 64,
+            prefill_chunk: 256,
             kv: KvType::F16,
             tuning: None,
             gpu: GpuOptions::default(),

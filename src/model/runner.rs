@@ -18,6 +18,8 @@ use crate::model::weights::Weights;
 
 /// How long a submission may take before the page's other work on the GPU is felt to wait.
 const BUDGET_MS: f64 = 50.0;
+/// Submissions of a chunk at most.
+const MAX_PIECES: usize = 16;
 /// Rows of a prompt's first chunk; below it a tile is not full.
 pub(super) const FIRST_ROWS: usize = 64;
 
@@ -61,6 +63,8 @@ pub struct Model {
     pub(super) tuning: Tuning,
     /// Rows of the next chunk of a prompt: more as long as chunks stay within the budget.
     pub(super) rows: Cell<usize>,
+    /// Submissions that a chunk is shared out to.
+    pub(super) pieces: Cell<usize>,
     /// Milliseconds that a read-back takes on an idle GPU, and a step.
     pub(super) readback_ms: f64,
     pub(super) step_ms: Cell<f64>,
@@ -135,7 +139,7 @@ impl Model {
         let last = self.feed(ids, position, cancel).await?;
         let bytes = 4 * self.config.n_vocab as u64;
         let read = Work::Copy { from: &self.decode.logits, offset: 0, to: &self.staging, bytes };
-        self.gpu.run_works(&[self.last_works(ids, last, position).as_slice(), &[read]].concat())?;
+        self.gpu.run_works(&[self.last_works(ids, last, position)?.as_slice(), &[read]].concat())?;
         let logits = self.gpu.read_f32(&self.staging, bytes).await?;
         cancel.check()?;
         Ok(logits)
@@ -156,7 +160,7 @@ impl Model {
         self.decode.sample.begin(&self.gpu, settings, ids);
         let next = position + ids.len();
         let end = Step { n_tokens: 1, position: next as u32 - 1, ..Step::default() };
-        let mut works = self.last_works(ids, last, position);
+        let mut works = self.last_works(ids, last, position)?;
         works.push(Work::Plan(&self.plans.choose, end));
         self.last_choice.set(None);
         self.choices.submit(&self.gpu, &works, &self.decode.sample, next)
@@ -197,7 +201,8 @@ impl Model {
             let rows = self.rows.get();
             let chunk = ids.get(start..start + rows).unwrap_or_default();
             let begun = Instant::now();
-            self.gpu.run_works(&[self.prefill_work(chunk, position + start)])?;
+            let last = self.prefill(chunk, position + start)?;
+            self.gpu.run_works(&[last])?;
             self.gpu.finish().await?;
             self.pace(begun.elapsed().as_secs_f64() * 1e3);
             start += rows;
@@ -206,7 +211,8 @@ impl Model {
         Ok(start)
     }
 
-    /// Makes chunks larger while twice the rows would stay within the budget, smaller where they exceed it.
+    /// Makes chunks larger while twice the rows would stay within the budget, smaller where they exceed it; the smallest are
+    /// submitted in pieces instead.
     fn pace(&self, chunk_ms: f64) {
         let (rows, least) = (self.rows.get(), FIRST_ROWS.min(self.extents.chunk));
         if chunk_ms < BUDGET_MS / 2.0 {
@@ -214,28 +220,38 @@ impl Model {
         } else if chunk_ms > BUDGET_MS {
             self.rows.set((rows / 2).max(least));
         }
+        let smallest = rows == least && chunk_ms > BUDGET_MS;
+        self.pieces.set(if smallest { ((chunk_ms / BUDGET_MS).ceil() as usize).min(MAX_PIECES) } else { 1 });
     }
 
-    pub(super) fn prefill_work(&self, ids: &[u32], position: usize) -> Work<'_> {
+    /// Submits a chunk of a prompt but for its last piece, which is returned.
+    ///
+    /// # Errors
+    /// Faults of the device.
+    pub(super) fn prefill(&self, ids: &[u32], position: usize) -> Result<Work<'_>> {
         self.gpu.write(&self.state.ids, 0, bytemuck::cast_slice(ids));
         let step = Step { n_tokens: ids.len() as u32, position: position as u32, ..Step::default() };
-        Work::Plan(&self.plans.prefill, step)
+        let n = self.pieces.get();
+        for piece in 0..n - 1 {
+            self.gpu.run_works(&[Work::Piece(&self.plans.prefill, step, piece, n)])?;
+        }
+        Ok(Work::Piece(&self.plans.prefill, step, n - 1, n))
     }
 
     /// The last chunk of `ids`, from `start` on, to its last row's logits.
-    fn last_works(&self, ids: &[u32], start: usize, position: usize) -> Vec<Work<'_>> {
+    fn last_works(&self, ids: &[u32], start: usize, position: usize) -> Result<Vec<Work<'_>>> {
         let rows = ids.get(start..).unwrap_or_default();
         let end = Step { n_tokens: 1, position: (position + ids.len() - 1) as u32, ..Step::default() };
         if rows.len() == 1 {
             self.gpu.write(&self.state.ids, 0, bytemuck::cast_slice(rows));
-            return vec![Work::Plan(&self.plans.step, end)];
+            return Ok(vec![Work::Plan(&self.plans.step, end)]);
         }
         let bytes = 4 * self.config.width as u64;
         let offset = (rows.len() as u64 - 1) * bytes;
-        vec![
-            self.prefill_work(rows, position + start),
+        Ok(vec![
+            self.prefill(rows, position + start)?,
             Work::Copy { from: &self.state.x, offset, to: &self.decode.acts, bytes },
             Work::Plan(&self.plans.head, end),
-        ]
+        ])
     }
 }

@@ -17,7 +17,7 @@ export interface LoadOptions {
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   /** Tokens the key/value cache holds: prompt and answer together. Default: what the model was trained for, at most 4096. */
   readonly contextLength?: number | undefined;
-  /** Tokens a prompt is computed in at a time. Default 64. */
+  /** Tokens a prompt is computed in at a time, at most: fewer where they would take the GPU too long. Default 256. */
   readonly prefillChunk?: number | undefined;
   /** Precision of the key/value cache. Default `"f16"`; `"f32"` doubles its size and is exact. */
   readonly kv?: 'f16' | 'f32' | undefined;

@@ -79,8 +79,8 @@ pub(crate) struct Model {
     /// Type of the KV cache.
     #[arg(long, value_enum, default_value = "f16")]
     pub(crate) kv: Kv,
-    /// Prompt tokens computed at once.
-    #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one)]
+    /// Prompt tokens computed at once, at most.
+    #[arg(long, value_name = "N", default_value = "256", value_parser = at_least_one)]
     pub(crate) prefill_chunk: usize,
     /// Variants of the kernels, f32/1, f32/32, int8/1 or int8/32 [default: the fastest, by a short measurement].
     #[arg(long, value_name = "NAME")]
