@@ -7,7 +7,7 @@ use common::gpu;
 use common::kernel_bench::{Bench, same};
 use common::trial::needing;
 use gemma_web::gpu::kv_cache::KvShape;
-use gemma_web::gpu::{Arithmetic, GpuOptions, Kind, KvCache, KvType, Matrix, Step, Tuning, Unit};
+use gemma_web::gpu::{Arithmetic, GpuOptions, Kind, KvCache, KvType, Matrix, Step, Tuning, Unit, Work};
 use gemma_web::kernels::attention::{Cached, Shape, attention};
 use gemma_web::kernels::rope::{Rotary, rope};
 use gemma_web::kernels::rotate::{Heads, kv_write};
@@ -23,6 +23,7 @@ fn main() {
         needing(name, gpu::NEED, adapter, move |()| test(&Bench::open(GpuOptions::default())?))
     };
     let mut trials: Vec<Trial> = vec![
+        trial("a plan in pieces", runs_in_pieces),
         trial("cap_logits", caps),
         trial("geglu", gates),
         trial("rotate and attention", attends),
@@ -32,6 +33,30 @@ fn main() {
     trials
         .push(needing("attention over a cache split by heads", gpu::NEED, adapter, |()| attends_in_parts()));
     libtest_mimic::run(&args, trials).exit();
+}
+
+/// Each dispatch changes what the one before it left, so that one left out, or run twice, is seen.
+fn runs_in_pieces(b: &Bench) -> Result<(), Failed> {
+    let x = b.numbers(100, 30.0);
+    let run = |n_pieces: usize| -> Result<Vec<f32>, Failed> {
+        let (mut plan, y) = (b.plan(), b.buffer(&x));
+        for cap in [20.0, 10.0, 15.0, 5.0, 7.0] {
+            cap_logits::record(&mut plan, &b.gpu, &y, x.len(), cap);
+        }
+        let step = Step { n_tokens: 1, ..Step::default() };
+        for piece in 0..n_pieces {
+            b.gpu.run_works(&[Work::Piece(&plan, step, piece, n_pieces)])?;
+        }
+        b.run(&b.plan(), 1, 0, &y)
+    };
+    let expected: Vec<f32> = x
+        .iter()
+        .map(|x| [20.0, 10.0, 15.0, 5.0, 7.0].iter().fold(*x, |x, cap| cap_logits::soft_cap(x, *cap)))
+        .collect();
+    for n_pieces in [1, 2, 3, 5, 16] {
+        same(&format!("a plan in {n_pieces} pieces"), &expected, &run(n_pieces)?, 1e-5)?;
+    }
+    Ok(())
 }
 
 const TOKENS: [usize; 4] = [1, 3, 64, 65];
