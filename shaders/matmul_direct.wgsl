@@ -45,15 +45,22 @@ fn matmul_direct(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocat
     let row = group.x * 4u * LANES + lane;
     let token = group.y * 8u;
     let rows = min(row + LANES * vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.n_rows - 1u)) * n;
-    var inputs: array<u32, 8>;
-    for (var j = 0u; j < 8u; j++) {
-        inputs[j] = min(token + j, step.n_tokens - 1u) * n;
-    }
-    var sums: array<vec4<f32>, 8>;
+    let last = vec4<u32>(step.n_tokens - 1u);
+    let low = min(token + vec4<u32>(0u, 1u, 2u, 3u), last) * n;
+    let high = min(token + vec4<u32>(4u, 5u, 6u, 7u), last) * n;
+    var low_sums = mat4x4<f32>();
+    var high_sums = mat4x4<f32>();
     for (var i = 0u; i < n; i++) {
         let w = load4(rows + i);
-        for (var j = 0u; j < 8u; j++) {
-            sums[j] += product(w, inputs[j] + i);
+        // Four tokens and the other four: written out once, for drivers that take long to compile.
+        for (var half = 0u; half < 2u; half++) {
+            let at = select(low, high, half == 1u) + i;
+            let sums = mat4x4<f32>(product(w, at.x), product(w, at.y), product(w, at.z), product(w, at.w));
+            if (half == 0u) {
+                low_sums += sums;
+            } else {
+                high_sums += sums;
+            }
         }
     }
     let n_tokens = min(step.n_tokens - min(token, step.n_tokens), 8u);
@@ -61,7 +68,8 @@ fn matmul_direct(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocat
     for (var i = 0u; i < n_here; i++) {
         let to = token * params.n_total + column(row + i * LANES);
         for (var j = 0u; j < n_tokens; j++) {
-            y[to + j * params.n_total] = sums[j][i];
+            let sums = select(low_sums[j & 3u], high_sums[j & 3u], j > 3u);
+            y[to + j * params.n_total] = sums[i];
         }
     }
 }
