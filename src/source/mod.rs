@@ -12,9 +12,13 @@ pub mod download;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod file;
 #[cfg(target_arch = "wasm32")]
+pub mod handles;
+#[cfg(target_arch = "wasm32")]
 pub mod http;
 pub mod joined;
 pub mod prefixed;
+#[cfg(target_arch = "wasm32")]
+pub mod script;
 pub mod stored;
 pub mod synthetic;
 pub mod transport;

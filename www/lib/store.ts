@@ -1,0 +1,308 @@
+// The worker's half of the cache: entries in the origin's private file system, one folder each, locked while they are open.
+//
+//   gemma-web/ID/data       the file as it is downloaded, byte for byte
+//   gemma-web/ID/manifest   which chunks of it are there, and their checksums; what it means is the engine's business
+
+import type { CacheEntry, CacheReport } from './cache.js';
+import type { CacheOutcome } from './types.js';
+import { describeEntry, verifyEntry } from './pkg/gemma_web.js';
+
+const FOLDER = 'gemma-web';
+const LOCK = 'gemma-web:';
+/** How long the files of a worker that was just ended may stay locked by the browser. */
+const STALE_MS = 3000;
+
+/** Of a file that only a worker can open, what is used here; lib.dom doesn't have it. */
+interface SyncHandle {
+  getSize(): number;
+  read(into: Uint8Array, options: { at: number }): number;
+  close(): void;
+}
+
+/** An open entry, as the engine takes it. */
+export interface Store {
+  readonly id: string;
+  readonly data: SyncHandle;
+  readonly manifest: SyncHandle;
+  /** How many bytes may be stored yet, asked before so many are; NaN where the browser doesn't say. */
+  readonly available: (bytes: number) => Promise<number>;
+}
+
+/** What is open for a load. */
+export interface Opened {
+  /** By id; nothing of a file that is not kept. */
+  readonly stores: ReadonlyMap<string, Store>;
+  /** What {@link ModelInfo.cache} is to say, once everything was read. */
+  outcome(): CacheOutcome;
+  close(): Promise<void>;
+}
+
+/** Why nothing is kept. */
+export const notKept = (why: string): Opened => ({
+  stores: new Map(),
+  outcome: () => ({ stored: false, why }),
+  close: () => Promise.resolve(),
+});
+
+/**
+ * Opens the entries of a model's files, made where they don't exist. Waits, after calling `onWaiting`, while another tab has one.
+ * Where the browser can't keep files none is open, and the outcome says why. `onStoring` is called before the first byte is stored.
+ */
+export async function openEntries(ids: readonly string[], onWaiting: () => void, onStoring: () => void): Promise<Opened> {
+  const folder = await theFolder(true).catch(saidWhy);
+  if (typeof folder === 'string') return notKept(folder);
+  if (folder === undefined) return notKept('this page has no private file system: it is not served securely, or the browser has none');
+  const available = spaceLeft(onStoring);
+  const stores = new Map<string, Store>();
+  const releases: (() => void)[] = [];
+  const close = async (): Promise<void> => {
+    for (const store of stores.values()) await closeEntry(folder, store);
+    for (const release of releases) release();
+  };
+  try {
+    // In one order everywhere, so that two tabs never wait for each other.
+    for (const id of [...new Set(ids)].sort()) {
+      releases.push((await lock(id, 'if free')) ?? (onWaiting(), await lock(id, 'wait')));
+      stores.set(id, { id, ...(await openFiles(folder, id, true)), available });
+    }
+  } catch (thrown) {
+    await close();
+    return notKept(saidWhy(thrown));
+  }
+  return { stores, outcome: () => outcomeOf(stores), close };
+}
+
+/** Opens those of the entries that exist and that nobody has open: to look at a file without making an entry for it. */
+export async function openExisting(ids: readonly string[]): Promise<Opened> {
+  const folder = await theFolder(false).catch(() => undefined);
+  const stores = new Map<string, Store>();
+  const releases: (() => void)[] = [];
+  for (const id of folder ? new Set(ids) : []) {
+    const release = await lock(id, 'if free').catch(() => undefined);
+    if (!release) continue;
+    releases.push(release);
+    const files = await openFiles(folder as FileSystemDirectoryHandle, id, false).catch(() => undefined);
+    // The header is small: whether the whole file fits is not the question.
+    if (files) stores.set(id, { id, ...files, available: () => Promise.resolve(Number.NaN) });
+  }
+  const close = (): Promise<void> => {
+    for (const { data, manifest } of stores.values()) closeBoth(data, manifest);
+    for (const release of releases) release();
+    return Promise.resolve();
+  };
+  return { ...notKept(''), stores, close };
+}
+
+/** What there is. Entries that another tab is filling are shown as they are. */
+export async function listEntries(): Promise<CacheEntry[]> {
+  const entries: CacheEntry[] = [];
+  for await (const [id, folder] of entryFolders()) {
+    const entry = await describeFolder(id, folder).catch(() => undefined);
+    if (entry) entries.push(entry);
+  }
+  return entries.sort((a, b) => (a.url < b.url ? -1 : 1));
+}
+
+/** Bytes that all of it takes, what can't be understood included. */
+export async function sizeOfEntries(): Promise<number> {
+  let size = 0;
+  for await (const [, folder] of entryFolders()) {
+    for await (const file of (folder as Iterable).values()) {
+      if (file instanceof FileSystemFileHandle) size += (await file.getFile()).size;
+    }
+  }
+  return size;
+}
+
+/** Deletes an entry; false where there is none. */
+export async function deleteEntry(id: string): Promise<boolean> {
+  const folder = await theFolder(false);
+  if (!folder) return false;
+  const release = await lock(id, 'if free');
+  if (!release) throw busy(id);
+  try {
+    await patiently(() => folder.removeEntry(id, { recursive: true }));
+    return true;
+  } catch (thrown) {
+    if (nameOf(thrown) === 'NotFoundError') return false;
+    throw storage(`deleting ${id}`, thrown);
+  } finally {
+    release();
+  }
+}
+
+/** Deletes everything that nobody has open, and then says what somebody has. */
+export async function clearEntries(): Promise<undefined> {
+  const ids: string[] = [];
+  for await (const [id] of entryFolders()) ids.push(id);
+  let failed: unknown;
+  for (const id of ids) await deleteEntry(id).catch((thrown: unknown) => (failed ??= thrown));
+  if (failed !== undefined) throw failed;
+  return undefined;
+}
+
+/** Compares an entry with its checksums. */
+export async function verifyStored(id: string): Promise<CacheReport> {
+  const folder = await theFolder(false);
+  const release = await lock(id, 'if free');
+  if (!release) throw busy(id);
+  try {
+    const files = folder && (await openFiles(folder, id, false).catch(() => undefined));
+    if (!files) throw unknown(id);
+    try {
+      return verifyEntry({ id, ...files, available: () => Promise.resolve(Number.NaN) }) as CacheReport;
+    } finally {
+      closeBoth(files.data, files.manifest);
+    }
+  } finally {
+    release();
+  }
+}
+
+/** The file of an entry, where all of it is there. */
+export async function exportEntry(id: string): Promise<File> {
+  const all = await theFolder(false);
+  const folder = await all?.getDirectoryHandle(id).catch(() => undefined);
+  const entry = folder && (await describeFolder(id, folder));
+  if (!folder || !entry) throw unknown(id);
+  if (!entry.complete) throw storage(`exporting ${id}`, new Error(`${entry.stored} of its ${entry.size} bytes are there`));
+  const file = await (await folder.getFileHandle('data')).getFile();
+  const name = decodeURIComponent(new URL(entry.url).pathname.split('/').at(-1) ?? '');
+  return new File([file], name === '' ? 'model.gguf' : name, { type: 'application/octet-stream' });
+}
+
+/** What lib.dom doesn't say of folders. */
+interface Iterable {
+  entries(): AsyncIterable<[string, FileSystemHandle]>;
+  values(): AsyncIterable<FileSystemHandle>;
+}
+
+async function* entryFolders(): AsyncIterable<[string, FileSystemDirectoryHandle]> {
+  const folder = (await theFolder(false)) as (FileSystemDirectoryHandle & Iterable) | undefined;
+  if (!folder) return;
+  for await (const [id, entry] of folder.entries()) {
+    if (entry instanceof FileSystemDirectoryHandle) yield [id, entry];
+  }
+}
+
+async function describeFolder(id: string, folder: FileSystemDirectoryHandle): Promise<CacheEntry | undefined> {
+  const [data, manifest] = await Promise.all(['data', 'manifest'].map(async (name) => (await folder.getFileHandle(name)).getFile()));
+  if (!data || !manifest) return undefined;
+  const found = describeEntry(new Uint8Array(await manifest.arrayBuffer()), data.size) as Omit<CacheEntry, 'id' | 'complete'> | null;
+  if (!found) return undefined;
+  const { url, size, stored } = found;
+  return { id, url, size, stored, complete: stored === size };
+}
+
+/** The folder of all entries; undefined where there is none, or no file system. */
+async function theFolder(create: boolean): Promise<FileSystemDirectoryHandle | undefined> {
+  // Absent on pages that are not served securely, whatever the types say.
+  const manager = globalThis.navigator.storage as Partial<StorageManager> | undefined;
+  if (!manager?.getDirectory) return undefined;
+  const root = await manager.getDirectory();
+  try {
+    return await root.getDirectoryHandle(FOLDER, { create });
+  } catch (thrown) {
+    if (!create && nameOf(thrown) === 'NotFoundError') return undefined;
+    throw thrown;
+  }
+}
+
+/** Locks an entry against other tabs and workers, and gives what unlocks it. The lock of a worker that is ended goes with it. */
+function lock(id: string, how: 'wait'): Promise<() => void>;
+function lock(id: string, how: 'if free'): Promise<(() => void) | undefined>;
+function lock(id: string, how: 'if free' | 'wait'): Promise<(() => void) | undefined> {
+  return new Promise((resolve, reject) => {
+    const hold = (held: Lock | null): Promise<void> | undefined => {
+      if (held) return new Promise((release) => resolve(release));
+      resolve(undefined);
+      return undefined;
+    };
+    globalThis.navigator.locks.request(LOCK + id, { ifAvailable: how === 'if free' }, hold).catch(reject);
+  });
+}
+
+async function openFiles(folder: FileSystemDirectoryHandle, id: string, create: boolean): Promise<{ data: SyncHandle; manifest: SyncHandle }> {
+  const entry = await folder.getDirectoryHandle(id, { create });
+  const open = async (name: string): Promise<SyncHandle> => {
+    const file = (await entry.getFileHandle(name, { create })) as FileSystemFileHandle & { createSyncAccessHandle(): Promise<SyncHandle> };
+    return patiently(() => file.createSyncAccessHandle());
+  };
+  const data = await open('data');
+  try {
+    return { data, manifest: await open('manifest') };
+  } catch (thrown) {
+    data.close();
+    throw thrown;
+  }
+}
+
+/** Tries again while a worker that is gone still holds a file. */
+async function patiently<T>(attempt: () => Promise<T>): Promise<T> {
+  const deadline = Date.now() + STALE_MS;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (thrown) {
+      if (nameOf(thrown) !== 'NoModificationAllowedError' || Date.now() > deadline) throw thrown;
+      await new Promise((done) => setTimeout(done, 50));
+    }
+  }
+}
+
+/** Closes an entry, and removes it where nothing was stored. */
+async function closeEntry(folder: FileSystemDirectoryHandle, { id, data, manifest }: Store): Promise<void> {
+  const empty = manifest.getSize() === 0;
+  closeBoth(data, manifest);
+  if (empty) await folder.removeEntry(id, { recursive: true }).catch(() => undefined);
+}
+
+function closeBoth(data: SyncHandle, manifest: SyncHandle): void {
+  data.close();
+  manifest.close();
+}
+
+function outcomeOf(stores: ReadonlyMap<string, Store>): CacheOutcome {
+  for (const { data, manifest } of stores.values()) {
+    const bytes = new Uint8Array(manifest.getSize());
+    manifest.read(bytes, { at: 0 });
+    const entry = describeEntry(bytes, data.getSize()) as { size: number; stored: number } | null;
+    if (!entry) return { stored: false, why: 'the server sends the file without its length, or compressed' };
+    if (entry.stored < entry.size) return { stored: false, why: `${entry.stored} of ${entry.size} bytes are stored` };
+  }
+  return { stored: true, ids: [...stores.keys()] };
+}
+
+/** Space that is left, less what was asked for before in this load. */
+function spaceLeft(onStoring: () => void): (bytes: number) => Promise<number> {
+  let promised = 0;
+  return async (bytes) => {
+    if (promised === 0) onStoring();
+    const { quota = Number.NaN, usage = Number.NaN } = await globalThis.navigator.storage.estimate();
+    const free = quota - usage - promised;
+    promised += bytes;
+    return free;
+  };
+}
+
+const nameOf = (thrown: unknown): string => (thrown instanceof DOMException ? thrown.name : '');
+
+const saidWhy = (thrown: unknown): string => `the browser's private file system failed: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
+
+// What the engine would throw, see src/error.rs.
+
+const busy = (id: string): object => ({
+  code: 'cache_busy',
+  message: `another tab or process has ${id} of the cache open; wait until it is done, or load without the cache`,
+  id,
+});
+
+function storage(what: string, thrown: unknown): object {
+  const why = thrown instanceof Error ? thrown.message : String(thrown);
+  return { code: 'storage', message: `the cache failed: ${what}: ${why}; load without it, or delete the model from it`, what, why };
+}
+
+function unknown(id: string): object {
+  const expected = 'an id that cache.list() gives';
+  return { code: 'invalid_option', message: `option "id" is "${id}", expected ${expected}`, option: 'id', found: id, expected };
+}
