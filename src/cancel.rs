@@ -1,23 +1,70 @@
 //! The one way to stop work that is under way.
 
-use std::sync::Arc;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
 
 use crate::error::{Error, Result};
 
 /// A flag that the caller keeps a clone of and that long work looks at between its steps.
 #[derive(Clone, Debug, Default)]
-pub struct Cancel(Arc<AtomicBool>);
+pub struct Cancel(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    asked: AtomicBool,
+    /// Tasks that wait for something else and want to be woken.
+    waiting: Mutex<Vec<Waker>>,
+}
 
 impl Cancel {
-    /// Asks the work to stop at its next step.
+    /// Asks the work to stop at its next step, or at once where it waits for the network.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.asked.store(true, Ordering::SeqCst);
+        let waiting = std::mem::take(&mut *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// # Errors
     /// [`Error::Aborted`] once [`Cancel::cancel`] was called.
     pub fn check(&self) -> Result<()> {
-        if self.0.load(Ordering::Relaxed) { Err(Error::Aborted) } else { Ok(()) }
+        if self.0.asked.load(Ordering::SeqCst) { Err(Error::Aborted) } else { Ok(()) }
+    }
+
+    /// Waits until [`Cancel::cancel`] is called.
+    pub async fn cancelled(&self) {
+        poll_fn(|context| {
+            let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.check().is_err() {
+                return Poll::Ready(());
+            }
+            if !waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+                waiting.push(context.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cancel;
+
+    #[test]
+    fn who_waits_is_woken() {
+        let (cancel, mut n_polls) = (Cancel::default(), 0);
+        let mut waiting = Box::pin(cancel.cancelled());
+        // Would never end if it were not woken: the second poll comes by the waker alone.
+        pollster::block_on(std::future::poll_fn(|context| {
+            n_polls += 1;
+            let state = waiting.as_mut().poll(context);
+            cancel.cancel();
+            state
+        }));
+        assert_eq!(n_polls, 2);
+        pollster::block_on(cancel.cancelled());
+        assert!(cancel.check().is_err());
     }
 }
