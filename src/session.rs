@@ -71,6 +71,7 @@ impl Engine {
         let mut source = Prefixed::new(prefix, source);
         let mut on_bytes = |loaded| report(Phase::Weights, loaded);
         let model = prepared.finish(&header, &mut source, cancel, &mut on_bytes).await?;
+        source.finish(cancel).await?;
         report(Phase::Ready, total.unwrap_or(header.data_start));
         let chat = chat::is_chat(&tokenizer, &header.metadata);
         let template = Template::from_gguf(&header.metadata)?;

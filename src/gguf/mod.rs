@@ -11,6 +11,7 @@ mod header;
 mod metadata;
 mod read;
 mod reader;
+mod shards;
 mod tensors;
 mod value;
 

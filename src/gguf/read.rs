@@ -2,7 +2,10 @@
 
 use super::caps;
 use super::header::{Header, Parsed, parse};
+use super::shards::join;
 use crate::cancel::Cancel;
+#[cfg(doc)]
+use crate::error::Error;
 use crate::error::Result;
 use crate::source::ByteSource;
 
@@ -13,17 +16,43 @@ const FIRST_READ: u64 = 64 << 10;
 /// source again with [`crate::source::prefixed::Prefixed`], so that no byte is fetched twice.
 ///
 /// Of a source that does not know its length up to twice the header's bytes are read; a file that ends before that is
-/// reported as truncated.
+/// reported as truncated. Of a source that is joined of several files each header is read, and the bytes of the first are returned.
 ///
 /// # Errors
-/// Those of [`parse`] and of the source.
+/// Those of [`parse`] and of the source; [`Error::WrongShard`] where the files are not all the shards of one model, in order.
 pub async fn read_header<S: ByteSource>(source: &mut S, cancel: &Cancel) -> Result<(Header, Vec<u8>)> {
-    let file_len = source.len();
+    let starts = source.parts();
+    let ends = starts.iter().skip(1).copied().map(Some).chain([source.len()]);
+    let files: Vec<(u64, Option<u64>)> = starts.iter().copied().zip(ends).collect();
+    let (mut headers, mut first) = (Vec::new(), Vec::new());
+    for (start, end) in files {
+        let file_len = end.map(|end| end - start);
+        let (header, prefix) = read_one(source, start, file_len, cancel).await?;
+        if headers.is_empty() {
+            first = prefix;
+        }
+        headers.push((start, header));
+    }
+    Ok((join(source.name(), headers)?, first))
+}
+
+/// Reads the header of the file that begins at `start`.
+async fn read_one<S: ByteSource>(
+    source: &mut S,
+    start: u64,
+    file_len: Option<u64>,
+    cancel: &Cancel,
+) -> Result<(Header, Vec<u8>)> {
     let mut prefix = Vec::new();
     let mut target = FIRST_READ;
     loop {
         cancel.check()?;
-        grow(source, &mut prefix, target.min(file_len.unwrap_or(u64::MAX)), cancel).await?;
+        let len = prefix.len();
+        let target_len = target.min(file_len.unwrap_or(u64::MAX)) as usize;
+        // At most `caps::HEADER_BYTES`, so it fits in usize everywhere.
+        prefix.reserve_exact(target_len.saturating_sub(len));
+        prefix.resize(target_len, 0);
+        source.read(start + len as u64, &mut prefix[len..], cancel).await?;
         match parse(&prefix, file_len)? {
             Parsed::Done(header) => return Ok((header, prefix)),
             // Doubling bounds the rounds, and `parse` has checked `at_least` against the file's length and the cap.
@@ -32,19 +61,6 @@ pub async fn read_header<S: ByteSource>(source: &mut S, cancel: &Cancel) -> Resu
             }
         }
     }
-}
-
-async fn grow<S: ByteSource>(
-    source: &mut S,
-    prefix: &mut Vec<u8>,
-    target: u64,
-    cancel: &Cancel,
-) -> Result<()> {
-    let start = prefix.len();
-    // At most `caps::HEADER_BYTES`, so it fits in usize everywhere.
-    prefix.reserve_exact((target as usize).saturating_sub(start));
-    prefix.resize(target as usize, 0);
-    source.read(start as u64, &mut prefix[start..], cancel).await
 }
 
 #[cfg(test)]

@@ -48,20 +48,20 @@ impl<S: ByteSource> ByteSource for Joined<S> {
     }
 
     async fn read(&mut self, offset: u64, into: &mut [u8], cancel: &Cancel) -> Result<()> {
+        cancel.check()?;
         let mut rest = into;
         let mut at = offset;
         let first = self.files.partition_point(|(start, _)| *start <= offset).saturating_sub(1);
-        let mut ends: Vec<Option<u64>> =
-            self.files.iter().skip(first + 1).map(|(start, _)| Some(*start)).collect();
-        ends.push(None);
-        for ((start, file), end) in self.files[first..].iter_mut().zip(ends) {
+        for ix in first..self.files.len() {
             // The last file takes all that is left, so that it is the one to say that it ends too early.
-            let n = end.map_or(rest.len() as u64, |end| (end - at).min(rest.len() as u64));
-            let (here, behind) = rest.split_at_mut(n as usize);
-            if !here.is_empty() || behind.is_empty() {
+            let end = self.files.get(ix + 1).map_or(u64::MAX, |(start, _)| *start);
+            let (start, file) = &mut self.files[ix];
+            let n = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX).min(rest.len());
+            let (here, behind) = rest.split_at_mut(n);
+            if !here.is_empty() {
                 file.read(at - *start, here, cancel).await?;
             }
-            at += n;
+            at += n as u64;
             rest = behind;
             if rest.is_empty() {
                 break;
@@ -79,5 +79,70 @@ impl<S: ByteSource> ByteSource for Joined<S> {
 
     fn parts(&self) -> Vec<u64> {
         self.files.iter().map(|(start, _)| *start).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Joined;
+    use crate::source::ByteSource;
+    use crate::{Cancel, Error, Result};
+
+    /// Byte i is `first` + i.
+    struct Counting {
+        first: u8,
+        len: Option<u64>,
+    }
+
+    impl ByteSource for Counting {
+        fn len(&self) -> Option<u64> {
+            self.len
+        }
+
+        fn name(&self) -> &str {
+            "counting"
+        }
+
+        async fn read(&mut self, offset: u64, into: &mut [u8], _: &Cancel) -> Result<()> {
+            let (needs, has) = (offset + into.len() as u64, self.len.unwrap_or(5));
+            if needs > has {
+                return Err(Error::Truncated { what: "counting".to_owned(), needs, has });
+            }
+            for (byte, i) in into.iter_mut().zip(offset..) {
+                *byte = self.first + i as u8;
+            }
+            Ok(())
+        }
+    }
+
+    fn read(source: &mut Joined<Counting>, start: u64, end: u64) -> Result<Vec<u8>> {
+        let mut into = vec![0xff; (end - start) as usize];
+        pollster::block_on(source.read(start, &mut into, &Cancel::default()))?;
+        Ok(into)
+    }
+
+    #[test]
+    fn every_range_is_joined() {
+        for last in [Some(5), None] {
+            let of = |first, len| Counting { first, len };
+            let files = vec![of(0, Some(3)), of(3, Some(0)), of(3, Some(4)), of(7, last)];
+            let mut joined = Joined::new(files).unwrap();
+            assert_eq!((joined.len(), joined.parts()), (last.map(|_| 12), vec![0, 3, 3, 7]));
+            for start in 0..12 {
+                for end in start..=12 {
+                    let bytes: Vec<u8> = (start as u8..end as u8).collect();
+                    assert_eq!(read(&mut joined, start, end).unwrap(), bytes);
+                }
+                assert!(matches!(read(&mut joined, start, 13), Err(Error::Truncated { .. })));
+            }
+        }
+    }
+
+    #[test]
+    fn the_length_of_all_but_the_last_is_needed() {
+        let of = |len| Counting { first: 0, len };
+        assert!(matches!(Joined::new(vec![of(None), of(Some(1))]), Err(Error::Unsupported { .. })));
+        assert!(matches!(Joined::<Counting>::new(vec![]), Err(Error::InvalidOption { .. })));
+        assert_eq!(Joined::new(vec![of(None)]).unwrap().len(), None);
     }
 }
