@@ -33,9 +33,16 @@ impl Transport for Fetch {
     async fn get(&self, request: &Request<'_>) -> Result<(Head, FetchBody)> {
         let failed = |thrown: JsValue| failure(request.url, "before the first byte", &thrown);
         let stop = Stop(AbortController::new().map_err(failed)?);
-        let init = init(request, &stop).map_err(failed)?;
-        let response = JsFuture::from(fetch(request.url, &init).map_err(failed)?).await.map_err(failed)?;
-        let response: Response = response.dyn_into().map_err(failed)?;
+        let response = match send(request, &stop).await {
+            // Some browsers take no compressed answer to a request with a range, some ask first whether they may send one. A request
+            // from the start can do without; anything else that is wrong is so without it too.
+            Err(_) if request.range.as_ref().is_some_and(|range| range.start == 0) => {
+                let whole = Request { range: None, if_range: None, ..request.clone() };
+                send(&whole, &stop).await
+            }
+            sent => sent,
+        };
+        let response = response.map_err(failed)?;
         let reader = match response.body() {
             Some(body) => Some(body.get_reader().dyn_into().map_err(|thrown| failed(thrown.into()))?),
             None => None,
@@ -145,6 +152,10 @@ impl FetchBody {
         self.used = 0;
         Ok(true)
     }
+}
+
+async fn send(request: &Request<'_>, stop: &Stop) -> Result<Response, JsValue> {
+    JsFuture::from(fetch(request.url, &init(request, stop)?)?).await?.dyn_into()
 }
 
 fn init(request: &Request<'_>, stop: &Stop) -> Result<RequestInit, JsValue> {

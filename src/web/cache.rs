@@ -45,7 +45,7 @@ pub fn locate(files: JsValue) -> Result<JsValue, JsValue> {
         for file in files {
             let (url, headers) = (address::resolve(&file.url)?, headers(&file)?);
             if let Some(sum) = &file.sha256 {
-                sha256(sum)?;
+                download::parse_sha256(sum)?;
             }
             let urls = address::shards(&url).filter(|_| alone).unwrap_or_else(|| vec![url.clone()]);
             all.extend(urls.into_iter().map(|shard| Located {
@@ -75,26 +75,6 @@ fn headers(file: &Sent) -> Result<Vec<(String, String)>> {
         headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
     }
     Ok(headers)
-}
-
-/// The 32 bytes of a SHA-256 in hexadecimal digits.
-///
-/// # Errors
-/// [`Error::InvalidOption`] where it is something else.
-pub(super) fn sha256(hex: &str) -> Result<[u8; 32]> {
-    let wrong = || Error::InvalidOption {
-        option: "sha256".to_owned(),
-        found: format!("\"{hex}\""),
-        expected: "64 hexadecimal digits".to_owned(),
-    };
-    let mut sum = [0; 32];
-    if hex.len() != 64 || !hex.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return Err(wrong());
-    }
-    for (byte, at) in sum.iter_mut().zip((0..).step_by(2)) {
-        *byte = u8::from_str_radix(&hex[at..at + 2], 16).map_err(|_| wrong())?;
-    }
-    Ok(sum)
 }
 
 /// What an entry holds, by its manifest and the length of its data: a plain object made from [`download::Entry`], or null.

@@ -8,7 +8,7 @@ use super::paced::Paced;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::source::ByteSource;
-use crate::source::download::{Remote, Wanted, Watch};
+use crate::source::download::{Remote, Wanted, Watch, parse_sha256};
 use crate::source::handles::Handles;
 use crate::source::http::Fetch;
 use crate::source::joined::Joined;
@@ -72,7 +72,7 @@ impl File {
         let wanted = Wanted {
             url: located.url,
             headers: located.headers,
-            sha256: located.sha256.as_deref().map(super::cache::sha256).transpose()?,
+            sha256: located.sha256.as_deref().map(parse_sha256).transpose()?,
             watch: watch.clone(),
         };
         Ok(Self::Remote(Box::new(Remote::open(Fetch, store, wanted, cancel).await?)))

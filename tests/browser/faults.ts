@@ -46,6 +46,9 @@ export interface Sent {
   cutAt: number | undefined;
 }
 
+/** By the bytes, which are never changed in place. */
+const etags = new WeakMap<Buffer, string>();
+
 /** A file on the server. Everything may be changed while it is being sent. */
 export class FaultyFile {
   readonly requests: Sent[] = [];
@@ -57,7 +60,9 @@ export class FaultyFile {
   ) {}
 
   get etag(): string {
-    return `"${createHash('sha1').update(this.bytes.subarray(0, 1 << 16)).update(this.bytes.subarray(-(1 << 16))).digest('hex')}"`;
+    const known = etags.get(this.bytes) ?? `"${createHash('sha1').update(this.bytes).digest('hex')}"`;
+    etags.set(this.bytes, known);
+    return known;
   }
 
   /** Bytes of bodies sent so far. */
@@ -195,7 +200,8 @@ async function send(file: FaultyFile, sent: Sent, body: Buffer, response: Server
   while (sent.bytes < body.length && !response.destroyed) {
     // Read anew: a test may change its mind.
     const { holdAfter = Infinity, resetAfter = Infinity, speed = Infinity } = file.faults;
-    const room = Math.min(PIECE, Number.isFinite(speed) ? Math.max(1, speed / 20) : PIECE, resetAfter - sent.bytes, holdAfter - file.sent);
+    const most = Number.isFinite(speed) ? Math.max(1, speed / 20) : PIECE;
+    const room = Math.min(most, resetAfter - sent.bytes, holdAfter - file.sent);
     if (sent.bytes >= resetAfter) {
       response.destroy();
       return;
@@ -208,7 +214,19 @@ async function send(file: FaultyFile, sent: Sent, body: Buffer, response: Server
     sent.bytes += piece.length;
     const drained = response.write(piece);
     if (Number.isFinite(speed)) await sleep(50);
-    else if (!drained) await new Promise<void>((done) => response.once('drain', done).once('close', done));
+    else if (!drained) await drain(response);
   }
   response.end();
+}
+
+/** Waits until more may be written, or the connection is gone. */
+function drain(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off('drain', done).off('close', done);
+      resolve();
+    };
+    response.on('drain', done).on('close', done);
+    if (response.destroyed) done();
+  });
 }

@@ -147,7 +147,13 @@ export async function entryOf(page: Page, url: string): Promise<CacheEntry | und
   return entries.find((entry) => entry.url === url);
 }
 
-export const clearCache = (page: Page): Promise<void> => page.evaluate(() => gemmaWeb.cache.clear());
+/** Empties the cache, when the workers of tests that ended loads are gone. */
+export function clearCache(page: Page): Promise<void> {
+  return page.evaluate(async () => {
+    while ((await navigator.locks.query()).held?.length) await new Promise((done) => setTimeout(done, 20));
+    await gemmaWeb.cache.clear();
+  });
+}
 
 /** Waits for a condition on this side. */
 export async function until(what: string, condition: () => boolean | Promise<boolean>, ms = 20_000): Promise<void> {

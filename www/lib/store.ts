@@ -9,8 +9,8 @@ import { describeEntry, verifyEntry } from './pkg/gemma_web.js';
 
 const FOLDER = 'gemma-web';
 const LOCK = 'gemma-web:';
-/** How long the files of a worker that was just ended may stay locked by the browser. */
-const STALE_MS = 3000;
+/** A worker that was ended keeps what it holds until the browser has stopped it: some browsers wait for the GPU to finish compiling. */
+const LINGER_MS = 5000;
 
 /** Of a file that only a worker can open, what is used here; lib.dom doesn't have it. */
 interface SyncHandle {
@@ -62,7 +62,7 @@ export async function openEntries(ids: readonly string[], onWaiting: () => void,
   try {
     // In one order everywhere, so that two tabs never wait for each other.
     for (const id of [...new Set(ids)].sort()) {
-      releases.push((await lock(id, 'if free')) ?? (onWaiting(), await lock(id, 'wait')));
+      releases.push((await lock(id, 'not')) ?? (onWaiting(), await lock(id, 'for ever')));
       stores.set(id, { id, ...(await openFiles(folder, id, true)), available });
     }
   } catch (thrown) {
@@ -78,7 +78,7 @@ export async function openExisting(ids: readonly string[]): Promise<Opened> {
   const stores = new Map<string, Store>();
   const releases: (() => void)[] = [];
   for (const id of folder ? new Set(ids) : []) {
-    const release = await lock(id, 'if free').catch(() => undefined);
+    const release = await lock(id, 'not').catch(() => undefined);
     if (!release) continue;
     releases.push(release);
     const files = await openFiles(folder as FileSystemDirectoryHandle, id, false).catch(() => undefined);
@@ -118,7 +118,7 @@ export async function sizeOfEntries(): Promise<number> {
 export async function deleteEntry(id: string): Promise<boolean> {
   const folder = await theFolder(false);
   if (!folder) return false;
-  const release = await lock(id, 'if free');
+  const release = await lock(id, 'for a moment');
   if (!release) throw busy(id);
   try {
     await patiently(() => folder.removeEntry(id, { recursive: true }));
@@ -136,7 +136,7 @@ export async function clearEntries(): Promise<undefined> {
   const ids: string[] = [];
   for await (const [id] of entryFolders()) ids.push(id);
   let failed: unknown;
-  for (const id of ids) await deleteEntry(id).catch((thrown: unknown) => (failed ??= thrown));
+  await Promise.all(ids.map((id) => deleteEntry(id).catch((thrown: unknown) => (failed ??= thrown))));
   if (failed !== undefined) throw failed;
   return undefined;
 }
@@ -144,7 +144,7 @@ export async function clearEntries(): Promise<undefined> {
 /** Compares an entry with its checksums. */
 export async function verifyStored(id: string): Promise<CacheReport> {
   const folder = await theFolder(false);
-  const release = await lock(id, 'if free');
+  const release = await lock(id, 'for a moment');
   if (!release) throw busy(id);
   try {
     const files = folder && (await openFiles(folder, id, false).catch(() => undefined));
@@ -208,17 +208,24 @@ async function theFolder(create: boolean): Promise<FileSystemDirectoryHandle | u
   }
 }
 
-/** Locks an entry against other tabs and workers, and gives what unlocks it. The lock of a worker that is ended goes with it. */
-function lock(id: string, how: 'wait'): Promise<() => void>;
-function lock(id: string, how: 'if free'): Promise<(() => void) | undefined>;
-function lock(id: string, how: 'if free' | 'wait'): Promise<(() => void) | undefined> {
+/**
+ * Locks an entry against other tabs and workers, and gives what unlocks it; undefined where it is somebody else's for longer than is
+ * waited. The lock of a worker that is ended goes with it.
+ */
+function lock(id: string, wait: 'for ever'): Promise<() => void>;
+function lock(id: string, wait: 'not' | 'for a moment'): Promise<(() => void) | undefined>;
+function lock(id: string, wait: 'not' | 'for a moment' | 'for ever'): Promise<(() => void) | undefined> {
+  const options: LockOptions = wait === 'not' ? { ifAvailable: true } : wait === 'for a moment' ? { signal: AbortSignal.timeout(LINGER_MS) } : {};
   return new Promise((resolve, reject) => {
     const hold = (held: Lock | null): Promise<void> | undefined => {
       if (held) return new Promise((release) => resolve(release));
       resolve(undefined);
       return undefined;
     };
-    globalThis.navigator.locks.request(LOCK + id, { ifAvailable: how === 'if free' }, hold).catch(reject);
+    globalThis.navigator.locks.request(LOCK + id, options, hold).catch((thrown: unknown) => {
+      if (nameOf(thrown) === 'TimeoutError') resolve(undefined);
+      else reject(thrown);
+    });
   });
 }
 
@@ -239,7 +246,7 @@ async function openFiles(folder: FileSystemDirectoryHandle, id: string, create: 
 
 /** Tries again while a worker that is gone still holds a file. */
 async function patiently<T>(attempt: () => Promise<T>): Promise<T> {
-  const deadline = Date.now() + STALE_MS;
+  const deadline = Date.now() + LINGER_MS;
   for (;;) {
     try {
       return await attempt();
