@@ -1,1 +1,205 @@
-//! The network natively.
+//! The network natively: a thread for each request, which blocks so that nothing else has to.
+
+use std::future::poll_fn;
+use std::io::{ErrorKind, Read};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use futures_channel::{mpsc, oneshot};
+use futures_util::StreamExt;
+use ureq::config::RedirectAuthHeaders;
+use ureq::http::{HeaderMap, Response};
+
+use super::address::shown;
+use super::transport::{Body, Head, Request, Transport};
+use crate::error::{Error, Result};
+
+/// Bytes that a thread reads at once, at most.
+const PIECE_BYTES: usize = 64 << 10;
+/// Pieces that a thread reads ahead.
+const PIECES: usize = 16;
+/// A server from which nothing comes for so long is as good as gone.
+const SILENCE: Duration = Duration::from_secs(60);
+const CONNECT: Duration = Duration::from_secs(20);
+
+/// HTTP and HTTPS. Clones share their connections.
+#[derive(Clone, Debug)]
+pub struct Client {
+    plain: ureq::Agent,
+    /// For addresses that begin with `https:`, whose redirects may not leave it.
+    secure: ureq::Agent,
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        let agent = |https_only| {
+            let config = ureq::Agent::config_builder()
+                .http_status_as_error(false)
+                .https_only(https_only)
+                .redirect_auth_headers(RedirectAuthHeaders::SameHost)
+                .user_agent(concat!("gemma-web/", env!("CARGO_PKG_VERSION")))
+                // Parts of a compressed file would be of no use.
+                .accept_encoding("identity")
+                .timeout_connect(Some(CONNECT))
+                .timeout_recv_response(Some(SILENCE))
+                .timeout_per_read(Some(SILENCE));
+            config.build().new_agent()
+        };
+        Self { plain: agent(false), secure: agent(true) }
+    }
+}
+
+/// A piece of a body, or why there are no more.
+type Piece = Result<Vec<u8>>;
+/// The head of an answer, and where its body comes in.
+type Answer = Result<(Head, mpsc::Receiver<Piece>)>;
+
+impl Transport for Client {
+    type Body = ClientBody;
+
+    async fn get(&self, request: &Request<'_>) -> Result<(Head, ClientBody)> {
+        let url = shown(request.url);
+        let agent = if request.url.starts_with("https:") { &self.secure } else { &self.plain };
+        let mut call = agent.get(request.url);
+        for (name, value) in request.headers {
+            call = call.header(name, value);
+        }
+        if let Some(range) = &request.range {
+            call = call.header("Range", format!("bytes={}-{}", range.start, range.end.saturating_sub(1)));
+        }
+        if let Some(tag) = request.if_range {
+            call = call.header("If-Range", tag);
+        }
+        let (answer, answered) = oneshot::channel::<Answer>();
+        let secret: Arc<str> = request.url.into();
+        let name = url.clone();
+        let thread = thread::Builder::new().name("download".to_owned());
+        let started = thread.spawn(move || {
+            let failed = |error: &ureq::Error| failure(&name, &secret, error);
+            match call.call() {
+                Err(error) => drop(answer.send(Err(failed(&error)))),
+                Ok(response) => {
+                    let (pieces, arriving) = mpsc::channel(PIECES);
+                    let head = head(&response);
+                    // Nobody waits any more where the download has ended.
+                    if answer.send(Ok((head, arriving))).is_ok() {
+                        forward(response, pieces, |why| Error::Network { url: name.clone(), why });
+                    }
+                }
+            }
+        });
+        started.map_err(|e| Error::Network { url: url.clone(), why: format!("no thread: {e}") })?;
+        let gone =
+            |_| Error::Network { url: url.clone(), why: "the request ended without an answer".to_owned() };
+        let (head, pieces) = answered.await.map_err(gone)??;
+        match head.content_encoding.as_deref() {
+            None | Some("" | "identity") => Ok((head, ClientBody { pieces, piece: Vec::new(), used: 0 })),
+            Some(found) => Err(Error::BadReply {
+                url,
+                what: "Content-Encoding".to_owned(),
+                expected: "identity".to_owned(),
+                found: found.to_owned(),
+            }),
+        }
+    }
+
+    fn sends_if_range(&self, _: &str) -> bool {
+        true
+    }
+
+    /// There is no way to know, so failures are what tells.
+    async fn online(&self) {}
+
+    async fn sleep(&self, ms: u32) {
+        let (done, waiting) = oneshot::channel::<()>();
+        let sleeping = thread::Builder::new().name("download: waits".to_owned()).spawn(move || {
+            thread::sleep(Duration::from_millis(u64::from(ms)));
+            // Nobody waits any more where the download has ended.
+            let _ = done.send(());
+        });
+        if sleeping.is_ok() {
+            let _ = waiting.await;
+        }
+    }
+}
+
+fn head(response: &Response<ureq::Body>) -> Head {
+    let headers: &HeaderMap = response.headers();
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    Head {
+        status: response.status().as_u16(),
+        content_length: text("content-length").and_then(|length| length.parse().ok()),
+        content_range: text("content-range"),
+        content_encoding: text("content-encoding"),
+        etag: text("etag"),
+        last_modified: text("last-modified"),
+        retry_after: text("retry-after"),
+    }
+}
+
+/// Sends a body piece by piece, until its end or until nobody takes it any more.
+fn forward(
+    response: Response<ureq::Body>,
+    mut pieces: mpsc::Sender<Piece>,
+    failed: impl Fn(String) -> Error,
+) {
+    let mut reader = response.into_body().into_reader();
+    loop {
+        let mut piece = vec![0; PIECE_BYTES];
+        let piece = match reader.read(&mut piece) {
+            Ok(0) => return,
+            Ok(n) => {
+                piece.truncate(n);
+                Ok(piece)
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => Err(failed(error.to_string())),
+        };
+        let last = piece.is_err();
+        let ready = pollster::block_on(poll_fn(|context| pieces.poll_ready(context)));
+        if ready.and_then(|()| pieces.start_send(piece)).is_err() || last {
+            return;
+        }
+    }
+}
+
+fn failure(name: &str, url: &str, error: &ureq::Error) -> Error {
+    let why = error.to_string().replace(url, name);
+    match error {
+        // Asking again would not help.
+        ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::RequireHttpsOnly(_) => {
+            Error::InvalidOption {
+                option: "url".to_owned(),
+                found: format!("\"{name}\": {why}"),
+                expected:
+                    "an address that begins with http:// or https://, and headers of a name and a value"
+                        .to_owned(),
+            }
+        }
+        _ => Error::Network { url: name.to_owned(), why },
+    }
+}
+
+/// The body of an answer, as its thread reads it.
+#[derive(Debug)]
+pub struct ClientBody {
+    pieces: mpsc::Receiver<Piece>,
+    piece: Vec<u8>,
+    /// Bytes of the piece that were handed on.
+    used: usize,
+}
+
+impl Body for ClientBody {
+    async fn next(&mut self, into: &mut [u8]) -> Result<usize> {
+        if self.used == self.piece.len() {
+            let Some(piece) = self.pieces.next().await else { return Ok(0) };
+            (self.piece, self.used) = (piece?, 0);
+        }
+        let rest = &self.piece[self.used..];
+        let n = rest.len().min(into.len());
+        into[..n].copy_from_slice(&rest[..n]);
+        self.used += n;
+        Ok(n)
+    }
+}

@@ -3,8 +3,15 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod downloads;
 mod files;
 mod generation;
+#[path = "../common/gguf_writer.rs"]
+mod gguf_writer;
+#[path = "../common/http_server.rs"]
+mod http_server;
+#[path = "../common/split.rs"]
+mod split;
 mod usage;
 
 use std::io::Write;
@@ -75,6 +82,8 @@ fn main() {
         free("synthetic models have no file", files::synthetic_models_have_no_file),
         free("synth writes the same bytes", files::synth_writes_the_same_bytes),
         free("bad files are refused by name", files::bad_files_are_refused),
+        free("models are read from addresses", downloads::addresses_are_read),
+        free("bad addresses are refused", downloads::bad_addresses_are_refused),
         free("wrong usage exits with 2", usage::wrong_usage),
         free("a closed pipe is no error", usage::closed_pipe),
         free("no adapter is an error with a remedy", usage::no_adapter),
@@ -86,6 +95,10 @@ fn main() {
         on_gpu("run takes biases and penalties", generation::run_takes_biases),
         on_gpu("chat answers each line", generation::chat_answers),
         on_gpu("perplexity of a window", generation::perplexity_of_a_window),
+        on_gpu("a checksum is checked", downloads::a_checksum_is_checked),
+        on_gpu("a killed download goes on", downloads::a_killed_download_goes_on),
+        on_gpu("two processes share a download", downloads::two_processes_share_a_download),
+        on_gpu("shards are found by one name", downloads::shards_are_found_by_one_name),
         on_gpu("bench reports speeds and counts", generation::bench_reports),
         on_gpu("requests that the model cannot fulfil", generation::impossible_requests),
     ];

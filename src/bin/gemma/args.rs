@@ -41,12 +41,31 @@ pub(crate) enum Command {
     Synth(Synth),
 }
 
+/// How a model that is an address is loaded.
+#[derive(Debug, Args)]
+pub(crate) struct Download {
+    /// Refuse a downloaded model whose SHA-256 is another.
+    #[arg(long, value_name = "HEX")]
+    pub(crate) sha256: Option<String>,
+    /// Send this header with each request of a download; may be given several times.
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = name_and_value)]
+    pub(crate) headers: Vec<(String, String)>,
+    /// Don't keep a downloaded model, nor look for it among those kept.
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+}
+
 /// The model and the GPU it runs on.
 #[derive(Debug, Args)]
 pub(crate) struct Model {
-    /// The GGUF file, or `synthetic:SHAPE:FORMAT`.
+    /// The GGUF file, or the first of its shards; or an address that begins with `https://`, `http://` or, for Hugging Face,
+    /// `hf:owner/repo/file.gguf` with or without `@revision`; or `synthetic:SHAPE:FORMAT`.
+    ///
+    /// What is downloaded is kept in the user's cache folder. For Hugging Face the token in `HF_TOKEN` is sent.
     #[arg(required_unless_present = "synthetic")]
     pub(crate) model: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) download: Download,
     /// Instead of a file take random weights in the shape of a real model, such as gemma-2b:q4_0: the speed is that
     /// of the real one, the text is not.
     #[arg(long, value_name = "SHAPE:FORMAT", conflicts_with = "model")]
@@ -205,8 +224,10 @@ pub(crate) struct Perplexity {
 
 #[derive(Debug, Args)]
 pub(crate) struct Tokenize {
-    /// The GGUF file; one with a vocabulary and no tensors will do.
+    /// The GGUF file, or an address; one with a vocabulary and no tensors will do.
     pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) download: Download,
     /// The text.
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) prompt: String,
@@ -217,8 +238,10 @@ pub(crate) struct Tokenize {
 
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// The GGUF file.
+    /// The GGUF file, or an address.
     pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) download: Download,
     /// Plan the memory for a context of N tokens [default: the model's own, at most 4096].
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) context: Option<usize>,
@@ -297,6 +320,11 @@ pub(crate) struct Synth {
 fn id_and_bias(text: &str) -> Result<(u32, f32), String> {
     let parsed = text.split_once('=').and_then(|(id, bias)| Some((id.parse().ok()?, bias.parse().ok()?)));
     parsed.ok_or_else(|| "expected a token id, '=' and a number".to_owned())
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or_else(|| "expected a name, ':' and a value".to_owned())?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 fn at_least(min: usize, text: &str) -> Result<usize, String> {

@@ -4,22 +4,24 @@ use std::time::Instant;
 
 use gemma_web::Cancel;
 use gemma_web::session::{Engine, LoadOptions, Phase, Progress};
+use gemma_web::source::download::{Transfer, Watch};
 use indicatif::{ProgressBar, ProgressStyle};
 use pollster::block_on;
 
 use super::args::Model;
 use super::output::{Failure, is_watched, note};
-use super::source::Source;
+use super::source;
 use super::tuning;
 
 /// Loads the model as the options say. `json` keeps standard error free of remarks.
 pub(crate) fn engine(model: &Model, options: &LoadOptions, json: bool) -> Result<Engine, Failure> {
-    let source = Source::of(model)?;
+    let watch = Watch::default();
     let start = Instant::now();
+    let source = source::of(model, &watch)?;
     let bar = if is_watched() { bytes_bar() } else { ProgressBar::hidden() };
     let recalled = tuning::recall(options);
     let engine = block_on(Engine::load(source, &recalled, &Cancel::default(), &mut |p| {
-        show(&bar, &p);
+        show(&bar, &p, &watch.now());
     }));
     bar.finish_and_clear();
     let engine = engine?;
@@ -31,16 +33,29 @@ pub(crate) fn engine(model: &Model, options: &LoadOptions, json: bool) -> Result
         let seconds = start.elapsed().as_secs_f32();
         // A file need not say what it is called.
         let name = if info.config.name.is_empty() { "the model" } else { &info.config.name };
-        note(format_args!("{name} on {}, loaded in {seconds:.1} s", info.adapter.name));
+        note(format_args!("{name} on {}, loaded in {seconds:.1} s{}", info.adapter.name, came(&watch.now())));
     }
     Ok(engine)
 }
 
-fn show(bar: &ProgressBar, progress: &Progress) {
-    bar.set_message(match progress.phase {
-        Phase::Header => "reading the header",
-        Phase::Weights => "uploading the weights",
-        Phase::Ready => "ready",
+/// Where the bytes came from, if not from a file.
+fn came(transfer: &Transfer) -> String {
+    let mb = |bytes: u64| bytes as f64 / 1e6;
+    match (transfer.fetched, transfer.cached) {
+        (0, 0) => String::new(),
+        (fetched, 0) => format!(", {:.1} MB downloaded", mb(fetched)),
+        (fetched, cached) => {
+            format!(", {:.1} MB downloaded, {:.1} MB from the cache", mb(fetched), mb(cached))
+        }
+    }
+}
+
+fn show(bar: &ProgressBar, progress: &Progress, transfer: &Transfer) {
+    bar.set_message(match (progress.phase, transfer.fetched) {
+        (Phase::Header, _) => "reading the header",
+        (Phase::Weights, 0) => "uploading the weights",
+        (Phase::Weights, _) => "downloading",
+        (Phase::Ready, _) => "ready",
     });
     if let Some(total) = progress.total {
         bar.set_length(total);
@@ -52,7 +67,8 @@ fn show(bar: &ProgressBar, progress: &Progress) {
 pub(crate) fn bytes_bar() -> ProgressBar {
     let bar = ProgressBar::new(0);
     // A bar without a style is still a bar.
-    if let Ok(style) = ProgressStyle::with_template("{msg:22} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}")
+    if let Ok(style) =
+        ProgressStyle::with_template("{msg:22} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left")
     {
         bar.set_style(style);
     }

@@ -7,17 +7,15 @@ use std::path::PathBuf;
 use gemma_web::gpu::device::AdapterInfo;
 use gemma_web::gpu::{Gpu, Tuning};
 use gemma_web::session::LoadOptions;
+use gemma_web::source::directory::cache_folder;
 use pollster::block_on;
 
 /// By adapter, backend and driver.
 type Kept = BTreeMap<String, Tuning>;
 
-/// `$XDG_CACHE_HOME/gemma-web/tuning.json`, or the platform's like of it; nowhere without a home.
+/// `tuning.json` in the cache folder; nowhere without a home.
 fn file() -> Option<PathBuf> {
-    let of = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let folder =
-        of("XDG_CACHE_HOME").or_else(|| of("LOCALAPPDATA")).or_else(|| Some(of("HOME")?.join(".cache")))?;
-    Some(folder.join("gemma-web/tuning.json"))
+    cache_folder().map(|folder| folder.join("tuning.json"))
 }
 
 fn key(adapter: &AdapterInfo) -> String {
