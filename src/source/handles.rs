@@ -59,15 +59,20 @@ impl Store for Handles {
         let failed = |thrown: JsValue| storage("asking for space", &thrown);
         let promise: Promise =
             self.available.call1(&JsValue::NULL, &(bytes as f64).into()).map_err(failed)?.into();
-        // Not a number where the browser doesn't say; then only trying shows.
-        match JsFuture::from(promise).await.map_err(failed)?.as_f64() {
-            Some(available) if available < bytes as f64 => {
-                Err(Error::QuotaExceeded { needed: bytes, available: available.max(0.0) as u64 })
-            }
-            _ => Ok(()),
+        // Not a number where the browser doesn't say.
+        let said = JsFuture::from(promise).await.map_err(failed)?.as_f64().filter(|said| !said.is_nan());
+        let said = said.map_or(u64::MAX, |said| said.max(0.0) as u64);
+        // Some browsers name a space that is not there, so as to tell nothing of the disk. What is there shows only in use.
+        let available = if said < bytes { said } else { self.data.room(bytes)? };
+        if available < bytes {
+            return Err(Error::QuotaExceeded { needed: bytes, available });
         }
+        Ok(())
     }
 }
+
+/// How exactly space is measured.
+const PROBE_BYTES: u64 = 1 << 16;
 
 /// One open file.
 #[derive(Debug)]
@@ -78,6 +83,26 @@ pub struct Handle {
 }
 
 impl Handle {
+    /// How many of so many bytes the file can be extended by: all of them, or as many as were found by trying. It stays as it is.
+    fn room(&mut self, bytes: u64) -> Result<u64> {
+        let len = self.len()?;
+        let (mut fits, mut too_much) = (0, bytes + 1);
+        let mut next = bytes;
+        while too_much - fits > PROBE_BYTES {
+            match self.set_len(len + next) {
+                Ok(()) => fits = next,
+                Err(Error::QuotaExceeded { .. }) => too_much = next,
+                Err(error) => return Err(error),
+            }
+            if fits == bytes {
+                break;
+            }
+            next = fits + (too_much - fits) / 2;
+        }
+        self.set_len(len)?;
+        Ok(fits)
+    }
+
     fn failed(&self, what: &str, thrown: &JsValue) -> Error {
         storage(&format!("{what} {}", self.name), thrown)
     }

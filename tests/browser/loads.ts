@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import type { Page } from 'puppeteer-core';
+import type { Browser, Page } from 'puppeteer-core';
 import type { CacheEntry, CacheOutcome, GemmaError, LoadProgress } from '../../www/lib/index.js';
+import { type BrowserName, openPage } from './browsers.js';
 import { tinyGoldens } from './goldens.js';
 import { TINY } from './site.js';
 import { spreadOut } from './gguf.js';
@@ -74,48 +75,61 @@ export interface Download extends Pick<Outcome, 'error' | 'progress' | 'ms'> {
 
 export const sha1 = (bytes: Buffer): string => createHash('sha1').update(bytes).digest('hex');
 
-/**
- * As {@link load}, but ended as soon as every byte was read and stored: without what takes longest on a software GPU, compiling. What the
- * engine reads is what is stored, since a chunk is checked, written and handed on in one go.
- */
-export function download(page: Page, source: Given, options: Record<string, unknown> = {}): Promise<Download> {
+/** Loads a model that is to be kept, and takes the hash of what is stored: what the engine reads is what is stored, chunk by chunk. */
+export function download(page: Page, source: Given): Promise<Download> {
   return page.evaluate(
-    async (given, more) => {
+    async (given, options) => {
       const begin = performance.now();
-      const controller = new AbortController();
       const progress: (LoadProgress & { at: number })[] = [];
-      let everything = (): void => undefined;
-      const read = new Promise<void>((resolve) => (everything = resolve));
-      const onProgress = (report: LoadProgress): void => {
-        progress.push({ ...report, at: performance.now() - begin });
-        if (report.loaded === report.total) everything();
-      };
-      const loading = gemmaWeb.loadGemma(await makeSource(given), { ...more, onProgress, signal: controller.signal });
-      const failed = loading.then(
-        (model) => void model.dispose(),
-        (thrown: Partial<GemmaError> & Error) => thrown,
-      );
-      const early = await Promise.race([read, failed]);
-      const ms = performance.now() - begin;
-      const after = { progress, ms };
-      if (early) {
-        const { name, code, message, details } = early;
-        return { ...after, error: { name, code: String(code), message, details: details ?? {} }, sha1: '' };
+      const onProgress = (report: LoadProgress): void => void progress.push({ ...report, at: performance.now() - begin });
+      try {
+        const model = await gemmaWeb.loadGemma(await makeSource(given), { ...options, onProgress });
+        const ms = performance.now() - begin;
+        model.dispose();
+        const { cache } = model.info;
+        if (!cache.stored) throw new Error(`it is not stored: ${cache.why}`);
+        const hash = await crypto.subtle.digest('SHA-1', await (await gemmaWeb.cache.export(cache.ids[0] ?? '')).arrayBuffer());
+        const hex = [...new Uint8Array(hash)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+        return { error: null, sha1: hex, progress, ms };
+      } catch (thrown) {
+        const { name, code, message, details } = thrown as Partial<GemmaError> & Error;
+        return { error: { name, code: String(code), message, details: details ?? {} }, sha1: '', progress, ms: performance.now() - begin };
       }
-      let entry;
-      for (let attempt = 0; attempt < 50 && !entry; attempt += 1) {
-        const url = typeof given === 'string' ? given : String((given as { url?: string }).url);
-        entry = (await gemmaWeb.cache.list()).find((candidate) => candidate.url === url && candidate.complete);
-      }
-      controller.abort();
-      await failed;
-      if (!entry) throw new Error('all was read, but not all is stored');
-      const hash = await crypto.subtle.digest('SHA-1', await (await gemmaWeb.cache.export(entry.id)).arrayBuffer());
-      return { ...after, error: null, sha1: [...new Uint8Array(hash)].map((byte) => byte.toString(16).padStart(2, '0')).join('') };
     },
     source,
-    { ...OPTIONS, ...options },
+    OPTIONS,
   );
+}
+
+/** Asserts that a download brought a file with this hash. */
+export function assertStored({ error, sha1: found, progress }: Download, expectedSha1: string): void {
+  assert.equal(error, null, JSON.stringify(error));
+  assert.equal(found, expectedSha1);
+  assertProgress(progress);
+  assert.equal(progress.at(-1)?.phase, 'ready');
+}
+
+/** The test page, which from now on starts another script in place of the package's worker: one in page/workers. */
+export async function openWithWorker(browser: Browser, url: string, script: string): Promise<Page> {
+  const { page } = await openPage(browser, `${url}/test/`);
+  await page.evaluate((path) => {
+    const Original = Worker;
+    globalThis.Worker = class extends Original {
+      constructor(_: string | URL, options?: WorkerOptions) {
+        super(path, options);
+      }
+    };
+  }, `/test/workers/${script}.js`);
+  return page;
+}
+
+/**
+ * A page for tests that are about bytes. Chromium's GPU here is a program that takes seconds to compile the kernels, and holds up the end
+ * of workers meanwhile; there the kernels do nothing.
+ */
+export async function openForBytes(browser: Browser, name: BrowserName, url: string): Promise<Page> {
+  if (name === 'chromium') return openWithWorker(browser, url, 'idle-kernels');
+  return (await openPage(browser, `${url}/test/`)).page;
 }
 
 /** In order, never backwards, and not too often. */
