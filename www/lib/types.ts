@@ -221,6 +221,8 @@ export interface ModelStats {
   readonly wasmBytes: number;
   /** Time from the file's header to a ready tokenizer. */
   readonly tokenizerMs: number;
+  /** Time that loading spent waiting for bytes of the file: from the network, the cache or wherever. */
+  readonly readMs: number;
   readonly gpuBytes: GpuBytes;
   readonly dispatches: number;
   readonly passes: number;
