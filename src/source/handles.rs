@@ -86,21 +86,27 @@ impl Handle {
     /// How many of so many bytes the file can be extended by: all of them, or as many as were found by trying. It stays as it is.
     fn room(&mut self, bytes: u64) -> Result<u64> {
         let len = self.len()?;
-        let (mut fits, mut too_much) = (0, bytes + 1);
-        let mut next = bytes;
+        let mut fits = if self.can_be(len + bytes)? { bytes } else { 0 };
+        let mut too_much = bytes;
         while too_much - fits > PROBE_BYTES {
-            match self.set_len(len + next) {
-                Ok(()) => fits = next,
-                Err(Error::QuotaExceeded { .. }) => too_much = next,
-                Err(error) => return Err(error),
+            let middle = fits + (too_much - fits) / 2;
+            if self.can_be(len + middle)? {
+                fits = middle;
+            } else {
+                too_much = middle;
             }
-            if fits == bytes {
-                break;
-            }
-            next = fits + (too_much - fits) / 2;
         }
         self.set_len(len)?;
         Ok(fits)
+    }
+
+    /// Whether the file may have that length, which it then has.
+    fn can_be(&mut self, len: u64) -> Result<bool> {
+        match self.set_len(len) {
+            Ok(()) => Ok(true),
+            Err(Error::QuotaExceeded { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn failed(&self, what: &str, thrown: &JsValue) -> Error {
