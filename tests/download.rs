@@ -605,3 +605,41 @@ fn secrets_are_not_kept() {
     let manifest = String::from_utf8_lossy(&store.manifest.0.borrow()).into_owned();
     assert!(manifest.contains("x.org") && !manifest.contains("hidden") && !manifest.contains("secret"));
 }
+
+/// Bytes a second of everything but the network and the disk; by hand, in a release build: `--ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+#[allow(clippy::print_stdout, reason = "the result")]
+fn rate() {
+    let file = random_bytes(5, 256 << 20);
+    let n = file.len();
+    let piece = 1 << 20;
+    let measure = |what: &str, store: Option<&MemoryStore>, sha256: bool| {
+        let server = Server::new(Rc::clone(&file));
+        server.faults.replace(Faults { piece, ..Faults::default() });
+        let wanted = Wanted { sha256: sha256.then(|| self::sha256(&file)), ..wanted() };
+        let start = std::time::Instant::now();
+        let net = Net(server);
+        let mut remote = block_on(Remote::open(net, store.cloned(), wanted, &Cancel::default())).unwrap();
+        let mut into = vec![0; 4_000_000];
+        for at in (0..n).step_by(into.len()) {
+            let len = into.len().min(n - at);
+            block_on(remote.read(at as u64, &mut into[..len], &Cancel::default())).unwrap();
+        }
+        block_on(remote.finish(&Cancel::default())).unwrap();
+        println!("{what:<28} {:>6.0} MB/s", n as f64 / 1e6 / start.elapsed().as_secs_f64());
+    };
+    let start = std::time::Instant::now();
+    let copy = file.to_vec();
+    println!("{:<28} {:>6.0} MB/s", "a plain copy", n as f64 / 1e6 / start.elapsed().as_secs_f64());
+    drop(copy);
+    for _ in 0..3 {
+        let store = MemoryStore::default();
+        // Its pages are there: growing is not what is measured.
+        *store.data.0.borrow_mut() = vec![1; n];
+        measure("network, no store", None, false);
+        measure("network, no store, SHA-256", None, true);
+        measure("network, store", Some(&store), false);
+        measure("store alone", Some(&store), false);
+    }
+}

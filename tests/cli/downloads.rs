@@ -6,7 +6,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use gemma_web::source::address;
-use gemma_web::source::directory::Entry;
+use gemma_web::source::directory::{Entry, cache_folder};
 use gemma_web::source::download::describe;
 use serde_json::Value;
 
@@ -29,6 +29,9 @@ fn command(cache: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gemma"));
     command.args(args).env("XDG_CACHE_HOME", cache).env_remove("HF_TOKEN").stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    // Mesa's drivers keep compiled shaders in the cache folder too: made anew they would take a minute.
+    let home = cache_folder().and_then(|folder| folder.parent().map(Path::to_owned));
+    command.env("MESA_SHADER_CACHE_DIR", home.unwrap_or_default());
     command
 }
 

@@ -1,8 +1,8 @@
 //! One remote file, downloaded in chunks that survive: asked for by ranges, checked, kept, and asked for again where that failed.
 //!
-//! [`Remote`] is the file. It has [`job`]s fetch stretches of it, which try again by the rules of [`retry`] and believe no
-//! [`reply`] that is not what was asked for; it keeps the chunks in a [`ledger`], which writes a [`manifest`], and has as many
-//! jobs at once as [`pace`] finds useful. Everything is polled inside `read`: what nobody reads is not fetched.
+//! [`Remote`] is the file. It has `job`s fetch stretches of it, which try again by the rules of `retry` and believe no
+//! `reply` that is not what was asked for; it keeps the chunks in a `ledger`, which writes a `manifest`, and has as many
+//! jobs at once as `pace` finds useful. Everything is polled inside `read`: what nobody reads is not fetched.
 //!
 //! Three promises hold whatever servers and disks do. Bytes of two versions of a file are never mixed: every reply has to be
 //! about the version that the first one was about, and a chunk that comes a second time has to be the same. A chunk counts as stored

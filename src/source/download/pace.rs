@@ -1,4 +1,5 @@
-//! How many requests are under way at once: fewer where a server complains, more where that made the download faster.
+//! How many requests are under way at once: fewer where a server complains, for as long as it does, and more than at first where that
+//! made the download faster.
 
 use std::cell::Cell;
 
@@ -45,6 +46,9 @@ impl Pace {
     pub(super) fn trouble(&self) {
         self.limit.set((self.limit.get() / 2).max(1));
         self.settled.set(true);
+        // A whole window without trouble is what makes good for it.
+        self.bytes.set(0);
+        self.since.set(None);
     }
 
     /// So many bytes arrived.
@@ -64,7 +68,7 @@ impl Pace {
     fn judge(&self, rate: f64) {
         let limit = self.limit.get();
         if self.settled.get() {
-            return;
+            return self.limit.set(limit.max((limit + 1).min(AT_FIRST)));
         }
         if rate < self.before.get() * WORTH {
             self.limit.set((limit - 1).max(AT_FIRST));
@@ -101,7 +105,10 @@ mod tests {
         assert_eq!(pace.limit(), 2);
         pace.trouble();
         pace.trouble();
-        pace.judge(1e9);
-        assert_eq!(pace.limit(), 1, "and stays");
+        assert_eq!(pace.limit(), 1);
+        for expected in [2, 3, 4, 4] {
+            pace.judge(1e9);
+            assert_eq!(pace.limit(), expected, "back to where it was at first, not beyond");
+        }
     }
 }
