@@ -150,7 +150,9 @@ async function open(
   const [first] = sent.files;
   if (sent.files.length === 1 && first?.url.startsWith('synthetic:')) return apart(first.url, 'it is made up');
   const files = locate(sent.files) as (SentFile & { readonly id: string })[];
-  const opened = await openStores(files.map(({ id }) => id));
+  // An address that this page made up, of a Blob say, means nothing tomorrow.
+  const lasting = files.every(({ url }) => /^https?:/.test(url));
+  const opened = lasting ? await openStores(files.map(({ id }) => id)) : notKept('its address is none of a server');
   const source = files.map((file): SentFile & { store: Store | undefined } => ({ ...file, store: opened.stores.get(file.id) }));
   return { ...opened, source };
 }
