@@ -5,7 +5,7 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
 import { inBothBrowsers, openPage } from './browsers.js';
 import { type Faults, type FaultServer, type FaultyFile, startFaultServer } from './faults.js';
-import { assertError, assertRight, assertStored, CHUNK, clearCache, type Download, download, entryOf, load, openForBytes, sha1, spreadModel, until } from './loads.js';
+import { assertError, assertRight, assertStored, CHUNK, clearCache, type Download, download, entryOf, load, openForBytes, openWithWorker, sha1, spreadModel, until } from './loads.js';
 import { startSite } from './site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
@@ -94,6 +94,27 @@ inBothBrowsers((browserName, start) => {
       assert.ok(last && last.bytesPerSecond > 2e6 && last.bytesPerSecond < 60e6, `${last?.bytesPerSecond} B/s`);
       assert.ok(last.etaSeconds !== null && last.etaSeconds < 10);
     });
+  });
+
+  it('without a network nothing is asked for; when it is back the download goes on', async () => {
+    const tab = await openWithWorker(browser, site.url, 'off-and-on');
+    const setOnline = (online: boolean): Promise<void> => tab.evaluate((state) => new BroadcastChannel('connection').postMessage(state), online);
+    file.faults = { holdAfter: 10e6 };
+    const loading = download(tab, file.url);
+    await until('some was sent', () => file.sent >= 10e6);
+    await setOnline(false);
+    file.faults = { resetAfter: 1 };
+    await until('connections are cut', () => file.requests.every(({ cutAt, bytes: sent, range }) => cutAt !== undefined || (range && sent > range.last - range.first)));
+    const count = file.requests.length;
+    await new Promise((done) => setTimeout(done, 1500));
+    assert.equal(file.requests.length, count);
+    file.faults = {};
+    await setOnline(true);
+    const outcome = await loading;
+    assertStored(outcome, SHA1);
+    assert.ok(outcome.progress.some(({ paused }) => paused === 'offline'), 'it was said');
+    assert.equal(outcome.progress.at(-1)?.paused, null);
+    await tab.close();
   });
 
   describe('the right model, which is not stored, from', () => {

@@ -27,7 +27,7 @@ export interface CacheReport {
   readonly damaged: readonly number[];
 }
 
-/** What is kept of models. Calls about an entry that is being loaded reject with code `cache_busy`. */
+/** What is kept of models. Calls that would change an entry which is being loaded reject with code `cache_busy`, after some seconds. */
 export interface ModelCache {
   /** What is there, in the order of addresses. */
   list(): Promise<CacheEntry[]>;
