@@ -3,22 +3,11 @@
 import init, { Engine, locate } from './pkg/gemma_web.js';
 import type { BenchProgress, BenchReport } from './bench.js';
 import { blobPart, type Part, portPart } from './bytes.js';
+import { clearEntries, deleteEntry, exportEntry, listEntries, sizeOfEntries, verifyStored } from './entries.js';
 import { toRecord } from './errors.js';
 import { type EngineReport, Meter, WAITING } from './progress.js';
 import type { SentFile, SentSource } from './sources.js';
-import {
-  clearEntries,
-  deleteEntry,
-  exportEntry,
-  listEntries,
-  notKept,
-  type Opened,
-  openEntries,
-  openExisting,
-  sizeOfEntries,
-  type Store,
-  verifyStored,
-} from './store.js';
+import { notKept, type Opened, openEntries, openExisting, type Store } from './store.js';
 import { askForSubgroups } from './subgroups.js';
 import { recallTuning } from './tuning.js';
 import type { CallMessage, CallName, Calls, FromWorker, ToWorker } from './protocol.js';
