@@ -22,6 +22,7 @@ use crate::model::{Config, Model};
 use crate::sampler::{Sampling, choose};
 use crate::source::ByteSource;
 use crate::source::prefixed::Prefixed;
+use crate::source::timed::Timed;
 use crate::tokenizer::{Special, Tokenizer};
 use writer::Writer;
 
@@ -43,6 +44,7 @@ pub struct Engine {
     chat: bool,
     template: Template,
     tokenizer_ms: f64,
+    read_ms: f64,
 }
 
 impl Engine {
@@ -51,11 +53,12 @@ impl Engine {
     /// # Errors
     /// Every variant of [`Error`] about files, sources and devices.
     pub async fn load<S: ByteSource>(
-        mut source: S,
+        source: S,
         options: &LoadOptions,
         cancel: &Cancel,
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<Self> {
+        let mut source = Timed::new(source);
         let total = source.len();
         let mut report = |phase, loaded| on_progress(Progress { phase, loaded, total });
         report(Phase::Header, 0);
@@ -70,9 +73,9 @@ impl Engine {
         let tokenizer_ms = ms(started);
         report(Phase::Header, header.data_start);
         let file = bench::model_file(source.name(), total, &header);
-        let mut source = Prefixed::new(prefix, source);
+        let mut rest = Prefixed::new(prefix, &mut source);
         let mut on_bytes = |loaded| report(Phase::Weights, loaded);
-        let model = prepared.finish(&header, &mut source, cancel, &mut on_bytes).await?;
+        let model = prepared.finish(&header, &mut rest, cancel, &mut on_bytes).await?;
         source.finish(cancel).await?;
         report(Phase::Ready, total.unwrap_or(header.data_start));
         let chat = chat::is_chat(&tokenizer, &header.metadata);
@@ -86,6 +89,7 @@ impl Engine {
             chat,
             template,
             tokenizer_ms,
+            read_ms: source.spent().as_secs_f64() * 1e3,
         })
     }
 
@@ -111,6 +115,7 @@ impl Engine {
             counters: self.model.gpu().counters(),
             gpu_bytes: self.model.gpu_bytes(),
             tokenizer_ms: self.tokenizer_ms,
+            read_ms: self.read_ms,
         }
     }
 

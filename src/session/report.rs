@@ -224,4 +224,6 @@ pub struct Stats {
     pub gpu_bytes: GpuBytes,
     /// Time from the header to a ready tokenizer, in milliseconds.
     pub tokenizer_ms: f64,
+    /// Time that loading spent waiting for bytes of the file, in milliseconds.
+    pub read_ms: f64,
 }

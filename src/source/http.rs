@@ -1,147 +1,200 @@
-//! Files by `fetch`, in one pass, in a page as in a worker.
+//! The network by `fetch`, in a page as in a worker.
 
-use js_sys::{Promise, Reflect, Uint8Array};
+use js_sys::{Function, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortSignal, ReadableStreamDefaultReader, RequestInit, Response};
+use web_sys::{AbortController, Headers, ReadableStreamDefaultReader, RequestCache, RequestInit, Response};
 
-use super::ByteSource;
-use crate::cancel::Cancel;
+use super::address;
+use super::transport::{Body, Head, Request, Transport};
 use crate::error::{Error, Result};
 
 #[wasm_bindgen]
 extern "C" {
-    // `fetch` is a global of pages and of workers; web-sys has it only as a method of each.
+    // Globals of pages and of workers; web-sys has them only as methods of each.
     #[wasm_bindgen(catch)]
     fn fetch(url: &str, init: &RequestInit) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(js_name = setTimeout)]
+    fn set_timeout(callback: &Function, ms: u32) -> i32;
+    #[wasm_bindgen(js_name = addEventListener)]
+    fn add_event_listener(kind: &str, callback: &Function, options: &JsValue);
 }
 
-/// The body of one GET request, read front to back.
-///
-/// Back-pressure comes for free: a chunk is asked for only when its bytes are wanted, and one is held at a time.
-#[derive(Debug)]
-pub struct HttpSource {
-    url: String,
-    len: Option<u64>,
-    reader: ReadableStreamDefaultReader,
-    chunk: Uint8Array,
-    /// Bytes of `chunk` that were handed out or skipped.
-    used: u32,
-    /// Offset in the file of the next byte of `chunk`.
-    position: u64,
-}
+/// Longest wait for the network. Browsers are sometimes wrong about being offline, so it is tried now and then all the same.
+const OFFLINE_MS: u32 = 30_000;
 
-impl HttpSource {
-    /// Sends the request and waits for the head of the answer. `signal` stops the request at any later moment too.
-    ///
-    /// # Errors
-    /// [`Error::Http`] for a status other than 2xx, [`Error::Network`] where there is no answer, [`Error::Aborted`].
-    pub async fn open(url: &str, signal: Option<&AbortSignal>) -> Result<Self> {
-        let failed = |thrown: JsValue| failure(url, "before the first byte", &thrown);
-        let init = RequestInit::new();
-        init.set_signal(signal);
-        let response = JsFuture::from(fetch(url, &init).map_err(failed)?).await.map_err(failed)?;
-        let response: Response = response.dyn_into().map_err(failed)?;
-        if !response.ok() {
-            return Err(Error::Http { url: url.to_owned(), status: response.status() });
-        }
-        let reader = match response.body() {
-            Some(body) => body.get_reader().dyn_into().map_err(|thrown| failed(thrown.into()))?,
-            None => {
-                return Err(Error::Network { url: url.to_owned(), why: "the answer has no body".to_owned() });
+/// `fetch`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fetch;
+
+impl Transport for Fetch {
+    type Body = FetchBody;
+
+    async fn get(&self, request: &Request<'_>) -> Result<(Head, FetchBody)> {
+        let failed = |thrown: JsValue| failure(request.url, "before the first byte", &thrown);
+        let stop = Stop(AbortController::new().map_err(failed)?);
+        let response = match send(request, &stop).await {
+            // Some browsers take no compressed answer to a request with a range, some ask first whether they may send one. A request
+            // from the start can do without; anything else that is wrong is so without it too.
+            Err(_) if request.range.as_ref().is_some_and(|range| range.start == 0) => {
+                let whole = Request { range: None, if_range: None, ..request.clone() };
+                send(&whole, &stop).await
             }
+            sent => sent,
         };
-        let len = content_length(&response);
-        Ok(Self {
-            url: url.to_owned(),
-            len,
+        let response = response.map_err(failed)?;
+        let reader = match response.body() {
+            Some(body) => Some(body.get_reader().dyn_into().map_err(|thrown| failed(thrown.into()))?),
+            None => None,
+        };
+        let body = FetchBody {
+            url: request.url.to_owned(),
             reader,
-            chunk: Uint8Array::new_with_length(0),
+            piece: Uint8Array::new_with_length(0),
             used: 0,
             position: 0,
+            _stop: stop,
+        };
+        Ok((head(&response), body))
+    }
+
+    fn sends_if_range(&self, url: &str) -> bool {
+        // Addresses are absolute here.
+        let own = global("location", "origin").and_then(|origin| origin.as_string());
+        own.is_some_and(|own| url.strip_prefix(&own).is_some_and(|rest| rest.starts_with(['/', '?', '#'])))
+    }
+
+    async fn online(&self) {
+        if global("navigator", "onLine").and_then(|online| online.as_bool()) != Some(false) {
+            return;
+        }
+        wait(&|resolve| {
+            let once = js_sys::Object::new();
+            // Setting a field of a fresh plain object can't fail.
+            let _ = Reflect::set(&once, &"once".into(), &JsValue::TRUE);
+            add_event_listener("online", &resolve, &once);
+            set_timeout(&resolve, OFFLINE_MS);
         })
+        .await;
     }
 
-    /// Bytes left in the chunk at hand.
-    fn left(&self) -> u32 {
-        self.chunk.length().saturating_sub(self.used)
+    async fn sleep(&self, ms: u32) {
+        wait(&|resolve| {
+            set_timeout(&resolve, ms);
+        })
+        .await;
     }
+}
 
-    fn advance(&mut self, bytes: u32) {
-        self.used += bytes;
-        self.position += u64::from(bytes);
+/// A field of a global object, of pages and of workers.
+fn global(object: &str, field: &str) -> Option<JsValue> {
+    let object = Reflect::get(&js_sys::global(), &object.into()).ok()?;
+    Reflect::get(&object, &field.into()).ok()
+}
+
+/// Waits until the function that is handed out was called.
+async fn wait(start: &dyn Fn(Function)) {
+    let promise = Promise::new(&mut |resolve, _| start(resolve));
+    // It is never rejected.
+    let _ = JsFuture::from(promise).await;
+}
+
+/// Ends its request when dropped.
+#[derive(Debug)]
+struct Stop(AbortController);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
+}
 
-    /// Replaces the used-up chunk by the next one; false at the end of the body.
-    async fn next_chunk(&mut self) -> Result<bool> {
+/// The body of one answer, read front to back.
+///
+/// Back-pressure comes for free: a piece is asked for only when its bytes are wanted, and one is held at a time.
+#[derive(Debug)]
+pub struct FetchBody {
+    url: String,
+    reader: Option<ReadableStreamDefaultReader>,
+    piece: Uint8Array,
+    /// Bytes of `piece` that were handed out.
+    used: u32,
+    /// Bytes of the body that were handed out.
+    position: u64,
+    _stop: Stop,
+}
+
+impl Body for FetchBody {
+    async fn next(&mut self, into: &mut [u8]) -> Result<usize> {
+        while self.used == self.piece.length() {
+            if !self.next_piece().await? {
+                return Ok(0);
+            }
+        }
+        let n = (self.piece.length() - self.used).min(into.len() as u32);
+        self.piece.subarray(self.used, self.used + n).copy_to(&mut into[..n as usize]);
+        self.used += n;
+        self.position += u64::from(n);
+        Ok(n as usize)
+    }
+}
+
+impl FetchBody {
+    /// Replaces the used-up piece by the next one; false at the end of the body.
+    async fn next_piece(&mut self) -> Result<bool> {
+        let Some(reader) = &self.reader else { return Ok(false) };
         let failed = |thrown: JsValue| failure(&self.url, &format!("after {} bytes", self.position), &thrown);
-        let step = JsFuture::from(self.reader.read()).await.map_err(failed)?;
+        let step = JsFuture::from(reader.read()).await.map_err(failed)?;
         if Reflect::get(&step, &"done".into()).map_err(failed)?.is_truthy() {
             return Ok(false);
         }
-        self.chunk = Reflect::get(&step, &"value".into()).map_err(failed)?.dyn_into().map_err(failed)?;
+        self.piece = Reflect::get(&step, &"value".into()).map_err(failed)?.dyn_into().map_err(failed)?;
         self.used = 0;
         Ok(true)
     }
 }
 
-impl ByteSource for HttpSource {
-    fn len(&self) -> Option<u64> {
-        self.len
-    }
-
-    fn name(&self) -> &str {
-        &self.url
-    }
-
-    async fn read(&mut self, offset: u64, into: &mut [u8], cancel: &Cancel) -> Result<()> {
-        let Some(mut skip) = offset.checked_sub(self.position) else {
-            return Err(Error::Internal {
-                what: format!("a one-pass source at byte {} was asked for byte {offset}", self.position),
-            });
-        };
-        let mut filled = 0;
-        while filled < into.len() {
-            cancel.check()?;
-            if self.left() == 0 && !self.next_chunk().await? {
-                let needs = offset + into.len() as u64;
-                return Err(Error::Truncated { what: self.url.clone(), needs, has: self.position });
-            }
-            let skipped = skip.min(u64::from(self.left()));
-            skip -= skipped;
-            self.advance(skipped as u32);
-            let take = (self.left() as usize).min(into.len() - filled);
-            let part = self.chunk.subarray(self.used, self.used + take as u32);
-            part.copy_to(&mut into[filled..filled + take]);
-            self.advance(take as u32);
-            filled += take;
-        }
-        Ok(())
-    }
+async fn send(request: &Request<'_>, stop: &Stop) -> Result<Response, JsValue> {
+    JsFuture::from(fetch(request.url, &init(request, stop)?)?).await?.dyn_into()
 }
 
-impl Drop for HttpSource {
-    /// Ends the download where the file was not read to its end.
-    fn drop(&mut self) {
-        // The promise is of no interest: there is nobody left to tell.
-        let _ = self.reader.cancel();
+fn init(request: &Request<'_>, stop: &Stop) -> Result<RequestInit, JsValue> {
+    let headers = Headers::new()?;
+    for (name, value) in request.headers {
+        headers.append(name, value)?;
     }
+    if let Some(range) = &request.range {
+        headers.set("Range", &format!("bytes={}-{}", range.start, range.end.saturating_sub(1)))?;
+    }
+    if let Some(etag) = request.if_range {
+        headers.set("If-Range", etag)?;
+    }
+    let init = RequestInit::new();
+    init.set_headers(&headers);
+    init.set_signal(Some(&stop.0.signal()));
+    // The browser's own cache would hold the file a second time, and mix old ranges with new ones.
+    init.set_cache(RequestCache::NoStore);
+    Ok(init)
 }
 
-/// `Content-Length`, unless the body is compressed: then it counts other bytes than those that arrive.
-fn content_length(response: &Response) -> Option<u64> {
-    let header = |name: &str| response.headers().get(name).ok().flatten();
-    match header("content-encoding") {
-        Some(encoding) if encoding != "identity" => None,
-        _ => header("content-length")?.parse().ok(),
+fn head(response: &Response) -> Head {
+    let headers = response.headers();
+    let header = |name: &str| headers.get(name).ok().flatten();
+    Head {
+        status: response.status(),
+        content_length: header("content-length").and_then(|length| length.parse().ok()),
+        content_range: header("content-range"),
+        content_encoding: header("content-encoding"),
+        etag: header("etag"),
+        last_modified: header("last-modified"),
+        retry_after: header("retry-after"),
     }
 }
 
 fn failure(url: &str, when: &str, thrown: &JsValue) -> Error {
     let text = |key: &str| Reflect::get(thrown, &key.into()).ok().and_then(|value| value.as_string());
-    if text("name").as_deref() == Some("AbortError") {
-        return Error::Aborted;
-    }
     let said = text("message").unwrap_or_else(|| format!("{thrown:?}"));
-    Error::Network { url: url.to_owned(), why: format!("{when}: {said}") }
+    // Browsers repeat the address in some messages.
+    let shown = address::shown(url);
+    Error::Network { why: format!("{when}: {}", said.replace(url, &shown)), url: shown }
 }

@@ -12,11 +12,16 @@ pub mod download;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod file;
 #[cfg(target_arch = "wasm32")]
+pub mod handles;
+#[cfg(target_arch = "wasm32")]
 pub mod http;
 pub mod joined;
 pub mod prefixed;
+#[cfg(target_arch = "wasm32")]
+pub mod script;
 pub mod stored;
 pub mod synthetic;
+pub mod timed;
 pub mod transport;
 
 /// A file that can be read by ranges. One-pass sources accept only ranges that start at or after the end of the last.
@@ -50,5 +55,28 @@ pub trait ByteSource {
     /// hands this on.
     fn parts(&self) -> Vec<u64> {
         vec![0]
+    }
+}
+
+/// A source that somebody keeps.
+impl<S: ByteSource> ByteSource for &mut S {
+    fn len(&self) -> Option<u64> {
+        (**self).len()
+    }
+
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    async fn read(&mut self, offset: u64, into: &mut [u8], cancel: &Cancel) -> Result<()> {
+        (**self).read(offset, into, cancel).await
+    }
+
+    async fn finish(&mut self, cancel: &Cancel) -> Result<()> {
+        (**self).finish(cancel).await
+    }
+
+    fn parts(&self) -> Vec<u64> {
+        (**self).parts()
     }
 }

@@ -28,10 +28,6 @@ impl AbortLink {
         Self { signal, listener, cancel }
     }
 
-    pub(super) fn signal(&self) -> Option<&AbortSignal> {
-        self.signal.as_ref()
-    }
-
     pub(super) fn cancel(&self) -> &Cancel {
         &self.cancel
     }

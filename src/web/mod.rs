@@ -1,13 +1,15 @@
 //! The JS boundary: one class, `Engine`, with promises, callbacks and an `AbortSignal`.
 //!
-//! It is the only module that mentions JS besides `source::http`. Results cross as plain objects, errors as
+//! It is the only module that mentions JS besides `source::{http, handles, script}`. Results cross as plain objects, errors as
 //! `{ code, message, …details }`; the TypeScript in `www/lib` makes `GemmaError`s of them.
 
 mod abort;
 mod bench;
+mod cache;
 mod options;
 mod paced;
 mod progress;
+mod source;
 
 use js_sys::{Float32Array, Function};
 use serde::Serialize;
@@ -16,11 +18,13 @@ use web_sys::AbortSignal;
 
 use crate::error::{Error, Result};
 use crate::session;
-use crate::source::http::HttpSource;
-use crate::source::synthetic::{self, Recipe, SyntheticSource};
 use crate::tokenizer::Special;
+use crate::{cancel::Cancel, source::download::Watch};
 use abort::AbortLink;
-use paced::Paced;
+use progress::Reporter;
+use source::Source;
+
+pub use cache::{describe_entry, locate, verify_entry};
 
 /// Runs once, when the module is instantiated.
 #[wasm_bindgen(start)]
@@ -39,47 +43,39 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Fetches, checks and uploads the model, and compiles its shaders. `synthetic:SHAPE:FORMAT` instead of an address
-    /// stands for random weights in the shape of a real model, without a download.
+    /// Fetches, checks and uploads the model, and compiles its shaders.
+    ///
+    /// `source` is an array of files, each one that [`locate`] gave (with a `store` where it is to be kept: `{ id, data, manifest,
+    /// available }`) or an object `{ size, name, read(offset, length) }`; or `synthetic:SHAPE:FORMAT` for random weights in the shape of
+    /// a real model, without a download. A load is stopped by ending its worker.
     ///
     /// # Errors
     /// An object `{ code, message, … }` made from [`Error`].
     pub async fn load(
-        url: String,
+        source: JsValue,
         options: JsValue,
         on_progress: Option<Function>,
-        signal: Option<AbortSignal>,
     ) -> Result<Self, JsValue> {
         let load = async {
             let options = options::load(&options)?;
-            let link = AbortLink::new(signal);
-            let mut report = progress::throttled(on_progress);
-            if let Some(source) = made_up(&url)? {
-                return session::Engine::load(source, &options, link.cancel(), &mut report).await;
-            }
-            let source = HttpSource::open(&url, link.signal()).await?;
-            session::Engine::load(source, &options, link.cancel(), &mut report).await
+            let cancel = Cancel::default();
+            let reporter = Reporter::new(on_progress);
+            let source = Source::open(&source, &reporter.watch(), &cancel).await?;
+            session::Engine::load(source, &options, &cancel, &mut |progress| reporter.report(progress)).await
         };
         load.await.map(|session| Self { session }).map_err(|error| to_js_error(&error))
     }
 
-    /// Reads the header of a file and plans its memory, without loading it: a plain object.
+    /// Reads the header of a file and plans its memory, without loading it: a plain object. `source` is as in [`Engine::load`].
     ///
     /// # Errors
     /// An object `{ code, message, … }` made from [`Error`].
-    pub async fn inspect(
-        url: String,
-        options: JsValue,
-        signal: Option<AbortSignal>,
-    ) -> Result<JsValue, JsValue> {
+    pub async fn inspect(source: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
         let inspect = async {
             let options = options::load(&options)?;
-            let link = AbortLink::new(signal);
-            if let Some(source) = made_up(&url)? {
-                return to_js(&session::inspect(source, &options, link.cancel()).await?);
-            }
-            let source = HttpSource::open(&url, link.signal()).await?;
-            to_js(&session::inspect(source, &options, link.cancel()).await?)
+            let cancel = Cancel::default();
+            let source = Source::open(&source, &Watch::default(), &cancel).await?;
+            to_js(&session::inspect(source, &options, &cancel).await?)
         };
         inspect.await.map_err(|error| to_js_error(&error))
     }
@@ -153,14 +149,6 @@ impl Engine {
     pub fn stats(&self) -> Result<JsValue, JsValue> {
         to_js(&self.session.stats()).map_err(|error| to_js_error(&error))
     }
-}
-
-/// The model without a file that a name stands for; none where it is an address.
-fn made_up(name: &str) -> Result<Option<Paced<SyntheticSource>>> {
-    if !name.starts_with(synthetic::PREFIX) {
-        return Ok(None);
-    }
-    Ok(Some(Paced::new(SyntheticSource::new(&Recipe::parse(name)?))))
 }
 
 /// Calls a callback of ours in the worker. It only posts messages; should it throw, there is nothing to undo here.

@@ -1,29 +1,101 @@
-//! Progress reports, few enough for a page to draw.
+//! Progress reports: few enough for a page to draw, and some even while nothing happens.
+
+use std::cell::RefCell;
+use std::rc::Rc;
 
 use js_sys::{Date, Function};
+use serde::Serialize;
+use wasm_bindgen::prelude::*;
 
 use super::{call, to_js};
 use crate::session::{Phase, Progress};
+use crate::source::download::{Transfer, Watch};
 
 /// Least time between two reports of one phase, in milliseconds.
 const INTERVAL_MS: f64 = 100.0;
+/// Longest time between two reports.
+const LONGEST_MS: f64 = 1000.0;
+/// How often it is looked whether there is something to report, while the loader waits.
+const TICK_MS: u32 = 250;
 
-/// A callback that hands on every change of phase, the last bytes, and else ten reports a second.
-pub(super) fn throttled(callback: Option<Function>) -> impl FnMut(Progress) {
-    let mut last: Option<(Phase, u64, f64)> = None;
-    move |progress| {
-        let Some(callback) = &callback else { return };
-        let now = Date::now();
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_name = setInterval)]
+    fn set_interval(callback: &Function, ms: u32) -> JsValue;
+    #[wasm_bindgen(js_name = clearInterval)]
+    fn clear_interval(interval: &JsValue);
+}
+
+/// What JS is told. `loaded` counts what went to the GPU, `cached` and `fetched` what came from where.
+#[derive(Clone, Copy, Serialize)]
+struct Report {
+    #[serde(flatten)]
+    progress: Progress,
+    #[serde(flatten)]
+    transfer: Transfer,
+}
+
+/// Tells JS how a load goes, until it is dropped.
+pub(super) struct Reporter {
+    state: Rc<RefCell<State>>,
+    interval: JsValue,
+    _tick: Closure<dyn FnMut()>,
+}
+
+struct State {
+    callback: Option<Function>,
+    watch: Watch,
+    now: Progress,
+    /// The last report, and when it was made.
+    told: Option<(Progress, Transfer, f64)>,
+}
+
+impl Reporter {
+    pub(super) fn new(callback: Option<Function>) -> Self {
+        let now = Progress { phase: Phase::Header, loaded: 0, total: None };
+        let state = State { callback, watch: Watch::default(), now, told: None };
+        let state = Rc::new(RefCell::new(state));
+        let ticked = Rc::clone(&state);
+        let tick = Closure::new(move || ticked.borrow_mut().look());
+        let interval = set_interval(tick.as_ref().unchecked_ref(), TICK_MS);
+        Self { state, interval, _tick: tick }
+    }
+
+    /// What downloads are to be watched through.
+    pub(super) fn watch(&self) -> Watch {
+        self.state.borrow().watch.clone()
+    }
+
+    pub(super) fn report(&self, progress: Progress) {
+        let mut state = self.state.borrow_mut();
+        state.now = progress;
+        state.look();
+    }
+}
+
+impl Drop for Reporter {
+    fn drop(&mut self) {
+        clear_interval(&self.interval);
+    }
+}
+
+impl State {
+    /// Reports where that is worth it: every change of phase and the last bytes at once, else ten times a second.
+    fn look(&mut self) {
+        let Some(callback) = &self.callback else { return };
+        let (now, progress, transfer) = (Date::now(), self.now, self.watch.now());
         let complete = progress.total == Some(progress.loaded);
-        let worth_it = last.is_none_or(|(phase, loaded, at)| {
-            phase != progress.phase || loaded != progress.loaded && (complete || now - at >= INTERVAL_MS)
+        let worth_it = self.told.is_none_or(|(told, before, at)| {
+            let news = progress.loaded != told.loaded || progress.total != told.total;
+            let due = now - at >= INTERVAL_MS && (news || transfer != before);
+            progress.phase != told.phase || news && complete || due || now - at >= LONGEST_MS
         });
         if !worth_it {
             return;
         }
-        last = Some((progress.phase, progress.loaded, now));
-        if let Ok(progress) = to_js(&progress) {
-            call(callback, &progress);
+        self.told = Some((progress, transfer, now));
+        if let Ok(report) = to_js(&Report { progress, transfer }) {
+            call(callback, &report);
         }
     }
 }

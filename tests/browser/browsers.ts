@@ -24,7 +24,8 @@ const CHROMIUM_ARGS = [
 ];
 const CHROMIUM_WEBGPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-features=Vulkan'];
 
-export async function launch(name: BrowserName, webgpu = true): Promise<Browser> {
+/** `prefs` are Firefox's. */
+export async function launch(name: BrowserName, webgpu = true, prefs: Record<string, unknown> = {}): Promise<Browser> {
   const executablePath = EXECUTABLES[name];
   if (executablePath === undefined) throw new Error(`no ${name}: set GEMMA_WEB_${name.toUpperCase()} to its path`);
   const common = { executablePath, headless: true, protocol: 'webDriverBiDi', protocolTimeout: STEP_MS } satisfies LaunchOptions;
@@ -39,6 +40,7 @@ export async function launch(name: BrowserName, webgpu = true): Promise<Browser>
             'dom.webgpu.workers.enabled': webgpu,
             // Software adapters are on the list of the blocked ones.
             'gfx.webgpu.ignore-blocklist': true,
+            ...prefs,
           },
         },
   );
@@ -62,7 +64,7 @@ export async function openPage(browser: Browser, url: string): Promise<{ page: P
  * The same tests for each browser. One that is not installed is shown as skipped on a developer's machine, and fails
  * where `CI` is set: there nothing may pass by being left out.
  */
-export function inBothBrowsers(body: (name: BrowserName, start: (webgpu?: boolean) => Promise<Browser>) => void): void {
+export function inBothBrowsers(body: (name: BrowserName, start: (webgpu?: boolean, prefs?: Record<string, unknown>) => Promise<Browser>) => void): void {
   for (const name of ['chromium', 'firefox'] as const) {
     const skip = EXECUTABLES[name] === undefined && !process.env['CI'] ? `${name} is not installed` : false;
     describe(name, { skip }, () => {
@@ -70,8 +72,8 @@ export function inBothBrowsers(body: (name: BrowserName, start: (webgpu?: boolea
       after(async () => {
         for (const browser of started) await browser.close();
       });
-      body(name, async (webgpu = true) => {
-        const browser = await launch(name, webgpu);
+      body(name, async (webgpu = true, prefs = {}) => {
+        const browser = await launch(name, webgpu, prefs);
         started.push(browser);
         return browser;
       });

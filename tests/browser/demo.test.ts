@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { after, before, it } from 'node:test';
-import type { Browser, Page } from 'puppeteer-core';
+import type { Browser, ElementHandle, Page } from 'puppeteer-core';
 import { inBothBrowsers, openPage } from './browsers.js';
 import { startSite, tinyModels } from './site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
@@ -65,6 +65,13 @@ inBothBrowsers((browserName, start) => {
     await page.$eval('#max-tokens', (input) => void ((input as HTMLInputElement).value = '2'));
     await page.click('#generate');
     await waitForText(page, '#figures', /tokens\/s; /);
+  });
+
+  it('loads a file from the disk, and keeps what came from a server', async () => {
+    assert.match(await page.$eval('#status', (element) => element.textContent ?? ''), /kept on this device/);
+    const input = (await page.$('#file')) as ElementHandle<HTMLInputElement>;
+    await input.uploadFile(tinyModels()[MODEL] ?? '');
+    await waitForText(page, '#status', /context of \d+ tokens.*not kept: it is read in place/);
   });
 
   it('shows what is wrong with an address', async () => {

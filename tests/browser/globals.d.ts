@@ -1,5 +1,11 @@
-// The package, as tests/browser/page/page.js puts it on the test page.
+// What tests/browser/page/page.js puts on the test page.
 
 type GemmaWeb = typeof import('../../www/lib/index.js');
 
 declare var gemmaWeb: GemmaWeb;
+/** Makes a source of `{ kind, urls }`, see page/sources.js. */
+declare function makeSource(given: unknown): Promise<import('../../www/lib/index.js').ModelSource>;
+/** What the last `object` was asked for: offsets and lengths. */
+declare var asked: [number, number][];
+/** What it was last given to know when to stop. */
+declare var lastSignal: AbortSignal;

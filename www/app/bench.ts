@@ -1,7 +1,7 @@
 // The page that measures: loads a model, runs its benchmark, shows the report.
 
 import { type BenchProgress, type BenchReport, type Gemma, inspect, loadGemma, type LoadProgress } from 'gemma-web';
-import { element, explain, megabytes, offeredModels } from './page.js';
+import { element, explain, megabytes, offeredModels, progressText } from './page.js';
 import { showReport } from './report.js';
 
 const page = {
@@ -36,8 +36,6 @@ const STAGES: Readonly<Record<BenchProgress['stage'], string>> = {
 };
 
 let running: AbortController | undefined;
-/** The address that stands for the chosen file, for as long as it is chosen. */
-let fileAddress: string | undefined;
 /** Whether the page was out of sight while it measured: browsers slow such pages down. */
 let hidden = false;
 
@@ -46,10 +44,10 @@ function show(text: string, bad = false): void {
   page.status.classList.toggle('bad', bad);
 }
 
-function showLoading({ phase, loaded, total }: LoadProgress): void {
-  if (phase === 'ready') return;
-  if (total !== null) page.progress.value = loaded / total;
-  show(total === null ? `Loaded ${megabytes(loaded)}` : `Loaded ${megabytes(loaded)} of ${megabytes(total)}`);
+function showLoading(progress: LoadProgress): void {
+  if (progress.phase === 'ready') return;
+  if (progress.total !== null) page.progress.value = progress.loaded / progress.total;
+  show(progressText(progress));
 }
 
 function showStep({ stage, done, total, tokensPerSecond }: BenchProgress): void {
@@ -66,13 +64,13 @@ function depths(most: number, available: number): number[] {
 }
 
 interface Subject {
-  readonly source: string;
+  readonly source: string | File;
   readonly label: string;
 }
 
 function subject(): Subject {
   const chosen = page.file.files?.[0];
-  if (fileAddress !== undefined && chosen) return { source: fileAddress, label: chosen.name };
+  if (chosen) return { source: chosen, label: chosen.name };
   return { source: page.address.value, label: page.address.value };
 }
 
@@ -165,15 +163,9 @@ page.protocol.addEventListener('change', () => {
   page.promptTokens.value = String(prompt);
   page.generatedTokens.value = String(generated);
 });
-page.file.addEventListener('change', () => {
-  if (fileAddress !== undefined) URL.revokeObjectURL(fileAddress);
-  const chosen = page.file.files?.[0];
-  fileAddress = chosen ? URL.createObjectURL(chosen) : undefined;
-});
 page.address.addEventListener('input', () => {
   // What was set last counts.
   page.file.value = '';
-  page.file.dispatchEvent(new Event('change'));
 });
 document.addEventListener('visibilitychange', () => {
   hidden ||= running !== undefined && document.hidden;

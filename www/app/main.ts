@@ -1,12 +1,13 @@
 // The demo page: load a model, continue a text.
 
-import { type Gemma, type GenerateResult, loadGemma, type LoadProgress, type ModelInfo } from 'gemma-web';
-import { element, explain, megabytes, offeredModels } from './page.js';
+import { type Gemma, type GenerateResult, loadGemma, type LoadProgress, type ModelInfo, type ModelSource } from 'gemma-web';
+import { element, explain, megabytes, offeredModels, progressText } from './page.js';
 
 const page = {
   loadForm: element('load-form', HTMLFormElement),
   address: element('address', HTMLInputElement),
   models: element('models', HTMLDataListElement),
+  file: element('file', HTMLInputElement),
   load: element('load', HTMLButtonElement),
   cancel: element('cancel', HTMLButtonElement),
   progress: element('progress', HTMLProgressElement),
@@ -33,28 +34,31 @@ function show(text: string, bad = false): void {
   page.status.classList.toggle('bad', bad);
 }
 
-function showProgress({ phase, loaded, total }: LoadProgress): void {
+function showProgress(progress: LoadProgress): void {
+  const { phase, loaded, total } = progress;
   if (phase === 'ready') return;
   if (total === null) page.progress.removeAttribute('value');
   else page.progress.value = loaded / total;
-  show(total === null ? `Loaded ${megabytes(loaded)}` : `Loaded ${megabytes(loaded)} of ${megabytes(total)}`);
+  show(progressText(progress));
 }
 
-function describe({ config, quantisation, contextLength, adapter, gpuBytes }: ModelInfo): string {
+function describe({ config, quantisation, contextLength, adapter, gpuBytes, cache }: ModelInfo): string {
   const name = config.name === '' ? config.generation : config.name;
   const memory = megabytes(gpuBytes.weights + gpuBytes.kv + gpuBytes.scratch);
   const device = adapter.name === '' ? '' : ` on ${adapter.name}`;
-  return `${name} (${quantisation}), context of ${contextLength} tokens, ${memory} of GPU memory${device}`;
+  const kept = cache.stored ? 'kept on this device' : `not kept: ${cache.why}`;
+  return `${name} (${quantisation}), context of ${contextLength} tokens, ${memory} of GPU memory${device}; ${kept}`;
 }
 
-async function load(): Promise<void> {
+async function load(source: ModelSource): Promise<void> {
+  if (loading || generating) return;
   model?.dispose();
   model = undefined;
   loading = new AbortController();
   updateControls();
   show('Starting …');
   try {
-    model = await loadGemma(page.address.value, { signal: loading.signal, onProgress: showProgress });
+    model = await loadGemma(source, { signal: loading.signal, onProgress: showProgress });
     show(describe(model.info));
   } catch (error) {
     const reason = explain(error);
@@ -63,6 +67,12 @@ async function load(): Promise<void> {
     loading = undefined;
     updateControls();
   }
+}
+
+/** The parts of a model may have been picked in any order; their names put them right. */
+function loadFiles(list: FileList | null | undefined): void {
+  const files = [...(list ?? [])].sort((a, b) => (a.name < b.name ? -1 : 1));
+  if (files.length > 0) void load(files);
 }
 
 function figures({ usage, timings, finishReason }: GenerateResult): string {
@@ -110,6 +120,7 @@ function updateControls(): void {
   page.cancel.hidden = loading === undefined;
   page.progress.hidden = loading === undefined;
   page.address.disabled = loading !== undefined || generating !== undefined;
+  page.file.disabled = page.address.disabled;
   page.load.disabled = generating !== undefined;
   page.generate.disabled = model === undefined;
   page.generate.hidden = generating !== undefined;
@@ -130,8 +141,17 @@ async function offerModels(): Promise<void> {
 
 page.loadForm.addEventListener('submit', (event) => {
   event.preventDefault();
-  void load();
+  void load(page.address.value);
 });
+page.file.addEventListener('change', () => loadFiles(page.file.files));
+for (const type of ['dragover', 'dragleave', 'drop'] as const) {
+  document.addEventListener(type, (event) => {
+    // Else the browser would leave the page to show the file.
+    event.preventDefault();
+    document.body.classList.toggle('dropping', type === 'dragover');
+    if (type === 'drop') loadFiles(event.dataTransfer?.files);
+  });
+}
 page.cancel.addEventListener('click', () => loading?.abort());
 page.promptForm.addEventListener('submit', (event) => {
   event.preventDefault();

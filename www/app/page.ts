@@ -1,6 +1,6 @@
 // What both pages need.
 
-import { GemmaError } from 'gemma-web';
+import { GemmaError, type LoadProgress } from 'gemma-web';
 
 /** The element of that id and type; the pages have them all. */
 export function element<T extends Element>(id: string, type: new () => T): T {
@@ -17,6 +17,21 @@ export function explain(error: unknown): string | undefined {
 }
 
 export const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+
+/** A load under way, in words. */
+export function progressText({ phase, loaded, total, cached, bytesPerSecond, etaSeconds, paused }: LoadProgress): string {
+  if (phase === 'waiting') return 'Another tab is loading this model …';
+  if (paused === 'offline') return `${megabytes(loaded)} are here. There is no network; loading goes on when it is back.`;
+  if (paused === 'retrying') return `${megabytes(loaded)} are here. The server did not answer as it should; trying again …`;
+  if (loaded === total) return `All ${megabytes(loaded)} are here; preparing the GPU …`;
+  const amount = total === null ? megabytes(loaded) : `${megabytes(loaded)} of ${megabytes(total)}`;
+  const from = cached > 0 && cached === loaded ? ' from this device' : '';
+  const speed = bytesPerSecond > 0 ? `, ${megabytes(bytesPerSecond)}/s` : '';
+  const left = etaSeconds === null ? '' : `, ${duration(etaSeconds)} left`;
+  return `Loaded ${amount}${from}${speed}${left}`;
+}
+
+const duration = (seconds: number): string => (seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.round(seconds / 60)} min`);
 
 /** A model that the demo's own server has. */
 export interface Offer {

@@ -1,95 +1,11 @@
-// The page's half: starts the worker, sends it calls and turns its answers into promises and callbacks.
+// What a page calls: a model and how to get one. The work is done in a worker.
 
-import type { BenchOptions, BenchProgress, BenchReport } from './bench.js';
-import { abortError, GemmaError, toError } from './errors.js';
-import type { CallMessage, CallName, Calls, FromWorker, PlainOptions, Prompt, ToWorker } from './protocol.js';
-import type { GenerateOptions, GenerateResult, Inspection, LoadOptions, LoadProgress, ModelInfo, ModelStats, TokenPiece } from './types.js';
-
-/** A call that has not been answered yet. */
-interface Pending {
-  readonly resolve: (value: never) => void;
-  readonly reject: (reason: unknown) => void;
-  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
-  readonly onToken?: ((piece: TokenPiece) => void) | undefined;
-  readonly onStep?: ((step: BenchProgress) => void) | undefined;
-}
-
-/** What the caller of {@link Connection.call} may listen to. */
-interface Listeners {
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
-  readonly onToken?: ((piece: TokenPiece) => void) | undefined;
-  readonly onStep?: ((step: BenchProgress) => void) | undefined;
-}
-
-/** The worker with its unanswered calls. The worker answers them one after another. */
-class Connection {
-  readonly #worker: Worker;
-  readonly #pending = new Map<number, Pending>();
-  #nextId = 1;
-  #closed: Error | undefined;
-
-  constructor() {
-    // Bundlers recognise exactly this form and ship the worker as a file of its own.
-    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'gemma-web' });
-    this.#worker.onmessage = (event: MessageEvent<FromWorker>) => this.#receive(event.data);
-    this.#worker.onerror = (event) => {
-      event.preventDefault();
-      const why = event.message || 'its script could not be loaded';
-      this.close(new GemmaError('internal', `the engine's worker failed: ${why}; check that worker.js and the .wasm file are served`));
-    };
-  }
-
-  call<Name extends CallName>(type: Name, send: Calls[Name]['send'], listeners: Listeners = {}): Promise<Calls[Name]['back']> {
-    const { signal, onProgress, onToken, onStep } = listeners;
-    if (this.#closed) return Promise.reject(this.#closed);
-    if (signal?.aborted) return Promise.reject(abortError());
-    const id = this.#nextId++;
-    const abort = (): void => this.#post({ type: 'abort', id });
-    signal?.addEventListener('abort', abort, { once: true });
-    const answer = new Promise<Calls[Name]['back']>((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject, onProgress, onToken, onStep });
-      this.#post({ type, id, ...send } as CallMessage);
-    });
-    return answer.finally(() => {
-      this.#pending.delete(id);
-      signal?.removeEventListener('abort', abort);
-    });
-  }
-
-  /** Ends the worker, and with it all its memory on CPU and GPU, and rejects whatever is unanswered. */
-  close(reason: Error): void {
-    if (this.#closed) return;
-    this.#closed = reason;
-    this.#worker.terminate();
-    for (const { reject } of this.#pending.values()) reject(reason);
-  }
-
-  #post(message: ToWorker): void {
-    try {
-      this.#worker.postMessage(message);
-    } catch (error) {
-      // Structured cloning refuses functions and the like; only the caller's options can hold them.
-      throw new GemmaError('invalid_option', `an option cannot be sent to the worker: ${String(error)}`);
-    }
-  }
-
-  #receive(message: FromWorker): void {
-    if (message.type === 'fatal') return this.close(toError(message.error));
-    const call = this.#pending.get(message.id);
-    if (!call) return;
-    if (message.type === 'done') return call.resolve(message.value as never);
-    if (message.type === 'failed') return call.reject(toError(message.error));
-    try {
-      if (message.type === 'progress') call.onProgress?.(message.progress);
-      else if (message.type === 'token') call.onToken?.(message.piece);
-      else call.onStep?.(message.step);
-    } catch (error) {
-      this.#post({ type: 'abort', id: message.id });
-      call.reject(error);
-    }
-  }
-}
+import type { BenchOptions, BenchReport } from './bench.js';
+import { Connection } from './connection.js';
+import { abortError, GemmaError } from './errors.js';
+import type { Calls, PlainOptions, Prompt } from './protocol.js';
+import { type ModelSource, prepare } from './sources.js';
+import type { GenerateOptions, GenerateResult, Inspection, LoadOptions, LoadProgress, ModelInfo, ModelStats } from './types.js';
 
 /** Makes a model; set by the class itself, whose constructor is nobody else's business. */
 let createGemma: (connection: Connection, info: ModelInfo) => Gemma;
@@ -164,65 +80,84 @@ export class Gemma {
 }
 
 /**
- * Loads a model from the address of a GGUF file, in a worker of its own.
+ * Loads a model, in a worker of its own. What comes from a server is kept for the next time, as it arrives: a load that was ended at any
+ * moment, even with its tab, goes on where it was.
  *
- * @param source Address of a `.gguf` file; relative ones are resolved against the page. `synthetic:gemma-2b:q4_0` (or another
+ * @param source Address of a `.gguf` file, or one of the other {@link ModelSource}s. `synthetic:gemma-2b:q4_0` (or another
  *   shape and format) stands for random weights in the shape of a real model, made in place: for measuring, not for reading.
  * @returns The model, ready to generate: weights on the GPU, shaders compiled.
- * @throws {GemmaError} `http` or `network` by the download; `not_gguf`, `truncated`, `unsupported_architecture`,
+ * @throws {GemmaError} `http`, `network`, `bad_reply`, `file_changed` or `checksum_mismatch` by the download; `quota_exceeded` before
+ *   it where the file would not fit into what this origin may store; `not_gguf`, `truncated`, `unsupported_architecture`,
  *   `missing_tensor` and others by the file; `no_webgpu`, `limit_too_low` or `out_of_memory` by the device;
- *   `invalid_option` by the call.
- * @throws {DOMException} `AbortError` once `options.signal` is aborted; nothing stays behind.
+ *   `invalid_option` by the call. What a source of the caller's own throws is thrown as it is.
+ * @throws {DOMException} `AbortError` once `options.signal` is aborted.
  */
-export async function loadGemma(source: string | URL, options: LoadOptions = {}): Promise<Gemma> {
-  const { signal, onProgress, ...plain } = options;
-  if (signal?.aborted) throw abortError();
-  const url = absolute(source);
-  const connection = new Connection();
-  // Ending the worker is quicker than asking it, and a model that is not loaded yet has nothing worth keeping.
-  const abort = (): void => connection.close(abortError());
-  signal?.addEventListener('abort', abort, { once: true });
+export async function loadGemma(source: ModelSource, options: LoadOptions = {}): Promise<Gemma> {
+  const { signal, onProgress, cache, ...plain } = options;
+  const { connection, answer } = start('load', source, { cache, plain, signal, onProgress });
   try {
-    const info = await connection.call('load', { url, options: plain as PlainOptions }, { onProgress });
-    return createGemma(connection, info);
+    return createGemma(connection, await answer);
   } catch (error) {
     connection.close(error instanceof Error ? error : new GemmaError('internal', String(error)));
     throw error;
-  } finally {
-    signal?.removeEventListener('abort', abort);
   }
 }
 
 /**
  * Looks at a model without loading it: only the header of the file is downloaded (some MB, since the vocabulary is in it).
  *
- * @param source Address of a `.gguf` file; relative ones are resolved against the page.
+ * @param source As {@link loadGemma}'s; a stream can't be read a second time.
  * @param options Those that {@link loadGemma} would be called with; they decide the sizes of cache and activations.
  * @returns What the model is, how much GPU memory it would take, and whether this device's adapter can hold it. A model
  *   that does not fit is no error, see `memory.verdict`; without an adapter the plan is for WebGPU's default limits.
  * @throws {GemmaError} As {@link loadGemma}, for what concerns the download, the file and the options.
  * @throws {DOMException} `AbortError` once `options.signal` is aborted.
  */
-export async function inspect(source: string | URL, options: LoadOptions = {}): Promise<Inspection> {
-  const { signal, onProgress: _, ...plain } = options;
-  const url = absolute(source);
-  const connection = new Connection();
+export async function inspect(source: ModelSource, options: LoadOptions = {}): Promise<Inspection> {
+  const { signal, onProgress: _, cache, ...plain } = options;
+  const { connection, answer } = start('inspect', source, { cache, plain, signal });
   try {
-    return await connection.call('inspect', { url, options: plain as PlainOptions }, { signal });
+    return await answer;
   } finally {
     connection.close(new GemmaError('disposed', 'the inspection is over'));
   }
 }
 
-function absolute(source: string | URL): string {
-  try {
-    // The worker's own address is the library's, so relative addresses must be resolved here.
-    return new URL(source, globalThis.document?.baseURI ?? globalThis.location?.href).href;
-  } catch {
-    throw new GemmaError('invalid_option', `option "source" is ${JSON.stringify(String(source))}, expected the address of a .gguf file`, {
-      option: 'source',
-      found: String(source),
-      expected: 'the address of a .gguf file',
-    });
-  }
+/** What {@link start} takes of the options of its callers. */
+interface StartOptions {
+  readonly cache: boolean | undefined;
+  readonly plain: object;
+  readonly signal: AbortSignal | undefined;
+  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+}
+
+/** Starts a worker on a source. The answer may also be an abort, or what the page's own source threw. */
+function start<Name extends 'load' | 'inspect'>(
+  type: Name,
+  source: ModelSource,
+  { cache, plain, signal, onProgress }: StartOptions,
+): { connection: Connection; answer: Promise<Calls[Name]['back']> } {
+  if (signal?.aborted) throw abortError();
+  checkFlag('cache', cache);
+  const { sent, transfer, failed, close } = prepare(source);
+  const connection = new Connection();
+  // Ending the worker is quicker than asking it, and a model that is not loaded yet has nothing worth keeping.
+  const abort = (): void => connection.close(abortError());
+  signal?.addEventListener('abort', abort, { once: true });
+  const send = { source: sent, cache: cache ?? true, options: plain as PlainOptions } as Calls[Name]['send'];
+  const called = connection.call(type, send, { onProgress }, transfer);
+  const answer = (failed ? Promise.race([called, failed]) : called).finally(() => {
+    signal?.removeEventListener('abort', abort);
+    close();
+  });
+  return { connection, answer };
+}
+
+function checkFlag(option: string, found: unknown): void {
+  if (found === undefined || typeof found === 'boolean') return;
+  throw new GemmaError('invalid_option', `option "${option}" is ${JSON.stringify(found)}, expected true or false`, {
+    option,
+    found: JSON.stringify(found),
+    expected: 'true or false',
+  });
 }

@@ -1,6 +1,6 @@
 /**
- * What went wrong, as a stable name to program against. The file: `not_gguf` … `unsupported`. The network: `http`,
- * `network`, `io`. The device: `no_webgpu` … `inconsistent`. The call: `invalid_option`, `context_full`, `invalid_message`,
+ * What went wrong, as a stable name to program against. The file: `not_gguf` … `unsupported`. The network and the
+ * disk: `http` … `io`. The device: `no_webgpu` … `inconsistent`. The call: `invalid_option`, `context_full`, `invalid_message`,
  * `disposed`. A fault of this library: `internal`.
  */
 export type GemmaErrorCode =
@@ -17,6 +17,13 @@ export type GemmaErrorCode =
   | 'unsupported'
   | 'http'
   | 'network'
+  | 'bad_reply'
+  | 'file_changed'
+  | 'checksum_mismatch'
+  | 'wrong_shard'
+  | 'quota_exceeded'
+  | 'storage'
+  | 'cache_busy'
   | 'io'
   | 'no_webgpu'
   | 'limit_too_low'

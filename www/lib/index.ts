@@ -21,11 +21,14 @@ export type {
   PromptTest,
   WorkCounts,
 } from './bench.js';
+export { cache, type CacheEntry, type CacheReport, type ModelCache } from './cache.js';
 export { Gemma, inspect, loadGemma } from './client.js';
 export { GemmaError, type GemmaErrorCode } from './errors.js';
 export type { Prompt } from './protocol.js';
+export type { ByteSource, ModelSource, RemoteFile } from './sources.js';
 export type {
   AdapterInfo,
+  CacheOutcome,
   GenerateOptions,
   GenerateResult,
   GenerateTimings,

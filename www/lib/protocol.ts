@@ -1,7 +1,9 @@
 // The messages between the page's half (client.ts) and the worker's half (worker.ts).
 
 import type { BenchProgress, BenchReport } from './bench.js';
+import type { CacheEntry, CacheReport } from './cache.js';
 import type { ErrorRecord } from './errors.js';
+import type { SentSource } from './sources.js';
 import type { GenerateResult, Inspection, LoadProgress, ModelInfo, ModelStats, TokenPiece } from './types.js';
 
 /** Text, or token ids that are taken as they are (no beginning-of-sequence token is added). */
@@ -12,13 +14,19 @@ export type PlainOptions = Readonly<Record<string, unknown>>;
 
 /** What can be asked of the worker, by name: what is sent and what comes back. */
 export interface Calls {
-  load: { send: { readonly url: string; readonly options: PlainOptions }; back: ModelInfo };
-  inspect: { send: { readonly url: string; readonly options: PlainOptions }; back: Inspection };
+  load: { send: { readonly source: SentSource; readonly cache: boolean; readonly options: PlainOptions }; back: ModelInfo };
+  inspect: { send: { readonly source: SentSource; readonly cache: boolean; readonly options: PlainOptions }; back: Inspection };
   generate: { send: { readonly prompt: Prompt; readonly options: PlainOptions }; back: GenerateResult };
   tokenize: { send: { readonly text: string }; back: number[] };
   logits: { send: { readonly ids: readonly number[] }; back: Float32Array };
   stats: { send: Record<never, never>; back: ModelStats };
   bench: { send: { readonly options: PlainOptions }; back: BenchReport };
+  cacheList: { send: Record<never, never>; back: CacheEntry[] };
+  cacheSize: { send: Record<never, never>; back: number };
+  cacheDelete: { send: { readonly entry: string }; back: boolean };
+  cacheClear: { send: Record<never, never>; back: undefined };
+  cacheVerify: { send: { readonly entry: string }; back: CacheReport };
+  cacheExport: { send: { readonly entry: string }; back: File };
 }
 
 /** The name of a call. */
@@ -30,8 +38,9 @@ export type CallMessage = { [Name in CallName]: { readonly type: Name; readonly 
 /** From the page to the worker. */
 export type ToWorker = CallMessage | { readonly type: 'abort'; readonly id: number };
 
-/** From the worker to the page. `fatal` ends every call: the engine can't be used any more. */
+/** From the worker to the page. `fatal` ends every call: the engine can't be used any more. `persist`: something is about to be stored. */
 export type FromWorker =
+  | { readonly type: 'persist' }
   | { readonly type: 'progress'; readonly id: number; readonly progress: LoadProgress }
   | { readonly type: 'token'; readonly id: number; readonly piece: TokenPiece }
   | { readonly type: 'step'; readonly id: number; readonly step: BenchProgress }

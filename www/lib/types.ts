@@ -1,20 +1,38 @@
 // The public shapes. Sizes are in bytes, times in milliseconds, rates in tokens per second.
 
-/** Where loading stands. Phases come in the order `header`, `weights`, `ready`. */
+/** Where loading stands. Phases come in the order `waiting` (for another tab that loads the same model), `header`, `weights`, `ready`. */
 export interface LoadProgress {
-  readonly phase: 'header' | 'weights' | 'ready';
-  /** Bytes of the file read so far. */
+  readonly phase: 'waiting' | 'header' | 'weights' | 'ready';
+  /** Bytes of the file, or of all its parts, that arrived so far; never fewer than before. */
   readonly loaded: number;
-  /** Bytes of the whole file; null where the server does not say. */
+  /** Bytes of the whole file; null while unknown, and where the server does not say. */
   readonly total: number | null;
+  /** Bytes of `loaded` that came from the cache. */
+  readonly cached: number;
+  /** Of the last seconds; 0 at first. */
+  readonly bytesPerSecond: number;
+  /** Time left at that speed; null where it can't be said. */
+  readonly etaSeconds: number | null;
+  /** Why nothing arrives: there is no network, or a request failed and is repeated. */
+  readonly paused: 'offline' | 'retrying' | null;
 }
+
+/** Whether a model is kept for the next time: under which ids in {@link cache}, one for each part, or why not. */
+export type CacheOutcome =
+  | { readonly stored: true; readonly ids: readonly string[] }
+  | { readonly stored: false; readonly why: string };
 
 /** Options of {@link loadGemma}. */
 export interface LoadOptions {
   /** Stops the download and the GPU work; the promise then rejects with an `AbortError` DOMException. */
   readonly signal?: AbortSignal | undefined;
-  /** Called at most about ten times a second, and once for each change of phase. */
+  /** Called at most about ten times a second, at least once a second, and for each change of phase. */
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  /**
+   * Whether what comes from a server is kept in this origin's private files, and taken from there. Default true; where the browser
+   * can't, `info.cache` says why.
+   */
+  readonly cache?: boolean | undefined;
   /** Tokens the key/value cache holds: prompt and answer together. Default: what the model was trained for, at most 4096. */
   readonly contextLength?: number | undefined;
   /** Tokens a prompt is computed in at a time, at most: fewer where they would take the GPU too long. Default 256. */
@@ -118,6 +136,8 @@ export interface ModelInfo {
   readonly gpuBytes: GpuBytes;
   /** Which variants of the kernels run. */
   readonly tuning: Tuning;
+  /** Whether the model is kept for the next time. */
+  readonly cache: CacheOutcome;
 }
 
 /** What `inspect` finds. */
@@ -201,6 +221,8 @@ export interface ModelStats {
   readonly wasmBytes: number;
   /** Time from the file's header to a ready tokenizer. */
   readonly tokenizerMs: number;
+  /** Time that loading spent waiting for bytes of the file: from the network, the cache or wherever. */
+  readonly readMs: number;
   readonly gpuBytes: GpuBytes;
   readonly dispatches: number;
   readonly passes: number;

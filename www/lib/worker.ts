@@ -1,8 +1,13 @@
 // The worker's half: one engine, calls answered one after another, so that a token loop is never entered twice.
 
-import init, { Engine } from './pkg/gemma_web.js';
+import init, { Engine, locate } from './pkg/gemma_web.js';
 import type { BenchProgress, BenchReport } from './bench.js';
+import { blobPart, type Part, portPart } from './bytes.js';
+import { clearEntries, deleteEntry, exportEntry, listEntries, sizeOfEntries, verifyStored } from './entries.js';
 import { toRecord } from './errors.js';
+import { type EngineReport, Meter, WAITING } from './progress.js';
+import type { SentFile, SentSource } from './sources.js';
+import { notKept, type Opened, openEntries, openExisting, type Store } from './store.js';
 import { askForSubgroups } from './subgroups.js';
 import { recallTuning } from './tuning.js';
 import type { CallMessage, CallName, Calls, FromWorker, ToWorker } from './protocol.js';
@@ -60,24 +65,18 @@ async function answer(call: CallMessage): Promise<void> {
 
 async function carryOut(call: CallMessage, signal: AbortSignal): Promise<Calls[CallName]['back']> {
   const { id } = call;
+  memory ??= (await init()).memory;
   switch (call.type) {
-    case 'load': {
-      askForSubgroups();
-      const onProgress = (progress: LoadProgress): void => scope.postMessage({ type: 'progress', id, progress });
-      const [module, { known, keep }] = await Promise.all([init(), recallTuning()]);
-      memory = module.memory;
-      engine = await Engine.load(call.url, { tuning: known, ...call.options }, onProgress, signal);
-      const info = engine.info() as ModelInfo;
-      // A choice of the caller's says nothing about speed. That it could not be kept is no reason to fail: it is measured again.
-      if (known === undefined && call.options['tuning'] === undefined) await keep(info.tuning).catch(() => undefined);
-      return info;
+    case 'load':
+      return load(call, (progress) => scope.postMessage({ type: 'progress', id, progress }));
+    case 'inspect': {
+      const { source, close } = await open(call.source, (ids) => (call.cache ? openExisting(ids) : Promise.resolve(notKept(''))));
+      try {
+        return { ...((await Engine.inspect(source, call.options)) as Omit<Inspection, 'storage'>), storage: await estimateStorage() };
+      } finally {
+        await close();
+      }
     }
-    case 'inspect':
-      await init();
-      return {
-        ...((await Engine.inspect(call.url, call.options, signal)) as Omit<Inspection, 'storage'>),
-        storage: await estimateStorage(),
-      };
     case 'generate': {
       const onToken = (piece: TokenPiece): void => scope.postMessage({ type: 'token', id, piece });
       return (await loaded().generate(call.prompt, call.options, onToken, signal)) as GenerateResult;
@@ -93,7 +92,61 @@ async function carryOut(call: CallMessage, signal: AbortSignal): Promise<Calls[C
       const report = (await loaded().bench(call.options, onProgress, signal)) as BenchReport;
       return { ...report, stats: withMemory(report.stats) };
     }
+    case 'cacheList':
+      return listEntries();
+    case 'cacheSize':
+      return sizeOfEntries();
+    case 'cacheDelete':
+      return deleteEntry(call.entry);
+    case 'cacheClear':
+      return clearEntries();
+    case 'cacheVerify':
+      return verifyStored(call.entry);
+    case 'cacheExport':
+      return exportEntry(call.entry);
   }
+}
+
+async function load(call: CallMessage & { type: 'load' }, onProgress: (progress: LoadProgress) => void): Promise<ModelInfo> {
+  askForSubgroups();
+  const recalled = recallTuning();
+  // It is waited for below, unless something fails before.
+  recalled.catch(() => undefined);
+  const onWaiting = (): void => onProgress(WAITING);
+  const onStoring = (): void => scope.postMessage({ type: 'persist' });
+  const { source, outcome, close } = await open(call.source, (ids) =>
+    call.cache ? openEntries(ids, onWaiting, onStoring) : Promise.resolve(notKept('the option `cache` is false')),
+  );
+  const meter = new Meter();
+  try {
+    const { known, keep } = await recalled;
+    const onReport = (report: EngineReport): void => onProgress(meter.report(report, performance.now()));
+    engine = await Engine.load(source, { tuning: known, ...call.options }, onReport);
+    const info = { ...(engine.info() as Omit<ModelInfo, 'cache'>), cache: outcome() };
+    // A choice of the caller's says nothing about speed. That it could not be kept is no reason to fail: it is measured again.
+    if (known === undefined && call.options['tuning'] === undefined) await keep(info.tuning).catch(() => undefined);
+    return info;
+  } finally {
+    await close();
+  }
+}
+
+/** What the engine takes for a source, with the entries of its files in the cache open. */
+async function open(
+  sent: SentSource,
+  openStores: (ids: readonly string[]) => Promise<Opened>,
+): Promise<{ source: unknown } & Pick<Opened, 'outcome' | 'close'>> {
+  const apart = (source: string | Part[], why: string): { source: unknown } & Opened => ({ source, ...notKept(why) });
+  if (sent.kind === 'blobs') return apart(sent.blobs.map(blobPart), 'it is read in place');
+  if (sent.kind === 'port') return apart([portPart(sent.port, sent.size, sent.name)], 'it comes from the page itself');
+  const [first] = sent.files;
+  if (sent.files.length === 1 && first?.url.startsWith('synthetic:')) return apart(first.url, 'it is made up');
+  const files = locate(sent.files) as (SentFile & { readonly id: string })[];
+  // An address that this page made up, of a Blob say, means nothing tomorrow.
+  const lasting = files.every(({ url }) => /^https?:/.test(url));
+  const opened = lasting ? await openStores(files.map(({ id }) => id)) : notKept('its address is none of a server');
+  const source = files.map((file): SentFile & { store: Store | undefined } => ({ ...file, store: opened.stores.get(file.id) }));
+  return { ...opened, source };
 }
 
 function withMemory(stats: Omit<ModelStats, 'wasmBytes'>): ModelStats {

@@ -29,8 +29,8 @@ const MIME = {
 };
 
 // The strictest policy that the library promises to work under; the worker script gets it too, since workers
-// take their policy from their own response. `blob:` is how a file from the visitor's disk is read.
-const POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src * blob:; img-src 'self' data:";
+// take their policy from their own response.
+const POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src *; img-src 'self' data:";
 
 /**
  * @typedef {object} ServerOptions

@@ -1,4 +1,5 @@
 // Puts the package, unbundled as a static host serves it, where the tests reach it.
 import * as gemmaWeb from '/gemma-web/index.js';
+import { makeSource } from './sources.js';
 
-globalThis.gemmaWeb = gemmaWeb;
+Object.assign(globalThis, { gemmaWeb, makeSource });

@@ -1,0 +1,163 @@
+//! What the worker asks about addresses and about entries of the cache; the files themselves it opens and locks.
+
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::prelude::*;
+
+use super::{to_js, to_js_error};
+use crate::cancel::Cancel;
+use crate::error::{Error, Result};
+use crate::source::handles::Handles;
+use crate::source::stored::{RandomFile, Store};
+use crate::source::{address, download};
+
+/// A file as the page sends it.
+#[derive(Deserialize)]
+struct Sent {
+    url: String,
+    headers: Vec<(String, String)>,
+    token: Option<String>,
+    sha256: Option<String>,
+}
+
+/// A file with its entry's name, ready to be opened.
+#[derive(Serialize)]
+struct Located {
+    id: String,
+    url: String,
+    headers: Vec<(String, String)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+}
+
+/// From the files of a model as the caller named them to all of its files, with the names of their entries in the cache. One
+/// address that is a shard's stands for all shards.
+///
+/// # Errors
+/// An object `{ code, message, … }` made from [`Error::InvalidOption`].
+#[wasm_bindgen]
+pub fn locate(files: JsValue) -> Result<JsValue, JsValue> {
+    let located = || {
+        let files: Vec<Sent> = serde_wasm_bindgen::from_value(files).map_err(|error| Error::Internal {
+            what: format!("files were not sent as they should be: {error}"),
+        })?;
+        let alone = files.len() == 1;
+        let mut all = Vec::new();
+        for file in files {
+            let (url, headers) = (address::resolve(&file.url)?, headers(&file)?);
+            if let Some(sum) = &file.sha256 {
+                download::parse_sha256(sum)?;
+            }
+            let urls = address::shards(&url).filter(|_| alone).unwrap_or_else(|| vec![url.clone()]);
+            all.extend(urls.into_iter().map(|shard| Located {
+                id: address::id(&shard),
+                headers: headers.clone(),
+                sha256: file.sha256.clone().filter(|_| shard == url),
+                url: shard,
+            }));
+        }
+        to_js(&all)
+    };
+    located().map_err(|error| to_js_error(&error))
+}
+
+/// The caller's headers, and the token where it may go.
+fn headers(file: &Sent) -> Result<Vec<(String, String)>> {
+    let mut headers = file.headers.clone();
+    if let Some(token) = &file.token {
+        if !address::is_hf(&address::resolve(&file.url)?) {
+            return Err(Error::InvalidOption {
+                option: "token".to_owned(),
+                found: format!("given for {}", address::shown(&file.url)),
+                expected: "an address on Hugging Face (hf:owner/repo/file.gguf); send others in `headers`"
+                    .to_owned(),
+            });
+        }
+        headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
+    }
+    Ok(headers)
+}
+
+/// What an entry holds, by its manifest and the length of its data: a plain object made from [`download::Entry`], or null.
+///
+/// # Errors
+/// An object `{ code, message, … }` made from [`Error::Storage`].
+#[wasm_bindgen(js_name = describeEntry)]
+pub fn describe_entry(manifest: Vec<u8>, data_bytes: f64) -> Result<JsValue, JsValue> {
+    let len = manifest.len() as u64;
+    let mut snapshot = Snapshot {
+        data: Bytes { bytes: Vec::new(), len: data_bytes as u64 },
+        manifest: Bytes { bytes: manifest, len },
+    };
+    let entry = download::describe(&mut snapshot).and_then(|entry| to_js(&entry));
+    entry.map_err(|error| to_js_error(&error))
+}
+
+/// Compares an open entry with its checksums: a plain object made from [`download::Report`].
+///
+/// # Errors
+/// An object `{ code, message, … }` made from [`Error::Storage`].
+#[wasm_bindgen(js_name = verifyEntry)]
+pub fn verify_entry(entry: JsValue) -> Result<JsValue, JsValue> {
+    let report = Handles::new(&entry)
+        .and_then(|mut store| download::verify(&mut store, &Cancel::default()))
+        .and_then(|report| to_js(&report));
+    report.map_err(|error| to_js_error(&error))
+}
+
+/// An entry that somebody else may have open, as its manifest was a moment ago.
+struct Snapshot {
+    data: Bytes,
+    manifest: Bytes,
+}
+
+/// A file of which only the beginning is known.
+struct Bytes {
+    bytes: Vec<u8>,
+    len: u64,
+}
+
+impl Store for Snapshot {
+    type File = Bytes;
+
+    fn data(&mut self) -> &mut Bytes {
+        &mut self.data
+    }
+
+    fn manifest(&mut self) -> &mut Bytes {
+        &mut self.manifest
+    }
+
+    async fn reserve(&mut self, _bytes: u64) -> Result<()> {
+        Err(read_only())
+    }
+}
+
+impl RandomFile for Bytes {
+    fn len(&self) -> Result<u64> {
+        Ok(self.len)
+    }
+
+    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<usize> {
+        let rest =
+            usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..)).unwrap_or_default();
+        let n = rest.len().min(into.len());
+        into[..n].copy_from_slice(&rest[..n]);
+        Ok(n)
+    }
+
+    fn write_at(&mut self, _offset: u64, _bytes: &[u8]) -> Result<()> {
+        Err(read_only())
+    }
+
+    fn set_len(&mut self, _len: u64) -> Result<()> {
+        Err(read_only())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn read_only() -> Error {
+    Error::Internal { what: "an entry of the cache that is only looked at was to be changed".to_owned() }
+}

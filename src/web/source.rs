@@ -1,0 +1,147 @@
+//! What the worker hands over as a model's source, as one type: the engine's loader is compiled once.
+
+use js_sys::{Array, Reflect};
+use serde::Deserialize;
+use wasm_bindgen::JsValue;
+
+use super::paced::Paced;
+use crate::cancel::Cancel;
+use crate::error::{Error, Result};
+use crate::source::ByteSource;
+use crate::source::download::{Remote, Wanted, Watch, parse_sha256};
+use crate::source::handles::Handles;
+use crate::source::http::Fetch;
+use crate::source::joined::Joined;
+use crate::source::script::ScriptSource;
+use crate::source::synthetic::{Recipe, SyntheticSource};
+
+/// A model's bytes.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// Random weights without a file.
+    MadeUp(Paced<SyntheticSource>),
+    /// One file or all the shards.
+    Files(Joined<File>),
+}
+
+/// One file.
+#[derive(Debug)]
+pub(super) enum File {
+    /// On a server, with or without a cache.
+    Remote(Box<Remote<Fetch, Handles>>),
+    /// In JS.
+    Script(ScriptSource),
+}
+
+/// A file as [`super::cache::locate`] gave it. Beside these fields it may have a `store`, for [`Handles`].
+#[derive(Deserialize)]
+struct Located {
+    url: String,
+    headers: Vec<(String, String)>,
+    sha256: Option<String>,
+}
+
+impl Source {
+    /// Opens a name (`synthetic:…`) or an array of files, each one that [`super::cache::locate`] gave or an object with `read`.
+    ///
+    /// # Errors
+    /// Those of [`Remote::open`], [`Joined::new`], and of a name that is wrong.
+    pub(super) async fn open(source: &JsValue, watch: &Watch, cancel: &Cancel) -> Result<Self> {
+        if let Some(name) = source.as_string() {
+            return Ok(Self::MadeUp(Paced::new(SyntheticSource::new(&Recipe::parse(&name)?))));
+        }
+        let mut files = Vec::new();
+        for file in Array::from(source).iter() {
+            files.push(File::open(file, watch, cancel).await?);
+        }
+        Ok(Self::Files(Joined::new(files)?))
+    }
+}
+
+impl File {
+    async fn open(file: JsValue, watch: &Watch, cancel: &Cancel) -> Result<Self> {
+        let field = |name: &str| Reflect::get(&file, &name.into()).unwrap_or_default();
+        if field("url").is_undefined() {
+            return Ok(Self::Script(ScriptSource::new(file)?));
+        }
+        let store = field("store");
+        let store = if store.is_undefined() { None } else { Some(Handles::new(&store)?) };
+        let located: Located = serde_wasm_bindgen::from_value(file).map_err(|error| Error::Internal {
+            what: format!("a file was not sent as it should be: {error}"),
+        })?;
+        let wanted = Wanted {
+            url: located.url,
+            headers: located.headers,
+            sha256: located.sha256.as_deref().map(parse_sha256).transpose()?,
+            watch: watch.clone(),
+        };
+        Ok(Self::Remote(Box::new(Remote::open(Fetch, store, wanted, cancel).await?)))
+    }
+}
+
+impl ByteSource for Source {
+    fn len(&self) -> Option<u64> {
+        match self {
+            Self::MadeUp(source) => source.len(),
+            Self::Files(source) => source.len(),
+        }
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::MadeUp(source) => source.name(),
+            Self::Files(source) => source.name(),
+        }
+    }
+
+    async fn read(&mut self, offset: u64, into: &mut [u8], cancel: &Cancel) -> Result<()> {
+        match self {
+            Self::MadeUp(source) => source.read(offset, into, cancel).await,
+            Self::Files(source) => source.read(offset, into, cancel).await,
+        }
+    }
+
+    async fn finish(&mut self, cancel: &Cancel) -> Result<()> {
+        match self {
+            Self::MadeUp(source) => source.finish(cancel).await,
+            Self::Files(source) => source.finish(cancel).await,
+        }
+    }
+
+    fn parts(&self) -> Vec<u64> {
+        match self {
+            Self::MadeUp(source) => source.parts(),
+            Self::Files(source) => source.parts(),
+        }
+    }
+}
+
+impl ByteSource for File {
+    fn len(&self) -> Option<u64> {
+        match self {
+            Self::Remote(source) => source.len(),
+            Self::Script(source) => source.len(),
+        }
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Remote(source) => source.name(),
+            Self::Script(source) => source.name(),
+        }
+    }
+
+    async fn read(&mut self, offset: u64, into: &mut [u8], cancel: &Cancel) -> Result<()> {
+        match self {
+            Self::Remote(source) => source.read(offset, into, cancel).await,
+            Self::Script(source) => source.read(offset, into, cancel).await,
+        }
+    }
+
+    async fn finish(&mut self, cancel: &Cancel) -> Result<()> {
+        match self {
+            Self::Remote(source) => source.finish(cancel).await,
+            Self::Script(source) => source.finish(cancel).await,
+        }
+    }
+}
