@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn what_is_no_sum_is_refused() {
-        for text in ["", "ba78", &"g".repeat(64), &"0".repeat(65), &"\u{e9}".repeat(32)] {
+        for text in ["", "0123", &"g".repeat(64), &"0".repeat(65), &"\u{e9}".repeat(32)] {
             assert!(matches!(parse_sha256(text), Err(Error::InvalidOption { .. })), "{text}");
         }
     }
