@@ -3,7 +3,10 @@
 use js_sys::{Function, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, Headers, ReadableStreamDefaultReader, RequestCache, RequestInit, Response};
+use web_sys::{
+    AbortController, Headers, ReadableStream, ReadableStreamByobReader, ReadableStreamDefaultReader,
+    RequestCache, RequestInit, Response,
+};
 
 use super::address;
 use super::transport::{Body, Head, Request, Transport};
@@ -18,7 +21,15 @@ extern "C" {
     fn set_timeout(callback: &Function, ms: u32) -> i32;
     #[wasm_bindgen(js_name = addEventListener)]
     fn add_event_listener(kind: &str, callback: &Function, options: &JsValue);
+    // web-sys has it without its exceptions.
+    #[wasm_bindgen(extends = ReadableStream)]
+    type AnyStream;
+    #[wasm_bindgen(method, catch, js_name = getReader)]
+    fn byob_reader(this: &AnyStream, options: &JsValue) -> Result<ReadableStreamByobReader, JsValue>;
 }
+
+/// Bytes that one read takes at most.
+const PIECE_BYTES: u32 = 256 << 10;
 
 /// Longest wait for the network. Browsers are sometimes wrong about being offline, so it is tried now and then all the same.
 const OFFLINE_MS: u32 = 30_000;
@@ -43,10 +54,7 @@ impl Transport for Fetch {
             sent => sent,
         };
         let response = response.map_err(failed)?;
-        let reader = match response.body() {
-            Some(body) => Some(body.get_reader().dyn_into().map_err(|thrown| failed(thrown.into()))?),
-            None => None,
-        };
+        let reader = response.body().map(Reader::new).transpose().map_err(failed)?;
         let body = FetchBody {
             url: request.url.to_owned(),
             reader,
@@ -115,7 +123,7 @@ impl Drop for Stop {
 #[derive(Debug)]
 pub struct FetchBody {
     url: String,
-    reader: Option<ReadableStreamDefaultReader>,
+    reader: Option<Reader>,
     piece: Uint8Array,
     /// Bytes of `piece` that were handed out.
     used: u32,
@@ -144,13 +152,51 @@ impl FetchBody {
     async fn next_piece(&mut self) -> Result<bool> {
         let Some(reader) = &self.reader else { return Ok(false) };
         let failed = |thrown: JsValue| failure(&self.url, &format!("after {} bytes", self.position), &thrown);
-        let step = JsFuture::from(reader.read()).await.map_err(failed)?;
+        let step = JsFuture::from(reader.read(&self.piece)).await.map_err(failed)?;
         if Reflect::get(&step, &"done".into()).map_err(failed)?.is_truthy() {
+            // What is lent to a reader is empty until it comes back.
+            (self.piece, self.used) = (Uint8Array::new_with_length(0), 0);
             return Ok(false);
         }
         self.piece = Reflect::get(&step, &"value".into()).map_err(failed)?.dyn_into().map_err(failed)?;
         self.used = 0;
         Ok(true)
+    }
+}
+
+/// Reads a body into one buffer over and over where the browser can: pieces of their own are garbage that it collects late, a hundred
+/// megabytes of it.
+#[derive(Debug)]
+enum Reader {
+    Byob(ReadableStreamByobReader),
+    Default(ReadableStreamDefaultReader),
+}
+
+impl Reader {
+    fn new(body: ReadableStream) -> Result<Self, JsValue> {
+        let options = js_sys::Object::new();
+        Reflect::set(&options, &"mode".into(), &"byob".into())?;
+        match body.unchecked_ref::<AnyStream>().byob_reader(&options) {
+            Ok(reader) => Ok(Self::Byob(reader)),
+            // Not every browser reads every body so.
+            Err(_) => Ok(Self::Default(body.get_reader().dyn_into()?)),
+        }
+    }
+
+    /// The next piece. The buffer of the last one, all of whose bytes were used, is lent to the browser for it.
+    fn read(&self, last: &Uint8Array) -> Promise {
+        match self {
+            Self::Default(reader) => reader.read(),
+            Self::Byob(reader) => {
+                let buffer = last.buffer();
+                let whole = if buffer.byte_length() == PIECE_BYTES {
+                    Uint8Array::new(&buffer)
+                } else {
+                    Uint8Array::new_with_length(PIECE_BYTES)
+                };
+                reader.read_with_array_buffer_view(&whole)
+            }
+        }
     }
 }
 

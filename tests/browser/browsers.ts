@@ -24,10 +24,25 @@ const CHROMIUM_ARGS = [
 ];
 const CHROMIUM_WEBGPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-features=Vulkan'];
 
-/** `prefs` are Firefox's. */
-export async function launch(name: BrowserName, webgpu = true, prefs: Record<string, unknown> = {}): Promise<Browser> {
+function pathOf(name: BrowserName): string {
   const executablePath = EXECUTABLES[name];
   if (executablePath === undefined) throw new Error(`no ${name}: set GEMMA_WEB_${name.toUpperCase()} to its path`);
+  return executablePath;
+}
+
+/** Chromium over its own protocol, which knows the heap of a worker. */
+export async function launchWithDevtools(): Promise<Browser> {
+  const args = [...CHROMIUM_ARGS, ...CHROMIUM_WEBGPU];
+  return puppeteer.launch({ executablePath: pathOf('chromium'), headless: true, protocolTimeout: STEP_MS, browser: 'chrome', args });
+}
+
+/** Why a test of this browser can't be run here: it fails where `CI` is set. */
+export const missing = (name: BrowserName): string | false =>
+  EXECUTABLES[name] === undefined && !process.env['CI'] ? `${name} is not installed` : false;
+
+/** `prefs` are Firefox's. */
+export async function launch(name: BrowserName, webgpu = true, prefs: Record<string, unknown> = {}): Promise<Browser> {
+  const executablePath = pathOf(name);
   const common = { executablePath, headless: true, protocol: 'webDriverBiDi', protocolTimeout: STEP_MS } satisfies LaunchOptions;
   return puppeteer.launch(
     name === 'chromium'
@@ -66,8 +81,7 @@ export async function openPage(browser: Browser, url: string): Promise<{ page: P
  */
 export function inBothBrowsers(body: (name: BrowserName, start: (webgpu?: boolean, prefs?: Record<string, unknown>) => Promise<Browser>) => void): void {
   for (const name of ['chromium', 'firefox'] as const) {
-    const skip = EXECUTABLES[name] === undefined && !process.env['CI'] ? `${name} is not installed` : false;
-    describe(name, { skip }, () => {
+    describe(name, { skip: missing(name) }, () => {
       const started: Browser[] = [];
       after(async () => {
         for (const browser of started) await browser.close();
