@@ -9,6 +9,7 @@ pub(crate) mod pipeline;
 pub mod plan;
 pub mod profile;
 pub mod readback;
+pub mod run;
 pub mod shader;
 pub mod tuning;
 
@@ -17,7 +18,8 @@ pub use device::{Gpu, GpuOptions};
 pub use kv_cache::{KvCache, KvType};
 pub use limits::Limits;
 pub use matrix::{Matrix, Member, Stack};
-pub use plan::{Count, Dispatch, Grid, Plan, Step, Work};
+pub use plan::{Count, Dispatch, Grid, Plan, Step};
 pub use profile::Profile;
+pub use run::Work;
 pub use shader::Kernel;
 pub use tuning::{Arithmetic, Tuning, Unit};
