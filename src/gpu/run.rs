@@ -42,7 +42,7 @@ impl Gpu {
     /// Runs plans, each with its step, one compute pass a plan, then `copies` (from, byte offset, to, bytes): one submission.
     ///
     /// # Errors
-    /// [`Error::LimitTooLow`] where a grid is too large; faults of earlier runs as [`Gpu::check`].
+    /// [`crate::Error::LimitTooLow`] where a grid is too large; faults of earlier runs as [`Gpu::check`].
     pub fn run(&self, plans: &[(&Plan, Step)], copies: &[(&Buffer, u64, &Buffer, u64)]) -> Result<()> {
         let mut works: Vec<Work<'_>> = plans.iter().map(|(plan, step)| Work::Plan(plan, *step)).collect();
         works.extend(copies.iter().map(|&(from, offset, to, bytes)| Work::Copy { from, offset, to, bytes }));
