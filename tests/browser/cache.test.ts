@@ -215,7 +215,7 @@ inBothBrowsers((browserName, start) => {
     assert.equal(needed, bytes.length);
     assert.ok(available >= 0 && available < bytes.length, `${available}`);
     // The first request was under way when the size became known.
-    assert.ok(file.sent <= 8 * CHUNK && file.requests.length === 1);
+    assert.ok(file.sent <= 2 * CHUNK && file.requests.length === 1);
     assert.equal(await small.page.evaluate(() => gemmaWeb.cache.size()), 0);
     } finally {
     await small.restore();

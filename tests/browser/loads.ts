@@ -10,7 +10,7 @@ import { tinyGoldens } from './goldens.js';
 import { TINY } from './site.js';
 import { spreadOut } from './gguf.js';
 
-export const CHUNK = 1 << 20;
+export const CHUNK = 4 << 20;
 export const MODEL = 'tiny-gemma1-mha-q4_0.gguf';
 // The quickest to compile on a software GPU. Its rounding leaves these steps of the exact text as they are, with room to spare.
 const OPTIONS = { tuning: 'int8/1', kv: 'f32', contextLength: 64 } as const;

@@ -21,7 +21,7 @@ export interface CacheEntry {
 
 /** What {@link ModelCache.verify} found. */
 export interface CacheReport {
-  /** Parts of the file that are here and were read: 1 MiB each. */
+  /** Parts of the file that are here and were read: 4 MiB each. */
   readonly chunks: number;
   /** Which of them were not what had been stored. They are forgotten, and fetched again by the next load. */
   readonly damaged: readonly number[];

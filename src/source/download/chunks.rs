@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 /// Bytes of a chunk: what is hashed, stored and fetched again as one.
-pub const CHUNK_BYTES: u64 = 1 << 20;
+pub const CHUNK_BYTES: u64 = 4 << 20;
 
 /// Where a chunk is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

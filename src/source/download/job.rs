@@ -29,7 +29,7 @@ pub(super) struct Line<T> {
 }
 
 /// Buffers that are kept for the next chunks.
-const SPARE: usize = 32;
+const SPARE: usize = 8;
 
 impl<T: Transport> Line<T> {
     pub(super) fn new(transport: T, wanted: Wanted, identity: Identity) -> Self {

@@ -20,11 +20,11 @@ use crate::source::transport::Transport;
 use crate::source::{ByteSource, address};
 
 /// Chunks that one request asks for.
-pub(super) const REQUEST_CHUNKS: u64 = 8;
+pub(super) const REQUEST_CHUNKS: u64 = 2;
 /// Chunks from the reader on that stay in memory although they are stored.
-const HELD: u64 = 32;
+const HELD: u64 = 8;
 /// Chunks from the reader on that are fetched where there is no store: all of them stay in memory.
-pub(super) const AHEAD: u64 = 64;
+pub(super) const AHEAD: u64 = 16;
 
 /// One file on a server, with or without a place where its chunks are kept.
 #[derive(Debug)]
