@@ -1,20 +1,30 @@
 //! An entry of the browser's cache: two synchronous access handles of the origin's private file system, which only workers have.
-//! They are opened, locked and closed in JS.
+//! They are opened, locked and closed in JS. The data of a new entry is another worker's, which writes while this one goes on.
 
 use js_sys::{Function, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{FileSystemReadWriteOptions, FileSystemSyncAccessHandle};
 
-use super::stored::{RandomFile, Store};
+use super::distant::Distant;
+use super::stored::{RandomFile, Store, Writing, fill};
 use crate::error::{Error, Result};
 
-/// What JS hands over: `{ id, data, manifest, available }`.
+/// What JS hands over: `{ id, data, manifest, available }`, see `www/lib/store.ts`.
 #[derive(Debug)]
 pub struct Handles {
-    data: Handle,
-    manifest: Handle,
+    data: File,
+    manifest: File,
     available: Function,
+}
+
+/// A file of an entry.
+#[derive(Debug)]
+pub enum File {
+    /// Open in this worker.
+    Here(Handle),
+    /// Open in another.
+    There(Distant),
 }
 
 impl Handles {
@@ -24,13 +34,16 @@ impl Handles {
     /// [`Error::Internal`] where it is something else.
     pub fn new(entry: &JsValue) -> Result<Self> {
         let id = field(entry, "id")?.as_string().unwrap_or_default();
-        let handle = |name: &str| -> Result<Handle> {
-            let handle = field(entry, name)?.dyn_into().map_err(|_| not_an_entry(name))?;
-            Ok(Handle { handle, name: format!("{id}/{name}") })
+        let file = |name: &str| -> Result<File> {
+            let (file, name) = (field(entry, name)?, format!("{id}/{name}"));
+            Ok(match file.dyn_into() {
+                Ok(handle) => File::Here(Handle { handle, name }),
+                Err(file) => File::There(Distant::new(file, name)),
+            })
         };
         Ok(Self {
-            data: handle("data")?,
-            manifest: handle("manifest")?,
+            data: file("data")?,
+            manifest: file("manifest")?,
             available: field(entry, "available")?.dyn_into().map_err(|_| not_an_entry("available"))?,
         })
     }
@@ -45,14 +58,28 @@ fn not_an_entry(name: &str) -> Error {
 }
 
 impl Store for Handles {
-    type File = Handle;
+    type File = File;
 
-    fn data(&mut self) -> &mut Handle {
+    fn data(&mut self) -> &mut File {
         &mut self.data
     }
 
-    fn manifest(&mut self) -> &mut Handle {
+    fn manifest(&mut self) -> &mut File {
         &mut self.manifest
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<Option<Writing>> {
+        match &mut self.data {
+            File::Here(handle) => handle.write_at(offset, bytes).map(|()| None),
+            File::There(distant) => distant.write(offset, bytes).map(Some),
+        }
+    }
+
+    async fn read(&mut self, offset: u64, into: &mut [u8]) -> Result<usize> {
+        match &mut self.data {
+            File::Here(handle) => fill(handle, offset, into),
+            File::There(distant) => distant.read(offset, into).await,
+        }
     }
 
     async fn reserve(&mut self, bytes: u64) -> Result<()> {
@@ -61,18 +88,13 @@ impl Store for Handles {
             self.available.call1(&JsValue::NULL, &(bytes as f64).into()).map_err(failed)?.into();
         // Not a number where the browser doesn't say.
         let said = JsFuture::from(promise).await.map_err(failed)?.as_f64().filter(|said| !said.is_nan());
-        let said = said.map_or(u64::MAX, |said| said.max(0.0) as u64);
-        // Some browsers name a space that is not there, so as to tell nothing of the disk. What is there shows only in use.
-        let available = if said < bytes { said } else { self.data.room(bytes)? };
+        let available = said.map_or(u64::MAX, |said| said.max(0.0) as u64);
         if available < bytes {
             return Err(Error::QuotaExceeded { needed: bytes, available });
         }
         Ok(())
     }
 }
-
-/// How exactly space is measured.
-const PROBE_BYTES: u64 = 1 << 16;
 
 /// One open file.
 #[derive(Debug)]
@@ -83,34 +105,46 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// How many of so many bytes the file can be extended by: all of them, or as many as were found by trying. It stays as it is.
-    fn room(&mut self, bytes: u64) -> Result<u64> {
-        let len = self.len()?;
-        let mut fits = if self.can_be(len + bytes)? { bytes } else { 0 };
-        let mut too_much = bytes;
-        while too_much - fits > PROBE_BYTES {
-            let middle = fits + (too_much - fits) / 2;
-            if self.can_be(len + middle)? {
-                fits = middle;
-            } else {
-                too_much = middle;
-            }
-        }
-        self.set_len(len)?;
-        Ok(fits)
-    }
-
-    /// Whether the file may have that length, which it then has.
-    fn can_be(&mut self, len: u64) -> Result<bool> {
-        match self.set_len(len) {
-            Ok(()) => Ok(true),
-            Err(Error::QuotaExceeded { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
     fn failed(&self, what: &str, thrown: &JsValue) -> Error {
         storage(&format!("{what} {}", self.name), thrown)
+    }
+}
+
+impl File {
+    fn either(&self) -> &dyn RandomFile {
+        match self {
+            Self::Here(handle) => handle,
+            Self::There(distant) => distant,
+        }
+    }
+
+    fn either_mut(&mut self) -> &mut dyn RandomFile {
+        match self {
+            Self::Here(handle) => handle,
+            Self::There(distant) => distant,
+        }
+    }
+}
+
+impl RandomFile for File {
+    fn len(&self) -> Result<u64> {
+        self.either().len()
+    }
+
+    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<usize> {
+        self.either_mut().read_at(offset, into)
+    }
+
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.either_mut().write_at(offset, bytes)
+    }
+
+    fn set_len(&mut self, len: u64) -> Result<()> {
+        self.either_mut().set_len(len)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.either_mut().flush()
     }
 }
 
@@ -153,7 +187,7 @@ fn at(offset: u64) -> FileSystemReadWriteOptions {
     options
 }
 
-fn full(thrown: &JsValue, needed: u64, otherwise: impl FnOnce() -> Error) -> Error {
+pub(super) fn full(thrown: &JsValue, needed: u64, otherwise: impl FnOnce() -> Error) -> Error {
     match text(thrown, "name").as_deref() {
         // Somebody else of this origin, or of this disk, took the space since it was asked for.
         Some("QuotaExceededError") => Error::QuotaExceeded { needed, available: 0 },
@@ -161,7 +195,7 @@ fn full(thrown: &JsValue, needed: u64, otherwise: impl FnOnce() -> Error) -> Err
     }
 }
 
-fn storage(what: &str, thrown: &JsValue) -> Error {
+pub(super) fn storage(what: &str, thrown: &JsValue) -> Error {
     let why = text(thrown, "message").unwrap_or_else(|| format!("{thrown:?}"));
     Error::Storage { what: what.to_owned(), why }
 }

@@ -8,6 +8,8 @@ pub mod address;
 pub mod client;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod directory;
+#[cfg(target_arch = "wasm32")]
+pub mod distant;
 pub mod download;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod file;

@@ -115,8 +115,8 @@ export async function openWithWorker(browser: Browser, url: string, script: stri
   await page.evaluate((path) => {
     const Original = Worker;
     globalThis.Worker = class extends Original {
-      constructor(_: string | URL, options?: WorkerOptions) {
-        super(path, options);
+      constructor(asked: string | URL, options?: WorkerOptions) {
+        super(String(asked).endsWith('/worker.js') ? path : asked, options);
       }
     };
   }, `/test/workers/${script}.js`);

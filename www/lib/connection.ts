@@ -25,6 +25,7 @@ interface Listeners {
 /** The worker with its unanswered calls. The worker answers them one after another. */
 export class Connection {
   readonly #worker: Worker;
+  #writer: Worker | undefined;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
   #closed: Error | undefined;
@@ -67,7 +68,19 @@ export class Connection {
     if (this.#closed) return;
     this.#closed = reason;
     this.#worker.terminate();
+    this.#writer?.terminate();
     for (const { reject } of this.#pending.values()) reject(reason);
+  }
+
+  /** The engine's worker doesn't start it itself: a worker that is ended waits in Firefox until those it started have ended. */
+  #startWriter(port: MessagePort): void {
+    this.#writer = new Worker(new URL('./writer.js', import.meta.url), { type: 'module', name: 'gemma-web writer' });
+    this.#writer.onerror = (event) => {
+      event.preventDefault();
+      const why = event.message || 'its script could not be loaded';
+      this.close(new GemmaError('internal', `the worker that writes failed: ${why}; check that writer.js is served`));
+    };
+    this.#writer.postMessage(port, [port]);
   }
 
   #post(message: ToWorker, transfer: readonly Transferable[] = []): void {
@@ -82,6 +95,7 @@ export class Connection {
   #receive(message: FromWorker): void {
     if (message.type === 'fatal') return this.close(toError(message.error));
     if (message.type === 'persist') return askToPersist();
+    if (message.type === 'writer') return this.#startWriter(message.port);
     const call = this.#pending.get(message.id);
     if (!call) return;
     if (message.type === 'done') return call.resolve(message.value as never);

@@ -2,7 +2,8 @@
 
 import type { CacheEntry, CacheReport } from './cache.js';
 import { describeEntry, verifyEntry } from './pkg/gemma_web.js';
-import { closeBoth, lock, nameOf, openFiles, patiently, theFolder } from './store.js';
+import { closeBoth, nameOf, openFiles, patiently, theFolder } from './folder.js';
+import { lock } from './store.js';
 
 /** What there is. Entries that another tab is filling are shown as they are. */
 export async function listEntries(): Promise<CacheEntry[]> {
@@ -63,7 +64,7 @@ export async function verifyStored(id: string): Promise<CacheReport> {
     try {
       return verifyEntry({ id, ...files, available: () => Promise.resolve(Number.NaN) }) as CacheReport;
     } finally {
-      closeBoth(files.data, files.manifest);
+      await closeBoth(files.data, files.manifest);
     }
   } finally {
     release();

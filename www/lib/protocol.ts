@@ -41,6 +41,7 @@ export type ToWorker = CallMessage | { readonly type: 'abort'; readonly id: numb
 /** From the worker to the page. `fatal` ends every call: the engine can't be used any more. `persist`: something is about to be stored. */
 export type FromWorker =
   | { readonly type: 'persist' }
+  | { readonly type: 'writer'; readonly port: MessagePort }
   | { readonly type: 'progress'; readonly id: number; readonly progress: LoadProgress }
   | { readonly type: 'token'; readonly id: number; readonly piece: TokenPiece }
   | { readonly type: 'step'; readonly id: number; readonly step: BenchProgress }

@@ -1,27 +1,18 @@
 // The worker's half of the cache: entries in the origin's private file system, one folder each, locked while they are open.
 //
-//   gemma-web/ID/data       the file as it is downloaded, byte for byte
-//   gemma-web/ID/manifest   which chunks of it are there, and their checksums; what it means is the engine's business
+// The data of a new entry is open in a worker of its own, which writes while the engine goes on.
 
 import type { CacheOutcome } from './types.js';
+import { DistantFile, Writer } from './distant.js';
+import { closeBoth, LINGER_MS, nameOf, openFiles, roomIn, type SyncHandle, theFolder } from './folder.js';
 import { describeEntry } from './pkg/gemma_web.js';
 
-const FOLDER = 'gemma-web';
 const LOCK = 'gemma-web:';
-/** A worker that was ended keeps what it holds until the browser has stopped it: some browsers wait for the GPU to finish compiling. */
-const LINGER_MS = 5000;
-
-/** Of a file that only a worker can open, what is used here; lib.dom doesn't have it. */
-interface SyncHandle {
-  getSize(): number;
-  read(into: Uint8Array, options: { at: number }): number;
-  close(): void;
-}
 
 /** An open entry, as the engine takes it. */
 export interface Store {
   readonly id: string;
-  readonly data: SyncHandle;
+  readonly data: SyncHandle | DistantFile;
   readonly manifest: SyncHandle;
   /** How many bytes may be stored yet, asked before so many are; NaN where the browser doesn't say. */
   readonly available: (bytes: number) => Promise<number>;
@@ -43,26 +34,45 @@ export const notKept = (why: string): Opened => ({
   close: () => Promise.resolve(),
 });
 
+/** What the page hears of {@link openEntries}. */
+export interface Hearing {
+  /** Another tab has an entry, and is waited for. */
+  onWaiting(): void;
+  /** The first byte is about to be stored. */
+  onStoring(): void;
+  /** A worker that writes (writer.ts) is wanted, and gets this. */
+  onWriter(port: MessagePort): void;
+}
+
 /**
- * Opens the entries of a model's files, made where they don't exist. Waits, after calling `onWaiting`, while another tab has one.
- * Where the browser can't keep files none is open, and the outcome says why. `onStoring` is called before the first byte is stored.
+ * Opens the entries of a model's files, made where they don't exist. Where the browser can't keep files none is open, and the
+ * outcome says why.
  */
-export async function openEntries(ids: readonly string[], onWaiting: () => void, onStoring: () => void): Promise<Opened> {
+export async function openEntries(ids: readonly string[], hear: Hearing): Promise<Opened> {
   const folder = await theFolder(true).catch(saidWhy);
   if (typeof folder === 'string') return notKept(folder);
   if (folder === undefined) return notKept('this page has no private file system: it is not served securely, or the browser has none');
-  const available = spaceLeft(onStoring);
+  const space = spaceLeft(hear.onStoring);
   const stores = new Map<string, Store>();
   const releases: (() => void)[] = [];
+  let writer: Writer | undefined;
   const close = async (): Promise<void> => {
     for (const store of stores.values()) await closeEntry(folder, store);
+    writer?.end();
     for (const release of releases) release();
   };
   try {
     // In one order everywhere, so that two tabs never wait for each other.
     for (const id of [...new Set(ids)].sort()) {
-      releases.push((await lock(id, 'not')) ?? (onWaiting(), await lock(id, 'for ever')));
-      stores.set(id, { id, ...(await openFiles(folder, id, true)), available });
+      releases.push((await lock(id, 'not')) ?? (hear.onWaiting(), await lock(id, 'for ever')));
+      const { data: here, manifest } = await openFiles(folder, id, true);
+      let data: SyncHandle | DistantFile = here;
+      // What is there already is read faster here than it could be handed over.
+      if (manifest.getSize() === 0) {
+        here.close();
+        data = (writer ??= new Writer(hear.onWriter)).open(id);
+      }
+      stores.set(id, { id, data, manifest, available: (bytes) => space(bytes, data) });
     }
   } catch (thrown) {
     await close();
@@ -85,25 +95,11 @@ export async function openExisting(ids: readonly string[]): Promise<Opened> {
     if (files) stores.set(id, { id, ...files, available: () => Promise.resolve(Number.NaN) });
   }
   const close = (): Promise<void> => {
-    for (const { data, manifest } of stores.values()) closeBoth(data, manifest);
+    for (const { data, manifest } of stores.values()) void closeBoth(data, manifest);
     for (const release of releases) release();
     return Promise.resolve();
   };
   return { ...notKept(''), stores, close };
-}
-
-/** The folder of all entries; undefined where there is none, or no file system. */
-export async function theFolder(create: boolean): Promise<FileSystemDirectoryHandle | undefined> {
-  // Absent on pages that are not served securely, whatever the types say.
-  const manager = globalThis.navigator.storage as Partial<StorageManager> | undefined;
-  if (!manager?.getDirectory) return undefined;
-  const root = await manager.getDirectory();
-  try {
-    return await root.getDirectoryHandle(FOLDER, { create });
-  } catch (thrown) {
-    if (!create && nameOf(thrown) === 'NotFoundError') return undefined;
-    throw thrown;
-  }
 }
 
 /**
@@ -127,44 +123,11 @@ export function lock(id: string, wait: 'not' | 'for a moment' | 'for ever'): Pro
   });
 }
 
-export async function openFiles(folder: FileSystemDirectoryHandle, id: string, create: boolean): Promise<{ data: SyncHandle; manifest: SyncHandle }> {
-  const entry = await folder.getDirectoryHandle(id, { create });
-  const open = async (name: string): Promise<SyncHandle> => {
-    const file = (await entry.getFileHandle(name, { create })) as FileSystemFileHandle & { createSyncAccessHandle(): Promise<SyncHandle> };
-    return patiently(() => file.createSyncAccessHandle());
-  };
-  const data = await open('data');
-  try {
-    return { data, manifest: await open('manifest') };
-  } catch (thrown) {
-    data.close();
-    throw thrown;
-  }
-}
-
-/** Tries again while a worker that is gone still holds a file. */
-export async function patiently<T>(attempt: () => Promise<T>): Promise<T> {
-  const deadline = Date.now() + LINGER_MS;
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (thrown) {
-      if (nameOf(thrown) !== 'NoModificationAllowedError' || Date.now() > deadline) throw thrown;
-      await new Promise((done) => setTimeout(done, 50));
-    }
-  }
-}
-
 /** Closes an entry, and removes it where nothing was stored. */
 async function closeEntry(folder: FileSystemDirectoryHandle, { id, data, manifest }: Store): Promise<void> {
   const empty = manifest.getSize() === 0;
-  closeBoth(data, manifest);
+  await closeBoth(data, manifest);
   if (empty) await folder.removeEntry(id, { recursive: true }).catch(() => undefined);
-}
-
-export function closeBoth(data: SyncHandle, manifest: SyncHandle): void {
-  data.close();
-  manifest.close();
 }
 
 function outcomeOf(stores: ReadonlyMap<string, Store>): CacheOutcome {
@@ -179,17 +142,17 @@ function outcomeOf(stores: ReadonlyMap<string, Store>): CacheOutcome {
 }
 
 /** Space that is left, less what was asked for before in this load. */
-function spaceLeft(onStoring: () => void): (bytes: number) => Promise<number> {
+function spaceLeft(onStoring: () => void): (bytes: number, data: SyncHandle | DistantFile) => Promise<number> {
   let promised = 0;
-  return async (bytes) => {
+  return async (bytes, data) => {
     if (promised === 0) onStoring();
     const { quota = Number.NaN, usage = Number.NaN } = await globalThis.navigator.storage.estimate();
     const free = quota - usage - promised;
     promised += bytes;
-    return free;
+    // Some browsers name a space that is not there, so as to tell nothing of the disk. What is there shows only in use.
+    if (free < bytes) return free;
+    return data instanceof DistantFile ? data.room(bytes) : roomIn(data, bytes);
   };
 }
-
-export const nameOf = (thrown: unknown): string => (thrown instanceof DOMException ? thrown.name : '');
 
 const saidWhy = (thrown: unknown): string => `the browser's private file system failed: ${thrown instanceof Error ? thrown.message : String(thrown)}`;

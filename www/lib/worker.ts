@@ -114,8 +114,9 @@ async function load(call: CallMessage & { type: 'load' }, onProgress: (progress:
   recalled.catch(() => undefined);
   const onWaiting = (): void => onProgress(WAITING);
   const onStoring = (): void => scope.postMessage({ type: 'persist' });
+  const onWriter = (port: MessagePort): void => scope.postMessage({ type: 'writer', port }, [port]);
   const { source, outcome, close } = await open(call.source, (ids) =>
-    call.cache ? openEntries(ids, onWaiting, onStoring) : Promise.resolve(notKept('the option `cache` is false')),
+    call.cache ? openEntries(ids, { onWaiting, onStoring, onWriter }) : Promise.resolve(notKept('the option `cache` is false')),
   );
   const meter = new Meter();
   try {

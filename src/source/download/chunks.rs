@@ -1,4 +1,4 @@
-//! The table of chunks: which are missing, asked for, in memory or stored.
+//! The table of chunks: which are missing, asked for, in memory, being written or stored.
 
 use core::ops::Range;
 
@@ -15,6 +15,8 @@ pub(super) enum State {
     Asked,
     /// In memory only.
     Held,
+    /// Handed to the store, which has not written it yet.
+    Writing,
     /// In the store.
     Stored,
 }

@@ -2,6 +2,8 @@
 
 use core::ops::Range;
 use core::pin::pin;
+use core::task::{Context, Poll};
+use std::future::poll_fn;
 use std::rc::Rc;
 
 use futures_util::future::{Either, FutureExt, select};
@@ -17,6 +19,9 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::source::stored::Store;
 use crate::source::transport::Transport;
+
+/// Chunks that the store may be writing at once. Each is in memory a second time.
+const MOST_WRITES: usize = 2;
 
 impl<T: Transport, S: Store> Remote<T, S> {
     /// Sends the first request and learns from its reply what the file is.
@@ -80,10 +85,22 @@ impl<T: Transport, S: Store> Remote<T, S> {
         self.chunks.forget_asked();
     }
 
-    /// The next thing that a request comes to.
+    /// The next thing that a request or a write comes to. Requests wait while the store has enough to write.
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Event<T::Body>>> {
+        match self.writes.poll_next_unpin(context) {
+            Poll::Ready(Some(written)) => Poll::Ready(Some(written)),
+            _ if self.writes.len() >= MOST_WRITES => Poll::Pending,
+            _ => match self.jobs.poll_next_unpin(context) {
+                Poll::Ready(None) if !self.writes.is_empty() => Poll::Pending,
+                polled => polled,
+            },
+        }
+    }
+
+    /// Waits for the next event.
     pub(super) async fn event(&mut self, cancel: &Cancel) -> Result<Event<T::Body>> {
         let stop = pin!(cancel.cancelled());
-        match select(self.jobs.next(), stop).await {
+        match select(poll_fn(|context| self.poll_event(context)), stop).await {
             Either::Left((Some(event), _)) => Ok(event),
             Either::Left((None, _)) => {
                 let what = format!("nothing is under way for chunk {} of {}", self.front, self.line.name);
@@ -102,7 +119,7 @@ impl<T: Transport, S: Store> Remote<T, S> {
             if self.ledger.is_none() && self.whole.is_some_and(|next| !self.is_near(next)) {
                 break;
             }
-            match self.jobs.next().now_or_never() {
+            match poll_fn(|context| self.poll_event(context)).now_or_never() {
                 Some(Some(event)) => self.take(event)?,
                 _ => break,
             }
@@ -170,6 +187,7 @@ impl<T: Transport, S: Store> Remote<T, S> {
                 None => self.chunks.end_at(size),
             },
             Event::Refused(job, _) => self.refused(job),
+            Event::Written(ix, written) => written.and_then(|()| self.stored(ix))?,
             Event::Failed(error) => {
                 self.stop();
                 let changed = matches!(error, Error::FileChanged { .. });
@@ -194,7 +212,7 @@ impl<T: Transport, S: Store> Remote<T, S> {
         }
         self.whole = self.whole.map(|_| ix + 1);
         // The stream of a whole file brings again what there is.
-        if matches!(self.chunks.state(ix), State::Stored | State::Held) {
+        if matches!(self.chunks.state(ix), State::Stored | State::Writing | State::Held) {
             self.line.give_back(bytes);
             return Ok(());
         }
@@ -202,11 +220,13 @@ impl<T: Transport, S: Store> Remote<T, S> {
         self.chunks.set_hash(ix, hash);
         let near = self.is_near(ix);
         match &mut self.ledger {
-            Some(ledger) => {
-                ledger.keep(ix, &bytes, hash)?;
-                self.damaged.remove(&ix);
-                self.chunks.set(ix, State::Stored);
-            }
+            Some(ledger) => match ledger.keep(ix, &bytes)? {
+                Some(writing) => {
+                    self.chunks.set(ix, State::Writing);
+                    self.writes.push(writing.map(move |written| Event::Written(ix, written)).boxed_local());
+                }
+                None => self.stored(ix)?,
+            },
             None => self.chunks.set(ix, if near { State::Held } else { State::Missing }),
         }
         if near {
@@ -214,6 +234,15 @@ impl<T: Transport, S: Store> Remote<T, S> {
         } else {
             self.line.give_back(bytes);
         }
+        Ok(())
+    }
+
+    /// A chunk is in the store.
+    fn stored(&mut self, ix: u64) -> Result<()> {
+        let hash = self.chunks.hash(ix).unwrap_or_default();
+        self.ledger.as_mut().map_or(Ok(()), |ledger| ledger.record(ix, hash))?;
+        self.damaged.remove(&ix);
+        self.chunks.set(ix, State::Stored);
         Ok(())
     }
 

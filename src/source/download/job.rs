@@ -80,7 +80,7 @@ impl<T: Transport> Line<T> {
     }
 }
 
-/// What a job has come to.
+/// What a job, or a write, has come to.
 #[derive(Debug)]
 pub(super) enum Event<B> {
     /// The first reply is there and is what was asked for.
@@ -91,6 +91,8 @@ pub(super) enum Event<B> {
     End(u64),
     /// No parts are to be had from this server. It may have sent the whole file instead.
     Refused(Option<Job<B>>, Identity),
+    /// The store has written a chunk.
+    Written(u64, Result<()>),
     /// It is over.
     Failed(Error),
 }

@@ -3,9 +3,9 @@
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::chunks::{CHUNK_BYTES, Chunks, State};
-use super::manifest::{self, Header, Manifest, fill};
+use super::manifest::{self, Header, Manifest};
 use crate::error::Result;
-use crate::source::stored::{RandomFile, Store};
+use crate::source::stored::{RandomFile, Store, Writing, fill};
 
 /// A store, and what its records are checked with once it has a manifest.
 #[derive(Debug)]
@@ -39,15 +39,20 @@ impl<S: Store> Ledger<S> {
         self.store.data().set_len(0)
     }
 
-    /// Writes a chunk, then its record.
-    pub(super) fn keep(&mut self, ix: u64, bytes: &[u8], hash: u128) -> Result<()> {
-        self.store.data().write_at(ix * CHUNK_BYTES, bytes)?;
+    /// Writes a chunk. Its record is due once that is done.
+    pub(super) fn keep(&mut self, ix: u64, bytes: &[u8]) -> Result<Option<Writing>> {
+        self.store.write(ix * CHUNK_BYTES, bytes)
+    }
+
+    /// Records a chunk that is written.
+    pub(super) fn record(&mut self, ix: u64, hash: u128) -> Result<()> {
         manifest::record(self.store.manifest(), self.key, ix, hash)
     }
 
     /// Reads a chunk; false where it is damaged.
-    pub(super) fn load(&mut self, ix: u64, hash: u128, into: &mut [u8]) -> Result<bool> {
-        is_intact(&mut self.store, ix, hash, into)
+    pub(super) async fn load(&mut self, ix: u64, hash: u128, into: &mut [u8]) -> Result<bool> {
+        let n = self.store.read(ix * CHUNK_BYTES, into).await?;
+        Ok(n == into.len() && xxh3_128(into) == hash)
     }
 
     /// Takes a chunk out.

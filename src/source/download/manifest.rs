@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 use super::chunks::CHUNK_BYTES;
 use super::reply::{Identity, MAX_SIZE};
 use crate::error::{Error, Result};
-use crate::source::stored::RandomFile;
+use crate::source::stored::{RandomFile, fill};
 
 const MAGIC: [u8; 8] = *b"GEMMAWEB";
 const VERSION: u32 = 1;
@@ -165,18 +165,6 @@ fn with_check(bytes: &[u8], seed: u64) -> Vec<u8> {
 fn checked(bytes: &[u8], seed: u64) -> Option<&[u8]> {
     let (bytes, check) = bytes.split_last_chunk::<8>()?;
     (xxh3_64_with_seed(bytes, seed) == u64::from_le_bytes(*check)).then_some(bytes)
-}
-
-/// Reads up to the end of the file; says how many bytes there were.
-pub(super) fn fill<F: RandomFile>(file: &mut F, offset: u64, into: &mut [u8]) -> Result<usize> {
-    let mut n = 0;
-    while n < into.len() {
-        match file.read_at(offset + n as u64, &mut into[n..])? {
-            0 => break,
-            read => n += read,
-        }
-    }
-    Ok(n)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use futures_util::future::LocalBoxFuture;
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::Wanted;
 use super::checksum::Checksum;
@@ -35,6 +35,8 @@ pub struct Remote<T: Transport, S> {
     /// Chunks in memory.
     pub(super) held: BTreeMap<u64, Vec<u8>>,
     pub(super) jobs: FuturesUnordered<LocalBoxFuture<'static, Event<T::Body>>>,
+    /// What the store is writing.
+    pub(super) writes: FuturesUnordered<LocalBoxFuture<'static, Event<T::Body>>>,
     /// Where no parts are to be had: the chunk that the stream of the whole file comes to next.
     pub(super) whole: Option<u64>,
     /// The chunk that is read.
@@ -95,6 +97,7 @@ impl<T: Transport, S: Store> Remote<T, S> {
             chunks,
             held: BTreeMap::new(),
             jobs: FuturesUnordered::new(),
+            writes: FuturesUnordered::new(),
             whole: None,
             front: 0,
             runs_ahead: false,
@@ -108,6 +111,7 @@ impl<T: Transport, S: Store> Remote<T, S> {
     /// Ends all requests and forgets all chunks but those given.
     pub(super) fn clear(&mut self, chunks: Chunks) {
         self.stop();
+        self.writes.clear();
         self.whole = None;
         self.held.clear();
         self.chunks = chunks;
@@ -126,10 +130,9 @@ impl<T: Transport, S: Store> Remote<T, S> {
             if self.chunks.size().is_some_and(|size| ix * CHUNK_BYTES >= size) {
                 return Ok(false);
             }
-            if !self.load(ix)? {
+            if !self.load(ix).await? {
                 self.ask(ix);
-                let event = self.event(cancel).await?;
-                self.take(event).map_err(|error| self.about(ix, error))?;
+                self.go_on(cancel).await.map_err(|error| self.about(ix, error))?;
             }
         }
         if let (Some(checksum), Some(bytes)) = (&mut self.checksum, self.held.get(&ix)) {
@@ -139,14 +142,14 @@ impl<T: Transport, S: Store> Remote<T, S> {
     }
 
     /// Takes a chunk from the store into memory, if it is there and intact.
-    fn load(&mut self, ix: u64) -> Result<bool> {
+    async fn load(&mut self, ix: u64) -> Result<bool> {
         let (Some(ledger), State::Stored) = (&mut self.ledger, self.chunks.state(ix)) else {
             return Ok(false);
         };
         let (range, hash) = (self.chunks.range(ix), self.chunks.hash(ix).unwrap_or_default());
         let len = range.end - range.start;
         let mut buffer = self.line.buffer(len);
-        if !ledger.load(ix, hash, &mut buffer)? {
+        if !ledger.load(ix, hash, &mut buffer).await? {
             ledger.erase(ix)?;
             self.damaged.insert(ix);
             self.chunks.set(ix, State::Missing);
@@ -158,6 +161,19 @@ impl<T: Transport, S: Store> Remote<T, S> {
         }
         self.held.insert(ix, buffer);
         Ok(true)
+    }
+
+    /// Waits for what comes next. Where that is the end, what is being written is waited for too, so that the next download has it.
+    async fn go_on(&mut self, cancel: &Cancel) -> Result<()> {
+        let event = self.event(cancel).await?;
+        let taken = self.take(event);
+        if taken.is_err() {
+            while let Some(written) = self.writes.next().await {
+                // A second failure says nothing new.
+                let _ = self.take(written);
+            }
+        }
+        taken
     }
 
     /// Says of a failed download what it was for, where that is not plain.
@@ -192,10 +208,11 @@ impl<T: Transport, S: Store> Remote<T, S> {
 
     /// A chunk that has to be in memory before the file counts as read.
     fn unfinished(&self) -> Option<u64> {
-        let not_stored = || (0..self.chunks.n_chunks()).find(|ix| self.chunks.state(*ix) != State::Stored);
+        let is_kept = |ix: &u64| matches!(self.chunks.state(*ix), State::Stored | State::Writing);
+        let not_kept = || (0..self.chunks.n_chunks()).find(|ix| !is_kept(ix));
         match &self.checksum {
             Some(checksum) => Some(checksum.next),
-            None => self.ledger.as_ref().and_then(|_| not_stored()),
+            None => self.ledger.as_ref().and_then(|_| not_kept()),
         }
     }
 
@@ -262,6 +279,9 @@ impl<T: Transport, S: Store> ByteSource for Remote<T, S> {
             if !self.provide(ix, cancel).await? {
                 break;
             }
+        }
+        while !self.writes.is_empty() {
+            self.go_on(cancel).await?;
         }
         if let Some(checksum) = self.checksum.take() {
             match checksum.check(&self.line.name) {

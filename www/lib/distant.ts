@@ -1,0 +1,105 @@
+// The engine's end of the worker that writes (writer.ts): the data of a new entry, as src/source/distant.rs calls it.
+
+import type { FromWriter, ToWriter } from './writer.js';
+
+/** A call that has not been answered yet. */
+interface Pending {
+  readonly resolve: (value: never) => void;
+  readonly reject: (reason: Error) => void;
+}
+
+type Numbered = Extract<ToWriter, { call: number }>;
+type WithoutNumber<Call> = Call extends Numbered ? Omit<Call, 'call'> : never;
+
+/** The worker that writes, for all the entries of a load. */
+export class Writer {
+  readonly #port: MessagePort;
+  readonly #pending = new Map<number, Pending>();
+  #calls = 0;
+
+  /** `start` has the page start the worker, with its end of the line. */
+  constructor(start: (port: MessagePort) => void) {
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    this.#port.onmessage = ({ data }: MessageEvent<FromWriter>) => this.#receive(data);
+    start(port2);
+  }
+
+  /** Opens the data of an entry, which nobody else has open. */
+  open(entry: string): DistantFile {
+    this.tell({ type: 'open', entry });
+    return new DistantFile(this, entry);
+  }
+
+  tell(message: Exclude<ToWriter, Numbered>): void {
+    this.#port.postMessage(message);
+  }
+
+  ask<Value>(message: WithoutNumber<Numbered>, transfer: readonly Transferable[] = []): Promise<Value> {
+    const call = (this.#calls += 1);
+    return new Promise<Value>((resolve, reject) => {
+      this.#pending.set(call, { resolve, reject });
+      this.#port.postMessage({ ...message, call }, [...transfer]);
+    });
+  }
+
+  /** Nothing is asked of it any more. */
+  end(): void {
+    this.tell({ type: 'end' });
+    this.#port.close();
+  }
+
+  #receive(answer: FromWriter): void {
+    const pending = this.#pending.get(answer.call);
+    this.#pending.delete(answer.call);
+    // The engine knows failures by their names.
+    if ('failed' in answer) pending?.reject(new DOMException(answer.failed.message, answer.failed.name));
+    else pending?.resolve(answer.value as never);
+  }
+}
+
+/** The data of one entry. Calls are carried out in the order they are made. */
+export class DistantFile {
+  readonly #writer: Writer;
+  readonly #entry: string;
+  #length = 0;
+
+  constructor(writer: Writer, entry: string) {
+    this.#writer = writer;
+    this.#entry = entry;
+  }
+
+  /** Resolves, once they are written, to an array as long as the bytes, which are gone from here. */
+  write(offset: number, bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+    this.#length = Math.max(this.#length, offset + bytes.length);
+    return this.#writer.ask({ type: 'write', entry: this.#entry, offset, bytes }, [bytes.buffer]);
+  }
+
+  /** Resolves to fewer bytes than asked for at the end of the file only. */
+  read(offset: number, length: number): Promise<Uint8Array> {
+    return this.#writer.ask({ type: 'read', entry: this.#entry, offset, length });
+  }
+
+  /** See `roomIn` in folder.ts. */
+  room(bytes: number): Promise<number> {
+    return this.#writer.ask({ type: 'room', entry: this.#entry, bytes });
+  }
+
+  truncate(length: number): void {
+    this.#length = length;
+    this.#writer.tell({ type: 'truncate', entry: this.#entry, length });
+  }
+
+  flush(): void {
+    this.#writer.tell({ type: 'flush', entry: this.#entry });
+  }
+
+  getSize(): number {
+    return this.#length;
+  }
+
+  /** Resolves once all is written and the file is closed. */
+  async close(): Promise<void> {
+    await this.#writer.ask<undefined>({ type: 'close', entry: this.#entry }).catch(() => undefined);
+  }
+}
