@@ -4,6 +4,7 @@ import type { BenchProgress } from './bench.js';
 import { abortError, GemmaError, toError } from './errors.js';
 import type { CallMessage, CallName, Calls, FromWorker, ToWorker } from './protocol.js';
 import type { LoadProgress, TokenPiece } from './types.js';
+import type { FromWriter, ToWriter } from './writer.js';
 
 /** A call that has not been answered yet. */
 interface Pending {
@@ -72,15 +73,23 @@ export class Connection {
     for (const { reject } of this.#pending.values()) reject(reason);
   }
 
-  /** The engine's worker doesn't start it itself: a worker that is ended waits in Firefox until those it started have ended. */
-  #startWriter(port: MessagePort): void {
-    this.#writer = new Worker(new URL('./writer.js', import.meta.url), { type: 'module', name: 'gemma-web writer' });
-    this.#writer.onerror = (event) => {
+  /** Hands a message on to the worker that writes. Bytes go along uncopied, as they would not through a MessagePort of Firefox. */
+  #write(message: ToWriter): void {
+    this.#writer ??= this.#startWriter();
+    this.#writer.postMessage(message, 'bytes' in message && typeof message.bytes === 'object' ? [message.bytes.buffer] : []);
+  }
+
+  #startWriter(): Worker {
+    const writer = new Worker(new URL('./writer.js', import.meta.url), { type: 'module', name: 'gemma-web writer' });
+    writer.onmessage = ({ data }: MessageEvent<FromWriter>) => {
+      this.#post({ type: 'written', message: data }, 'value' in data && typeof data.value === 'object' ? [data.value.buffer] : []);
+    };
+    writer.onerror = (event) => {
       event.preventDefault();
       const why = event.message || 'its script could not be loaded';
       this.close(new GemmaError('internal', `the worker that writes failed: ${why}; check that writer.js is served`));
     };
-    this.#writer.postMessage(port, [port]);
+    return writer;
   }
 
   #post(message: ToWorker, transfer: readonly Transferable[] = []): void {
@@ -95,7 +104,7 @@ export class Connection {
   #receive(message: FromWorker): void {
     if (message.type === 'fatal') return this.close(toError(message.error));
     if (message.type === 'persist') return askToPersist();
-    if (message.type === 'writer') return this.#startWriter(message.port);
+    if (message.type === 'write') return this.#write(message.message);
     const call = this.#pending.get(message.id);
     if (!call) return;
     if (message.type === 'done') return call.resolve(message.value as never);

@@ -8,21 +8,20 @@ interface Pending {
   readonly reject: (reason: Error) => void;
 }
 
+/** The way to the worker. */
+export type Send = (message: ToWriter, transfer: readonly Transferable[]) => void;
+
 type Numbered = Extract<ToWriter, { call: number }>;
 type WithoutNumber<Call> = Call extends Numbered ? Omit<Call, 'call'> : never;
 
 /** The worker that writes, for all the entries of a load. */
 export class Writer {
-  readonly #port: MessagePort;
+  readonly #send: Send;
   readonly #pending = new Map<number, Pending>();
   #calls = 0;
 
-  /** `start` has the page start the worker, with its end of the line. */
-  constructor(start: (port: MessagePort) => void) {
-    const { port1, port2 } = new MessageChannel();
-    this.#port = port1;
-    this.#port.onmessage = ({ data }: MessageEvent<FromWriter>) => this.#receive(data);
-    start(port2);
+  constructor(send: Send) {
+    this.#send = send;
   }
 
   /** Opens the data of an entry, which nobody else has open. */
@@ -32,24 +31,24 @@ export class Writer {
   }
 
   tell(message: Exclude<ToWriter, Numbered>): void {
-    this.#port.postMessage(message);
+    this.#send(message, []);
   }
 
   ask<Value>(message: WithoutNumber<Numbered>, transfer: readonly Transferable[] = []): Promise<Value> {
     const call = (this.#calls += 1);
     return new Promise<Value>((resolve, reject) => {
       this.#pending.set(call, { resolve, reject });
-      this.#port.postMessage({ ...message, call }, [...transfer]);
+      this.#send({ ...message, call }, transfer);
     });
   }
 
   /** Nothing is asked of it any more. */
   end(): void {
     this.tell({ type: 'end' });
-    this.#port.close();
   }
 
-  #receive(answer: FromWriter): void {
+  /** Takes an answer. */
+  receive(answer: FromWriter): void {
     const pending = this.#pending.get(answer.call);
     this.#pending.delete(answer.call);
     // The engine knows failures by their names.

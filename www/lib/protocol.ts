@@ -4,6 +4,7 @@ import type { BenchProgress, BenchReport } from './bench.js';
 import type { CacheEntry, CacheReport } from './cache.js';
 import type { ErrorRecord } from './errors.js';
 import type { SentSource } from './sources.js';
+import type { FromWriter, ToWriter } from './writer.js';
 import type { GenerateResult, Inspection, LoadProgress, ModelInfo, ModelStats, TokenPiece } from './types.js';
 
 /** Text, or token ids that are taken as they are (no beginning-of-sequence token is added). */
@@ -35,13 +36,14 @@ export type CallName = keyof Calls;
 /** One call, with the id its answers carry. */
 export type CallMessage = { [Name in CallName]: { readonly type: Name; readonly id: number } & Calls[Name]['send'] }[CallName];
 
-/** From the page to the worker. */
-export type ToWorker = CallMessage | { readonly type: 'abort'; readonly id: number };
+/** From the page to the worker. `written`: an answer of the worker that writes. */
+export type ToWorker = CallMessage | { readonly type: 'abort'; readonly id: number } | { readonly type: 'written'; readonly message: FromWriter };
 
-/** From the worker to the page. `fatal` ends every call: the engine can't be used any more. `persist`: something is about to be stored. */
+/** From the worker to the page. `fatal` ends every call: the engine can't be used any more. `persist`: something is about to be stored. `write`: for the worker that writes, which
+ * the page starts: a worker that is ended waits in Firefox until those that it started have ended. */
 export type FromWorker =
   | { readonly type: 'persist' }
-  | { readonly type: 'writer'; readonly port: MessagePort }
+  | { readonly type: 'write'; readonly message: ToWriter }
   | { readonly type: 'progress'; readonly id: number; readonly progress: LoadProgress }
   | { readonly type: 'token'; readonly id: number; readonly piece: TokenPiece }
   | { readonly type: 'step'; readonly id: number; readonly step: BenchProgress }

@@ -3,7 +3,7 @@
 // The data of a new entry is open in a worker of its own, which writes while the engine goes on.
 
 import type { CacheOutcome } from './types.js';
-import { DistantFile, Writer } from './distant.js';
+import { DistantFile, type Writer } from './distant.js';
 import { closeBoth, LINGER_MS, nameOf, openFiles, roomIn, type SyncHandle, theFolder } from './folder.js';
 import { describeEntry } from './pkg/gemma_web.js';
 
@@ -40,8 +40,8 @@ export interface Hearing {
   onWaiting(): void;
   /** The first byte is about to be stored. */
   onStoring(): void;
-  /** A worker that writes (writer.ts) is wanted, and gets this. */
-  onWriter(port: MessagePort): void;
+  /** A worker that writes (writer.ts) is wanted. */
+  onWriter(): Writer;
 }
 
 /**
@@ -70,7 +70,7 @@ export async function openEntries(ids: readonly string[], hear: Hearing): Promis
       // What is there already is read faster here than it could be handed over.
       if (manifest.getSize() === 0) {
         here.close();
-        data = (writer ??= new Writer(hear.onWriter)).open(id);
+        data = (writer ??= hear.onWriter()).open(id);
       }
       stores.set(id, { id, data, manifest, available: (bytes) => space(bytes, data) });
     }

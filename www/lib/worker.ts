@@ -3,6 +3,7 @@
 import init, { Engine, locate } from './pkg/gemma_web.js';
 import type { BenchProgress, BenchReport } from './bench.js';
 import { blobPart, type Part, portPart } from './bytes.js';
+import { Writer } from './distant.js';
 import { clearEntries, deleteEntry, exportEntry, listEntries, sizeOfEntries, verifyStored } from './entries.js';
 import { toRecord } from './errors.js';
 import { type EngineReport, Meter, WAITING } from './progress.js';
@@ -25,11 +26,16 @@ const scope = globalThis as unknown as WorkerScope;
 const aborts = new Map<number, AbortController>();
 let queue: Promise<void> = Promise.resolve();
 let engine: Engine | undefined;
+let writer: Writer | undefined;
 let memory: WebAssembly.Memory | undefined;
 
 scope.addEventListener('message', ({ data }) => {
   if (data.type === 'abort') {
     aborts.get(data.id)?.abort();
+    return;
+  }
+  if (data.type === 'written') {
+    writer?.receive(data.message);
     return;
   }
   aborts.set(data.id, new AbortController());
@@ -114,7 +120,7 @@ async function load(call: CallMessage & { type: 'load' }, onProgress: (progress:
   recalled.catch(() => undefined);
   const onWaiting = (): void => onProgress(WAITING);
   const onStoring = (): void => scope.postMessage({ type: 'persist' });
-  const onWriter = (port: MessagePort): void => scope.postMessage({ type: 'writer', port }, [port]);
+  const onWriter = (): Writer => (writer = new Writer((message, transfer) => scope.postMessage({ type: 'write', message }, [...transfer])));
   const { source, outcome, close } = await open(call.source, (ids) =>
     call.cache ? openEntries(ids, { onWaiting, onStoring, onWriter }) : Promise.resolve(notKept('the option `cache` is false')),
   );

@@ -27,31 +27,28 @@ interface Entry {
 }
 
 const scope = globalThis as unknown as {
-  addEventListener(type: 'message', listener: (event: MessageEvent<MessagePort>) => void): void;
+  postMessage(message: FromWriter, transfer: Transferable[]): void;
+  addEventListener(type: 'message', listener: (event: MessageEvent<ToWriter>) => void): void;
   close(): void;
 };
 const entries = new Map<string, Entry>();
 let queue: Promise<void> = Promise.resolve();
 
-// The page starts this worker and hands it the engine's end of a line.
-scope.addEventListener('message', ({ data: port }) => {
-  port.onmessage = ({ data }: MessageEvent<ToWriter>) => {
-    queue = queue.then(() => (data.type === 'end' ? scope.close() : answer(data, port)));
-  };
+scope.addEventListener('message', ({ data }) => {
+  queue = queue.then(() => (data.type === 'end' ? scope.close() : answer(data)));
 });
 
-async function answer(asked: Asked, port: MessagePort): Promise<void> {
-  const send = (message: FromWriter, transfer: Transferable[] = []): void => port.postMessage(message, transfer);
+async function answer(asked: Asked): Promise<void> {
   const entry = entries.get(asked.entry) ?? { handle: undefined, failed: undefined };
   entries.set(asked.entry, entry);
   try {
     if (asked.type !== 'close' && entry.failed !== undefined) throw entry.failed;
     const value = await carryOut(asked, entry);
-    if ('call' in asked) send({ call: asked.call, value }, value instanceof Uint8Array ? [value.buffer] : []);
+    if ('call' in asked) scope.postMessage({ call: asked.call, value }, value instanceof Uint8Array ? [value.buffer] : []);
   } catch (thrown) {
     if ('call' in asked) {
       const { name, message } = thrown instanceof Error ? thrown : new Error(String(thrown));
-      send({ call: asked.call, failed: { name, message } });
+      scope.postMessage({ call: asked.call, failed: { name, message } }, []);
     } else {
       entry.failed = thrown;
     }
