@@ -1,39 +1,55 @@
 //! From a file and a prompt to streamed text: loads the engine, feeds the prompt in chunks, samples, stops, and keeps time.
 
+mod active;
 pub mod bench;
+mod conversation;
+mod dialogue;
+mod generate;
 mod inspect;
 mod logit_bias;
+mod logprobs;
+mod measure;
+mod options;
+mod overflow;
+mod prompt;
 mod report;
+mod respond;
+mod result;
+mod snapshot;
+mod stops;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use futures_util::future::try_join;
 use web_time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::cancel::Cancel;
-use crate::chat::{self, Message, Template};
-use crate::error::{Error, Result};
+use crate::chat::{self, Template};
+use crate::error::Result;
 use crate::gguf;
-use crate::kernels::sample::Settings;
 use crate::model::load::{Opened, Prepared};
 use crate::model::tensors::checked_config;
 use crate::model::{Config, Model};
-use crate::sampler::{Sampling, choose};
 use crate::source::ByteSource;
 use crate::source::prefixed::Prefixed;
 use crate::source::timed::Timed;
-use crate::tokenizer::{Special, Tokenizer};
-use writer::Writer;
+use crate::tokenizer::Tokenizer;
+use active::Active;
+use conversation::Conversation;
 
 pub use crate::gpu::KvType;
 pub use crate::model::ModelOptions as LoadOptions;
+pub use conversation::SessionOptions;
 pub use inspect::{Inspection, inspect};
-pub use report::{
-    FinishReason, GenerateOptions, Generation, Info, Phase, Piece, Progress, Stats, Timings, Usage,
-};
+pub use measure::{Score, ScoredToken};
+pub use options::{GenerateOptions, Overflow};
+pub use prompt::{Prompt, Request, Signals};
+pub use report::{Info, Memory, Phase, Progress, Stats};
+pub use result::{Event, FinishReason, Generation, Likely, Piece, Prefill, Timings, TokenLogprob, Usage};
 
-/// A loaded model with its tokenizer. One request runs at a time.
+/// A loaded model with its tokenizer, and the conversations it keeps. One request runs at a time.
 #[derive(Debug)]
 pub struct Engine {
     model: Model,
@@ -45,6 +61,12 @@ pub struct Engine {
     template: Template,
     tokenizer_ms: f64,
     read_ms: f64,
+    /// Tells this model's KV caches from those of others.
+    layout: u64,
+    active: Active,
+    sessions: BTreeMap<u32, Conversation>,
+    /// No number is given twice.
+    n_opened: u32,
 }
 
 impl Engine {
@@ -73,6 +95,7 @@ impl Engine {
         let tokenizer_ms = ms(started);
         report(Phase::Header, header.data_start);
         let file = bench::model_file(source.name(), total, &header);
+        let fingerprint = snapshot::fingerprint(&header, &prefix);
         let mut rest = Prefixed::new(prefix, &mut source);
         let mut on_bytes = |loaded| report(Phase::Weights, loaded);
         let model = prepared.finish(&header, &mut rest, cancel, &mut on_bytes).await?;
@@ -81,6 +104,7 @@ impl Engine {
         let chat = chat::is_chat(&tokenizer, &header.metadata);
         let template = Template::from_gguf(&header.metadata)?;
         Ok(Self {
+            layout: snapshot::layout(fingerprint, &model),
             model,
             tokenizer,
             file,
@@ -90,6 +114,9 @@ impl Engine {
             template,
             tokenizer_ms,
             read_ms: source.spent().as_secs_f64() * 1e3,
+            active: Active::default(),
+            sessions: BTreeMap::new(),
+            n_opened: 0,
         })
     }
 
@@ -105,7 +132,15 @@ impl Engine {
             adapter: self.model.gpu().info().clone(),
             gpu_bytes: self.model.gpu_bytes(),
             tuning: self.model.tuning(),
+            defaults: GenerateOptions::default(),
         }
+    }
+
+    /// Bytes of live GPU buffers by kind.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        let kinds = self.model.gpu_bytes();
+        Memory { kinds, total: kinds.weights + kinds.kv + kinds.scratch + kinds.sessions }
     }
 
     /// Running totals.
@@ -131,30 +166,12 @@ impl Engine {
         &self.tokenizer
     }
 
-    /// Ids of a prompt: BOS once where the model wants it, then the text as text.
-    ///
-    /// # Errors
-    /// Those of [`Tokenizer::encode`].
-    pub fn prompt_ids(&self, prompt: &str) -> Result<Vec<u32>> {
-        let bos = self.tokenizer.bos().filter(|_| self.tokenizer.adds_bos());
-        let mut ids: Vec<u32> = bos.into_iter().collect();
-        ids.extend(self.tokenizer.encode(prompt, Special::AsText)?);
-        Ok(ids)
-    }
-
-    /// Ids of a conversation in the model's turn format, BOS included, up to where its answer begins.
-    ///
-    /// # Errors
-    /// Those of [`chat::encode`].
-    pub fn chat_ids(&self, messages: &[Message]) -> Result<Vec<u32>> {
-        chat::encode(&self.tokenizer, self.template, messages)
-    }
-
     /// Logits `[V]` after the last of `ids`, from an empty cache.
     ///
     /// # Errors
     /// [`Error::InvalidOption`], [`Error::ContextFull`], [`Error::Aborted`], faults of the device.
     pub async fn logits(&mut self, ids: &[u32], cancel: &Cancel) -> Result<Vec<f32>> {
+        self.vacate().await?;
         self.model.forward(ids, 0, cancel).await
     }
 
@@ -163,33 +180,14 @@ impl Engine {
     /// # Errors
     /// As [`Engine::logits`].
     pub async fn hidden(&mut self, ids: &[u32]) -> Result<Vec<Vec<f32>>> {
+        self.vacate().await?;
         self.model.hidden(ids, &Cancel::default()).await
-    }
-
-    /// Negative log-likelihood of `ids[i + 1]` at index i, in nats; `on_progress` hears how many positions are done.
-    ///
-    /// # Errors
-    /// As [`Engine::logits`].
-    pub async fn score(
-        &mut self,
-        ids: &[u32],
-        cancel: &Cancel,
-        on_progress: &mut dyn FnMut(usize),
-    ) -> Result<Vec<f32>> {
-        let mut nll = Vec::with_capacity(ids.len());
-        let mut on_row = |i: usize, logits: &[f32]| {
-            let target = ids.get(i + 1).and_then(|id| logits.get(*id as usize));
-            nll.push((log_sum_exp(logits) - target.map_or(f64::NAN, |l| f64::from(*l))) as f32);
-            on_progress(i + 1);
-        };
-        self.model.every_position(ids, cancel, &mut on_row).await?;
-        Ok(nll)
     }
 
     /// Generates after `ids`, from an empty cache. `on_token` hears each token as it is chosen.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`], [`Error::ContextFull`] where the prompt alone doesn't fit, [`Error::Aborted`], faults of the device.
+    /// As [`Engine::respond`].
     pub async fn generate(
         &mut self,
         ids: &[u32],
@@ -197,68 +195,20 @@ impl Engine {
         cancel: &Cancel,
         on_token: &mut dyn FnMut(&Piece),
     ) -> Result<Generation> {
-        options.validate()?;
-        let (sampling, seed) = (options.sampling(), options.seed.unwrap_or_else(random_seed));
-        sampling.validate_ids(self.model.config().n_vocab)?;
-        let mut writer = Writer::new(self, ids, options);
-        let finish_reason = match sampling.on_gpu(seed) {
-            Some(settings) => self.chosen_by_gpu(&settings, cancel, (&mut writer, on_token)).await?,
-            None => self.chosen_by_cpu(&sampling, seed, cancel, (&mut writer, on_token)).await?,
+        let prompt = Prompt::Ids(ids.to_vec());
+        let request = Request { prompt, session: None, options: options.clone() };
+        let signals = Signals { cancel: cancel.clone(), ..Signals::default() };
+        let mut on_event = |event: &Event| {
+            if let Event::Token(piece) = event {
+                on_token(piece);
+            }
         };
-        Ok(writer.finish(finish_reason, seed))
-    }
-
-    /// Several tokens are under way at once, each step reading on the GPU what the one before it chose. Those past a stop are dropped:
-    /// what they left in the KV cache lies behind the text, where the next tokens overwrite it.
-    async fn chosen_by_gpu(
-        &self,
-        settings: &Settings,
-        cancel: &Cancel,
-        (writer, on_token): (&mut Writer<'_>, &mut dyn FnMut(&Piece)),
-    ) -> Result<FinishReason> {
-        let start = writer.ids.len();
-        self.model.begin(&writer.ids, 0, settings, cancel).await?;
-        // Text positions whose tokens are to be chosen.
-        let (mut next, end) = (start + 1, (start + writer.options.max_tokens).min(self.model.context() + 1));
-        loop {
-            let id = self.model.next_choice(&mut next, end).await?;
-            cancel.check()?;
-            if let Some(reason) = writer.take(id, self.model.context(), on_token) {
-                return Ok(reason);
-            }
-        }
-    }
-
-    /// Logits are read back whole and a token is chosen from all of them.
-    async fn chosen_by_cpu(
-        &self,
-        sampling: &Sampling,
-        seed: u64,
-        cancel: &Cancel,
-        (writer, on_token): (&mut Writer<'_>, &mut dyn FnMut(&Piece)),
-    ) -> Result<FinishReason> {
-        let mut logits = self.model.forward(&writer.ids, 0, cancel).await?;
-        loop {
-            let position = writer.ids.len();
-            let id = choose(&mut logits, sampling, &writer.ids, seed).ok_or_else(|| Error::Gpu {
-                what: format!("the forward pass at position {position}"),
-                why: "no logit is finite".to_owned(),
-            })?;
-            if let Some(reason) = writer.take(id, self.model.context(), on_token) {
-                return Ok(reason);
-            }
-            logits = self.model.forward(&[id], position, cancel).await?;
-        }
+        self.respond(&request, &signals, &mut on_event).await
     }
 }
 
 fn ms(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1e3
-}
-
-fn log_sum_exp(logits: &[f32]) -> f64 {
-    let largest = f64::from(logits.iter().copied().fold(f32::MIN, f32::max));
-    largest + logits.iter().map(|l| (f64::from(*l) - largest).exp()).sum::<f64>().ln()
 }
 
 /// Another seed each time, below 2^53 so that JS holds it exactly.

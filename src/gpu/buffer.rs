@@ -15,9 +15,11 @@ pub enum Kind {
     Kv,
     /// Activations, parameters, tables, staging.
     Scratch,
+    /// KV caches of conversations that wait for their turn.
+    Sessions,
 }
 
-const N_KINDS: usize = 3;
+const N_KINDS: usize = 4;
 
 /// Size of every uniform buffer: the largest parameters, of the decode kernels, are 56 bytes.
 pub const UNIFORM_BYTES: u64 = 64;
@@ -102,6 +104,12 @@ impl Gpu {
     /// As [`Gpu::storage`].
     pub fn tensor(&self, label: &str, rows: usize, cols: usize) -> Result<Buffer> {
         self.storage(Kind::Scratch, label, 4 * rows as u64 * cols as u64)
+    }
+
+    /// A buffer that is only written and copied, for what waits to be bound elsewhere.
+    #[must_use]
+    pub fn store(&self, kind: Kind, label: &str, bytes: u64) -> Buffer {
+        self.buffer(kind, label, bytes, wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC)
     }
 
     /// A uniform buffer of [`UNIFORM_BYTES`], filled with `data` and zeros.

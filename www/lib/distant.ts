@@ -8,8 +8,14 @@ interface Pending {
   readonly reject: (reason: Error) => void;
 }
 
+/** The bytes of a message to the worker or from it, which go along uncopied. */
+export function bytesOf(message: ToWriter | FromWriter): Transferable[] {
+  const bytes = 'value' in message ? message.value : 'offset' in message && message.type === 'write' ? message.bytes : undefined;
+  return bytes instanceof Uint8Array ? [bytes.buffer] : [];
+}
+
 /** The way to the worker. */
-export type Send = (message: ToWriter, transfer: readonly Transferable[]) => void;
+export type Send = (message: ToWriter) => void;
 
 type Numbered = Extract<ToWriter, { call: number }>;
 type WithoutNumber<Call> = Call extends Numbered ? Omit<Call, 'call'> : never;
@@ -31,14 +37,14 @@ export class Writer {
   }
 
   tell(message: Exclude<ToWriter, Numbered>): void {
-    this.#send(message, []);
+    this.#send(message);
   }
 
-  ask<Value>(message: WithoutNumber<Numbered>, transfer: readonly Transferable[] = []): Promise<Value> {
+  ask<Value>(message: WithoutNumber<Numbered>): Promise<Value> {
     const call = (this.#calls += 1);
     return new Promise<Value>((resolve, reject) => {
       this.#pending.set(call, { resolve, reject });
-      this.#send({ ...message, call }, transfer);
+      this.#send({ ...message, call });
     });
   }
 
@@ -71,7 +77,7 @@ export class DistantFile {
   /** Resolves, once they are written, to an array as long as the bytes, which are gone from here. */
   write(offset: number, bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
     this.#length = Math.max(this.#length, offset + bytes.length);
-    return this.#writer.ask({ type: 'write', entry: this.#entry, offset, bytes }, [bytes.buffer]);
+    return this.#writer.ask({ type: 'write', entry: this.#entry, offset, bytes });
   }
 
   /** Resolves to fewer bytes than asked for at the end of the file only. */

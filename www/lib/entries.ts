@@ -2,8 +2,9 @@
 
 import type { CacheEntry, CacheReport } from './cache.js';
 import { describeEntry, verifyEntry } from './pkg/gemma_web.js';
-import { closeBoth, nameOf, openFiles, patiently, theFolder } from './folder.js';
+import { SESSIONS } from './saved.js';
 import { lock } from './store.js';
+import { closeBoth, nameOf, openFiles, patiently, theFolder } from './folder.js';
 
 /** What there is. Entries that another tab is filling are shown as they are. */
 export async function listEntries(): Promise<CacheEntry[]> {
@@ -93,7 +94,8 @@ async function* entryFolders(): AsyncIterable<[string, FileSystemDirectoryHandle
   const folder = (await theFolder(false)) as (FileSystemDirectoryHandle & Iterable) | undefined;
   if (!folder) return;
   for await (const [id, entry] of folder.entries()) {
-    if (entry instanceof FileSystemDirectoryHandle) yield [id, entry];
+    // Beside them lie saved sessions.
+    if (entry instanceof FileSystemDirectoryHandle && id !== SESSIONS) yield [id, entry];
   }
 }
 

@@ -2,6 +2,7 @@
 //
 //   gemma-web/ID/data       the file as it is downloaded, byte for byte
 //   gemma-web/ID/manifest   which chunks of it are there, and their checksums; what it means is the engine's business
+//   gemma-web/sessions/     conversations, see saved.ts
 
 const FOLDER = 'gemma-web';
 /** A worker that was ended keeps what it holds until the browser has stopped it: some browsers wait for the GPU to finish compiling. */
@@ -21,8 +22,8 @@ export interface SyncHandle {
 
 /** The folder of all entries; undefined where there is none, or no file system. */
 export async function theFolder(create: boolean): Promise<FileSystemDirectoryHandle | undefined> {
-  // Absent on pages that are not served securely, whatever the types say.
-  const manager = globalThis.navigator.storage as Partial<StorageManager> | undefined;
+  // Absent on pages that are not served securely and outside of browsers, whatever the types say.
+  const manager = (globalThis.navigator as Partial<Navigator> | undefined)?.storage as Partial<StorageManager> | undefined;
   if (!manager?.getDirectory) return undefined;
   const root = await manager.getDirectory();
   try {

@@ -41,7 +41,7 @@ export interface Hearing {
   /** The first byte is about to be stored. */
   onStoring(): void;
   /** A worker that writes (writer.ts) is wanted. */
-  onWriter(): Writer;
+  startWriter(): Writer;
 }
 
 /**
@@ -70,7 +70,7 @@ export async function openEntries(ids: readonly string[], hear: Hearing): Promis
       // What is there already is read faster here than it could be handed over.
       if (manifest.getSize() === 0) {
         here.close();
-        data = (writer ??= hear.onWriter()).open(id);
+        data = (writer ??= hear.startWriter()).open(id);
       }
       stores.set(id, { id, data, manifest, available: (bytes) => space(bytes, data) });
     }
