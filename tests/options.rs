@@ -18,9 +18,11 @@ use pollster::block_on;
 
 const MODEL: &str = "tiny-gemma3-q8_0";
 
+type Test = fn(&mut Engine);
+
 fn main() {
     let args = Arguments::from_args();
-    let tests: [(&str, fn(&mut Engine)); 13] = [
+    let tests: [(&str, Test); 13] = [
         ("maxTokens", max_tokens),
         ("the likeliest token, four ways", likeliest),
         ("seed repeats a text", seed),
@@ -100,7 +102,7 @@ fn seed(engine: &mut Engine) {
     assert_ne!(tokens(engine, &drawn(Some(7))), tokens(engine, &drawn(Some(8))));
 }
 
-/// The formulas of OpenAI's API (frequency, presence) and of the CTRL paper (repetition), over the last 64 tokens.
+/// The formulas of the `OpenAI` API (frequency, presence) and of the CTRL paper (repetition), over the last 64 tokens.
 fn penalised(logits: &mut [f32], text: &[u32], options: &GenerateOptions) {
     let mut counts = BTreeMap::new();
     for id in text.iter().rev().take(64) {

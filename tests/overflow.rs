@@ -15,9 +15,11 @@ use pollster::block_on;
 const CONTEXT: usize = 64;
 const HALF: usize = CONTEXT / 2;
 
+type Test = fn(&mut Engine);
+
 fn main() {
     let args = Arguments::from_args();
-    let tests: [(&str, fn(&mut Engine)); 5] = [
+    let tests: [(&str, Test); 5] = [
         ("error: a full context ends a text, a long prompt is refused", error),
         ("truncate: the oldest tokens go", truncate),
         ("slide: tokens", slide),
