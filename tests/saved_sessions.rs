@@ -13,6 +13,8 @@ use pollster::block_on;
 
 const MODELS: [&str; 3] = ["tiny-gemma1-q8_0", "tiny-gemma2-q4_0", "tiny-gemma3-q8_0"];
 
+type Test = fn();
+
 fn main() {
     let args = Arguments::from_args();
     let mut trials = Vec::new();
@@ -23,7 +25,7 @@ fn main() {
         };
         trials.push(needing(&format!("{model}: goes on after a restart"), NEED, adapter(), run));
     }
-    let tests: [(&str, fn()); 3] =
+    let tests: [(&str, Test); 3] =
         [("another model or cache", mismatch), ("damaged and hostile bytes", damaged), ("aborts", aborts)];
     for (name, test) in tests {
         trials.push(needing(name, NEED, adapter(), move |()| -> Result<(), Failed> {

@@ -17,9 +17,11 @@ use pollster::block_on;
 /// Without windows, with every other layer local, with most of them local.
 const MODELS: [&str; 3] = ["tiny-gemma1-q8_0", "tiny-gemma2-q4_0", "tiny-gemma3-q8_0"];
 
+type Test = fn(&str);
+
 fn main() {
     let args = Arguments::from_args();
-    let tests: [(&str, fn(&str)); 6] = [
+    let tests: [(&str, Test); 6] = [
         ("only what is new is computed", only_what_is_new),
         ("conversations that take turns", taking_turns),
         ("a clone goes its own way", clones),
