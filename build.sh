@@ -234,7 +234,14 @@ build() {
 
 package() {
   build
+  pack_lib
+  check_package
+}
+
+# dist/gemma-web as it is published, and dist/gemma-web-VERSION.tgz.
+pack_lib() {
   node www/tools/package.mjs
+  rm -f dist/gemma-web-*.tgz
   (cd dist && npm pack --silent ./gemma-web)
 }
 
@@ -316,6 +323,12 @@ check_typos() {
   "$TOOLS/typos/bin/typos"
 }
 
+# Of the tarball, as people get it. `esm-only`: there is no CommonJS half, by intent; Node.js requires ESM since 20.19.
+check_package() {
+  www/node_modules/.bin/publint run dist/gemma-web-*.tgz --strict
+  www/node_modules/.bin/attw dist/gemma-web-*.tgz --profile esm-only --exclude-entrypoints ./gemma_web_bg.wasm
+}
+
 check_browsers() {
   www/node_modules/.bin/tsc -p tests/browser
   node --test --test-concurrency=1 --test-reporter=spec www/dist/tests/browser/*.test.js
@@ -341,7 +354,8 @@ test_all() {
   check "wasm" build_wasm
   check "library" build_lib
   check "page" build_site
-  check "package" node www/tools/package.mjs
+  check "package" pack_lib
+  check "publint and attw" check_package
   check "size" node www/tools/size.mjs
   check "server and browsers" check_browsers
 
