@@ -294,7 +294,7 @@ bench_peers() {
 
 clean() {
   cargo clean
-  rm -rf tests/bench/peers/node_modules dist www/dist www/lib/pkg www/node_modules
+  rm -rf tests/bench/peers/node_modules tests/consumers/node_modules dist www/dist www/lib/pkg www/node_modules
 }
 
 # ---- testing --------------------------------------------------------------------------------------------------------
@@ -329,6 +329,19 @@ check_package() {
   www/node_modules/.bin/attw dist/gemma-web-*.tgz --profile esm-only --exclude-entrypoints ./gemma_web_bg.wasm
 }
 
+# Fresh projects that install the tarball; their bundlers come from one lock file.
+check_consumers() {
+  local consumers=tests/consumers
+  if ! cmp -s "$consumers/package-lock.json" "$consumers/node_modules/.gemma-web-lock"; then
+    say "installing the npm packages of $consumers/package-lock.json"
+    # No scripts: esbuild's and webgpu's only check or adjust what npm has put there already.
+    (cd "$consumers" && npm ci --ignore-scripts)
+    cp "$consumers/package-lock.json" "$consumers/node_modules/.gemma-web-lock"
+  fi
+  www/node_modules/.bin/tsc -p "$consumers"
+  node --test --test-concurrency=1 --test-reporter=spec "www/dist/$consumers"/*.test.js
+}
+
 check_browsers() {
   www/node_modules/.bin/tsc -p tests/browser
   node --test --test-concurrency=1 --test-reporter=spec www/dist/tests/browser/*.test.js
@@ -357,6 +370,7 @@ test_all() {
   check "package" pack_lib
   check "publint and attw" check_package
   check "size" node www/tools/size.mjs
+  check "consumers of the package" check_consumers
   check "server and browsers" check_browsers
 
   say "summary"
