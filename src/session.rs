@@ -1,9 +1,14 @@
 //! From a file and a prompt to streamed text: loads the engine, feeds the prompt in chunks, samples, stops, and keeps time.
 
 pub mod bench;
+mod conversation;
 mod inspect;
 mod logit_bias;
+mod measure;
+mod options;
+mod prompt;
 mod report;
+mod result;
 mod writer;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -12,7 +17,7 @@ use futures_util::future::try_join;
 use web_time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::cancel::Cancel;
-use crate::chat::{self, Message, Template};
+use crate::chat::{self, Template};
 use crate::error::{Error, Result};
 use crate::gguf;
 use crate::kernels::sample::Settings;
@@ -23,15 +28,18 @@ use crate::sampler::{Sampling, choose};
 use crate::source::ByteSource;
 use crate::source::prefixed::Prefixed;
 use crate::source::timed::Timed;
-use crate::tokenizer::{Special, Tokenizer};
+use crate::tokenizer::Tokenizer;
 use writer::Writer;
 
 pub use crate::gpu::KvType;
 pub use crate::model::ModelOptions as LoadOptions;
+pub use conversation::SessionOptions;
 pub use inspect::{Inspection, inspect};
-pub use report::{
-    FinishReason, GenerateOptions, Generation, Info, Phase, Piece, Progress, Stats, Timings, Usage,
-};
+pub use measure::{Score, ScoredToken};
+pub use options::{GenerateOptions, Overflow};
+pub use prompt::{Prompt, Request, Signals};
+pub use report::{Info, Memory, Phase, Progress, Stats};
+pub use result::{Event, FinishReason, Generation, Likely, Piece, Prefill, Timings, TokenLogprob, Usage};
 
 /// A loaded model with its tokenizer. One request runs at a time.
 #[derive(Debug)]
@@ -105,7 +113,15 @@ impl Engine {
             adapter: self.model.gpu().info().clone(),
             gpu_bytes: self.model.gpu_bytes(),
             tuning: self.model.tuning(),
+            defaults: GenerateOptions::default(),
         }
+    }
+
+    /// Bytes of live GPU buffers by kind.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        let kinds = self.model.gpu_bytes();
+        Memory { kinds, total: kinds.weights + kinds.kv + kinds.scratch + kinds.sessions }
     }
 
     /// Running totals.
@@ -131,25 +147,6 @@ impl Engine {
         &self.tokenizer
     }
 
-    /// Ids of a prompt: BOS once where the model wants it, then the text as text.
-    ///
-    /// # Errors
-    /// Those of [`Tokenizer::encode`].
-    pub fn prompt_ids(&self, prompt: &str) -> Result<Vec<u32>> {
-        let bos = self.tokenizer.bos().filter(|_| self.tokenizer.adds_bos());
-        let mut ids: Vec<u32> = bos.into_iter().collect();
-        ids.extend(self.tokenizer.encode(prompt, Special::AsText)?);
-        Ok(ids)
-    }
-
-    /// Ids of a conversation in the model's turn format, BOS included, up to where its answer begins.
-    ///
-    /// # Errors
-    /// Those of [`chat::encode`].
-    pub fn chat_ids(&self, messages: &[Message]) -> Result<Vec<u32>> {
-        chat::encode(&self.tokenizer, self.template, messages)
-    }
-
     /// Logits `[V]` after the last of `ids`, from an empty cache.
     ///
     /// # Errors
@@ -164,26 +161,6 @@ impl Engine {
     /// As [`Engine::logits`].
     pub async fn hidden(&mut self, ids: &[u32]) -> Result<Vec<Vec<f32>>> {
         self.model.hidden(ids, &Cancel::default()).await
-    }
-
-    /// Negative log-likelihood of `ids[i + 1]` at index i, in nats; `on_progress` hears how many positions are done.
-    ///
-    /// # Errors
-    /// As [`Engine::logits`].
-    pub async fn score(
-        &mut self,
-        ids: &[u32],
-        cancel: &Cancel,
-        on_progress: &mut dyn FnMut(usize),
-    ) -> Result<Vec<f32>> {
-        let mut nll = Vec::with_capacity(ids.len());
-        let mut on_row = |i: usize, logits: &[f32]| {
-            let target = ids.get(i + 1).and_then(|id| logits.get(*id as usize));
-            nll.push((log_sum_exp(logits) - target.map_or(f64::NAN, |l| f64::from(*l))) as f32);
-            on_progress(i + 1);
-        };
-        self.model.every_position(ids, cancel, &mut on_row).await?;
-        Ok(nll)
     }
 
     /// Generates after `ids`, from an empty cache. `on_token` hears each token as it is chosen.

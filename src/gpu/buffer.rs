@@ -15,9 +15,11 @@ pub enum Kind {
     Kv,
     /// Activations, parameters, tables, staging.
     Scratch,
+    /// KV caches of conversations that wait for their turn.
+    Sessions,
 }
 
-const N_KINDS: usize = 3;
+const N_KINDS: usize = 4;
 
 /// Size of every uniform buffer: the largest parameters, of the decode kernels, are 56 bytes.
 pub const UNIFORM_BYTES: u64 = 64;

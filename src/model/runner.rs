@@ -33,6 +33,8 @@ pub struct GpuBytes {
     pub kv: u64,
     /// Activations, parameters, tables, staging.
     pub scratch: u64,
+    /// KV caches of conversations that wait for their turn.
+    pub sessions: u64,
 }
 
 /// Dispatches that run many times.
@@ -106,6 +108,7 @@ impl Model {
             weights: self.gpu.bytes_of(Kind::Weights),
             kv: self.gpu.bytes_of(Kind::Kv),
             scratch: self.gpu.bytes_of(Kind::Scratch),
+            sessions: self.gpu.bytes_of(Kind::Sessions),
         }
     }
 

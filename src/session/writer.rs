@@ -3,7 +3,8 @@
 use web_time::Instant;
 
 use super::Engine;
-use super::report::{FinishReason, GenerateOptions, Generation, Piece, Timings, Usage};
+use super::options::GenerateOptions;
+use super::result::{FinishReason, Generation, Piece, Timings, Usage};
 use crate::tokenizer::{Detokenizer, Tokenizer};
 
 /// What has been generated so far.
@@ -52,7 +53,7 @@ impl<'a> Writer<'a> {
             return Some(FinishReason::Stop);
         }
         let position = self.ids.len();
-        let piece = Piece { id, text: self.detokenizer.push(id) };
+        let piece = Piece { id, text: self.detokenizer.push(id), logprob: None, top: None };
         self.ids.push(id);
         self.text.push_str(&piece.text);
         on_token(&piece);
@@ -63,9 +64,14 @@ impl<'a> Writer<'a> {
     pub(super) fn finish(mut self, finish_reason: FinishReason, seed: u64) -> Generation {
         self.text.push_str(&self.detokenizer.finish());
         let tokens = self.ids.split_off(self.n_prompt);
-        let usage = Usage { prompt_tokens: self.n_prompt, completion_tokens: tokens.len() };
+        let usage = Usage {
+            prompt_tokens: self.n_prompt,
+            completion_tokens: tokens.len(),
+            cached_tokens: 0,
+            dropped_tokens: 0,
+        };
         let first_token = self.first_token.unwrap_or(self.started);
         let timings = Timings::of(self.started, first_token, self.prompt_ms, usage);
-        Generation { text: self.text, tokens, finish_reason, usage, timings, seed }
+        Generation { text: self.text, tokens, finish_reason, usage, timings, seed, logprobs: None }
     }
 }

@@ -21,6 +21,9 @@ use vocab::{SPACE, TokenKind, Vocab};
 use crate::gguf::Metadata;
 use crate::{Error, Result};
 
+/// A character that is none (U+FDD0, a noncharacter): between the letters of a control token's name it keeps the name text.
+pub const SHIELD: char = '\u{fdd0}';
+
 /// Which special tokens the text itself may name.
 ///
 /// Newline, space and tab runs and HTML tags are text, and have their ids in every mode.
@@ -118,6 +121,37 @@ impl Tokenizer {
         }
         self.merge(&text[merged..], &mut ids)?;
         Ok(ids)
+    }
+
+    /// The ids of a text in which control tokens and markers are meant, and [`SHIELD`] is left out. What stands between them is text:
+    /// a shield behind a `<` keeps it so.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_rendered(&self, text: &str) -> Result<Vec<u32>> {
+        let [.., all] = &self.symbols;
+        let mut ids = Vec::with_capacity(text.len() / 3);
+        let (mut at, mut start) = (0, 0);
+        while at < text.len() {
+            let found = all.longest_prefix(&self.vocab, &text.as_bytes()[at..]);
+            match found {
+                Some((id, len)) if !matches!(self.vocab.kind(id), Some(TokenKind::Symbol)) => {
+                    self.unshielded(&text[start..at], &mut ids)?;
+                    ids.push(id);
+                    (at, start) = (at + len, at + len);
+                }
+                // Runs of newlines and tags are text, which is cut again below.
+                Some((_, len)) => at += len,
+                None => at += 1,
+            }
+        }
+        self.unshielded(&text[start..], &mut ids)?;
+        Ok(ids)
+    }
+
+    fn unshielded(&self, text: &str, ids: &mut Vec<u32>) -> Result<()> {
+        ids.extend(self.encode(&text.replace(SHIELD, ""), Special::AsText)?);
+        Ok(())
     }
 
     /// Appends the ids of a text without symbols.

@@ -9,7 +9,10 @@ mod cache;
 mod options;
 mod paced;
 mod progress;
+mod request;
+mod sessions;
 mod source;
+mod text;
 
 use js_sys::{Float32Array, Function};
 use serde::Serialize;
@@ -18,7 +21,6 @@ use web_sys::AbortSignal;
 
 use crate::error::{Error, Result};
 use crate::session;
-use crate::tokenizer::Special;
 use crate::{cancel::Cancel, source::download::Watch};
 use abort::AbortLink;
 use progress::Reporter;
@@ -80,35 +82,6 @@ impl Engine {
         inspect.await.map_err(|error| to_js_error(&error))
     }
 
-    /// Continues a prompt: text, or token ids that are taken as they are.
-    ///
-    /// # Errors
-    /// An object `{ code, message, … }` made from [`Error`].
-    pub async fn generate(
-        &mut self,
-        prompt: JsValue,
-        options: JsValue,
-        on_token: Option<Function>,
-        signal: Option<AbortSignal>,
-    ) -> Result<JsValue, JsValue> {
-        let run = async {
-            let options = options::generate(&options)?;
-            let ids = match prompt.as_string() {
-                Some(text) => self.session.prompt_ids(&text)?,
-                None => options::ids("prompt", &prompt)?,
-            };
-            let link = AbortLink::new(signal);
-            let mut report = |piece: &session::Piece| {
-                if let (Some(callback), Ok(piece)) = (&on_token, to_js(piece)) {
-                    call(callback, &piece);
-                }
-            };
-            let generation = self.session.generate(&ids, &options, link.cancel(), &mut report).await?;
-            to_js(&generation)
-        };
-        run.await.map_err(|error| to_js_error(&error))
-    }
-
     /// The logits after the last of `ids`, from an empty cache: `[V]`.
     ///
     /// # Errors
@@ -126,14 +99,6 @@ impl Engine {
         run.await.map(|logits| Float32Array::from(logits.as_slice())).map_err(|error| to_js_error(&error))
     }
 
-    /// The ids of a text, without BOS; control tokens written out in it stay text.
-    ///
-    /// # Errors
-    /// An object `{ code, message, … }` made from [`Error`].
-    pub fn tokenize(&self, text: &str) -> Result<Vec<u32>, JsValue> {
-        self.session.tokenizer().encode(text, Special::AsText).map_err(|error| to_js_error(&error))
-    }
-
     /// What is known about the model: a plain object.
     ///
     /// # Errors
@@ -148,6 +113,14 @@ impl Engine {
     /// An object `{ code, message, … }` made from [`Error`].
     pub fn stats(&self) -> Result<JsValue, JsValue> {
         to_js(&self.session.stats()).map_err(|error| to_js_error(&error))
+    }
+
+    /// Bytes of live GPU buffers: `{ weights, kv, scratch, sessions, total }`. `sessions` are KV caches of sessions that wait.
+    ///
+    /// # Errors
+    /// An object `{ code, message, … }` made from [`Error`].
+    pub fn memory(&self) -> Result<JsValue, JsValue> {
+        to_js(&self.session.memory()).map_err(|error| to_js_error(&error))
     }
 }
 

@@ -9,10 +9,11 @@ use serde::de::value::MapDeserializer;
 use serde_wasm_bindgen::Deserializer;
 use wasm_bindgen::{JsCast, JsValue};
 
+use crate::chat::Message;
 use crate::error::{Error, Result};
 use crate::gpu::Tuning;
 use crate::session::bench::BenchOptions;
-use crate::session::{GenerateOptions, KvType, LoadOptions};
+use crate::session::{GenerateOptions, KvType, LoadOptions, SessionOptions};
 
 /// What `load` takes; a field that is absent has the default of [`LoadOptions`].
 #[derive(Default, Deserialize)]
@@ -52,13 +53,28 @@ pub(super) fn bench(options: &JsValue) -> Result<BenchOptions> {
     read(options)
 }
 
+/// # Errors
+/// [`Error::InvalidOption`] for an unknown name or a wrong type.
+pub(super) fn session(options: &JsValue) -> Result<SessionOptions> {
+    read(options)
+}
+
+/// An array of messages.
+///
+/// # Errors
+/// [`Error::InvalidOption`] where it is anything else.
+pub(super) fn messages(name: &str, value: &JsValue) -> Result<Vec<Message>> {
+    serde_wasm_bindgen::from_value(value.clone())
+        .map_err(|_| invalid(name, value, "an array of messages { role, content }, both strings".to_owned()))
+}
+
 /// An array of token ids, typed or not.
 ///
 /// # Errors
 /// [`Error::InvalidOption`] where it is anything else.
 pub(super) fn ids(name: &str, value: &JsValue) -> Result<Vec<u32>> {
     serde_wasm_bindgen::from_value(value.clone())
-        .map_err(|_| invalid(name, value, "text or an array of token ids (integers from 0 on)".to_owned()))
+        .map_err(|_| invalid(name, value, "an array of token ids (integers from 0 on)".to_owned()))
 }
 
 /// Reads an object entry by entry, since serde names neither the field of a wrong value nor, for JS objects, an
@@ -86,7 +102,7 @@ fn read<T: DeserializeOwned + Default>(options: &JsValue) -> Result<T> {
         .map_err(|error: serde_wasm_bindgen::Error| invalid("options", options, expected(&error.to_string())))
 }
 
-fn invalid(option: &str, found: &JsValue, expected: String) -> Error {
+pub(super) fn invalid(option: &str, found: &JsValue, expected: String) -> Error {
     let written = JSON::stringify(found).ok().and_then(|text| text.as_string());
     Error::InvalidOption {
         option: option.to_owned(),

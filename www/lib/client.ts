@@ -1,56 +1,155 @@
-// What a page calls: a model and how to get one. The work is done in a worker.
+/// <reference lib="esnext.disposable" preserve="true" />
+// What a page calls: a model and how to get one. The work is done in a worker, or where the page wants it.
 
 import type { BenchOptions, BenchReport } from './bench.js';
-import { Connection } from './connection.js';
-import { abortError, GemmaError } from './errors.js';
-import type { Calls, PlainOptions, Prompt } from './protocol.js';
-import { type ModelSource, prepare } from './sources.js';
-import type { GenerateOptions, GenerateResult, Inspection, LoadOptions, LoadProgress, ModelInfo, ModelStats } from './types.js';
+import type { Connection } from './connection.js';
+import { GemmaError } from './errors.js';
+import type { ChatTemplate, GenerateOptions, Message, Prompt, Score } from './generate.js';
+import { type Generation, startGeneration } from './generation.js';
+import type { PlainOptions } from './protocol.js';
+import {
+  checkFormat,
+  checkFunction,
+  checkMessages,
+  checkSignal,
+  checkText,
+  invalidOption,
+  plainOptions,
+  rendered,
+  toSentPrompt,
+} from './requests.js';
+import { openSaved, splitHistory } from './saved.js';
+import { makeSession, type Session, type SessionOptions } from './session.js';
+import type { GpuMemory, ModelInfo, ModelStats } from './types.js';
+
+/** A signal to stop a call by. */
+interface Stoppable {
+  /** Stops the call; its promise then rejects with an `AbortError` DOMException. */
+  readonly signal?: AbortSignal | undefined;
+}
 
 /** Makes a model; set by the class itself, whose constructor is nobody else's business. */
-let createGemma: (connection: Connection, info: ModelInfo) => Gemma;
+export let createGemma: (connection: Connection, info: ModelInfo, template: ChatTemplate | undefined) => Gemma;
 
-/** A loaded model, made by {@link loadGemma}. Calls are carried out in the order they were made. */
-export class Gemma {
+/**
+ * A loaded model, made by {@link loadGemma}. It carries out one call at a time: sessions, and all calls without a session together, take
+ * turns, each in the order its calls were made. A call that waits can be aborted at once.
+ */
+export class Gemma implements AsyncDisposable {
   static {
-    createGemma = (connection, info) => new Gemma(connection, info);
+    createGemma = (connection, info, template) => new Gemma(connection, info, template);
   }
 
   readonly #connection: Connection;
+  readonly #template: ChatTemplate | undefined;
   /** What is known about the model. */
   readonly info: ModelInfo;
 
-  private constructor(connection: Connection, info: ModelInfo) {
+  private constructor(connection: Connection, info: ModelInfo, template: ChatTemplate | undefined) {
     this.#connection = connection;
+    this.#template = template;
     this.info = info;
   }
 
   /**
-   * Continues a text.
+   * Continues a text, or answers a conversation.
    *
-   * @param prompt Text (a beginning-of-sequence token is put in front where the model wants one, and control tokens
-   *   written out in it stay text), or token ids that are taken exactly as they are.
-   * @returns The generated text with its tokens, reason of ending, counts and times.
-   * @throws {GemmaError} `invalid_option` for a wrong type or range, `context_full` for a prompt that does not fit,
-   *   `device_lost` or `out_of_memory` by the GPU, `disposed` after {@link Gemma.dispose}.
+   * @param prompt Text, token ids or messages: see {@link Prompt}.
+   * @returns What can be awaited for the text with its tokens, reason of ending, counts and times, and iterated for its pieces.
+   * @throws {GemmaError} `invalid_option` for a wrong type or range, `invalid_message` for a conversation that the turn format refuses,
+   *   `unsupported` for messages to a model without one, `context_full` for a prompt that does not fit, `device_lost` or `out_of_memory` by
+   *   the GPU, `disposed` after {@link Gemma.dispose}.
    * @throws {DOMException} `AbortError` once `options.signal` is aborted; the model can be used again at once.
    */
-  generate(prompt: Prompt, options: GenerateOptions = {}): Promise<GenerateResult> {
-    const { signal, onToken, ...plain } = options;
-    return this.#connection.call('generate', { prompt, options: plain as PlainOptions }, { signal, onToken });
+  generate(prompt: Prompt, options: GenerateOptions = {}): Generation {
+    return startGeneration(options, async (running) => {
+      const plain = plainOptions(options);
+      const send = { prompt: this.#sent(prompt, options.template), session: undefined, options: plain };
+      const listeners = { ...running, onPrefillProgress: options.onPrefillProgress };
+      return (await this.#connection.call('generate', send, listeners)).result;
+    });
+  }
+
+  /** A conversation. Nothing happens before it is first used, and what is wrong with the options is said then. */
+  session(options: SessionOptions = {}): Session {
+    const { system, history = [], template } = options;
+    return makeSession({ connection: this.#connection, format: this.#format(template), system, history });
+  }
+
+  /**
+   * A conversation that {@link Session.save} gave, with what was computed of it: nothing of it is computed again.
+   *
+   * @param from The Blob, or the name it was saved under.
+   * @param options The `template` of a session that had one; a function can't be saved.
+   * @throws {GemmaError} `session_mismatch` where it is another model's, or was saved with other options of {@link loadGemma}; `malformed`
+   *   where it is damaged; `invalid_option` where there is none of that name; `out_of_memory`, `disposed`.
+   */
+  async restore(
+    from: Blob | { readonly name: string },
+    options: { readonly template?: ChatTemplate | undefined } = {},
+  ): Promise<Session> {
+    if (typeof from !== 'object' || from === null) throw invalidOption('from', from, 'a Blob that save() gave, or { name }');
+    const { computed, history } = await splitHistory(from instanceof Blob ? from : await openSaved(from));
+    const format = this.#format(options.template);
+    if (history && !format.template) throw invalidOption('template', undefined, 'the template that the session was made with');
+    const back = await this.#connection.call('sessionRestore', { blob: computed });
+    const own = history ? format : { chat: true, template: undefined };
+    return makeSession({ connection: this.#connection, format: own, history: history ?? back.history, opened: back.session });
+  }
+
+  /** Tokens of a prompt, as `usage.promptTokens` would count them: beginning-of-sequence and turn markers included. */
+  async countTokens(prompt: Prompt, options: { readonly template?: ChatTemplate | undefined } = {}): Promise<number> {
+    return this.#connection.call('countTokens', { prompt: this.#sent(prompt, options.template) });
   }
 
   /** The ids of a text, without a beginning-of-sequence token; control tokens written out in it stay text. */
-  tokenize(text: string): Promise<number[]> {
+  async tokenize(text: string): Promise<number[]> {
+    checkText('text', text);
     return this.#connection.call('tokenize', { text });
+  }
+
+  /** The text of token ids; control tokens stand in it as they are written, and what is no character as U+FFFD. */
+  async detokenize(ids: readonly number[]): Promise<string> {
+    return this.#connection.call('detokenize', { ids: Array.from(ids) });
+  }
+
+  /** A conversation in the turn format, as text for people to read: given as a prompt, its turn markers would stay text. */
+  async renderChat(messages: readonly Message[], options: { readonly template?: ChatTemplate | undefined } = {}): Promise<string> {
+    const format = this.#format(options.template);
+    const checked = checkMessages('messages', messages);
+    checkFormat(format);
+    return format.template ? rendered(checked, format.template) : this.#connection.call('renderChat', { messages: checked });
+  }
+
+  /**
+   * A vector for a text: the mean over all positions, beginning-of-sequence included, of what the model computes before its last step (the
+   * final hidden states, after the output norm), not normalised. Gemma was not trained for this; it is a plain feature, not an embedding
+   * model's.
+   *
+   * @returns As many numbers as the model is wide, `info.config.width`.
+   */
+  async embed(text: string, options: Stoppable = {}): Promise<Float32Array> {
+    checkText('text', text);
+    return this.#connection.call('embed', { text }, stoppable(options));
+  }
+
+  /** How probable the model finds a text, token by token. */
+  async score(text: string, options: Stoppable = {}): Promise<Score> {
+    checkText('text', text);
+    return this.#connection.call('score', { text }, stoppable(options));
   }
 
   /**
    * The logits after the last of these token ids, one for each entry of the vocabulary.
    * The ids are taken exactly as they are; the cache starts empty.
    */
-  logits(ids: readonly number[], options: { readonly signal?: AbortSignal | undefined } = {}): Promise<Float32Array> {
-    return this.#connection.call('logits', { ids }, options);
+  async logits(ids: readonly number[], options: Stoppable = {}): Promise<Float32Array> {
+    return this.#connection.call('logits', { ids }, stoppable(options));
+  }
+
+  /** The GPU memory that the model holds now. */
+  memory(): Promise<GpuMemory> {
+    return this.#connection.call('memory', {});
   }
 
   /** Counters and memory of the engine. */
@@ -68,96 +167,34 @@ export class Gemma {
    *   model that was loaded with too short a context (option `contextLength`, which says how long it must be).
    * @throws {DOMException} `AbortError` once `options.signal` is aborted; the model can be used again at once.
    */
-  bench(options: BenchOptions = {}): Promise<BenchReport> {
+  async bench(options: BenchOptions = {}): Promise<BenchReport> {
     const { signal, onProgress, ...plain } = options;
-    return this.#connection.call('bench', { options: plain as PlainOptions }, { signal, onStep: onProgress });
+    checkFunction('onProgress', onProgress);
+    return this.#connection.call('bench', { options: plain as PlainOptions }, { ...stoppable({ signal }), onStep: onProgress });
   }
 
   /** Frees all memory on CPU and GPU at once. Unanswered calls, and later ones, reject with code `disposed`. */
   dispose(): void {
     this.#connection.close(new GemmaError('disposed', 'the model was disposed; load it again'));
   }
-}
 
-/**
- * Loads a model, in a worker of its own. What comes from a server is kept for the next time, as it arrives: a load that was ended at any
- * moment, even with its tab, goes on where it was.
- *
- * @param source Address of a `.gguf` file, or one of the other {@link ModelSource}s. `synthetic:gemma-2b:q4_0` (or another
- *   shape and format) stands for random weights in the shape of a real model, made in place: for measuring, not for reading.
- * @returns The model, ready to generate: weights on the GPU, shaders compiled.
- * @throws {GemmaError} `http`, `network`, `bad_reply`, `file_changed` or `checksum_mismatch` by the download; `quota_exceeded` before
- *   it where the file would not fit into what this origin may store; `not_gguf`, `truncated`, `unsupported_architecture`,
- *   `missing_tensor` and others by the file; `no_webgpu`, `limit_too_low` or `out_of_memory` by the device;
- *   `invalid_option` by the call. What a source of the caller's own throws is thrown as it is.
- * @throws {DOMException} `AbortError` once `options.signal` is aborted.
- */
-export async function loadGemma(source: ModelSource, options: LoadOptions = {}): Promise<Gemma> {
-  const { signal, onProgress, cache, ...plain } = options;
-  const { connection, answer } = start('load', source, { cache, plain, signal, onProgress });
-  try {
-    return createGemma(connection, await answer);
-  } catch (error) {
-    connection.close(error instanceof Error ? error : new GemmaError('internal', String(error)));
-    throw error;
+  /** As {@link Gemma.dispose}, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.dispose();
+    return Promise.resolve();
+  }
+
+  #format(template: ChatTemplate | undefined): { chat: boolean; template: ChatTemplate | undefined } {
+    checkFunction('template', template);
+    return { chat: this.info.chat, template: template ?? this.#template };
+  }
+
+  #sent(prompt: Prompt, template: ChatTemplate | undefined): ReturnType<typeof toSentPrompt> {
+    return toSentPrompt(prompt, this.#format(template));
   }
 }
 
-/**
- * Looks at a model without loading it: only the header of the file is downloaded (some MB, since the vocabulary is in it).
- *
- * @param source As {@link loadGemma}'s; a stream can't be read a second time.
- * @param options Those that {@link loadGemma} would be called with; they decide the sizes of cache and activations.
- * @returns What the model is, how much GPU memory it would take, and whether this device's adapter can hold it. A model
- *   that does not fit is no error, see `memory.verdict`; without an adapter the plan is for WebGPU's default limits.
- * @throws {GemmaError} As {@link loadGemma}, for what concerns the download, the file and the options.
- * @throws {DOMException} `AbortError` once `options.signal` is aborted.
- */
-export async function inspect(source: ModelSource, options: LoadOptions = {}): Promise<Inspection> {
-  const { signal, onProgress: _, cache, ...plain } = options;
-  const { connection, answer } = start('inspect', source, { cache, plain, signal });
-  try {
-    return await answer;
-  } finally {
-    connection.close(new GemmaError('disposed', 'the inspection is over'));
-  }
-}
-
-/** What {@link start} takes of the options of its callers. */
-interface StartOptions {
-  readonly cache: boolean | undefined;
-  readonly plain: object;
-  readonly signal: AbortSignal | undefined;
-  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
-}
-
-/** Starts a worker on a source. The answer may also be an abort, or what the page's own source threw. */
-function start<Name extends 'load' | 'inspect'>(
-  type: Name,
-  source: ModelSource,
-  { cache, plain, signal, onProgress }: StartOptions,
-): { connection: Connection; answer: Promise<Calls[Name]['back']> } {
-  if (signal?.aborted) throw abortError();
-  checkFlag('cache', cache);
-  const { sent, transfer, failed, close } = prepare(source);
-  const connection = new Connection();
-  // Ending the worker is quicker than asking it, and a model that is not loaded yet has nothing worth keeping.
-  const abort = (): void => connection.close(abortError());
-  signal?.addEventListener('abort', abort, { once: true });
-  const send = { source: sent, cache: cache ?? true, options: plain as PlainOptions } as Calls[Name]['send'];
-  const called = connection.call(type, send, { onProgress }, transfer);
-  const answer = (failed ? Promise.race([called, failed]) : called).finally(() => {
-    signal?.removeEventListener('abort', abort);
-    close();
-  });
-  return { connection, answer };
-}
-
-function checkFlag(option: string, found: unknown): void {
-  if (found === undefined || typeof found === 'boolean') return;
-  throw new GemmaError('invalid_option', `option "${option}" is ${JSON.stringify(found)}, expected true or false`, {
-    option,
-    found: JSON.stringify(found),
-    expected: 'true or false',
-  });
+function stoppable({ signal }: Stoppable): Stoppable {
+  checkSignal(signal);
+  return { signal };
 }

@@ -1,43 +1,41 @@
-// The page's end of the worker: sends it calls and turns its answers into promises and callbacks.
+// The page's end: sends calls to the engine's half and turns its answers into promises and callbacks.
 
 import type { BenchProgress } from './bench.js';
 import { abortError, GemmaError, toError } from './errors.js';
-import type { CallMessage, CallName, Calls, FromWorker, ToWorker } from './protocol.js';
-import type { LoadProgress, TokenPiece } from './types.js';
+import type { PrefillProgress, TokenPiece } from './generate.js';
+import { type Link, linkHere, linkWorker, type Setting } from './link.js';
+import type { CallMessage, CallName, Calls, Event, FromHost, ToHost } from './protocol.js';
+import type { LoadProgress } from './types.js';
+
+/** What the caller of {@link Connection.call} may listen to. */
+interface Listeners {
+  readonly signal?: AbortSignal | undefined;
+  readonly stopSignal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  readonly onPrefillProgress?: ((progress: PrefillProgress) => void) | undefined;
+  readonly onToken?: ((piece: TokenPiece) => void) | undefined;
+  readonly onStep?: ((step: BenchProgress) => void) | undefined;
+}
 
 /** A call that has not been answered yet. */
 interface Pending {
   readonly resolve: (value: never) => void;
   readonly reject: (reason: unknown) => void;
-  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
-  readonly onToken?: ((piece: TokenPiece) => void) | undefined;
-  readonly onStep?: ((step: BenchProgress) => void) | undefined;
+  readonly listeners: Listeners;
 }
 
-/** What the caller of {@link Connection.call} may listen to. */
-interface Listeners {
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
-  readonly onToken?: ((piece: TokenPiece) => void) | undefined;
-  readonly onStep?: ((step: BenchProgress) => void) | undefined;
-}
-
-/** The worker with its unanswered calls. The worker answers them one after another. */
+/** The engine's half with its unanswered calls, which it answers in turns. */
 export class Connection {
-  readonly #worker: Worker;
+  readonly #link: Link;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
   #closed: Error | undefined;
 
-  constructor() {
-    // Bundlers recognise exactly this form and ship the worker as a file of its own.
-    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'gemma-web' });
-    this.#worker.onmessage = (event: MessageEvent<FromWorker>) => this.#receive(event.data);
-    this.#worker.onerror = (event) => {
-      event.preventDefault();
-      const why = event.message || 'its script could not be loaded';
-      this.close(new GemmaError('internal', `the engine's worker failed: ${why}; check that worker.js and the .wasm file are served`));
-    };
+  /** With a worker, or with a setting to run in without one. */
+  constructor(setting?: Setting) {
+    const receive = (message: FromHost): void => this.#receive(message);
+    const fail = (error: Error): void => this.close(error);
+    this.#link = setting ? linkHere(setting, receive, fail) : linkWorker(receive, fail);
   }
 
   call<Name extends CallName>(
@@ -46,40 +44,45 @@ export class Connection {
     listeners: Listeners = {},
     transfer: readonly Transferable[] = [],
   ): Promise<Calls[Name]['back']> {
-    const { signal, onProgress, onToken, onStep } = listeners;
+    const { signal, stopSignal } = listeners;
     if (this.#closed) return Promise.reject(this.#closed);
     if (signal?.aborted) return Promise.reject(abortError());
     const id = this.#nextId++;
     const abort = (): void => this.#post({ type: 'abort', id });
+    const stop = (): void => this.#post({ type: 'stop', id });
     signal?.addEventListener('abort', abort, { once: true });
+    stopSignal?.addEventListener('abort', stop, { once: true });
     const answer = new Promise<Calls[Name]['back']>((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject, onProgress, onToken, onStep });
+      this.#pending.set(id, { resolve, reject, listeners });
       this.#post({ type, id, ...send } as CallMessage, transfer);
+      if (stopSignal?.aborted) stop();
     });
     return answer.finally(() => {
       this.#pending.delete(id);
       signal?.removeEventListener('abort', abort);
+      stopSignal?.removeEventListener('abort', stop);
     });
   }
 
-  /** Ends the worker, and with it all its memory on CPU and GPU, and rejects whatever is unanswered. */
+  /** Ends the engine's half, and with it all its memory on CPU and GPU, and rejects whatever is unanswered. */
   close(reason: Error): void {
     if (this.#closed) return;
     this.#closed = reason;
-    this.#worker.terminate();
+    this.#link.close();
     for (const { reject } of this.#pending.values()) reject(reason);
   }
 
-  #post(message: ToWorker, transfer: readonly Transferable[] = []): void {
+  #post(message: ToHost, transfer: readonly Transferable[] = []): void {
+    if (this.#closed) return;
     try {
-      this.#worker.postMessage(message, [...transfer]);
+      this.#link.post(message, transfer);
     } catch (error) {
       // Structured cloning refuses functions and the like; only the caller's options can hold them.
-      throw new GemmaError('invalid_option', `an option cannot be sent to the worker: ${String(error)}`);
+      throw new GemmaError('invalid_option', `an option cannot be sent to the engine: ${String(error)}`);
     }
   }
 
-  #receive(message: FromWorker): void {
+  #receive(message: FromHost): void {
     if (message.type === 'fatal') return this.close(toError(message.error));
     if (message.type === 'persist') return askToPersist();
     const call = this.#pending.get(message.id);
@@ -87,13 +90,26 @@ export class Connection {
     if (message.type === 'done') return call.resolve(message.value as never);
     if (message.type === 'failed') return call.reject(toError(message.error));
     try {
-      if (message.type === 'progress') call.onProgress?.(message.progress);
-      else if (message.type === 'token') call.onToken?.(message.piece);
-      else call.onStep?.(message.step);
+      tell(call.listeners, message);
     } catch (error) {
       this.#post({ type: 'abort', id: message.id });
+      // Nothing more is told to a caller whose call is over.
+      this.#pending.delete(message.id);
       call.reject(error);
     }
+  }
+}
+
+function tell(listeners: Listeners, event: Event): void {
+  switch (event.type) {
+    case 'progress':
+      return listeners.onProgress?.(event.progress);
+    case 'prefill':
+      return listeners.onPrefillProgress?.(event.progress);
+    case 'token':
+      return listeners.onToken?.(event.piece);
+    case 'step':
+      return listeners.onStep?.(event.step);
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * What went wrong, as a stable name to program against. The file: `not_gguf` … `unsupported`. The network and the
  * disk: `http` … `io`. The device: `no_webgpu` … `inconsistent`. The call: `invalid_option`, `context_full`, `invalid_message`,
- * `disposed`. A fault of this library: `internal`.
+ * `session_mismatch`, `disposed`. A fault of this library: `internal`.
  */
 export type GemmaErrorCode =
   | 'not_gguf'
@@ -34,6 +34,7 @@ export type GemmaErrorCode =
   | 'invalid_option'
   | 'context_full'
   | 'invalid_message'
+  | 'session_mismatch'
   | 'disposed'
   | 'internal';
 

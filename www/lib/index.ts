@@ -22,17 +22,38 @@ export type {
   WorkCounts,
 } from './bench.js';
 export { cache, type CacheEntry, type CacheReport, type ModelCache } from './cache.js';
-export { Gemma, inspect, loadGemma } from './client.js';
+export { Gemma } from './client.js';
 export { GemmaError, type GemmaErrorCode } from './errors.js';
-export type { Prompt } from './protocol.js';
+export type {
+  ChatTemplate,
+  FinishReason,
+  GenerateOptions,
+  GenerateResult,
+  GenerateTimings,
+  Message,
+  Overflow,
+  PrefillProgress,
+  Prompt,
+  Score,
+  TokenLogprob,
+  TokenPiece,
+  TokenUsage,
+  TopLogprob,
+} from './generate.js';
+export { Generation } from './generation.js';
+export { inspect, loadGemma } from './load.js';
+export { probe, type Probe, type ProbeOptions } from './probe.js';
+export { type SavedSession, type SavedSessions, savedSessions } from './saved.js';
+export { type SendOptions, Session, type SessionOptions } from './session.js';
 export type { ByteSource, ModelSource, RemoteFile } from './sources.js';
 export type {
   AdapterInfo,
   CacheOutcome,
-  GenerateOptions,
-  GenerateResult,
-  GenerateTimings,
+  GenerateDefaults,
   GpuBytes,
+  GpuDeviceLike,
+  GpuLike,
+  GpuMemory,
   Inspection,
   LoadOptions,
   LoadProgress,
@@ -40,7 +61,5 @@ export type {
   ModelConfig,
   ModelInfo,
   ModelStats,
-  TokenPiece,
-  TokenUsage,
   Tuning,
 } from './types.js';

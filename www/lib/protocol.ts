@@ -1,30 +1,71 @@
-// The messages between the page's half (client.ts) and the worker's half (worker.ts).
+// The messages between the page's half (client.ts) and the engine's half (host.ts), which is in a worker or not.
 
 import type { BenchProgress, BenchReport } from './bench.js';
 import type { CacheEntry, CacheReport } from './cache.js';
 import type { ErrorRecord } from './errors.js';
+import type { GenerateResult, Message, PrefillProgress, Score, TokenPiece } from './generate.js';
 import type { SentSource } from './sources.js';
-import type { GenerateResult, Inspection, LoadProgress, ModelInfo, ModelStats, TokenPiece } from './types.js';
-
-/** Text, or token ids that are taken as they are (no beginning-of-sequence token is added). */
-export type Prompt = string | readonly number[];
+import type { GpuMemory, Inspection, LoadProgress, ModelInfo, ModelStats } from './types.js';
 
 /** Options as the caller wrote them, without callbacks and signal: the engine checks them in one place. */
 export type PlainOptions = Readonly<Record<string, unknown>>;
 
-/** What can be asked of the worker, by name: what is sent and what comes back. */
+/** What is generated from, as the engine takes it. */
+export type SentPrompt =
+  | { readonly text: string }
+  | { readonly ids: readonly number[] }
+  | { readonly messages: readonly Message[] }
+  /** A conversation in a format of the page's own. */
+  | { readonly rendered: string }
+  /** What the user says next in a session. */
+  | { readonly say: string };
+
+/** What a session begins with. */
+export interface SentSession {
+  readonly history?: readonly Message[];
+  /** Whether the page renders its prompts and keeps its history. */
+  readonly rendered: boolean;
+}
+
+/** What is loaded from, and how. */
+interface SentLoad {
+  readonly source: SentSource;
+  readonly cache: boolean;
+  readonly options: PlainOptions;
+}
+
+/** Nothing. */
+type None = Record<never, never>;
+
+/** What can be asked of the engine's half, by name: what is sent and what comes back. */
 export interface Calls {
-  load: { send: { readonly source: SentSource; readonly cache: boolean; readonly options: PlainOptions }; back: ModelInfo };
-  inspect: { send: { readonly source: SentSource; readonly cache: boolean; readonly options: PlainOptions }; back: Inspection };
-  generate: { send: { readonly prompt: Prompt; readonly options: PlainOptions }; back: GenerateResult };
+  load: { send: SentLoad; back: ModelInfo };
+  inspect: { send: SentLoad; back: Inspection };
+  generate: {
+    send: { readonly prompt: SentPrompt; readonly session: number | undefined; readonly options: PlainOptions };
+    /** `history` with a session's `say`: what was said so far. */
+    back: { readonly result: GenerateResult; readonly history: Message[] | undefined };
+  };
+  sessionOpen: { send: SentSession; back: number };
+  sessionClone: { send: { readonly session: number }; back: number };
+  sessionClose: { send: { readonly session: number }; back: undefined };
+  sessionHistory: { send: { readonly session: number }; back: Message[] };
+  sessionSave: { send: { readonly session: number }; back: Blob };
+  sessionRestore: { send: { readonly blob: Blob }; back: { readonly session: number; readonly history: Message[] } };
   tokenize: { send: { readonly text: string }; back: number[] };
+  detokenize: { send: { readonly ids: readonly number[] }; back: string };
+  countTokens: { send: { readonly prompt: SentPrompt }; back: number };
+  renderChat: { send: { readonly messages: readonly Message[] }; back: string };
+  embed: { send: { readonly text: string }; back: Float32Array };
+  score: { send: { readonly text: string }; back: Score };
   logits: { send: { readonly ids: readonly number[] }; back: Float32Array };
-  stats: { send: Record<never, never>; back: ModelStats };
+  memory: { send: None; back: GpuMemory };
+  stats: { send: None; back: ModelStats };
   bench: { send: { readonly options: PlainOptions }; back: BenchReport };
-  cacheList: { send: Record<never, never>; back: CacheEntry[] };
-  cacheSize: { send: Record<never, never>; back: number };
+  cacheList: { send: None; back: CacheEntry[] };
+  cacheSize: { send: None; back: number };
   cacheDelete: { send: { readonly entry: string }; back: boolean };
-  cacheClear: { send: Record<never, never>; back: undefined };
+  cacheClear: { send: None; back: undefined };
   cacheVerify: { send: { readonly entry: string }; back: CacheReport };
   cacheExport: { send: { readonly entry: string }; back: File };
 }
@@ -35,15 +76,20 @@ export type CallName = keyof Calls;
 /** One call, with the id its answers carry. */
 export type CallMessage = { [Name in CallName]: { readonly type: Name; readonly id: number } & Calls[Name]['send'] }[CallName];
 
-/** From the page to the worker. */
-export type ToWorker = CallMessage | { readonly type: 'abort'; readonly id: number };
+/** From the page to the engine's half. `stop` ends a generation gently. */
+export type ToHost = CallMessage | { readonly type: 'abort' | 'stop'; readonly id: number };
 
-/** From the worker to the page. `fatal` ends every call: the engine can't be used any more. `persist`: something is about to be stored. */
-export type FromWorker =
+/** What a call that is not answered yet tells. */
+export type Event =
+  | { readonly type: 'progress'; readonly progress: LoadProgress }
+  | { readonly type: 'prefill'; readonly progress: PrefillProgress }
+  | { readonly type: 'token'; readonly piece: TokenPiece }
+  | { readonly type: 'step'; readonly step: BenchProgress };
+
+/** From the engine's half to the page. `fatal` ends every call: the engine can't be used any more. `persist`: something is about to be stored. */
+export type FromHost =
   | { readonly type: 'persist' }
-  | { readonly type: 'progress'; readonly id: number; readonly progress: LoadProgress }
-  | { readonly type: 'token'; readonly id: number; readonly piece: TokenPiece }
-  | { readonly type: 'step'; readonly id: number; readonly step: BenchProgress }
+  | (Event & { readonly id: number })
   | { readonly type: 'done'; readonly id: number; readonly value: Calls[CallName]['back'] }
   | { readonly type: 'failed'; readonly id: number; readonly error: ErrorRecord }
   | { readonly type: 'fatal'; readonly error: ErrorRecord };

@@ -1,6 +1,6 @@
 // What a model may be loaded from, and the form in which it crosses to the worker.
 
-import { type LocalSource, serveBytes } from './bytes.js';
+import { type LocalSource, type Part, serveBytes } from './bytes.js';
 import { GemmaError } from './errors.js';
 
 /** A file on a server, with what the server or the file needs. */
@@ -26,7 +26,7 @@ export interface ByteSource {
 }
 
 /**
- * What a model is loaded from: the address of a `.gguf` file; a `RemoteFile`, or a `Request`; a `File` or `Blob`, which is read
+ * What a model is loaded from: the address of a `.gguf` file, or in Node.js its path; a `RemoteFile`, or a `Request`; a `File` or `Blob`, read
  * in place; a stream, which is read once; a source of bytes of the page's own. A model in parts (`-00001-of-00003.gguf`) is an array of
  * addresses or of files in order; of one on a server the first part's address is enough.
  */
@@ -52,6 +52,8 @@ export interface SentFile {
 export type SentSource =
   | { readonly kind: 'files'; readonly files: readonly SentFile[] }
   | { readonly kind: 'blobs'; readonly blobs: readonly Blob[] }
+  /** Only where the engine is in the same thread: functions can't be sent. */
+  | { readonly kind: 'parts'; readonly parts: readonly Part[] }
   /** The page answers reads on the port. */
   | { readonly kind: 'port'; readonly port: MessagePort; readonly size: number | null; readonly name: string };
 

@@ -1,5 +1,7 @@
 // The public shapes. Sizes are in bytes, times in milliseconds, rates in tokens per second.
 
+import type { ChatTemplate } from './generate.js';
+
 /** Where loading stands. Phases come in the order `waiting` (for another tab that loads the same model), `header`, `weights`, `ready`. */
 export interface LoadProgress {
   readonly phase: 'waiting' | 'header' | 'weights' | 'ready';
@@ -41,6 +43,34 @@ export interface LoadOptions {
   readonly kv?: 'f16' | 'f32' | undefined;
   /** Variants of the kernels. Default: the fastest on this adapter, by a short measurement at the first load. */
   readonly tuning?: Tuning | undefined;
+  /** The turn format in place of the model's own, for fine-tuned models that were trained on another one. */
+  readonly template?: ChatTemplate | undefined;
+  /**
+   * Whether the engine runs in a worker of its own, so that the page stays responsive. Default: true where there are workers (in Node
+   * there are none of this kind), and false with `gpu` or `device`. Without a worker nothing is kept for the next time.
+   */
+  readonly worker?: boolean | undefined;
+  /** A WebGPU implementation in place of `navigator.gpu`: of npm's `webgpu` in Node, say. Runs without a worker. */
+  readonly gpu?: GpuLike | undefined;
+  /**
+   * A device of the caller's own to run on, as it is: with its limits and features. Runs without a worker. The caller destroys it, after the
+   * model was disposed, which destroys no more than the model's own buffers.
+   */
+  readonly device?: GpuDeviceLike | undefined;
+}
+
+/** What is used of a `GPU`: `navigator.gpu`, or that of another implementation of WebGPU. */
+export interface GpuLike {
+  requestAdapter(options?: object): Promise<object | null>;
+}
+
+/** What is used of a `GPUDevice`, as far as types go. */
+export interface GpuDeviceLike {
+  readonly limits: object;
+  readonly features: { has(name: string): boolean };
+  readonly queue: object;
+  readonly lost: Promise<object>;
+  createBuffer(descriptor: never): object;
 }
 
 /**
@@ -48,75 +78,6 @@ export interface LoadOptions {
  * and how many lanes of the GPU share the rows of a matrix.
  */
 export type Tuning = 'f32/1' | 'f32/32' | 'int8/1' | 'int8/32';
-
-/** Options of {@link Gemma.generate}. */
-export interface GenerateOptions {
-  /** Most tokens to generate. Default 256. */
-  readonly maxTokens?: number | undefined;
-  /** 0 always takes the likeliest token; higher is more random. Default 1. */
-  readonly temperature?: number | undefined;
-  /** Only the k likeliest tokens are drawn from; 0 switches this off. Default 64. */
-  readonly topK?: number | undefined;
-  /** Only the likeliest tokens that together reach this probability are drawn from. Default 0.95. */
-  readonly topP?: number | undefined;
-  /** Only tokens at least this fraction as likely as the likeliest are drawn from. Default 0. */
-  readonly minP?: number | undefined;
-  /** Divides the positive and multiplies the negative logits of the last 64 tokens, prompt included. Default 1: no change. */
-  readonly repetitionPenalty?: number | undefined;
-  /** Is taken from the logit of a token for each time it is among the last 64, prompt included: -2 to 2. Default 0. */
-  readonly frequencyPenalty?: number | undefined;
-  /** Is taken from the logits of the tokens among the last 64, prompt included: -2 to 2. Default 0. */
-  readonly presencePenalty?: number | undefined;
-  /** By token id, what is added to its logit: -100 to 100, or `-Infinity` to forbid it. Up to 256 tokens. Default none. */
-  readonly logitBias?: Readonly<Record<number, number>> | ReadonlyMap<number, number> | undefined;
-  /** Makes a run repeatable: an integer from 0 on. Default: a new one for every call. */
-  readonly seed?: number | undefined;
-  /** Called with each token as it arrives. An exception thrown here ends the generation and rejects its promise. */
-  readonly onToken?: ((piece: TokenPiece) => void) | undefined;
-  /** Stops the generation; the promise then rejects with an `AbortError` DOMException. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** One generated token. */
-export interface TokenPiece {
-  /** Its id in the model's vocabulary. */
-  readonly id: number;
-  /** The text it completes; empty while a character is unfinished. */
-  readonly text: string;
-}
-
-/** What {@link Gemma.generate} resolves to. */
-export interface GenerateResult {
-  /** The generated text, without the prompt. */
-  readonly text: string;
-  /** The generated ids, without the end token. */
-  readonly tokens: readonly number[];
-  /** `"stop"`: the model ended its text. `"length"`: `maxTokens` or the context was reached. */
-  readonly finishReason: 'stop' | 'length';
-  readonly usage: TokenUsage;
-  readonly timings: GenerateTimings;
-  /** The seed that was used: repeats a sampled text on the same adapter. */
-  readonly seed: number;
-}
-
-/** Tokens computed. */
-export interface TokenUsage {
-  /** Tokens of the prompt, beginning-of-sequence included. */
-  readonly promptTokens: number;
-  readonly completionTokens: number;
-}
-
-/** Time spent, in milliseconds, and rates, in tokens per second. */
-export interface GenerateTimings {
-  /** Computing the prompt. */
-  readonly promptMs: number;
-  /** From the call to the first token. */
-  readonly firstTokenMs: number;
-  /** From the first token to the last. */
-  readonly decodeMs: number;
-  readonly promptPerSecond: number;
-  readonly decodePerSecond: number;
-}
 
 /** What is known about a loaded model. */
 export interface ModelInfo {
@@ -136,8 +97,22 @@ export interface ModelInfo {
   readonly gpuBytes: GpuBytes;
   /** Which variants of the kernels run. */
   readonly tuning: Tuning;
+  /** What is taken for options of a generation that are not given: the model card's. */
+  readonly defaults: GenerateDefaults;
   /** Whether the model is kept for the next time. */
   readonly cache: CacheOutcome;
+}
+
+/** Sampling options where the caller gives none. */
+export interface GenerateDefaults {
+  readonly maxTokens: number;
+  readonly temperature: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly minP: number;
+  readonly repetitionPenalty: number;
+  readonly frequencyPenalty: number;
+  readonly presencePenalty: number;
 }
 
 /** What `inspect` finds. */
@@ -213,6 +188,14 @@ export interface GpuBytes {
   readonly kv: number;
   /** Activations, parameters, tables, staging. */
   readonly scratch: number;
+  /** Conversations that wait for their turn: what was computed of each. */
+  readonly sessions: number;
+}
+
+/** Live GPU buffers of a model by kind, in bytes. */
+export interface GpuMemory extends GpuBytes {
+  /** The sum. */
+  readonly total: number;
 }
 
 /** Counters since the model was loaded. Counts don't depend on the speed of the machine. */

@@ -11,7 +11,8 @@ import { notKept, type Opened, openEntries, openExisting, type Store } from './s
 import { askForSubgroups } from './subgroups.js';
 import { recallTuning } from './tuning.js';
 import type { CallMessage, CallName, Calls, FromWorker, ToWorker } from './protocol.js';
-import type { GenerateResult, Inspection, LoadProgress, ModelInfo, ModelStats, TokenPiece } from './types.js';
+import type { GenerateResult, TokenPiece } from './generate.js';
+import type { Inspection, LoadProgress, ModelInfo, ModelStats } from './types.js';
 
 /** The three things of a worker's global scope used here; lib.dom and lib.webworker can't be loaded together. */
 interface WorkerScope {

@@ -158,7 +158,7 @@ impl Sampling {
             presence_penalty: self.presence_penalty,
             logit_bias: self.logit_bias.iter().copied().collect(),
             seed: self.seed,
-            ignore_end: false,
+            ..GenerateOptions::default()
         }
     }
 }

@@ -1,0 +1,93 @@
+//! Requests: a prompt in one of its forms, options, and what is heard of them.
+
+use js_sys::{Function, JsString, Reflect};
+use wasm_bindgen::prelude::*;
+use web_sys::AbortSignal;
+
+use super::abort::AbortLink;
+use super::{Engine, call, options, to_js, to_js_error};
+use crate::error::{Error, Result};
+use crate::session::{Event, Prompt, Request, Signals};
+
+#[wasm_bindgen]
+impl Engine {
+    /// Continues a prompt. `request` is `{ prompt, session, options }`; the prompt is one of
+    /// - `{ text }`: text to continue; BOS is put before it;
+    /// - `{ ids }`: token ids, taken as they are;
+    /// - `{ messages }`: a conversation in the model's turn format;
+    /// - `{ rendered }`: the text of a page's own template, in which control tokens are meant and U+FDD0 is left out (a page puts it
+    ///   after each `<` and `[` of what people wrote, so that it stays text); BOS is put before it where it isn't there;
+    /// - `{ say }`: what the user says next in `session`.
+    ///
+    /// `session` is a number that [`Engine::session_open`] gave; it goes with `rendered` and `say`. `on_event` hears
+    /// `{ type: "prefill", done, total }`, `{ type: "token", id, text, logprob?, top? }`, and at the end, where text was held back,
+    /// `{ type: "rest", text }`: the texts of all tokens and the rest are the text. `signal` aborts; `stop_signal` ends the
+    /// text with the next token, and the result's `finishReason` is then "cancelled".
+    ///
+    /// # Errors
+    /// An object `{ code, message, … }` made from [`Error`].
+    pub async fn generate(
+        &mut self,
+        request: JsValue,
+        on_event: Option<Function>,
+        signal: Option<AbortSignal>,
+        stop_signal: Option<AbortSignal>,
+    ) -> Result<JsValue, JsValue> {
+        let run = async {
+            let request = read(&request)?;
+            let (abort, stop) = (AbortLink::new(signal), AbortLink::new(stop_signal));
+            let signals = Signals { cancel: abort.cancel().clone(), stop: stop.cancel().clone() };
+            let mut report = |event: &Event| {
+                if let (Some(callback), Ok(event)) = (&on_event, to_js(event)) {
+                    call(callback, &event);
+                }
+            };
+            to_js(&self.session.respond(&request, &signals, &mut report).await?)
+        };
+        run.await.map_err(|error| to_js_error(&error))
+    }
+}
+
+fn read(request: &JsValue) -> Result<Request> {
+    let options = options::generate(&field(request, "options"))?;
+    let session = field(request, "session");
+    let session = match session.as_f64() {
+        Some(id) => Some(id as u32),
+        None if session.is_undefined() || session.is_null() => None,
+        None => return Err(options::invalid("session", &session, "a session's number".to_owned())),
+    };
+    Ok(Request { prompt: prompt(&field(request, "prompt"))?, session, options })
+}
+
+pub(super) fn prompt(value: &JsValue) -> Result<Prompt> {
+    let given = |name: &str| Some(field(value, name)).filter(|value| !value.is_undefined());
+    if let Some(ids) = given("ids") {
+        return options::ids("prompt", &ids).map(Prompt::Ids);
+    }
+    if let Some(messages) = given("messages") {
+        return options::messages("prompt", &messages).map(Prompt::Messages);
+    }
+    let wrong = || Error::InvalidOption {
+        option: "prompt".to_owned(),
+        found: format!("{value:?}"),
+        expected: "one of text, ids, messages, rendered and say".to_owned(),
+    };
+    let kinds: [(&str, fn(String) -> Prompt); 3] =
+        [("text", Prompt::Text), ("rendered", Prompt::Rendered), ("say", Prompt::Say)];
+    for (name, make) in kinds {
+        if let Some(text) = given(name) {
+            return string(&text).map(make).ok_or_else(wrong);
+        }
+    }
+    Err(wrong())
+}
+
+/// Half a surrogate pair becomes U+FFFD, as `TextEncoder` has it.
+fn string(value: &JsValue) -> Option<String> {
+    value.dyn_ref::<JsString>().map(String::from)
+}
+
+/// A field of a plain object; undefined where there is none.
+fn field(object: &JsValue, name: &str) -> JsValue {
+    Reflect::get(object, &name.into()).unwrap_or_default()
+}
