@@ -123,5 +123,5 @@ function readMessage(message: unknown, path: string): Message {
     if (value === undefined || value === null || isEmpty(value)) continue;
     refuse(`${path}.${name}`, value, 'nothing: it is not supported');
   }
-  return { role, content: textOf(`${path}.content`, content, 'text') };
+  return { role, content: textOf(`${path}.content`, content) };
 }

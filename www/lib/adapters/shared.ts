@@ -23,14 +23,14 @@ export function refuse(option: string, found: unknown, expected: string): never 
   });
 }
 
-/** The text of contents that may come in parts; what is no text is refused by the path of its part. Parts are put on lines of their own. */
-export function textOf(path: string, content: unknown, valueKey: 'text' | 'value'): string {
+/** The text of contents that may come in parts, which are put on lines of their own; what is no text is refused by the path of its part. */
+export function textOf(path: string, content: unknown): string {
   if (typeof content === 'string') return content;
   if (!Array.isArray(content)) return refuse(path, content, 'a string or an array of parts of type "text"');
   const texts = content.map((part: unknown, index) => {
-    const { type, [valueKey]: text } = (part ?? {}) as Record<string, unknown>;
+    const { type, text } = (part ?? {}) as { type?: unknown; text?: unknown };
     if (type !== 'text') return refuse(`${path}[${index}].type`, type, '"text": the model reads nothing else');
-    return typeof text === 'string' ? text : refuse(`${path}[${index}].${valueKey}`, text, 'a string');
+    return typeof text === 'string' ? text : refuse(`${path}[${index}].text`, text, 'a string');
   });
   return texts.join('\n');
 }
