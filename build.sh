@@ -329,6 +329,11 @@ check_package() {
   www/node_modules/.bin/attw dist/gemma-web-*.tgz --profile esm-only --exclude-entrypoints ./gemma_web_bg.wasm
 }
 
+check_adapters() {
+  www/node_modules/.bin/tsc -p tests/adapters
+  node --test --test-reporter=spec www/dist/tests/adapters/*.test.js
+}
+
 # Fresh projects that install the tarball; their bundlers come from one lock file.
 check_consumers() {
   local consumers=tests/consumers
@@ -370,6 +375,7 @@ test_all() {
   check "package" pack_lib
   check "publint and attw" check_package
   check "size" node www/tools/size.mjs
+  check "adapters" check_adapters
   check "consumers of the package" check_consumers
   check "server and browsers" check_browsers
 

@@ -45,6 +45,7 @@ function generation(script: Script, options: GenerateOptions): Generation {
     const logprobs: TokenLogprob[] = [];
     if (script.error) throw script.error;
     for (const [id, text] of script.pieces.entries()) {
+      if (signal.aborted) throw abortError();
       await Promise.race([
         script.gate?.() ?? new Promise((done) => setImmediate(done)),
         new Promise((done) => signal.addEventListener('abort', done)),
@@ -113,6 +114,10 @@ export function stubModel(script: Script): Stub {
   const stub: Stub = { model: model as unknown as Gemma, asked, opened, disposed: 0 };
   return stub;
 }
+
+/** What is said in the messages of a prompt. */
+export const contents = (prompt: Prompt | undefined): string[] =>
+  Array.isArray(prompt) ? (prompt as readonly Message[]).map(({ content }) => content) : [];
 
 /** All that comes. */
 export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {

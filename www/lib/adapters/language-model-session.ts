@@ -223,6 +223,7 @@ export class ModelSession extends EventTarget implements LanguageModelSession {
     this.#last = before.then(() => mine);
     try {
       await raced(before, signal);
+      signal.throwIfAborted();
     } catch (error) {
       release();
       throw error;
