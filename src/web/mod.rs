@@ -49,7 +49,7 @@ impl Engine {
     ///
     /// `source` is an array of files, each one that [`locate`] gave (with a `store` where it is to be kept: `{ id, data, manifest,
     /// available }`) or an object `{ size, name, read(offset, length) }`; or `synthetic:SHAPE:FORMAT` for random weights in the shape of
-    /// a real model, without a download. A load is stopped by ending its worker.
+    /// a real model, without a download. `signal` stops a load that is in no worker which could be ended.
     ///
     /// # Errors
     /// An object `{ code, message, … }` made from [`Error`].
@@ -57,13 +57,15 @@ impl Engine {
         source: JsValue,
         options: JsValue,
         on_progress: Option<Function>,
+        signal: Option<AbortSignal>,
     ) -> Result<Self, JsValue> {
         let load = async {
             let options = options::load(&options)?;
-            let cancel = Cancel::default();
+            let link = AbortLink::new(signal);
+            let cancel = link.cancel();
             let reporter = Reporter::new(on_progress);
-            let source = Source::open(&source, &reporter.watch(), &cancel).await?;
-            session::Engine::load(source, &options, &cancel, &mut |progress| reporter.report(progress)).await
+            let source = Source::open(&source, &reporter.watch(), cancel).await?;
+            session::Engine::load(source, &options, cancel, &mut |progress| reporter.report(progress)).await
         };
         load.await.map(|session| Self { session }).map_err(|error| to_js_error(&error))
     }

@@ -3,6 +3,7 @@
 
 import { Connection } from './connection.js';
 import { abortError, GemmaError } from './errors.js';
+import { hasWorkers } from './link.js';
 import type { CallName, Calls } from './protocol.js';
 
 /** A file that is kept, or as much of it as arrived. */
@@ -45,7 +46,7 @@ export interface ModelCache {
 
 async function ask<Name extends CallName>(type: Name, send: Calls[Name]['send'], signal?: AbortSignal): Promise<Calls[Name]['back']> {
   if (signal?.aborted) throw abortError();
-  const connection = new Connection();
+  const connection = new Connection(hasWorkers() ? undefined : {});
   const abort = (): void => connection.close(abortError());
   signal?.addEventListener('abort', abort, { once: true });
   try {

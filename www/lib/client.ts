@@ -108,7 +108,7 @@ export class Gemma implements AsyncDisposable {
     return this.#connection.call('tokenize', { text });
   }
 
-  /** The text of token ids; control tokens stand in it as they are written, and what is no character as U+FFFD. */
+  /** The text of token ids; control tokens are nothing in it, and bytes that make no character U+FFFD. */
   async detokenize(ids: readonly number[]): Promise<string> {
     return this.#connection.call('detokenize', { ids: Array.from(ids) });
   }

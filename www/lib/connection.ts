@@ -118,6 +118,6 @@ function tell(listeners: Listeners, event: Event): void {
  * waits for the answer, and a refusal changes nothing but that.
  */
 function askToPersist(): void {
-  const manager = globalThis.navigator.storage as StorageManager | undefined;
+  const manager = (globalThis.navigator as Partial<Navigator> | undefined)?.storage;
   void (async () => (await manager?.persisted()) || (await manager?.persist()))().catch(() => undefined);
 }

@@ -2,6 +2,7 @@
 
 import type { CacheEntry, CacheReport } from './cache.js';
 import { describeEntry, verifyEntry } from './pkg/gemma_web.js';
+import { SESSIONS } from './saved.js';
 import { closeBoth, lock, nameOf, openFiles, patiently, theFolder } from './store.js';
 
 /** What there is. Entries that another tab is filling are shown as they are. */
@@ -92,7 +93,8 @@ async function* entryFolders(): AsyncIterable<[string, FileSystemDirectoryHandle
   const folder = (await theFolder(false)) as (FileSystemDirectoryHandle & Iterable) | undefined;
   if (!folder) return;
   for await (const [id, entry] of folder.entries()) {
-    if (entry instanceof FileSystemDirectoryHandle) yield [id, entry];
+    // Beside them lie saved sessions.
+    if (entry instanceof FileSystemDirectoryHandle && id !== SESSIONS) yield [id, entry];
   }
 }
 

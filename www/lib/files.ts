@@ -30,8 +30,9 @@ export async function readLocal(url: URL): Promise<Uint8Array<ArrayBuffer> | und
 /** The files of a source that is a path or a `file:` address, or several; undefined where it is something else, or not in Node.js. */
 export function localFiles(source: ModelSource): Part[] | undefined {
   const files = builtin('node:fs') as Files | undefined;
-  const paths = files && (Array.isArray(source) ? (source as readonly unknown[]) : [source]).map(pathOf);
-  if (!paths?.length || !paths.every((path) => path !== undefined)) return undefined;
+  if (!files) return undefined;
+  const paths = (Array.isArray(source) ? (source as readonly unknown[]) : [source]).map(pathOf);
+  if (paths.length === 0 || !paths.every((path) => path !== undefined)) return undefined;
   const [first] = paths;
   return (paths.length === 1 && first !== undefined ? shards(first) : paths).map((path) => part(files, path));
 }

@@ -22,7 +22,8 @@ export type SentPrompt =
 
 /** What a session begins with. */
 export interface SentSession {
-  readonly history?: readonly Message[];
+  readonly system: string | undefined;
+  readonly history: readonly Message[];
   /** Whether the page renders its prompts and keeps its history. */
   readonly rendered: boolean;
 }
@@ -77,7 +78,7 @@ export type CallName = keyof Calls;
 export type CallMessage = { [Name in CallName]: { readonly type: Name; readonly id: number } & Calls[Name]['send'] }[CallName];
 
 /** From the page to the engine's half. `stop` ends a generation gently. */
-export type ToHost = CallMessage | { readonly type: 'abort' | 'stop'; readonly id: number };
+export type ToHost = CallMessage | { readonly type: 'abort'; readonly id: number } | { readonly type: 'stop'; readonly id: number };
 
 /** What a call that is not answered yet tells. */
 export type Event =

@@ -163,9 +163,12 @@ export class Session implements AsyncDisposable {
 
   async #begin(): Promise<number> {
     checkFormat(this.#format);
-    const history = checkMessages('history', this.#history);
-    const rendered = this.#format.template !== undefined;
-    return this.#connection.call('sessionOpen', rendered ? { rendered } : { rendered, history });
+    const messages = checkMessages('history', this.#history);
+    if (this.#format.template) return this.#connection.call('sessionOpen', { system: undefined, history: [], rendered: true });
+    const [first] = messages;
+    const system = first?.role === 'system' ? first.content : undefined;
+    const history = system === undefined ? messages : messages.slice(1);
+    return this.#connection.call('sessionOpen', { system, history, rendered: false });
   }
 
   /** Goes on with the history as it is here, where the engine has another. */

@@ -94,8 +94,8 @@ export async function openExisting(ids: readonly string[]): Promise<Opened> {
 
 /** The folder of all entries; undefined where there is none, or no file system. */
 export async function theFolder(create: boolean): Promise<FileSystemDirectoryHandle | undefined> {
-  // Absent on pages that are not served securely, whatever the types say.
-  const manager = globalThis.navigator.storage as Partial<StorageManager> | undefined;
+  // Absent on pages that are not served securely and outside of browsers, whatever the types say.
+  const manager = (globalThis.navigator as Partial<Navigator> | undefined)?.storage as Partial<StorageManager> | undefined;
   if (!manager?.getDirectory) return undefined;
   const root = await manager.getDirectory();
   try {

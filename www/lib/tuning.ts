@@ -1,6 +1,6 @@
 // Which variants of the kernels were fastest on this browser's adapter, kept between visits so that it is measured once.
 
-import type { Tuning } from './types.js';
+import type { GpuLike, Tuning } from './types.js';
 
 /** Of what is kept; another number makes older files be measured anew. */
 const FORMAT = 1;
@@ -8,12 +8,13 @@ const FILE = 'gemma-web-tuning.json';
 const TUNINGS: readonly string[] = ['f32/1', 'f32/32', 'int8/1', 'int8/32'] satisfies Tuning[];
 
 /** What the choice depends on: browser, its version, and the adapter. */
-async function keyOfAdapter(): Promise<string | undefined> {
-  const gpu = (globalThis.navigator as Navigator & { gpu?: { requestAdapter(): Promise<{ info: AdapterName } | null> } }).gpu;
-  const adapter = await gpu?.requestAdapter();
+async function keyOfAdapter(gpu: GpuLike | null | undefined): Promise<string | undefined> {
+  const here = (globalThis.navigator as { gpu?: GpuLike } | undefined)?.gpu;
+  const adapter = (await (gpu === undefined ? here : gpu)?.requestAdapter()) as { readonly info: AdapterName } | null | undefined;
   if (!adapter) return undefined;
   const { vendor, architecture, device, description } = adapter.info;
-  return JSON.stringify([FORMAT, globalThis.navigator.userAgent, vendor, architecture, device, description]);
+  const browser = (globalThis.navigator as Partial<Navigator> | undefined)?.userAgent;
+  return JSON.stringify([FORMAT, browser, vendor, architecture, device, description]);
 }
 
 interface AdapterName {
@@ -25,7 +26,7 @@ interface AdapterName {
 
 /** The origin's private files; nothing in private windows of some browsers, and on pages that are not served securely. */
 async function file(): Promise<FileSystemFileHandle | undefined> {
-  const manager = globalThis.navigator.storage as StorageManager | undefined;
+  const manager = (globalThis.navigator as Partial<Navigator> | undefined)?.storage;
   try {
     const folder = await manager?.getDirectory();
     return await folder?.getFileHandle(FILE, { create: true });
@@ -34,9 +35,12 @@ async function file(): Promise<FileSystemFileHandle | undefined> {
   }
 }
 
-/** The choice for this adapter and how to keep another one. Where nothing can be kept the engine measures at every load. */
-export async function recallTuning(): Promise<{ known?: Tuning; keep(tuning: Tuning): Promise<void> }> {
-  const [key, handle] = await Promise.all([keyOfAdapter(), file()]);
+/**
+ * The choice for this adapter and how to keep another one. Where nothing can be kept the engine measures at every load. `gpu`: another
+ * one than `navigator.gpu`; null: the adapter is not known.
+ */
+export async function recallTuning(gpu?: GpuLike | null): Promise<{ known?: Tuning; keep(tuning: Tuning): Promise<void> }> {
+  const [key, handle] = await Promise.all([keyOfAdapter(gpu), file()]);
   if (key === undefined || handle === undefined) return { keep: () => Promise.resolve() };
   const kept = parse(await (await handle.getFile()).text());
   const keep = async (tuning: Tuning): Promise<void> => {

@@ -1,0 +1,181 @@
+// Calls of the engine, one for each kind of message.
+
+import type { Engine } from './pkg/gemma_web.js';
+import type { BenchProgress, BenchReport } from './bench.js';
+import { clearEntries, deleteEntry, exportEntry, listEntries, sizeOfEntries, verifyStored } from './entries.js';
+import type { GenerateResult, Message, Score, TokenPiece } from './generate.js';
+import type { Setting } from './link.js';
+import { inspectModel, loadModel, type Loaded } from './opening.js';
+import type { CallMessage, CallName, Calls, Event } from './protocol.js';
+import type { GpuMemory, ModelInfo, ModelStats } from './types.js';
+import { instantiate } from './wasm.js';
+
+/** What a call tells before it is answered. */
+export type Told = Event | { readonly type: 'persist' };
+
+/** How a call is followed and ended. */
+export interface Following {
+  readonly signal: AbortSignal;
+  readonly stopSignal: AbortSignal;
+  readonly tell: (told: Told) => void;
+}
+
+/** What the engine tells of a generation. `rest`: text that was held back; the result has it too. */
+type EngineEvent =
+  | { readonly type: 'prefill'; readonly done: number; readonly total: number }
+  | ({ readonly type: 'token' } & TokenPiece)
+  | { readonly type: 'rest' };
+
+/** An engine, once it is loaded. One call at a time. */
+export class Calling {
+  readonly #setting: Setting | undefined;
+  readonly #closed = new AbortController();
+  #memory: WebAssembly.Memory | undefined;
+  #loaded: Loaded | undefined;
+
+  constructor(setting: Setting | undefined) {
+    this.#setting = setting;
+  }
+
+  /** Gives the GPU back; whatever runs will fail. */
+  close(): void {
+    this.#closed.abort();
+    this.#loaded?.release();
+  }
+
+  /** Frees the engine, which must be idle. */
+  free(): void {
+    this.#loaded?.engine.free();
+    this.#loaded = undefined;
+  }
+
+  async carryOut(call: CallMessage, following: Following): Promise<Calls[CallName]['back']> {
+    this.#memory ??= await instantiate();
+    switch (call.type) {
+      case 'load':
+        return this.#load(call, following);
+      case 'inspect':
+        return inspectModel(call, this.#setting);
+      case 'generate':
+        return this.#generate(call, following);
+      case 'stats':
+        return this.#withMemory(this.#engine.stats() as Omit<ModelStats, 'wasmBytes'>);
+      case 'bench': {
+        const onStep = (step: BenchProgress): void => following.tell({ type: 'step', step });
+        const report = (await this.#engine.bench(call.options, onStep, following.signal)) as BenchReport;
+        return { ...report, stats: this.#withMemory(report.stats) };
+      }
+      default:
+        if (isOf(call, 'cache')) return ofCache(call);
+        return isOf(call, 'session') ? this.#ofSession(call, following) : this.#ofText(call, following);
+    }
+  }
+
+  async #load(call: CallMessage & { type: 'load' }, { tell }: Following): Promise<ModelInfo> {
+    const loaded = await loadModel(call, tell, this.#setting, this.#closed.signal);
+    this.#loaded = loaded;
+    // The page may have gone on without it.
+    if (this.#closed.signal.aborted) this.close();
+    return loaded.info;
+  }
+
+  async #generate(call: CallMessage & { type: 'generate' }, { signal, stopSignal, tell }: Following): Promise<Calls['generate']['back']> {
+    const onEvent = (event: EngineEvent): void => {
+      if (event.type === 'prefill') tell({ type: 'prefill', progress: { done: event.done, total: event.total } });
+      if (event.type !== 'token') return;
+      const { type, ...piece } = event;
+      tell({ type, piece });
+    };
+    const { prompt, session, options } = call;
+    const result = (await this.#engine.generate({ prompt, session, options }, onEvent, signal, stopSignal)) as GenerateResult;
+    const history = session !== undefined && 'say' in prompt ? await this.#history(session) : undefined;
+    return { result, history };
+  }
+
+  async #ofSession(call: CallOf<'session'>, { signal }: Following): Promise<Calls[CallOf<'session'>['type']]['back']> {
+    switch (call.type) {
+      case 'sessionOpen':
+        return this.#engine.session_open({ system: call.system, history: call.history, rendered: call.rendered });
+      case 'sessionClone':
+        return this.#engine.session_clone(call.session);
+      case 'sessionClose':
+        await this.#engine.session_close(call.session);
+        return undefined;
+      case 'sessionHistory':
+        return this.#history(call.session);
+      case 'sessionSave': {
+        // A Blob each: browsers keep them out of this process.
+        const pieces: Blob[] = [];
+        const onPiece = (piece: Uint8Array<ArrayBuffer>): void => void pieces.push(new Blob([piece]));
+        await this.#engine.session_save(call.session, onPiece, signal);
+        return new Blob(pieces);
+      }
+      case 'sessionRestore': {
+        const { blob } = call;
+        const read = async (offset: number, length: number): Promise<Uint8Array> =>
+          new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer());
+        const session = await this.#engine.session_restore(read, blob.size, signal);
+        return { session, history: await this.#history(session) };
+      }
+    }
+  }
+
+  async #ofText(call: TextCall, { signal }: Following): Promise<Calls[TextCall['type']]['back']> {
+    switch (call.type) {
+      case 'tokenize':
+        return Array.from(this.#engine.tokenize(call.text));
+      case 'detokenize':
+        return this.#engine.detokenize(call.ids);
+      case 'countTokens':
+        return this.#engine.prompt_ids(call.prompt).length;
+      case 'renderChat':
+        return this.#engine.render_chat(call.messages);
+      case 'embed':
+        return this.#engine.embed(call.text, signal);
+      case 'score':
+        return (await this.#engine.score(call.text, signal)) as Score;
+      case 'logits':
+        return this.#engine.logits(call.ids, signal);
+      case 'memory':
+        return this.#engine.memory() as GpuMemory;
+    }
+  }
+
+  async #history(session: number): Promise<Message[]> {
+    return (await this.#engine.session_history(session)) as Message[];
+  }
+
+  #withMemory(stats: Omit<ModelStats, 'wasmBytes'>): ModelStats {
+    return { ...stats, wasmBytes: this.#memory?.buffer.byteLength ?? 0 };
+  }
+
+  get #engine(): Engine {
+    if (!this.#loaded) throw new Error('a call arrived before the model was loaded');
+    return this.#loaded.engine;
+  }
+}
+
+/** Calls by how their names begin. */
+type CallOf<Group extends string> = Extract<CallMessage, { type: `${Group}${string}` }>;
+type TextCall = Exclude<CallMessage, CallOf<'session' | 'cache'> | { type: 'load' | 'inspect' | 'generate' | 'stats' | 'bench' }>;
+
+function isOf<Group extends 'session' | 'cache'>(call: CallMessage, group: Group): call is CallOf<Group> {
+  return call.type.startsWith(group);
+}
+
+async function ofCache(call: CallOf<'cache'>): Promise<Calls[CallOf<'cache'>['type']]['back']> {
+  switch (call.type) {
+    case 'cacheList':
+      return listEntries();
+    case 'cacheSize':
+      return sizeOfEntries();
+    case 'cacheDelete':
+      return deleteEntry(call.entry);
+    case 'cacheClear':
+      return clearEntries();
+    case 'cacheVerify':
+      return verifyStored(call.entry);
+    case 'cacheExport':
+      return exportEntry(call.entry);
+  }
+}

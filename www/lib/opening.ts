@@ -1,0 +1,106 @@
+// How the engine gets a model: the source with its entries in the cache, the GPU, and what is remembered of it.
+
+import { Engine, locate } from './pkg/gemma_web.js';
+import { blobPart, type Part, portPart } from './bytes.js';
+import type { Told } from './calling.js';
+import { type Opening, withGpu } from './gpus.js';
+import type { Setting } from './link.js';
+import { type EngineReport, Meter, WAITING } from './progress.js';
+import type { CallMessage } from './protocol.js';
+import type { SentFile, SentSource } from './sources.js';
+import { notKept, type Opened, openEntries, openExisting, type Store } from './store.js';
+import { askForSubgroups } from './subgroups.js';
+import { recallTuning } from './tuning.js';
+import type { Inspection, LoadProgress, ModelInfo } from './types.js';
+
+/** An engine with what is to be told of it. */
+export interface Loaded {
+  readonly engine: Engine;
+  readonly info: ModelInfo;
+  /** Gives the GPU back at once, whatever the engine does. */
+  release(): void;
+}
+
+/** Why nothing is kept where there is no worker. */
+const NO_WORKER = 'the engine runs without a worker, and only workers can keep files as they arrive';
+
+/** Loads a model. `signal` ends it where the engine is in no worker that could be ended. */
+export async function loadModel(
+  call: CallMessage & { type: 'load' },
+  tell: (told: Told) => void,
+  setting: Setting | undefined,
+  signal: AbortSignal,
+): Promise<Loaded> {
+  const onProgress = (progress: LoadProgress): void => tell({ type: 'progress', progress });
+  const gpu = setting && (setting.gpu ?? (setting.device ? null : undefined));
+  const recalled = recallTuning(gpu);
+  // It is waited for below, unless something fails before.
+  recalled.catch(() => undefined);
+  const openStores = (ids: readonly string[]): Promise<Opened> => {
+    if (!call.cache) return Promise.resolve(notKept('the option `cache` is false'));
+    if (setting) return Promise.resolve(notKept(NO_WORKER));
+    return openEntries(ids, () => onProgress(WAITING), () => tell({ type: 'persist' }));
+  };
+  const { source, outcome, close } = await openSource(call.source, openStores);
+  const meter = new Meter();
+  try {
+    const { known, keep } = await recalled;
+    const onReport = (report: EngineReport): void => onProgress(meter.report(report, performance.now()));
+    const options = { tuning: known, ...call.options };
+    const { value: engine, release } = await onGpu(setting, () => Engine.load(source, options, onReport, signal));
+    const info = { ...(engine.info() as Omit<ModelInfo, 'cache'>), cache: outcome() };
+    // A choice of the caller's says nothing about speed. That it could not be kept is no reason to fail: it is measured again.
+    if (known === undefined && call.options['tuning'] === undefined) await keep(info.tuning).catch(() => undefined);
+    return { engine, info, release };
+  } finally {
+    await close();
+  }
+}
+
+/** Looks at a model. */
+export async function inspectModel(call: CallMessage & { type: 'inspect' }, setting: Setting | undefined): Promise<Inspection> {
+  const openStores = (ids: readonly string[]): Promise<Opened> =>
+    call.cache && !setting ? openExisting(ids) : Promise.resolve(notKept(''));
+  const { source, close } = await openSource(call.source, openStores);
+  try {
+    const inspected = await onGpu(setting, () => Engine.inspect(source, call.options));
+    inspected.release();
+    return { ...(inspected.value as Omit<Inspection, 'storage'>), storage: await estimateStorage() };
+  } finally {
+    await close();
+  }
+}
+
+/** With the GPU of the worker, or the one of the setting. */
+async function onGpu<T>(setting: Setting | undefined, open: () => Promise<T>): Promise<Opening<T>> {
+  if (setting) return withGpu(setting, open);
+  askForSubgroups();
+  return { value: await open(), release: () => undefined };
+}
+
+/** What the engine takes for a source, with the entries of its files in the cache open. */
+async function openSource(
+  sent: SentSource,
+  openStores: (ids: readonly string[]) => Promise<Opened>,
+): Promise<{ source: unknown } & Pick<Opened, 'outcome' | 'close'>> {
+  const apart = (source: string | readonly Part[], why: string): { source: unknown } & Opened => ({ source, ...notKept(why) });
+  if (sent.kind === 'blobs') return apart(sent.blobs.map(blobPart), 'it is read in place');
+  if (sent.kind === 'parts') return apart(sent.parts, 'it is read in place');
+  if (sent.kind === 'port') return apart([portPart(sent.port, sent.size, sent.name)], 'it comes from the page itself');
+  const [first] = sent.files;
+  if (sent.files.length === 1 && first?.url.startsWith('synthetic:')) return apart(first.url, 'it is made up');
+  const files = locate(sent.files) as (SentFile & { readonly id: string })[];
+  // An address that this page made up, of a Blob say, means nothing tomorrow.
+  const lasting = files.every(({ url }) => /^https?:/.test(url));
+  const opened = lasting ? await openStores(files.map(({ id }) => id)) : notKept('its address is none of a server');
+  const source = files.map((file): SentFile & { store: Store | undefined } => ({ ...file, store: opened.stores.get(file.id) }));
+  return { ...opened, source };
+}
+
+/** What this origin may store, where the browser says. */
+async function estimateStorage(): Promise<Inspection['storage']> {
+  // Absent on pages that are not served securely, and outside of browsers, whatever the types say.
+  const manager = (globalThis.navigator as Partial<Navigator> | undefined)?.storage;
+  const { quota, usage } = (await manager?.estimate()) ?? {};
+  return quota === undefined || usage === undefined ? null : { quota, usage };
+}
