@@ -3,10 +3,14 @@
 /** Whether sessions can be created: at once, after a download that runs already or is yet to start, or not at all. */
 export type Availability = 'unavailable' | 'downloadable' | 'downloading' | 'available';
 
-/** A part of a message's content. Gemma reads text only. */
+/** Kinds of content. There is text here; whatever needs another kind is refused with `NotSupportedError`. */
+export type LanguageModelContentType = 'text' | 'image' | 'audio' | 'tool-call' | 'tool-response';
+
+/** A part of a message's content. */
 export interface LanguageModelContent {
-  readonly type: 'text';
-  readonly value: string;
+  readonly type: LanguageModelContentType;
+  /** Of a text a string. */
+  readonly value: unknown;
 }
 
 /** One message. `system` can only be the first of a session. */
@@ -42,7 +46,7 @@ export interface LanguageModelCreateCoreOptions {
 
 /** What comes in or goes out. */
 export interface LanguageModelExpected {
-  readonly type: 'text' | 'image' | 'audio' | 'tool-call' | 'tool-response';
+  readonly type: LanguageModelContentType;
   readonly languages?: readonly string[] | undefined;
 }
 

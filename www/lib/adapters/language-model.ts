@@ -25,6 +25,7 @@ import type { Availability, LanguageModelCreateOptions, LanguageModelFactory, La
 export type {
   Availability,
   LanguageModelContent,
+  LanguageModelContentType,
   LanguageModelCreateCoreOptions,
   LanguageModelCreateOptions,
   LanguageModelExpected,
