@@ -26,10 +26,16 @@ impl Cancel {
         waiting.into_iter().for_each(Waker::wake);
     }
 
+    /// Whether [`Cancel::cancel`] was called.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.asked.load(Ordering::SeqCst)
+    }
+
     /// # Errors
     /// [`Error::Aborted`] once [`Cancel::cancel`] was called.
     pub fn check(&self) -> Result<()> {
-        if self.0.asked.load(Ordering::SeqCst) { Err(Error::Aborted) } else { Ok(()) }
+        if self.is_cancelled() { Err(Error::Aborted) } else { Ok(()) }
     }
 
     /// Waits until [`Cancel::cancel`] is called.

@@ -71,6 +71,19 @@ pub fn render(template: Template, messages: &[Message], bos: &str) -> Result<Str
 /// [`Error::InvalidMessage`] for a conversation the template refuses; [`Error::Unsupported`] where the vocabulary
 /// has no turn markers.
 pub fn encode(tokenizer: &Tokenizer, template: Template, messages: &[Message]) -> Result<Vec<u32>> {
+    encode_known(tokenizer, template, messages, &|_| None)
+}
+
+/// As [`encode`], where `known` may tell the ids that a model's message was generated as: they are taken as they are.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_known<'a>(
+    tokenizer: &Tokenizer,
+    template: Template,
+    messages: &[Message],
+    known: &dyn Fn(usize) -> Option<&'a [u32]>,
+) -> Result<Vec<u32>> {
     let marker = |text: &str| {
         tokenizer.id_of(text).ok_or_else(|| Error::Unsupported {
             what: "a vocabulary with turn markers to chat".into(),
@@ -78,16 +91,23 @@ pub fn encode(tokenizer: &Tokenizer, template: Template, messages: &[Message]) -
         })
     };
     let (start, end) = (marker(TURN_START)?, marker(TURN_END)?);
+    let text = |text: &str| tokenizer.encode(text, Special::AsText);
+    let (answer, after) = (text("model\n")?, text("\n")?);
     let mut ids: Vec<u32> = tokenizer.bos().into_iter().collect();
-    for turn in turns(template, messages)? {
+    let turns = turns(template, messages)?;
+    // A system message has no turn of its own.
+    for (turn, index) in turns.iter().zip(messages.len() - turns.len()..) {
         ids.push(start);
-        // Role and content in one go: whether a newline merges with what follows is the vocabulary's business.
-        ids.extend(tokenizer.encode(&turn, Special::AsText)?);
+        match known(index) {
+            Some(generated) => ids.extend(answer.iter().chain(generated)),
+            // Role and content in one go: whether a newline merges with what follows is the vocabulary's business.
+            None => ids.extend(text(turn)?),
+        }
         ids.push(end);
-        ids.extend(tokenizer.encode("\n", Special::AsText)?);
+        ids.extend(&after);
     }
     ids.push(start);
-    ids.extend(tokenizer.encode("model\n", Special::AsText)?);
+    ids.extend(&answer);
     Ok(ids)
 }
 

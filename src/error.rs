@@ -50,6 +50,29 @@ pub enum Error {
         /// The measured value and the bound it breaks.
         why: String,
     },
+    /// A saved session that contradicts itself, or was changed.
+    #[serde(rename = "malformed")]
+    #[error("the saved session is damaged: {what} at byte {at}: {why}; go back to another copy of it")]
+    MalformedSession {
+        /// The thing that was being read.
+        what: String,
+        /// Offset in the saved bytes.
+        at: u64,
+        /// The measured value and the bound it breaks.
+        why: String,
+    },
+    /// A saved session of another model, or of one that was loaded otherwise.
+    #[error(
+        "the saved session doesn't fit this model: its {what} is {saved}, here it is {here}; load the model that saved it, with the same options"
+    )]
+    SessionMismatch {
+        /// What differs.
+        what: String,
+        /// As saved.
+        saved: String,
+        /// As loaded.
+        here: String,
+    },
     /// A required metadata key is absent.
     #[error(
         "the GGUF metadata has no key \"{key}\" ({expected}); the file was not made by a current converter, choose another"

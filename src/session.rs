@@ -1,16 +1,25 @@
 //! From a file and a prompt to streamed text: loads the engine, feeds the prompt in chunks, samples, stops, and keeps time.
 
+mod active;
 pub mod bench;
 mod conversation;
+mod dialogue;
+mod generate;
 mod inspect;
 mod logit_bias;
+mod logprobs;
 mod measure;
 mod options;
+mod overflow;
 mod prompt;
 mod report;
+mod respond;
 mod result;
+mod snapshot;
+mod stops;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use futures_util::future::try_join;
@@ -18,18 +27,17 @@ use web_time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::cancel::Cancel;
 use crate::chat::{self, Template};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gguf;
-use crate::kernels::sample::Settings;
 use crate::model::load::{Opened, Prepared};
 use crate::model::tensors::checked_config;
 use crate::model::{Config, Model};
-use crate::sampler::{Sampling, choose};
 use crate::source::ByteSource;
 use crate::source::prefixed::Prefixed;
 use crate::source::timed::Timed;
 use crate::tokenizer::Tokenizer;
-use writer::Writer;
+use active::Active;
+use conversation::Conversation;
 
 pub use crate::gpu::KvType;
 pub use crate::model::ModelOptions as LoadOptions;
@@ -41,7 +49,7 @@ pub use prompt::{Prompt, Request, Signals};
 pub use report::{Info, Memory, Phase, Progress, Stats};
 pub use result::{Event, FinishReason, Generation, Likely, Piece, Prefill, Timings, TokenLogprob, Usage};
 
-/// A loaded model with its tokenizer. One request runs at a time.
+/// A loaded model with its tokenizer, and the conversations it keeps. One request runs at a time.
 #[derive(Debug)]
 pub struct Engine {
     model: Model,
@@ -53,6 +61,12 @@ pub struct Engine {
     template: Template,
     tokenizer_ms: f64,
     read_ms: f64,
+    /// Tells this model's KV caches from those of others.
+    layout: u64,
+    active: Active,
+    sessions: BTreeMap<u32, Conversation>,
+    /// No number is given twice.
+    n_opened: u32,
 }
 
 impl Engine {
@@ -81,6 +95,7 @@ impl Engine {
         let tokenizer_ms = ms(started);
         report(Phase::Header, header.data_start);
         let file = bench::model_file(source.name(), total, &header);
+        let fingerprint = snapshot::fingerprint(&header, &prefix);
         let mut rest = Prefixed::new(prefix, &mut source);
         let mut on_bytes = |loaded| report(Phase::Weights, loaded);
         let model = prepared.finish(&header, &mut rest, cancel, &mut on_bytes).await?;
@@ -89,6 +104,7 @@ impl Engine {
         let chat = chat::is_chat(&tokenizer, &header.metadata);
         let template = Template::from_gguf(&header.metadata)?;
         Ok(Self {
+            layout: snapshot::layout(fingerprint, &model),
             model,
             tokenizer,
             file,
@@ -98,6 +114,9 @@ impl Engine {
             template,
             tokenizer_ms,
             read_ms: source.spent().as_secs_f64() * 1e3,
+            active: Active::default(),
+            sessions: BTreeMap::new(),
+            n_opened: 0,
         })
     }
 
@@ -152,6 +171,7 @@ impl Engine {
     /// # Errors
     /// [`Error::InvalidOption`], [`Error::ContextFull`], [`Error::Aborted`], faults of the device.
     pub async fn logits(&mut self, ids: &[u32], cancel: &Cancel) -> Result<Vec<f32>> {
+        self.vacate().await?;
         self.model.forward(ids, 0, cancel).await
     }
 
@@ -160,13 +180,14 @@ impl Engine {
     /// # Errors
     /// As [`Engine::logits`].
     pub async fn hidden(&mut self, ids: &[u32]) -> Result<Vec<Vec<f32>>> {
+        self.vacate().await?;
         self.model.hidden(ids, &Cancel::default()).await
     }
 
     /// Generates after `ids`, from an empty cache. `on_token` hears each token as it is chosen.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`], [`Error::ContextFull`] where the prompt alone doesn't fit, [`Error::Aborted`], faults of the device.
+    /// As [`Engine::respond`].
     pub async fn generate(
         &mut self,
         ids: &[u32],
@@ -174,68 +195,20 @@ impl Engine {
         cancel: &Cancel,
         on_token: &mut dyn FnMut(&Piece),
     ) -> Result<Generation> {
-        options.validate()?;
-        let (sampling, seed) = (options.sampling(), options.seed.unwrap_or_else(random_seed));
-        sampling.validate_ids(self.model.config().n_vocab)?;
-        let mut writer = Writer::new(self, ids, options);
-        let finish_reason = match sampling.on_gpu(seed) {
-            Some(settings) => self.chosen_by_gpu(&settings, cancel, (&mut writer, on_token)).await?,
-            None => self.chosen_by_cpu(&sampling, seed, cancel, (&mut writer, on_token)).await?,
+        let prompt = Prompt::Ids(ids.to_vec());
+        let request = Request { prompt, session: None, options: options.clone() };
+        let signals = Signals { cancel: cancel.clone(), ..Signals::default() };
+        let mut on_event = |event: &Event| {
+            if let Event::Token(piece) = event {
+                on_token(piece);
+            }
         };
-        Ok(writer.finish(finish_reason, seed))
-    }
-
-    /// Several tokens are under way at once, each step reading on the GPU what the one before it chose. Those past a stop are dropped:
-    /// what they left in the KV cache lies behind the text, where the next tokens overwrite it.
-    async fn chosen_by_gpu(
-        &self,
-        settings: &Settings,
-        cancel: &Cancel,
-        (writer, on_token): (&mut Writer<'_>, &mut dyn FnMut(&Piece)),
-    ) -> Result<FinishReason> {
-        let start = writer.ids.len();
-        self.model.begin(&writer.ids, 0, settings, cancel).await?;
-        // Text positions whose tokens are to be chosen.
-        let (mut next, end) = (start + 1, (start + writer.options.max_tokens).min(self.model.context() + 1));
-        loop {
-            let id = self.model.next_choice(&mut next, end).await?;
-            cancel.check()?;
-            if let Some(reason) = writer.take(id, self.model.context(), on_token) {
-                return Ok(reason);
-            }
-        }
-    }
-
-    /// Logits are read back whole and a token is chosen from all of them.
-    async fn chosen_by_cpu(
-        &self,
-        sampling: &Sampling,
-        seed: u64,
-        cancel: &Cancel,
-        (writer, on_token): (&mut Writer<'_>, &mut dyn FnMut(&Piece)),
-    ) -> Result<FinishReason> {
-        let mut logits = self.model.forward(&writer.ids, 0, cancel).await?;
-        loop {
-            let position = writer.ids.len();
-            let id = choose(&mut logits, sampling, &writer.ids, seed).ok_or_else(|| Error::Gpu {
-                what: format!("the forward pass at position {position}"),
-                why: "no logit is finite".to_owned(),
-            })?;
-            if let Some(reason) = writer.take(id, self.model.context(), on_token) {
-                return Ok(reason);
-            }
-            logits = self.model.forward(&[id], position, cancel).await?;
-        }
+        self.respond(&request, &signals, &mut on_event).await
     }
 }
 
 fn ms(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1e3
-}
-
-fn log_sum_exp(logits: &[f32]) -> f64 {
-    let largest = f64::from(logits.iter().copied().fold(f32::MIN, f32::max));
-    largest + logits.iter().map(|l| (f64::from(*l) - largest).exp()).sum::<f64>().ln()
 }
 
 /// Another seed each time, below 2^53 so that JS holds it exactly.

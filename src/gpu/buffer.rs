@@ -106,6 +106,12 @@ impl Gpu {
         self.storage(Kind::Scratch, label, 4 * rows as u64 * cols as u64)
     }
 
+    /// A buffer that is only written and copied, for what waits to be bound elsewhere.
+    #[must_use]
+    pub fn store(&self, kind: Kind, label: &str, bytes: u64) -> Buffer {
+        self.buffer(kind, label, bytes, wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC)
+    }
+
     /// A uniform buffer of [`UNIFORM_BYTES`], filled with `data` and zeros.
     #[must_use]
     pub fn uniform(&self, label: &str, data: &[u8]) -> Buffer {

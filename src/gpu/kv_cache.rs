@@ -72,6 +72,14 @@ pub struct KvPart {
     pub values: Buffer,
 }
 
+impl KvPart {
+    /// Bytes of a slot of the keys, and of the values.
+    #[must_use]
+    pub fn slot_bytes(&self, shape: &KvShape) -> u64 {
+        (self.n_heads * shape.head_len) as u64 * shape.kv.bytes()
+    }
+}
+
 /// The cache of one layer.
 #[derive(Debug)]
 pub struct KvCache {

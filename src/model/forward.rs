@@ -92,13 +92,20 @@ impl Page<'_> {
         self.product(plan, &w.down, &s.gated, &s.out, arithmetic);
     }
 
-    /// `normed [R, D]` of rows of the residual stream → logits `[R, V]`.
+    /// Rows of the residual stream → `normed [R, D]` f32, by the output norm.
     #[must_use]
-    pub fn head(&self, logits: &Buffer) -> Plan {
+    pub fn normed(&self) -> Plan {
         let mut plan = Plan::new(self.gpu, "head");
         let norms = self.norms(&self.weights.output_norms);
         let (s, normed) = (self.state, (&self.state.normed, Arithmetic::F32));
         norm_add::record(&mut plan, self.gpu, "norm", (&s.out, &s.x, false), norms, normed);
+        plan
+    }
+
+    /// `normed [R, D]` of rows of the residual stream → logits `[R, V]`.
+    #[must_use]
+    pub fn head(&self, logits: &Buffer) -> Plan {
+        let (mut plan, s) = (self.normed(), self.state);
         matmul::record(&mut plan, self.gpu, self.weights.logits(), &s.normed, logits);
         if self.config.logit_cap > 0.0 {
             cap_logits::record(&mut plan, self.gpu, logits, self.config.n_vocab, self.config.logit_cap);

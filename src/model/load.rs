@@ -1,7 +1,7 @@
 //! Loading: kernels compile while the header is read, the others while the tokenizer is built and the weights are streamed in; one
 //! workgroup of each is run.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::Cell;
 
 use web_time::Instant;
 
@@ -100,7 +100,6 @@ impl Prepared {
             readback_ms: 0.0,
             step_ms: Cell::default(),
             last_choice: Cell::default(),
-            scorer: OnceCell::new(),
             gpu,
             config,
             extents,

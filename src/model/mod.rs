@@ -8,6 +8,7 @@ pub mod load;
 pub mod memory;
 pub mod observe;
 pub mod options;
+pub mod parked;
 pub mod profile;
 pub mod reference;
 pub mod runner;

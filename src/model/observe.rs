@@ -2,7 +2,7 @@
 
 use crate::cancel::Cancel;
 use crate::error::Result;
-use crate::gpu::{Buffer, Plan, Step};
+use crate::gpu::{Buffer, Plan, Step, Work};
 use crate::model::Model;
 use crate::model::forward::Page;
 
@@ -41,6 +41,42 @@ impl Model {
         Ok(values.chunks_exact(self.config.width).map(<[f32]>::to_vec).collect())
     }
 
+    /// Mean over the positions of the residual stream after the output norm: `[D]`.
+    ///
+    /// # Errors
+    /// As [`Model::forward`].
+    pub async fn mean_hidden(&self, ids: &[u32], cancel: &Cancel) -> Result<Vec<f32>> {
+        self.ready(ids, 0).await?;
+        let (width, chunk) = (self.config.width, self.extents.chunk.min(ids.len()));
+        let row_bytes = 4 * width as u64;
+        let make = || Ok((self.page().normed(), self.gpu.staging("hidden", row_bytes * chunk as u64)));
+        let (norm, staging) = self.gpu.checked("the kernel of an embedding", make).await?;
+        let mut sum = vec![0.0_f64; width];
+        for (i, rows) in ids.chunks(chunk).enumerate() {
+            cancel.check()?;
+            let blocks = self.prefill(rows, i * chunk)?;
+            let step = Step { n_tokens: rows.len() as u32, ..Step::default() };
+            let bytes = row_bytes * rows.len() as u64;
+            let read = Work::Copy { from: &self.state.normed, offset: 0, to: &staging, bytes };
+            self.gpu.run_works(&[blocks, Work::Plan(&norm, step), read])?;
+            for row in self.gpu.read_f32(&staging, bytes).await?.chunks_exact(width) {
+                sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x));
+            }
+        }
+        cancel.check()?;
+        Ok(sum.into_iter().map(|sum| (sum / ids.len() as f64) as f32).collect())
+    }
+
+    fn page(&self) -> Page<'_> {
+        Page {
+            config: &self.config,
+            weights: &self.weights,
+            state: &self.state,
+            gpu: &self.gpu,
+            tuning: self.tuning,
+        }
+    }
+
     /// Logits of every position but the last, given row by row to `on_row(index, logits)`.
     ///
     /// # Errors
@@ -51,8 +87,8 @@ impl Model {
         cancel: &Cancel,
         on_row: &mut dyn FnMut(usize, &[f32]),
     ) -> Result<()> {
-        self.check_ids(ids, 0)?;
-        let scorer = self.scorer().await?;
+        self.ready(ids, 0).await?;
+        let scorer = self.make_scorer().await?;
         let row_bytes = 4 * self.config.n_vocab as u64;
         let n_scored = ids.len() - 1;
         for (i, rows) in ids.chunks(self.extents.chunk).enumerate() {
@@ -76,26 +112,11 @@ impl Model {
         Ok(())
     }
 
-    /// Made at its first use: few need it, and its logits take megabytes.
-    async fn scorer(&self) -> Result<&Head> {
-        if let Some(scorer) = self.scorer.get() {
-            return Ok(scorer);
-        }
-        let made = self.make_scorer().await?;
-        Ok(self.scorer.get_or_init(|| made))
-    }
-
+    /// Made for each use: few need it, and its logits take megabytes. The kernels are compiled once.
     async fn make_scorer(&self) -> Result<Head> {
         let fitting = self.gpu.limits().max_bound_bytes() / (4 * self.config.n_vocab as u64);
         let n_rows = SCORED_ROWS.min(self.extents.chunk).min(fitting.max(1) as usize);
-        let page = Page {
-            config: &self.config,
-            weights: &self.weights,
-            state: &self.state,
-            gpu: &self.gpu,
-            tuning: self.tuning,
-        };
-        self.gpu.checked("the kernels of the scorer", || Head::new(&page, n_rows)).await
+        self.gpu.checked("the kernels of the scorer", || Head::new(&self.page(), n_rows)).await
     }
 }
 

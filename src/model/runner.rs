@@ -1,6 +1,6 @@
 //! A model on the GPU: feeds tokens at positions, gives logits or chooses tokens. It knows no text.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::Cell;
 
 use serde::Serialize;
 use web_time::Instant;
@@ -12,7 +12,6 @@ use crate::kernels::sample::Settings;
 use crate::model::Config;
 use crate::model::choices::{Choices, MAX_DEPTH};
 use crate::model::decode::Decode;
-use crate::model::observe::Head;
 use crate::model::state::{Extents, State};
 use crate::model::weights::Weights;
 
@@ -72,8 +71,6 @@ pub struct Model {
     pub(super) step_ms: Cell<f64>,
     /// When the last choice of a generation came.
     pub(super) last_choice: Cell<Option<Instant>>,
-    /// Made when a caller first asks for the score of every position.
-    pub(super) scorer: OnceCell<Head>,
 }
 
 impl Model {
@@ -148,22 +145,18 @@ impl Model {
         Ok(logits)
     }
 
-    /// Feeds `ids` from `position` on and lets the GPU choose what follows, which [`Model::next_choice`] tells. Penalties count `ids`.
+    /// Feeds `text` from index `from` on, which the KV cache holds up to there, and lets the GPU choose what follows, which
+    /// [`Model::next_choice`] tells. Penalties count all of `text`.
     ///
     /// # Errors
     /// As [`Model::forward`].
-    pub async fn begin(
-        &self,
-        ids: &[u32],
-        position: usize,
-        settings: &Settings,
-        cancel: &Cancel,
-    ) -> Result<()> {
-        let last = self.feed(ids, position, cancel).await?;
-        self.decode.sample.begin(&self.gpu, settings, ids);
-        let next = position + ids.len();
+    pub async fn begin(&self, text: &[u32], from: usize, settings: &Settings, cancel: &Cancel) -> Result<()> {
+        let ids = text.get(from..).unwrap_or_default();
+        let last = self.feed(ids, from, cancel).await?;
+        self.decode.sample.begin(&self.gpu, settings, text);
+        let next = text.len();
         let end = Step { n_tokens: 1, position: next as u32 - 1, ..Step::default() };
-        let mut works = self.last_works(ids, last, position)?;
+        let mut works = self.last_works(ids, last, from)?;
         works.push(Work::Plan(&self.plans.choose, end));
         self.last_choice.set(None);
         self.choices.submit(&self.gpu, &works, &self.decode.sample, next)
@@ -194,20 +187,42 @@ impl Model {
         (1 + steps.ceil() as usize).clamp(2, MAX_DEPTH)
     }
 
+    /// Readies the feeding of `ids` from `position` on: waits for what an earlier generation left under way.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`], [`Error::ContextFull`], faults of the device.
+    pub async fn ready(&self, ids: &[u32], position: usize) -> Result<()> {
+        self.check_ids(ids, position)?;
+        self.choices.drain(&self.gpu).await
+    }
+
+    /// Rows of the next chunk where so many tokens are left; `None` where they are the last chunk, which [`Model::forward`] and
+    /// [`Model::begin`] feed.
+    #[must_use]
+    pub fn next_chunk(&self, n_left: usize) -> Option<usize> {
+        Some(self.rows.get()).filter(|rows| n_left > *rows)
+    }
+
+    /// Feeds a chunk, as many `ids` as [`Model::next_chunk`] said, and waits for it.
+    ///
+    /// # Errors
+    /// Faults of the device.
+    pub async fn feed_chunk(&self, ids: &[u32], position: usize) -> Result<()> {
+        let begun = Instant::now();
+        let last = self.prefill(ids, position)?;
+        self.gpu.run_works(&[last])?;
+        self.gpu.finish().await?;
+        self.pace(begun.elapsed().as_secs_f64() * 1e3);
+        Ok(())
+    }
+
     /// Feeds every chunk but the last, waiting for each, and returns where the last begins.
     pub(super) async fn feed(&self, ids: &[u32], position: usize, cancel: &Cancel) -> Result<usize> {
-        self.check_ids(ids, position)?;
-        self.choices.drain(&self.gpu).await?;
+        self.ready(ids, position).await?;
         let mut start = 0;
-        while ids.len() - start > self.rows.get() {
+        while let Some(rows) = self.next_chunk(ids.len() - start) {
             cancel.check()?;
-            let rows = self.rows.get();
-            let chunk = ids.get(start..start + rows).unwrap_or_default();
-            let begun = Instant::now();
-            let last = self.prefill(chunk, position + start)?;
-            self.gpu.run_works(&[last])?;
-            self.gpu.finish().await?;
-            self.pace(begun.elapsed().as_secs_f64() * 1e3);
+            self.feed_chunk(ids.get(start..start + rows).unwrap_or_default(), position + start).await?;
             start += rows;
         }
         cancel.check()?;

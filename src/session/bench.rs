@@ -44,6 +44,7 @@ impl Engine {
         on_progress: &mut dyn FnMut(BenchProgress),
     ) -> Result<BenchReport> {
         options.validate(self.model.context())?;
+        self.vacate().await?;
         Bench::new(self, options, cancel, on_progress).run().await
     }
 }

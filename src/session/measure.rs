@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Engine, log_sum_exp};
+use super::Engine;
+use super::logprobs::log_sum_exp;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 
@@ -34,9 +35,9 @@ impl Engine {
     /// # Errors
     /// [`Error::ContextFull`], [`Error::Aborted`], faults of the device.
     pub async fn embed(&mut self, text: &str, cancel: &Cancel) -> Result<Vec<f32>> {
-        let _ids = self.prompt_ids(text)?;
-        cancel.check()?;
-        Err(Error::Internal { what: "embeddings are not made yet".to_owned() })
+        let ids = self.prompt_ids(text)?;
+        self.vacate().await?;
+        self.model.mean_hidden(&ids, cancel).await
     }
 
     /// How likely a text is, token by token.
@@ -77,13 +78,8 @@ impl Engine {
             nll.push((log_sum_exp(logits) - target.map_or(f64::NAN, |l| f64::from(*l))) as f32);
             on_progress(i + 1);
         };
+        self.vacate().await?;
         self.model.every_position(ids, cancel, &mut on_row).await?;
         Ok(nll)
-    }
-
-    /// The text of one token: its bytes where it is part of a character, its name where it stands for no text.
-    pub(super) fn text_of(&self, id: u32) -> String {
-        let text = self.tokenizer.decode(&[id]);
-        if text.is_empty() { self.tokenizer.piece(id).unwrap_or_default().to_owned() } else { text }
     }
 }

@@ -2,47 +2,81 @@
 
 use web_time::Instant;
 
-use super::Engine;
+use super::logprobs::logprob;
 use super::options::GenerateOptions;
-use super::result::{FinishReason, Generation, Piece, Timings, Usage};
+use super::result::{Event, FinishReason, Generation, Piece, Timings, TokenLogprob, Usage};
+use super::stops::Stops;
 use crate::tokenizer::{Detokenizer, Tokenizer};
 
+/// What becomes of a text with a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// It goes on.
+    More,
+    /// It ends with the token, or before it.
+    Ended(FinishReason),
+    /// It ends unless something is dropped: the token has no position any more.
+    Full,
+}
+
 /// What has been generated so far.
+#[derive(Debug)]
 pub(super) struct Writer<'a> {
-    /// Prompt and generated tokens.
+    /// Prompt and generated tokens, as they follow each other in the context.
     pub(super) ids: Vec<u32>,
+    /// All generated tokens.
+    pub(super) tokens: Vec<u32>,
+    /// The token that ended the text, which is no part of it.
+    pub(super) end: Option<u32>,
+    /// Whether a stop string did.
+    pub(super) stopped: bool,
     pub(super) options: &'a GenerateOptions,
+    pub(super) usage: Usage,
     tokenizer: &'a Tokenizer,
     detokenizer: Detokenizer,
-    n_prompt: usize,
+    stops: Stops<'a>,
     text: String,
+    logprobs: Vec<TokenLogprob>,
     started: Instant,
     prompt_ms: f64,
     first_token: Option<Instant>,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(engine: &'a Engine, ids: &[u32], options: &'a GenerateOptions) -> Self {
+    pub(super) fn new(tokenizer: &'a Tokenizer, ids: Vec<u32>, options: &'a GenerateOptions) -> Self {
+        let usage =
+            Usage { prompt_tokens: ids.len(), completion_tokens: 0, cached_tokens: 0, dropped_tokens: 0 };
         Self {
-            ids: ids.to_vec(),
+            ids,
+            tokens: Vec::new(),
+            end: None,
+            stopped: false,
             options,
-            tokenizer: &engine.tokenizer,
-            detokenizer: engine.tokenizer.stream(),
-            n_prompt: ids.len(),
+            usage,
+            tokenizer,
+            detokenizer: tokenizer.stream(),
+            stops: Stops::new(&options.stop),
             text: String::new(),
+            logprobs: Vec::new(),
             started: Instant::now(),
             prompt_ms: 0.0,
             first_token: None,
         }
     }
 
-    /// Takes a chosen token; a reason where the text ends with it or before it.
+    /// Tokens that may still be generated.
+    pub(super) fn n_left(&self) -> usize {
+        self.options.max_tokens.saturating_sub(self.tokens.len())
+    }
+
+    /// Takes a chosen token, with the logits it was chosen from where they are at hand.
     pub(super) fn take(
         &mut self,
         id: u32,
+        logits: Option<&[f32]>,
         context: usize,
-        on_token: &mut dyn FnMut(&Piece),
-    ) -> Option<FinishReason> {
+        on_event: &mut dyn FnMut(&Event),
+    ) -> Taken {
         let now = Instant::now();
         self.first_token.get_or_insert_with(|| {
             // The prompt is known to be done when its token comes.
@@ -50,28 +84,53 @@ impl<'a> Writer<'a> {
             now
         });
         if !self.options.ignore_end && self.tokenizer.end_tokens().contains(&id) {
-            return Some(FinishReason::Stop);
+            self.end = Some(id);
+            return Taken::Ended(FinishReason::Stop);
         }
         let position = self.ids.len();
-        let piece = Piece { id, text: self.detokenizer.push(id), logprob: None, top: None };
         self.ids.push(id);
-        self.text.push_str(&piece.text);
-        on_token(&piece);
-        let n_generated = self.ids.len() - self.n_prompt;
-        (n_generated == self.options.max_tokens || position >= context).then_some(FinishReason::Length)
+        self.tokens.push(id);
+        let (text, stopped) = self.stops.push(&self.detokenizer.push(id));
+        self.stopped = stopped;
+        self.text.push_str(&text);
+        let likely = self.options.logprobs.zip(logits).map(|(n, row)| logprob(self.tokenizer, row, id, n));
+        let (logprob, top) = match &likely {
+            Some(found) => (Some(found.chosen.logprob), Some(found.top.clone())),
+            None => (None, None),
+        };
+        self.logprobs.extend(likely);
+        on_event(&Event::Token(Piece { id, text, logprob, top }));
+        if stopped {
+            Taken::Ended(FinishReason::Stop)
+        } else if self.n_left() == 0 {
+            Taken::Ended(FinishReason::Length)
+        } else if position >= context {
+            Taken::Full
+        } else {
+            Taken::More
+        }
     }
 
-    pub(super) fn finish(mut self, finish_reason: FinishReason, seed: u64) -> Generation {
-        self.text.push_str(&self.detokenizer.finish());
-        let tokens = self.ids.split_off(self.n_prompt);
-        let usage = Usage {
-            prompt_tokens: self.n_prompt,
-            completion_tokens: tokens.len(),
-            cached_tokens: 0,
-            dropped_tokens: 0,
-        };
+    pub(super) fn finish(
+        mut self,
+        finish_reason: FinishReason,
+        seed: u64,
+        on_event: &mut dyn FnMut(&Event),
+    ) -> Generation {
+        if !self.stopped {
+            let (mut text, stopped) = self.stops.push(&self.detokenizer.finish());
+            if !stopped {
+                text.push_str(&self.stops.finish());
+            }
+            self.text.push_str(&text);
+            if !text.is_empty() {
+                on_event(&Event::Rest { text });
+            }
+        }
+        let usage = Usage { completion_tokens: self.tokens.len(), ..self.usage };
         let first_token = self.first_token.unwrap_or(self.started);
         let timings = Timings::of(self.started, first_token, self.prompt_ms, usage);
-        Generation { text: self.text, tokens, finish_reason, usage, timings, seed, logprobs: None }
+        let logprobs = self.options.logprobs.map(|_| self.logprobs);
+        Generation { text: self.text, tokens: self.tokens, finish_reason, usage, timings, seed, logprobs }
     }
 }

@@ -9,3 +9,7 @@ declare function makeSource(given: unknown): Promise<import('../../www/lib/index
 declare var asked: [number, number][];
 /** What it was last given to know when to stop. */
 declare var lastSignal: AbortSignal;
+/** The model of a test file that loads one for all its tests. */
+declare var model: import('../../www/lib/index.js').Gemma;
+/** Promises that were rejected and that nobody cared for, as text. */
+declare var unhandled: string[];

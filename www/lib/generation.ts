@@ -1,6 +1,7 @@
 // A generation under way: one object to await, to iterate and to stop.
 
 import type { GenerateOptions, GenerateResult, TokenPiece } from './generate.js';
+import { isSignal } from './requests.js';
 
 /** What a generation is told and asked while it runs. */
 export interface Running {
@@ -39,7 +40,10 @@ export class Generation implements Promise<GenerateResult>, AsyncIterable<string
   #wake: (() => void)[] = [];
   #stream: ReadableStream<string> | undefined;
 
-  private constructor({ signal, onToken }: GenerateOptions, run: (running: Running) => Promise<GenerateResult>) {
+  private constructor(options: GenerateOptions, run: (running: Running) => Promise<GenerateResult>) {
+    const { onToken } = options;
+    // `run` refuses what is none.
+    const signal = isSignal(options.signal) ? options.signal : undefined;
     const follow = (): void => this.#abort.abort(signal?.reason);
     if (signal?.aborted) follow();
     signal?.addEventListener('abort', follow, { once: true });
@@ -88,13 +92,13 @@ export class Generation implements Promise<GenerateResult>, AsyncIterable<string
   /** As a promise's. */
   then<A = GenerateResult, B = never>(
     onFulfilled?: ((result: GenerateResult) => A | PromiseLike<A>) | null,
-    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+    onRejected?: ((reason: any) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
     return this.#result.then(onFulfilled, onRejected);
   }
 
   /** As a promise's. */
-  catch<B = never>(onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<GenerateResult | B> {
+  catch<B = never>(onRejected?: ((reason: any) => B | PromiseLike<B>) | null): Promise<GenerateResult | B> {
     return this.#result.catch(onRejected);
   }
 

@@ -32,10 +32,13 @@ export function checkFlag(option: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'boolean') throw invalidOption(option, value, 'true or false');
 }
 
+/** Whether it is an `AbortSignal`, of whatever window. */
+export const isSignal = (value: unknown): value is AbortSignal =>
+  typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value;
+
 /** @throws {GemmaError} `invalid_option` for what is no signal. */
 export function checkSignal(value: unknown): void {
-  const ok = typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value;
-  if (value !== undefined && !ok) throw invalidOption('signal', value, 'an AbortSignal');
+  if (value !== undefined && !isSignal(value)) throw invalidOption('signal', value, 'an AbortSignal');
 }
 
 /** @throws {GemmaError} `invalid_option` for what is no text. */

@@ -24,7 +24,7 @@ pub(super) async fn decode_speed(
         .on_gpu(0)
         .ok_or_else(|| Error::Internal { what: "the likeliest token is not chosen on the GPU".to_owned() })?;
     let bos = engine.tokenizer.bos().unwrap_or_default();
-    model.begin(&[bos], depth, &settings, cancel).await?;
+    model.begin(&vec![bos; depth + 1], depth, &settings, cancel).await?;
     let (mut next, end) = (depth + 2, depth + 1 + n_tokens);
     let (mut started, mut last) = (Instant::now(), Instant::now());
     for i in 0..n_tokens {

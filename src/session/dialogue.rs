@@ -1,0 +1,101 @@
+//! The turns of a conversation, those of the model with the ids they were generated as.
+
+use serde::{Deserialize, Serialize};
+
+use crate::chat::{self, Message, Template};
+use crate::error::{Error, Result};
+use crate::tokenizer::Tokenizer;
+
+/// What turns a conversation into ids.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Format<'a> {
+    pub(super) tokenizer: &'a Tokenizer,
+    pub(super) template: Template,
+}
+
+/// A message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Turn {
+    #[serde(flatten)]
+    pub(super) message: Message,
+    /// What the model generated, where this is that and the text is all of it: it is never made of the text again, which might give
+    /// other ids.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ids: Option<Vec<u32>>,
+}
+
+/// System text and turns, user and model in alternation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Dialogue {
+    pub(super) system: Option<String>,
+    pub(super) turns: Vec<Turn>,
+}
+
+impl Dialogue {
+    /// Of messages, the first of which may be a system message.
+    pub(super) fn new(messages: &[Message]) -> Self {
+        let (system, rest) = match messages {
+            [first, rest @ ..] if first.role == "system" => (Some(first.content.clone()), rest),
+            all => (None, all),
+        };
+        let turn = |message: &Message| Turn { message: message.clone(), ids: None };
+        Self { system, turns: rest.iter().map(turn).collect() }
+    }
+
+    /// # Errors
+    /// [`Error::InvalidMessage`] for a history that the template refuses, or after which it isn't the user's turn.
+    pub(super) fn check_history(&self, format: Format<'_>) -> Result<()> {
+        if let Some(last) = self.turns.last()
+            && self.turns.len() % 2 == 1
+            && last.message.role == "user"
+        {
+            let index = self.messages(0).len() - 1;
+            let why = "a history ends with what the model said; send what the user says next".to_owned();
+            return Err(Error::InvalidMessage { index, why });
+        }
+        let mut whole = self.clone();
+        whole.say("");
+        whole.ids(format, 0).map(|_| ())
+    }
+
+    /// Adds what the user says.
+    pub(super) fn say(&mut self, text: &str) {
+        self.add("user", text, None);
+    }
+
+    /// Adds what the model said.
+    pub(super) fn answer(&mut self, text: &str, ids: Option<Vec<u32>>) {
+        self.add("assistant", text, ids);
+    }
+
+    fn add(&mut self, role: &str, content: &str, ids: Option<Vec<u32>>) {
+        let message = Message { role: role.to_owned(), content: content.to_owned() };
+        self.turns.push(Turn { message, ids });
+    }
+
+    /// The messages from turn `first` on, after the system's.
+    pub(super) fn messages(&self, first: usize) -> Vec<Message> {
+        let system =
+            self.system.iter().map(|text| Message { role: "system".to_owned(), content: text.clone() });
+        system.chain(self.turns.iter().skip(first).map(|turn| turn.message.clone())).collect()
+    }
+
+    /// Ids from turn `first` on, a user's, up to where the model's answer begins. The system text is put before that turn.
+    ///
+    /// # Errors
+    /// Those of [`chat::encode`].
+    pub(super) fn ids(&self, format: Format<'_>, first: usize) -> Result<Vec<u32>> {
+        let messages = self.messages(first);
+        let n_system = usize::from(self.system.is_some());
+        let known = |index: usize| {
+            let turn = self.turns.get(first + index.checked_sub(n_system)?)?;
+            turn.ids.as_deref()
+        };
+        chat::encode_known(format.tokenizer, format.template, &messages, &known)
+    }
+
+    /// The turn that the model is to answer, which is the last that can be dropped to.
+    pub(super) fn last(&self) -> usize {
+        self.turns.len().saturating_sub(1)
+    }
+}

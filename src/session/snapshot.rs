@@ -1,0 +1,243 @@
+//! Conversations as bytes, with everything that was computed of them, and back.
+//!
+//! ```text
+//! magic "gemmaKV\n", version u32, length of the JSON u32, layout u64
+//! JSON: the conversation, the ids in the KV cache
+//! keys and values of each layer and part, the slots in use
+//! XXH3 (64 bit) of all bytes before it
+//! ```
+//! Numbers are little endian. The layout is a hash of everything that the bytes of a cache depend on but the context length: what is
+//! saved of global layers grows with the text, not with the room for it.
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::Engine;
+use super::conversation::{Conversation, Kept};
+use super::dialogue::Dialogue;
+use crate::cancel::Cancel;
+use crate::error::{Error, Result};
+use crate::gguf::Header;
+use crate::model::Model;
+use crate::model::parked::Used;
+use crate::source::ByteSource;
+
+const MAGIC: [u8; 8] = *b"gemmaKV\n";
+const VERSION: u32 = 1;
+const HEAD_BYTES: u64 = 24;
+const SUM_BYTES: u64 = 8;
+/// Bytes of JSON at most: a context of 131072 ids takes one of them, and its text little more.
+const MAX_JSON_BYTES: u64 = 32 << 20;
+/// Bytes read at a time.
+const BLOCK_BYTES: u64 = 4 << 20;
+
+/// What stands in front of the KV cache.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    dialogue: Option<Dialogue>,
+    first: usize,
+    ids: Vec<u32>,
+    n_written: usize,
+}
+
+/// A hash of what a model's file says of it: hyper-parameters, vocabulary, and the shapes and formats of its tensors.
+pub(super) fn fingerprint(header: &Header, prefix: &[u8]) -> u64 {
+    let mut hash = Xxh3::new();
+    let start = usize::try_from(header.data_start).unwrap_or(usize::MAX).min(prefix.len());
+    hash.update(prefix.get(..start).unwrap_or_default());
+    for tensor in &header.tensors {
+        hash.update(tensor.name.as_bytes());
+        hash.update(tensor.format.name.as_bytes());
+        tensor.shape.iter().for_each(|extent| hash.update(&extent.to_le_bytes()));
+    }
+    hash.digest()
+}
+
+/// A hash of everything that the bytes of a KV cache depend on.
+pub(super) fn layout(fingerprint: u64, model: &Model) -> u64 {
+    let mut hash = Xxh3::new();
+    hash.update(&fingerprint.to_le_bytes());
+    hash.update(&model.kv_layout());
+    hash.digest()
+}
+
+/// Reads, and hashes what it read.
+struct Checked<'a, S> {
+    source: &'a mut S,
+    at: u64,
+    hash: Xxh3,
+    cancel: &'a Cancel,
+}
+
+impl<S: ByteSource> Checked<'_, S> {
+    async fn take(&mut self, n_bytes: u64) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; n_bytes as usize];
+        self.source.read(self.at, &mut bytes, self.cancel).await?;
+        self.at += n_bytes;
+        self.hash.update(&bytes);
+        Ok(bytes)
+    }
+}
+
+impl Engine {
+    /// Gives a conversation as bytes to `on_piece`, piece by piece.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] where it isn't open, [`Error::Aborted`] between pieces, those of `on_piece`, faults of the device.
+    pub async fn save_session(
+        &mut self,
+        id: u32,
+        cancel: &Cancel,
+        on_piece: &mut impl AsyncFnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let session = self.session(id)?;
+        let (ids, used, parked) = match &session.kept {
+            Some(kept) => (kept.ids.as_slice(), kept.used(), Some(&kept.parked)),
+            None if self.active.session == Some(id) => (self.active.ids.as_slice(), self.active.used(), None),
+            None => (&[][..], Used::default(), None),
+        };
+        let used = if ids.is_empty() { Used::default() } else { used };
+        let record = Record {
+            dialogue: session.dialogue.clone(),
+            first: session.first,
+            ids: ids.to_vec(),
+            n_written: used.n_written,
+        };
+        let json = serde_json::to_vec(&record)
+            .map_err(|why| Error::Internal { what: format!("a session has no JSON: {why}") })?;
+        let mut head = MAGIC.to_vec();
+        head.extend(VERSION.to_le_bytes());
+        head.extend((json.len() as u32).to_le_bytes());
+        head.extend(self.layout.to_le_bytes());
+        head.extend(json);
+        let mut hash = Xxh3::new();
+        hash.update(&head);
+        on_piece(&head).await?;
+        let mut give = async |piece: &[u8]| {
+            cancel.check()?;
+            hash.update(piece);
+            on_piece(piece).await
+        };
+        self.model.read_planes(parked, used, &mut give).await?;
+        on_piece(&hash.digest().to_le_bytes()).await
+    }
+
+    /// Opens a conversation that [`Engine::save_session`] gave, and returns its number. Nothing of it is computed again.
+    ///
+    /// # Errors
+    /// [`Error::SessionMismatch`] where it was saved of another model or another kind of KV cache, or is longer than the context;
+    /// [`Error::MalformedSession`] where it is damaged; those of the source, [`Error::Aborted`], [`Error::OutOfMemory`].
+    pub async fn restore_session<S: ByteSource>(&mut self, mut source: S, cancel: &Cancel) -> Result<u32> {
+        let total = source.len().ok_or_else(|| malformed("the size", 0, "it is not known"))?;
+        let mut from = Checked { source: &mut source, at: 0, hash: Xxh3::new(), cancel };
+        let record = self.read_record(&mut from, total).await?;
+        let used = Used { n_tokens: record.ids.len(), n_written: record.n_written };
+        let kept = match used.n_tokens {
+            0 => None,
+            _ => Some(self.read_cache(&mut from, total, used).await?),
+        };
+        let (at, sum) = (from.at, from.hash.digest());
+        if at + SUM_BYTES != total {
+            let why = format!("{} bytes are left, expected {SUM_BYTES}", total.saturating_sub(at));
+            return Err(malformed("the end", at, why));
+        }
+        let saved = from.take(SUM_BYTES).await?;
+        if saved != sum.to_le_bytes() {
+            return Err(malformed("the checksum", at, "it is not that of the bytes before it"));
+        }
+        let kept = kept.map(|parked| Kept { ids: record.ids, n_written: record.n_written, parked });
+        self.enter(Conversation { dialogue: record.dialogue, first: record.first, kept })
+    }
+
+    /// Everything in front of the KV cache, checked against model and size before anything is allocated for it.
+    async fn read_record<S: ByteSource>(&self, from: &mut Checked<'_, S>, total: u64) -> Result<Record> {
+        if total < HEAD_BYTES + SUM_BYTES {
+            return Err(malformed("the head", 0, format!("the whole has {total} bytes")));
+        }
+        let head = from.take(HEAD_BYTES).await?;
+        let number = |at: usize| {
+            let bytes = head.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+            u32::from_le_bytes(bytes.unwrap_or_default())
+        };
+        if !head.starts_with(&MAGIC) {
+            return Err(malformed("the beginning", 0, "it is not that of a saved session"));
+        }
+        let mismatch = |what: &str, saved: String, here: String| {
+            Err(Error::SessionMismatch { what: what.to_owned(), saved, here })
+        };
+        if number(8) != VERSION {
+            return mismatch("version", number(8).to_string(), VERSION.to_string());
+        }
+        let layout = u64::from(number(16)) | u64::from(number(20)) << 32;
+        if layout != self.layout {
+            return mismatch("model and cache", format!("{layout:016x}"), format!("{:016x}", self.layout));
+        }
+        let json_len = u64::from(number(12));
+        if json_len > MAX_JSON_BYTES.min(total - HEAD_BYTES - SUM_BYTES) {
+            return Err(malformed("the conversation", 12, format!("{json_len} bytes of {total}")));
+        }
+        let json = from.take(json_len).await?;
+        let record: Record = serde_json::from_slice(&json)
+            .map_err(|why| malformed("the conversation", HEAD_BYTES, why.to_string()))?;
+        let context = self.model.context();
+        if record.ids.len() > context {
+            return mismatch(
+                "length",
+                format!("{} tokens", record.ids.len()),
+                format!("{context}, which is the context"),
+            );
+        }
+        self.check_record(&record)?;
+        Ok(record)
+    }
+
+    fn check_record(&self, record: &Record) -> Result<()> {
+        let wrong = |why: String| malformed("the conversation", HEAD_BYTES, why);
+        let Record { dialogue, first, ids, n_written } = record;
+        let n_vocab = self.model.config().n_vocab;
+        let turns = dialogue.iter().flat_map(|dialogue| &dialogue.turns);
+        let known = turns.filter_map(|turn| turn.ids.as_ref()).flatten();
+        if let Some(id) = ids.iter().chain(known).find(|id| **id as usize >= n_vocab) {
+            return Err(wrong(format!("token {id} of {n_vocab}")));
+        }
+        // Far more than any context: it only says that rings have come round.
+        if *n_written < ids.len() || *n_written > usize::MAX / 4 {
+            return Err(wrong(format!("{n_written} positions written for {} tokens", ids.len())));
+        }
+        let n_turns = dialogue.as_ref().map_or(0, |dialogue| dialogue.turns.len());
+        if *first > n_turns || first % 2 == 1 || n_turns % 2 == 1 {
+            return Err(wrong(format!("turn {first} of {n_turns} is the first in the context")));
+        }
+        match dialogue {
+            Some(dialogue) => dialogue.check_history(self.format()).map_err(|why| wrong(why.to_string())),
+            None => Ok(()),
+        }
+    }
+
+    async fn read_cache<S: ByteSource>(
+        &self,
+        from: &mut Checked<'_, S>,
+        total: u64,
+        used: Used,
+    ) -> Result<crate::model::parked::Parked> {
+        let sizes = self.model.plane_bytes(used);
+        let needs = from.at + sizes.iter().sum::<u64>() + SUM_BYTES;
+        if needs != total {
+            let why = format!("{} tokens need {needs} bytes in all, there are {total}", used.n_tokens);
+            return Err(malformed("the KV cache", from.at, why));
+        }
+        let parked = self.model.allocate_parked(used).await?;
+        for (plane, bytes) in sizes.into_iter().enumerate() {
+            for offset in (0..bytes).step_by(BLOCK_BYTES as usize) {
+                let block = from.take(BLOCK_BYTES.min(bytes - offset)).await?;
+                self.model.write_plane(&parked, plane, offset, &block).await?;
+            }
+        }
+        Ok(parked)
+    }
+}
+
+fn malformed(what: &str, at: u64, why: impl Into<String>) -> Error {
+    Error::MalformedSession { what: what.to_owned(), at, why: why.into() }
+}
