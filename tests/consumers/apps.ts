@@ -22,6 +22,15 @@ export interface App {
   readonly build?: readonly string[];
 }
 
+/** What shows the adapters. npm's `ai` brings zod, which tries whether it may evaluate text, and Firefox reports that. */
+export const ADAPTERS: App = {
+  name: 'adapters',
+  served: 'dist',
+  policy: STRICT.replace('wasm-unsafe-eval', 'unsafe-eval'),
+  build: ['vite', 'build', '--logLevel', 'warn'],
+};
+
+/** What shows that the package works wherever it is put. */
 export const APPS: readonly App[] = [
   { name: 'vite', served: 'dist', policy: STRICT, build: ['vite', 'build', '--logLevel', 'warn'] },
   { name: 'webpack', served: 'dist', policy: STRICT, build: ['node', 'build.mjs'] },

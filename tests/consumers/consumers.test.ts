@@ -8,10 +8,8 @@ import type { Browser } from 'puppeteer-core';
 import { type StaticServer, startServer } from '../../www/tools/serve.mjs';
 import { inBothBrowsers, openPage } from '../browser/browsers.js';
 import { tinyModels } from '../browser/site.js';
-import { APPS, type App, buildApp, makeProjects } from './apps.js';
-
-/** Greedy tokens whose margin no rounding flips, and their text. */
-const GOLDEN = { text: 'ves eat sayFound', tokens: [811, 838, 733, 308, 638] };
+import { ADAPTERS, APPS, type App, buildApp, makeProjects } from './apps.js';
+import { GOLDEN } from './expected.js';
 
 interface Page {
   outcome: Promise<unknown>;
@@ -20,12 +18,12 @@ interface Page {
 let projects: Awaited<ReturnType<typeof makeProjects>>;
 
 before(async () => {
-  projects = await makeProjects(APPS.map(({ name }) => name));
+  projects = await makeProjects([...APPS, ADAPTERS].map(({ name }) => name));
 });
 after(() => projects.remove());
 
 describe('builds', () => {
-  for (const app of APPS) it(app.name, () => buildApp(app, projects.folder(app.name)));
+  for (const app of [...APPS, ADAPTERS]) it(app.name, () => buildApp(app, projects.folder(app.name)));
 });
 
 /** The app on an origin of its own. */
@@ -37,27 +35,45 @@ function serve(app: App): Promise<StaticServer> {
   });
 }
 
+/** What the page of an app says, after nothing went wrong on it. */
+async function outcomeOf(app: App, browser: Browser): Promise<unknown> {
+  const site = await serve(app);
+  try {
+    const { page, problems, origins } = await openPage(browser, `${site.url}/`);
+    const outcome = await page.evaluate(() => (globalThis as unknown as Page).outcome).catch((error: unknown) => String(error));
+    assert.deepEqual(problems, []);
+    // The icon is a `data:` address.
+    origins.delete('null');
+    assert.deepEqual([...origins], [site.url]);
+    await page.close();
+    return outcome;
+  } finally {
+    await site.close();
+  }
+}
+
+/** What adapters/page.js says; `text` is what the model says without an adapter. */
+interface Said {
+  readonly text: string;
+  readonly openai: object;
+  readonly aiSdk: object;
+  readonly languageModel: object;
+}
+
 inBothBrowsers((_name, start) => {
   let browser: Browser;
   before(async () => {
     browser = await start();
   });
 
-  for (const app of APPS) {
-    it(app.name, async () => {
-      const site = await serve(app);
-      try {
-        const { page, problems, origins } = await openPage(browser, `${site.url}/`);
-        const outcome = await page.evaluate(() => (globalThis as unknown as Page).outcome).catch((error: unknown) => String(error));
-        assert.deepEqual(problems, []);
-        assert.deepEqual(outcome, GOLDEN);
-        // The icon is a `data:` address.
-        origins.delete('null');
-        assert.deepEqual([...origins], [site.url]);
-        await page.close();
-      } finally {
-        await site.close();
-      }
-    });
-  }
+  for (const app of APPS) it(app.name, async () => assert.deepEqual(await outcomeOf(app, browser), GOLDEN));
+
+  it('adapters', async () => {
+    const said = (await outcomeOf(ADAPTERS, browser)) as Said;
+    assert.ok(said.text?.length > 0, `no text: ${JSON.stringify(said)}`);
+    const texts = [said.text, said.text];
+    assert.deepEqual(said.openai, { texts, finish: 'length', likeliest: true, tokens: 6, cached: true });
+    assert.deepEqual(said.aiSdk, { texts, finish: 'length', tokens: 6, cached: true, ends: 'abort' });
+    assert.deepEqual(said.languageModel, { texts, grows: true, again: true, available: 'available', gone: 'AbortError' });
+  });
 });

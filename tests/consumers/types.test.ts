@@ -16,7 +16,9 @@ for (const project of ['tsconfig.json', 'adapters.json', 'ai.json']) {
   describe(project, () => {
     for (const resolution of ['bundler', 'node16']) {
       const module = resolution === 'bundler' ? 'esnext' : 'node16';
-      it(resolution, () => runIn(projects.folder('types'), ['tsc', '-p', project, '--module', module, '--moduleResolution', resolution]));
+      it(resolution, async () => {
+        await runIn(projects.folder('types'), ['tsc', '-p', project, '--module', module, '--moduleResolution', resolution]);
+      });
     }
   });
 }
