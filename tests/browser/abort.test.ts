@@ -1,0 +1,110 @@
+// Cancellation at every stage: prompt, and without a trace.
+
+import assert from 'node:assert/strict';
+import { after, before, it } from 'node:test';
+import type { Browser, Page } from 'puppeteer-core';
+import { inBothBrowsers, openPage } from './browsers.js';
+import { BASE, CHAT, chatModels, loadInPage, someIds } from './chats.js';
+import { modelUrl, startSite } from './site.js';
+import type { StaticServer } from '../../www/tools/serve.mjs';
+
+/** From the abort to the rejection, at most, in milliseconds. */
+const PROMPTLY = 200;
+
+inBothBrowsers((_, start) => {
+  let site: StaticServer;
+  let browser: Browser;
+  let page: Page;
+  let problems: string[];
+
+  before(async () => {
+    site = await startSite(chatModels());
+    browser = await start();
+    ({ page, problems } = await openPage(browser, `${site.url}/test/`));
+    await loadInPage(page, modelUrl(site, BASE), { contextLength: 2048, prefillChunk: 64 });
+  });
+  after(async () => {
+    await site.close();
+    assert.deepEqual(problems, []);
+  });
+
+  for (const [when, tokens] of [['the prefill of a long prompt', 0], ['decoding', 3]] as const) {
+    it(`during ${when}: rejects within ${PROMPTLY} ms, and the next call works`, async (context) => {
+      const seen = await page.evaluate(
+        async (ids, after) => {
+          const times: number[] = [];
+          const names: string[] = [];
+          const expected = (await model.generate([2, 10], { maxTokens: 4, temperature: 0 })).tokens;
+          for (let run = 0; run < 3; run += 1) {
+            const stop = new AbortController();
+            let came = 0;
+            let began = 0;
+            const abort = (): void => {
+              began ||= performance.now();
+              stop.abort();
+            };
+            await model
+              .generate(after === 0 ? ids : ids.slice(0, 8), {
+                maxTokens: 1000,
+                temperature: 0,
+                logitBias: { 1: -100, 106: -100 },
+                signal: stop.signal,
+                onPrefillProgress: ({ done, total }) => void (after === 0 && done < total && abort()),
+                onToken: () => void ((came += 1) > after && abort()),
+              })
+              .then(() => names.push('resolved'), ({ name }) => names.push(name));
+            times.push(performance.now() - began);
+            if (after === 0 && came > 0) names.push('the prompt was finished');
+          }
+          const next = (await model.generate([2, 10], { maxTokens: 4, temperature: 0 })).tokens;
+          return { times, names, same: String(next) === String(expected) };
+        },
+        someIds(1900),
+        tokens,
+      );
+      assert.deepEqual(seen.names, ['AbortError', 'AbortError', 'AbortError']);
+      assert.ok(seen.same);
+      context.diagnostic(`aborted after ${seen.times.map((ms) => ms.toFixed(0)).join(', ')} ms`);
+      assert.ok(Math.min(...seen.times) < PROMPTLY, `it took ${seen.times} ms`);
+    });
+  }
+
+  it('before it begins: nothing is computed', async () => {
+    const seen = await page.evaluate(async () => {
+      const before = (await model.stats()).submits;
+      const name = await model.generate('a', { signal: AbortSignal.abort() }).then(String, (error) => error.name);
+      return { name, submits: (await model.stats()).submits - before };
+    });
+    assert.deepEqual(seen, { name: 'AbortError', submits: 0 });
+  });
+
+  it('200 times at every moment: not a byte of the GPU more', async () => {
+    await loadInPage(page, modelUrl(site, CHAT), { contextLength: 512, prefillChunk: 64 });
+    const seen = await page.evaluate(async (ids) => {
+      const chat = model.session({ system: 'Be brief.' });
+      await chat.send('hello', { maxTokens: 4, temperature: 0 });
+      await model.generate([2, 10], { maxTokens: 4, temperature: 0 });
+      const expected = (await model.generate([2, 10], { maxTokens: 4, temperature: 0 })).tokens;
+      const before = await model.memory();
+      const outcomes = new Map<string, number>();
+      for (let run = 0; run < 200; run += 1) {
+        const stop = new AbortController();
+        const options = { maxTokens: 100, logitBias: { 1: -100, 106: -100 }, signal: stop.signal };
+        let left = run % 5;
+        const count = (): void => void ((left -= 1) < 0 && stop.abort());
+        // Waiting for its turn, in the prompt, in the first tokens; a session's or not.
+        if (run % 7 === 0) setTimeout(() => stop.abort(), run % 3);
+        const listen = { ...options, onToken: count, onPrefillProgress: run % 2 ? count : undefined };
+        const run1 = run % 3 === 0 ? chat.send('more and more words to read', listen) : model.generate(ids, listen);
+        const name = await run1.then(() => 'resolved', (error) => String(error.name));
+        outcomes.set(name, (outcomes.get(name) ?? 0) + 1);
+      }
+      const tokens = (await model.generate([2, 10], { maxTokens: 4, temperature: 0 })).tokens;
+      return { before, after: await model.memory(), outcomes: [...outcomes], tokens, expected, history: chat.history.length };
+    }, someIds(200));
+    assert.deepEqual(seen.outcomes, [['AbortError', 200]]);
+    assert.deepEqual(seen.after, seen.before);
+    assert.deepEqual(seen.tokens, seen.expected);
+    assert.equal(seen.history, 3);
+  });
+});
