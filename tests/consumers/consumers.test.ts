@@ -58,6 +58,7 @@ interface Said {
   readonly openai: object;
   readonly aiSdk: object;
   readonly languageModel: object;
+  readonly address: object;
 }
 
 inBothBrowsers((_name, start) => {
@@ -75,5 +76,7 @@ inBothBrowsers((_name, start) => {
     assert.deepEqual(said.openai, { texts, finish: 'length', likeliest: true, tokens: 6, cached: true });
     assert.deepEqual(said.aiSdk, { texts, finish: 'length', tokens: 6, cached: true, ends: 'abort' });
     assert.deepEqual(said.languageModel, { texts, grows: true, again: true, available: 'available', gone: 'AbortError' });
+    const availability = ['downloadable', 'downloading', 'available', 'available'];
+    assert.deepEqual(said.address, { availability, name: 'AbortError', from: 0, to: 1, sorted: true, answered: true });
   });
 });

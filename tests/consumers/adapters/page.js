@@ -1,7 +1,7 @@
 // The adapters end to end: one model, asked the same through each. The runner compares what they say.
 
 import { generateText, streamText } from 'ai';
-import { loadGemma } from 'gemma-web';
+import { cache, loadGemma } from 'gemma-web';
 import { gemmaLanguageModel } from 'gemma-web/ai-sdk';
 import { createLanguageModel } from 'gemma-web/language-model';
 import { createOpenAI } from 'gemma-web/openai';
@@ -74,6 +74,28 @@ async function overLanguageModel(model) {
   return { ...sum, gone: await session.prompt('x').catch(({ name }) => name) };
 }
 
+/** The same from an address: what is available, how the download goes, and what the next visit finds. */
+async function fromAddress() {
+  const address = '/models/tiny-gemma3-q4_0.gguf';
+  const load = { tuning: 'f32/1', template };
+  const LanguageModel = createLanguageModel(address, { load, maxTokens: 1 });
+  const availability = [await LanguageModel.availability()];
+  const abort = new AbortController();
+  const stopped = LanguageModel.create({ signal: abort.signal }).catch(({ name }) => name);
+  availability.push(await LanguageModel.availability());
+  abort.abort();
+  const name = await stopped;
+  const told = [];
+  const monitor = (target) => target.addEventListener('downloadprogress', ({ loaded }) => told.push(loaded));
+  const session = await LanguageModel.create({ monitor });
+  availability.push(await LanguageModel.availability(), await createLanguageModel(address).availability());
+  const sorted = told.every((fraction, index) => index === 0 || fraction > told[index - 1]);
+  const answer = await session.prompt('x');
+  session.destroy();
+  await cache.clear();
+  return { availability, name, from: told[0], to: told.at(-1), sorted, answered: typeof answer === 'string' };
+}
+
 /** Not every browser's streams can be looped over. */
 async function* readable(stream) {
   const reader = stream.getReader();
@@ -85,7 +107,7 @@ async function run() {
   const { text } = await model.generate(messages, { temperature: 0, maxTokens: MAX_TOKENS });
   const said = { text, openai: await overOpenAI(model), aiSdk: await overAiSdk(model), languageModel: await overLanguageModel(model) };
   await model.dispose();
-  return said;
+  return { ...said, address: await fromAddress() };
 }
 
 globalThis.outcome = run();
