@@ -234,7 +234,14 @@ build() {
 
 package() {
   build
+  pack_lib
+  check_package
+}
+
+# dist/gemma-web as it is published, and dist/gemma-web-VERSION.tgz.
+pack_lib() {
   node www/tools/package.mjs
+  rm -f dist/gemma-web-*.tgz
   (cd dist && npm pack --silent ./gemma-web)
 }
 
@@ -287,7 +294,7 @@ bench_peers() {
 
 clean() {
   cargo clean
-  rm -rf tests/bench/peers/node_modules dist www/dist www/lib/pkg www/node_modules
+  rm -rf tests/bench/peers/node_modules tests/consumers/node_modules dist www/dist www/lib/pkg www/node_modules
 }
 
 # ---- testing --------------------------------------------------------------------------------------------------------
@@ -316,6 +323,30 @@ check_typos() {
   "$TOOLS/typos/bin/typos"
 }
 
+# Of the tarball, as people get it. `esm-only`: there is no CommonJS half, by intent; Node.js requires ESM since 20.19.
+check_package() {
+  www/node_modules/.bin/publint run dist/gemma-web-*.tgz --strict
+  www/node_modules/.bin/attw dist/gemma-web-*.tgz --profile esm-only --exclude-entrypoints ./gemma_web_bg.wasm
+}
+
+check_adapters() {
+  www/node_modules/.bin/tsc -p tests/adapters
+  node --test --test-reporter=spec www/dist/tests/adapters/*.test.js
+}
+
+# Fresh projects that install the tarball; their bundlers come from one lock file.
+check_consumers() {
+  local consumers=tests/consumers
+  if ! cmp -s "$consumers/package-lock.json" "$consumers/node_modules/.gemma-web-lock"; then
+    say "installing the npm packages of $consumers/package-lock.json"
+    # No scripts: esbuild's and webgpu's only check or adjust what npm has put there already.
+    (cd "$consumers" && npm ci --ignore-scripts)
+    cp "$consumers/package-lock.json" "$consumers/node_modules/.gemma-web-lock"
+  fi
+  www/node_modules/.bin/tsc -p "$consumers"
+  node --test --test-concurrency=1 --test-reporter=spec "www/dist/$consumers"/*.test.js
+}
+
 check_browsers() {
   www/node_modules/.bin/tsc -p tests/browser
   node --test --test-concurrency=1 --test-reporter=spec www/dist/tests/browser/*.test.js
@@ -341,8 +372,11 @@ test_all() {
   check "wasm" build_wasm
   check "library" build_lib
   check "page" build_site
-  check "package" node www/tools/package.mjs
+  check "package" pack_lib
+  check "publint and attw" check_package
   check "size" node www/tools/size.mjs
+  check "adapters" check_adapters
+  check "consumers of the package" check_consumers
   check "server and browsers" check_browsers
 
   say "summary"
