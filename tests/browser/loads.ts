@@ -116,7 +116,7 @@ export async function openWithWorker(browser: Browser, url: string, script: stri
     const Original = Worker;
     globalThis.Worker = class extends Original {
       constructor(asked: string | URL, options?: WorkerOptions) {
-        super(String(asked).endsWith('/worker.js') ? path : asked, options);
+        super(options?.name === 'gemma-web' ? path : asked, options);
       }
     };
   }, `/test/workers/${script}.js`);

@@ -4,7 +4,7 @@ import { bytesOf } from './distant.js';
 import { GemmaError, toRecord } from './errors.js';
 import type { FromHost, ToHost, ToPage } from './protocol.js';
 import type { GpuDeviceLike, GpuLike } from './types.js';
-import type { FromWriter } from './writer.js';
+import { type FromWriter, WRITER } from './writer.js';
 
 /** The way to the engine's half. */
 export interface Link {
@@ -29,19 +29,19 @@ export const hasWorkers = (): boolean => typeof globalThis.Worker === 'function'
  * itself have ended. `fail` is told once when it can't be used any more.
  */
 export function linkWorker(receive: (message: ToPage) => void, fail: (error: Error) => void): Link {
-  const failed = (what: string, files: string) => (event: ErrorEvent): void => {
+  const failed = (what: string) => (event: ErrorEvent): void => {
     event.preventDefault();
     const why = event.message || 'its script could not be loaded';
-    fail(new GemmaError('internal', `${what} failed: ${why}; check that ${files} served`));
+    fail(new GemmaError('internal', `${what} failed: ${why}; check that worker.js and the .wasm file are served`));
   };
   // Bundlers recognise exactly this form and ship the worker as a file of its own.
   const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'gemma-web' });
   let writer: Worker | undefined;
   const startWriter = (): Worker => {
-    const started = new Worker(new URL('./writer.js', import.meta.url), { type: 'module', name: 'gemma-web writer' });
+    const started = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: WRITER });
     // Not through a MessagePort between the two, which in Firefox would copy the bytes.
     started.onmessage = ({ data }: MessageEvent<FromWriter>) => worker.postMessage({ type: 'written', message: data } satisfies ToHost, bytesOf(data));
-    started.onerror = failed('the worker that writes', 'writer.js is');
+    started.onerror = failed('the worker that writes');
     return started;
   };
   worker.onmessage = ({ data }: MessageEvent<FromHost>) => {
@@ -49,7 +49,7 @@ export function linkWorker(receive: (message: ToPage) => void, fail: (error: Err
     writer ??= startWriter();
     writer.postMessage(data.message, bytesOf(data.message));
   };
-  worker.onerror = failed("the engine's worker", 'worker.js and the .wasm file are');
+  worker.onerror = failed("the engine's worker");
   return {
     post: (message, transfer) => worker.postMessage(message, [...transfer]),
     close: () => {

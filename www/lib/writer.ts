@@ -26,19 +26,27 @@ interface Entry {
   failed: unknown;
 }
 
-const scope = globalThis as unknown as {
+/** Of the global scope of a worker, what is used here. */
+interface WriterScope {
   postMessage(message: FromWriter, transfer: Transferable[]): void;
   addEventListener(type: 'message', listener: (event: MessageEvent<ToWriter>) => void): void;
   close(): void;
-};
+}
+
+/** What the worker is called, by which it knows what it is for. */
+export const WRITER = 'gemma-web writer';
+
 const entries = new Map<string, Entry>();
-let queue: Promise<void> = Promise.resolve();
 
-scope.addEventListener('message', ({ data }) => {
-  queue = queue.then(() => (data.type === 'end' ? scope.close() : answer(data)));
-});
+/** Takes orders from now on. */
+export function write(scope: WriterScope): void {
+  let queue: Promise<void> = Promise.resolve();
+  scope.addEventListener('message', ({ data }) => {
+    queue = queue.then(() => (data.type === 'end' ? scope.close() : answer(data, scope)));
+  });
+}
 
-async function answer(asked: Asked): Promise<void> {
+async function answer(asked: Asked, scope: WriterScope): Promise<void> {
   const entry = entries.get(asked.entry) ?? { handle: undefined, failed: undefined };
   entries.set(asked.entry, entry);
   try {
