@@ -52,7 +52,7 @@ describe('create', () => {
       assert.deepEqual([session.topK, session.temperature, session.samplingMode], expected);
       await session.prompt('x');
       const { topK, temperature, maxTokens, overflow } = asked.at(-1)?.options ?? {};
-      assert.deepEqual([topK, temperature, maxTokens, overflow], [...expected.slice(0, 2), 100, 'slide']);
+      assert.deepEqual([topK, temperature, maxTokens, overflow], [...expected.slice(0, 2), 50, 'slide']);
     }
   });
 

@@ -21,7 +21,9 @@ export function readInput(input: unknown, begun: boolean): Message[] {
     if (role !== 'system' && role !== 'user' && role !== 'assistant') {
       throw new TypeError(`message ${index}: its role is ${String(role)}, expected "system", "user" or "assistant"`);
     }
-    if (role === 'system' && (begun || index > 0)) throw new TypeError(`message ${index}: a system message can only be the first of a session`);
+    if (role === 'system' && (begun || index > 0)) {
+      throw new TypeError(`message ${index}: a system message can only be the first of a session`);
+    }
     if (prefix === true) throw notSupported(`message ${index}: "prefix" is not supported, an answer begins at its beginning`);
     return { role, content: readContent(content, index) };
   });
@@ -67,7 +69,8 @@ export async function tokensOf(messages: readonly Message[], tokenize: (text: st
 }
 
 /** What can't be created, in words; undefined where all of it can. */
-export function unsupportedOption({ expectedInputs = [], expectedOutputs = [], tools = [] }: LanguageModelCreateCoreOptions): string | undefined {
+export function unsupportedOption(options: LanguageModelCreateCoreOptions): string | undefined {
+  const { expectedInputs = [], expectedOutputs = [], tools = [] } = options;
   const other = [...expectedInputs, ...expectedOutputs].find(({ type }) => type !== 'text');
   if (other) return `the model reads and writes text only, not "${other.type}"`;
   return tools.length > 0 ? 'the model calls no tools' : undefined;
@@ -102,7 +105,9 @@ export function paramsOf(defaults: GenerateDefaults, nVocab: number): LanguageMo
 /** Checks what can be checked before a model is there. */
 export function checkSampling({ topK, temperature, samplingMode }: LanguageModelCreateCoreOptions): void {
   if (samplingMode !== undefined) {
-    if (!Object.hasOwn(MODES, samplingMode)) throw new TypeError(`"samplingMode" is ${String(samplingMode)}, expected ${Object.keys(MODES).join(', ')}`);
+    if (!Object.hasOwn(MODES, samplingMode)) {
+      throw new TypeError(`"samplingMode" is ${String(samplingMode)}, expected ${Object.keys(MODES).join(', ')}`);
+    }
     if (topK !== undefined || temperature !== undefined) throw new TypeError('"samplingMode" stands in place of "topK" and "temperature"');
   }
   if (topK !== undefined && !(topK >= 1)) throw new RangeError(`"topK" is ${topK}, expected 1 or more`);

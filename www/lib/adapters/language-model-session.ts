@@ -249,7 +249,9 @@ export async function raced<T>(promise: Promise<T>, signal: AbortSignal): Promis
 
 /** The platform's own error where it has one: it used to be a DOMException without the numbers. */
 export function quotaExceeded(requested: number, quota: number): DOMException {
-  const message = `the input needs ${requested} tokens, and the context has ${quota}: shorten it, or load the model with a longer \`contextLength\``;
+  const message =
+    `the input needs ${requested} tokens, and the context has ${quota}: ` +
+    'shorten it, or load the model with a longer `contextLength`';
   const { QuotaExceededError: Native } = globalThis as {
     QuotaExceededError?: new (message: string, options: { requested: number; quota: number }) => DOMException;
   };

@@ -84,9 +84,9 @@ export interface LanguageModelSession extends EventTarget {
   /**
    * Answers.
    *
-   * Rejects with a `QuotaExceededError` (`requested`, `quota`) where the prompt alone does not fit into the context, `NotSupportedError` for what is
-   * not text, for `responseConstraint` and for `prefix`, `TypeError` for a system message behind others, `AbortError` after an abort or
-   * `destroy()`, and with a `GemmaError` by the GPU.
+   * Rejects with a `QuotaExceededError` (`requested`, `quota`) where the prompt alone does not fit into the context, `NotSupportedError` for
+   * what is not text, for `responseConstraint` and for `prefix`, `TypeError` for a system message behind others, `AbortError` after an
+   * abort or `destroy()`, and with a `GemmaError` by the GPU.
    */
   prompt(input: LanguageModelPrompt, options?: LanguageModelPromptOptions): Promise<string>;
   /** The same, piece by piece; what `prompt` rejects with is the stream's error. Cancelling it ends the answer. */
@@ -101,7 +101,7 @@ export interface LanguageModelSession extends EventTarget {
   readonly contextUsage: number;
   /** The older name of `contextUsage`. */
   readonly inputUsage: number;
-  /** Tokens that the conversation may have. Where it gets longer the oldest turns are left out, but never the system message. */
+  /** Tokens that the conversation may have, answer included. Where it gets longer the oldest turns are left out, but never the system message. */
   readonly contextWindow: number;
   /** The older name of `contextWindow`. */
   readonly inputQuota: number;

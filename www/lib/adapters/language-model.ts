@@ -18,7 +18,16 @@ import { loadGemma } from '../load.js';
 import { probe } from '../probe.js';
 import type { ModelSource } from '../sources.js';
 import type { LoadOptions, LoadProgress } from '../types.js';
-import { checkSampling, inTurns, notSupported, paramsOf, readInput, samplingOf, tokensOf, unsupportedOption } from './language-model-input.js';
+import {
+  checkSampling,
+  inTurns,
+  notSupported,
+  paramsOf,
+  readInput,
+  samplingOf,
+  tokensOf,
+  unsupportedOption,
+} from './language-model-input.js';
 import { ModelSession, quotaExceeded, raced } from './language-model-session.js';
 import type { Availability, LanguageModelCreateOptions, LanguageModelFactory, LanguageModelMonitor } from './language-model-types.js';
 
@@ -39,11 +48,17 @@ export type {
   LanguageModelSession,
 } from './language-model-types.js';
 
+/** The API knows no bound, but what is kept free for an answer is lost to the conversation. */
+const ANSWER_TOKENS = 1024;
+
 /** Options of {@link createLanguageModel}. */
 export interface LanguageModelOptions {
   /** How the model is loaded; of no use where a loaded one is given. */
   readonly load?: Omit<LoadOptions, 'signal' | 'onProgress'> | undefined;
-  /** Most tokens of an answer. Default: as many as the context holds. */
+  /**
+   * Most tokens of an answer. Old turns are left out as soon as there is not so much room, or half the context, left for it. Default 1024,
+   * or half the context where that is less.
+   */
   readonly maxTokens?: number | undefined;
 }
 
@@ -51,8 +66,8 @@ export interface LanguageModelOptions {
  * What takes the place of the global `LanguageModel`.
  *
  * It follows the draft of the Prompt API, with text in and text out. Not there: tools, images, audio, `responseConstraint`,
- * `prefix`. Different: options that only some contexts have in a browser (`topK`, `temperature`, `params()`) are always there; what `append` says is computed
- * with the next prompt; no user activation is needed.
+ * `prefix`. Different: options that only some contexts have in a browser (`topK`, `temperature`, `params()`) are always there; what
+ * `append` says is computed with the next prompt; no user activation is needed.
  *
  * @param source A loaded model, which is then shared and left to its owner, or what `loadGemma` takes: it is loaded by the first `create`,
  *   stays loaded, and serves all sessions.
@@ -80,7 +95,7 @@ export function createLanguageModel(source: ModelSource | Gemma, options: Langua
       const spoken = messages.at(-1)?.role === 'user' ? messages.length - 1 : messages.length;
       const session = model.session({ history: messages.slice(0, spoken) });
       const beginning = { session, ahead: messages.slice(spoken), usage };
-      const made = new ModelSession(model, sampling, options.maxTokens ?? model.info.contextLength, beginning);
+      const made = new ModelSession(model, sampling, options.maxTokens ?? Math.min(ANSWER_TOKENS, model.info.contextLength >> 1), beginning);
       signal?.addEventListener('abort', () => made.destroy(), { once: true });
       return made;
     },
@@ -176,7 +191,7 @@ async function isHere(source: ModelSource | Gemma): Promise<boolean> {
   const addresses = (Array.isArray(source) ? (source as readonly unknown[]) : [source]).map((entry) =>
     typeof entry === 'string' || entry instanceof URL ? String(entry) : ((entry as { url?: string | URL }).url ?? undefined),
   );
-  const remote = addresses.filter((address) => address !== undefined).map(String).filter((address) => !address.startsWith('synthetic:'));
+  const remote = addresses.filter((address) => address !== undefined).map(String).filter((address) => !/^synthetic:/.test(address));
   if (remote.length === 0) return true;
   const kept = (await cache.list().catch(() => [])).filter(({ complete }) => complete).map(({ url }) => url);
   return remote.every((address) => kept.some((url) => isSameFile(url, address)));

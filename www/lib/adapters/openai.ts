@@ -36,16 +36,19 @@ export interface ChatCompletions {
   /**
    * Answers a conversation.
    *
-   * Taken: `messages` of role `system`, `developer`, `user` and `assistant` with text, in a string or in parts; `stream`, `stream_options.include_usage`,
-   * `max_completion_tokens` or `max_tokens` (default: as much as the context holds), `temperature`, `top_p`, `frequency_penalty`,
-   * `presence_penalty`, `logit_bias`, `seed`, `stop`, `logprobs`, `top_logprobs`. Where a sampling parameter is left out the model card's
-   * value stands, not that of another company's models. `model`, `user`, `metadata`, `safety_identifier`, `prompt_cache_key` and
-   * `prompt_cache_retention` change nothing: there is one model and one user. Everything else (tools, JSON schemas, audio, `n` above 1, …) is refused by name.
+   * Taken: `messages` of role `system`, `developer`, `user` and `assistant` with text, in a string or in parts; `stream`,
+   * `stream_options.include_usage`, `max_completion_tokens` or `max_tokens` (default: as much as the context holds), `temperature`, `top_p`,
+   * `frequency_penalty`, `presence_penalty`, `logit_bias`, `seed`, `stop`, `logprobs`, `top_logprobs`. Where a sampling parameter is left
+   * out the model card's value stands, not that of OpenAI's models. `model`, `user`, `metadata`, `safety_identifier`, `prompt_cache_key` and
+   * `prompt_cache_retention` change nothing: there is one model and one user. Everything else (tools, JSON schemas, audio, `n` above 1, …)
+   * is refused by name.
    *
-   * Without a `seed`, what the conversation has in common with the last one is not computed again: see `usage.prompt_tokens_details.cached_tokens`.
+   * Without a `seed`, what the conversation has in common with the last one is not computed again: see
+   * `usage.prompt_tokens_details.cached_tokens`.
    *
    * @returns The completion, or with `stream: true` its chunks, once the first token is there.
-   * @throws {GemmaError} `invalid_option` naming the parameter; whatever `model.generate` throws: `context_full`, `unsupported` for a model without a turn format.
+   * @throws {GemmaError} `invalid_option` naming the parameter; whatever `model.generate` throws: `context_full`, `unsupported` for a model
+   *   without a turn format.
    * @throws {DOMException} `AbortError` once `options.signal` is aborted.
    */
   create(body: OpenAI.ChatCompletionCreateParamsNonStreaming, options?: CompletionOptions): Promise<OpenAI.ChatCompletion>;
