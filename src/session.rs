@@ -27,6 +27,8 @@ use web_time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::cancel::Cancel;
 use crate::chat::{self, Template};
+#[cfg(doc)]
+use crate::error::Error;
 use crate::error::Result;
 use crate::gguf;
 use crate::model::load::{Opened, Prepared};

@@ -96,9 +96,9 @@ impl Script {
                 while low < high {
                     let middle = low.midpoint(high);
                     if dialogue.ids(format, 2 * middle)?.len() <= most {
-                        high = middle
+                        high = middle;
                     } else {
-                        low = middle + 1
+                        low = middle + 1;
                     }
                 }
                 *first = 2 * low;

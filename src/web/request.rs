@@ -67,19 +67,13 @@ pub(super) fn prompt(value: &JsValue) -> Result<Prompt> {
     if let Some(messages) = given("messages") {
         return options::messages("prompt", &messages).map(Prompt::Messages);
     }
-    let wrong = || Error::InvalidOption {
+    let text = |name: &str| given(name).and_then(|text| string(&text));
+    let prompt = text("text").map(Prompt::Text).or_else(|| text("rendered").map(Prompt::Rendered));
+    prompt.or_else(|| text("say").map(Prompt::Say)).ok_or_else(|| Error::InvalidOption {
         option: "prompt".to_owned(),
         found: format!("{value:?}"),
         expected: "one of text, ids, messages, rendered and say".to_owned(),
-    };
-    let kinds: [(&str, fn(String) -> Prompt); 3] =
-        [("text", Prompt::Text), ("rendered", Prompt::Rendered), ("say", Prompt::Say)];
-    for (name, make) in kinds {
-        if let Some(text) = given(name) {
-            return string(&text).map(make).ok_or_else(wrong);
-        }
-    }
-    Err(wrong())
+    })
 }
 
 /// Half a surrogate pair becomes U+FFFD, as `TextEncoder` has it.
