@@ -107,6 +107,22 @@ impl Engine {
         Ok(self.session(id)?.dialogue.as_ref().map(|dialogue| dialogue.messages(0)).unwrap_or_default())
     }
 
+    /// Takes back what was said last in a conversation, so that `n_messages` are left, the system's included: for a caller to whom the
+    /// last answer never came. What is computed of it stays known.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] where it isn't open.
+    pub fn rewind_session(&mut self, id: u32, n_messages: usize) -> Result<()> {
+        self.session(id)?;
+        if let Some(session) = self.sessions.get_mut(&id)
+            && let Some(dialogue) = &mut session.dialogue
+        {
+            dialogue.rewind(n_messages);
+            session.first = session.first.min(dialogue.turns.len());
+        }
+        Ok(())
+    }
+
     pub(super) fn session(&self, id: u32) -> Result<&Conversation> {
         self.sessions.get(&id).ok_or_else(|| Error::InvalidOption {
             option: "session".to_owned(),

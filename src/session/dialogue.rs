@@ -68,6 +68,11 @@ impl Dialogue {
         self.add("assistant", text, ids);
     }
 
+    /// Takes back what was said last, so that `n_messages` are left, the system's included.
+    pub(super) fn rewind(&mut self, n_messages: usize) {
+        self.turns.truncate(n_messages.saturating_sub(usize::from(self.system.is_some())));
+    }
+
     fn add(&mut self, role: &str, content: &str, ids: Option<Vec<u32>>) {
         let message = Message { role: role.to_owned(), content: content.to_owned() };
         self.turns.push(Turn { message, ids });
@@ -97,5 +102,26 @@ impl Dialogue {
     /// The turn that the model is to answer, which is the last that can be dropped to.
     pub(super) fn last(&self) -> usize {
         self.turns.len().saturating_sub(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rewinding_leaves_ids_as_they_were() {
+        for system in [None, Some("be brief".to_owned())] {
+            let mut dialogue = Dialogue { system, ..Dialogue::default() };
+            dialogue.say("one");
+            dialogue.answer("two", Some(vec![5, 6]));
+            let (before, n) = (dialogue.clone(), dialogue.messages(0).len());
+            dialogue.say("three");
+            dialogue.answer("four", Some(vec![7]));
+            dialogue.rewind(n);
+            assert_eq!(dialogue, before);
+            dialogue.rewind(n + 2);
+            assert_eq!(dialogue, before);
+        }
     }
 }

@@ -48,6 +48,14 @@ impl Engine {
         history.map_err(|error| to_js_error(&error))
     }
 
+    /// Takes back what was said last, so that `n_messages` of the history are left: for a page to which the last answer never came.
+    ///
+    /// # Errors
+    /// An object `{ code, message, … }` made from [`Error`]: where it isn't open.
+    pub async fn session_rewind(&mut self, id: u32, n_messages: u32) -> Result<(), JsValue> {
+        self.session.rewind_session(id, n_messages as usize).map_err(|error| to_js_error(&error))
+    }
+
     /// Gives a conversation as bytes, with everything that is computed of it, in pieces of up to 16 MiB: `on_piece(Uint8Array)`, whose
     /// promise, where it returns one, is waited for.
     ///

@@ -59,13 +59,13 @@ inBothBrowsers((_, start) => {
           const next = (await model.generate([2, 10], { maxTokens: 4, temperature: 0 })).tokens;
           return { times, names, same: String(next) === String(expected) };
         },
-        someIds(1900),
+        someIds(600),
         tokens,
       );
       assert.deepEqual(seen.names, ['AbortError', 'AbortError', 'AbortError']);
       assert.ok(seen.same);
       context.diagnostic(`aborted after ${seen.times.map((ms) => ms.toFixed(0)).join(', ')} ms`);
-      assert.ok(Math.min(...seen.times) < PROMPTLY, `it took ${seen.times} ms`);
+      assert.ok(Math.max(...seen.times) < PROMPTLY, `it took ${seen.times} ms`);
     });
   }
 
@@ -79,32 +79,37 @@ inBothBrowsers((_, start) => {
   });
 
   it('200 times at every moment: not a byte of the GPU more', async () => {
-    await loadInPage(page, modelUrl(site, CHAT), { contextLength: 512, prefillChunk: 64 });
+    await loadInPage(page, modelUrl(site, CHAT), { contextLength: 512, prefillChunk: 16 });
     const seen = await page.evaluate(async (ids) => {
-      const chat = model.session({ system: 'Be brief.' });
-      await chat.send('hello', { maxTokens: 4, temperature: 0 });
-      await model.generate([2, 10], { maxTokens: 4, temperature: 0 });
-      const expected = (await model.generate([2, 10], { maxTokens: 4, temperature: 0 })).tokens;
+      const text = 'more and more words to read';
+      const once = async (): Promise<readonly number[]> => (await model.generate([2, 10], { maxTokens: 4, temperature: 0 })).tokens;
+      // What is kept after a first time is no leak.
+      const first = model.session();
+      await first.send(text, { maxTokens: 2 });
+      const expected = await once();
+      await first.dispose();
       const before = await model.memory();
+      const chat = model.session();
       const outcomes = new Map<string, number>();
       for (let run = 0; run < 200; run += 1) {
         const stop = new AbortController();
-        const options = { maxTokens: 100, logitBias: { 1: -100, 106: -100 }, signal: stop.signal };
         let left = run % 5;
         const count = (): void => void ((left -= 1) < 0 && stop.abort());
         // Waiting for its turn, in the prompt, in the first tokens; a session's or not.
         if (run % 7 === 0) setTimeout(() => stop.abort(), run % 3);
-        const listen = { ...options, onToken: count, onPrefillProgress: run % 2 ? count : undefined };
-        const run1 = run % 3 === 0 ? chat.send('more and more words to read', listen) : model.generate(ids, listen);
-        const name = await run1.then(() => 'resolved', (error) => String(error.name));
+        const options = { maxTokens: 100, logitBias: { 1: -100, 106: -100 }, signal: stop.signal, onToken: count, onPrefillProgress: run % 2 ? count : undefined };
+        const running = run % 10 === 0 ? chat.send(text, options) : model.generate(ids, options);
+        const name = await running.then(() => 'resolved', (error) => String(error.name));
         outcomes.set(name, (outcomes.get(name) ?? 0) + 1);
       }
-      const tokens = (await model.generate([2, 10], { maxTokens: 4, temperature: 0 })).tokens;
-      return { before, after: await model.memory(), outcomes: [...outcomes], tokens, expected, history: chat.history.length };
-    }, someIds(200));
+      const tokens = await once();
+      const history = chat.history.length;
+      await chat.dispose();
+      return { before, after: await model.memory(), outcomes: [...outcomes], tokens, expected, history };
+    }, someIds(40));
     assert.deepEqual(seen.outcomes, [['AbortError', 200]]);
     assert.deepEqual(seen.after, seen.before);
     assert.deepEqual(seen.tokens, seen.expected);
-    assert.equal(seen.history, 3);
+    assert.equal(seen.history, 0);
   });
 });

@@ -110,8 +110,9 @@ export class Calling {
       case 'sessionClose':
         await this.#engine.session_close(call.session);
         return undefined;
-      case 'sessionHistory':
-        return this.#history(call.session);
+      case 'sessionRewind':
+        await this.#engine.session_rewind(call.session, call.messages);
+        return undefined;
       case 'sessionSave': {
         // A Blob each: browsers keep them out of this process.
         const pieces: Blob[] = [];

@@ -48,7 +48,11 @@ export class Connection {
     if (this.#closed) return Promise.reject(this.#closed);
     if (signal?.aborted) return Promise.reject(abortError());
     const id = this.#nextId++;
-    const abort = (): void => this.#post({ type: 'abort', id });
+    const abort = (): void => {
+      this.#post({ type: 'abort', id });
+      // At once, however long the GPU needs for what it was given; the calls behind this one wait for that.
+      this.#reject(id, abortError());
+    };
     const stop = (): void => this.#post({ type: 'stop', id });
     signal?.addEventListener('abort', abort, { once: true });
     stopSignal?.addEventListener('abort', stop, { once: true });
@@ -93,10 +97,14 @@ export class Connection {
       tell(call.listeners, message);
     } catch (error) {
       this.#post({ type: 'abort', id: message.id });
-      // Nothing more is told to a caller whose call is over.
-      this.#pending.delete(message.id);
-      call.reject(error);
+      this.#reject(message.id, error);
     }
+  }
+
+  /** Ends a call before its answer came; nothing more is told of it. */
+  #reject(id: number, reason: unknown): void {
+    this.#pending.get(id)?.reject(reason);
+    this.#pending.delete(id);
   }
 }
 

@@ -51,7 +51,8 @@ export interface Calls {
   sessionOpen: { send: SentSession; back: number };
   sessionClone: { send: { readonly session: number }; back: number };
   sessionClose: { send: { readonly session: number }; back: undefined };
-  sessionHistory: { send: { readonly session: number }; back: Message[] };
+  /** `messages` of the history are left. */
+  sessionRewind: { send: { readonly session: number; readonly messages: number }; back: undefined };
   sessionSave: { send: { readonly session: number }; back: Blob };
   sessionRestore: { send: { readonly blob: Blob }; back: { readonly session: number; readonly history: Message[] } };
   tokenize: { send: { readonly text: string }; back: number[] };

@@ -134,7 +134,7 @@ export class Session implements AsyncDisposable {
         this.#history = history ?? [...this.#history, said, { role: 'assistant', content: result.text }];
         return result;
       } catch (error) {
-        // A callback of the caller's may have thrown at the last token, when the engine had ended the turn already.
+        // At the last token the engine has ended the turn, when a callback throws or the signal is aborted here.
         this.#doubtful = template === undefined;
         throw error;
       }
@@ -157,7 +157,7 @@ export class Session implements AsyncDisposable {
     const opened = this.#opened;
     if (opened && !this.#doubtful) return opened;
     this.#doubtful = false;
-    this.#opened = opened ? opened.then((session) => this.#confirm(session)) : this.#begin();
+    this.#opened = opened ? opened.then((session) => this.#rewind(session)) : this.#begin();
     return this.#opened;
   }
 
@@ -171,11 +171,9 @@ export class Session implements AsyncDisposable {
     return this.#connection.call('sessionOpen', { system, history, rendered: false });
   }
 
-  /** Goes on with the history as it is here, where the engine has another. */
-  async #confirm(session: number): Promise<number> {
-    const there = await this.#connection.call('sessionHistory', { session });
-    if (there.length === this.#history.length) return session;
-    await this.#connection.call('sessionClose', { session });
-    return this.#begin();
+  /** Has the engine take back an answer that never came here. */
+  async #rewind(session: number): Promise<number> {
+    await this.#connection.call('sessionRewind', { session, messages: this.#history.length });
+    return session;
   }
 }
