@@ -41,11 +41,11 @@ struct Record {
     n_written: usize,
 }
 
-/// A hash of what a model's file says of it: hyper-parameters, vocabulary, and the shapes and formats of its tensors.
+/// A hash of a model: of its file's beginning as it was read, which is the header and, because reads grow by doubling, some of the
+/// weights, and of the shapes and formats of all tensors.
 pub(super) fn fingerprint(header: &Header, prefix: &[u8]) -> u64 {
     let mut hash = Xxh3::new();
-    let start = usize::try_from(header.data_start).unwrap_or(usize::MAX).min(prefix.len());
-    hash.update(prefix.get(..start).unwrap_or_default());
+    hash.update(prefix);
     for tensor in &header.tensors {
         hash.update(tensor.name.as_bytes());
         hash.update(tensor.format.name.as_bytes());
