@@ -2,7 +2,7 @@
 // A conversation with a model.
 
 import type { Connection } from './connection.js';
-import { GemmaError } from './errors.js';
+import { abortError, GemmaError } from './errors.js';
 import type { ChatTemplate, GenerateOptions, GenerateResult, Message } from './generate.js';
 import { type Generation, type Running, startGeneration } from './generation.js';
 import { checkFormat, checkMessages, checkText, plainOptions, renderMarked, type TurnFormat } from './requests.js';
@@ -52,7 +52,7 @@ export class Session implements AsyncDisposable {
   #opened: Promise<number> | undefined;
   /** Whether the engine may have taken a turn into its history that failed here. */
   #doubtful = false;
-  /** The last of the calls that have to wait for one another here. */
+  /** The last call, which the next one waits for: it may have to be taken back. */
   #last: Promise<unknown> = Promise.resolve();
 
   private constructor({ connection, format, system, history, opened }: Beginning) {
@@ -121,14 +121,15 @@ export class Session implements AsyncDisposable {
   }
 
   async #send(text: string, options: SendOptions, running: Running): Promise<GenerateResult> {
+    this.#check();
     checkText('text', text);
     const plain = plainOptions(options);
-    return this.#inTurn(async (session) => {
+    const signal = AbortSignal.any([running.signal, this.#gone.signal]);
+    const listeners = { ...running, signal, onPrefillProgress: options.onPrefillProgress };
+    const sent = this.#inTurn(async (session) => {
       const said: Message = { role: 'user', content: text };
       const { template } = this.#format;
       const prompt = template ? { rendered: renderMarked([...this.#history, said], template) } : { say: text };
-      const signal = AbortSignal.any([running.signal, this.#gone.signal]);
-      const listeners = { ...running, signal, onPrefillProgress: options.onPrefillProgress };
       try {
         const { result, history } = await this.#connection.call('generate', { prompt, session, options: plain }, listeners);
         this.#history = history ?? [...this.#history, said, { role: 'assistant', content: result.text }];
@@ -139,18 +140,21 @@ export class Session implements AsyncDisposable {
         throw error;
       }
     });
+    return Promise.race([sent, whenAborted(signal)]);
   }
 
-  /** Carries something out with the open session. Sessions with a template of the page's need the history of all turns before. */
+  /** Carries something out with the open session, behind all calls before. */
   #inTurn<T>(action: (session: number) => Promise<T>): Promise<T> {
-    const carryOut = async (): Promise<T> => {
-      if (this.#gone.signal.aborted) throw new GemmaError('disposed', 'the session was disposed; make another one');
+    const done = this.#last.then(async () => {
+      this.#check();
       return action(await this.#open());
-    };
-    if (!this.#format.template) return carryOut();
-    const done = this.#last.then(carryOut);
+    });
     this.#last = done.catch(() => undefined);
     return done;
+  }
+
+  #check(): void {
+    if (this.#gone.signal.aborted) throw new GemmaError('disposed', 'the session was disposed; make another one');
   }
 
   #open(): Promise<number> {
@@ -176,4 +180,13 @@ export class Session implements AsyncDisposable {
     await this.#connection.call('sessionRewind', { session, messages: this.#history.length });
     return session;
   }
+}
+
+/** Rejects once the signal is aborted. */
+function whenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const abort = (): void => reject(abortError());
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+  });
 }
