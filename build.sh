@@ -316,6 +316,12 @@ check_typos() {
   "$TOOLS/typos/bin/typos"
 }
 
+# In Node.js itself, on the WebGPU of the npm package webgpu.
+check_node() {
+  www/node_modules/.bin/tsc -p tests/node
+  node --test --test-reporter=spec www/dist/tests/node/*.test.js
+}
+
 check_browsers() {
   www/node_modules/.bin/tsc -p tests/browser
   node --test --test-concurrency=1 --test-reporter=spec www/dist/tests/browser/*.test.js
@@ -343,6 +349,7 @@ test_all() {
   check "page" build_site
   check "package" node www/tools/package.mjs
   check "size" node www/tools/size.mjs
+  check "Node.js" check_node
   check "server and browsers" check_browsers
 
   say "summary"
