@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::chat_model::{Bytes, greedy, load, options, respond};
+use common::chat_model::{Bytes, greedy, load, options, respond, with_template};
 use common::gpu::{NEED, adapter};
 use common::trial::needing;
 use gemma_web::session::{Engine, KvType, LoadOptions, Prompt, Request, SessionOptions};
@@ -113,6 +113,12 @@ fn mismatch() {
         }
         assert_eq!(other.memory().kinds.sessions, 0);
     }
+    // Other weights behind the same header.
+    let mut tuned = with_template("tiny-gemma3-q8_0");
+    tuned.0[65_000] ^= 1;
+    let options = options(256, 8);
+    let mut other = block_on(Engine::load(tuned, &options, &Cancel::default(), &mut |_| ())).unwrap();
+    assert!(matches!(restore(&mut other, &bytes), Err(Error::SessionMismatch { .. })), "other weights");
     let mut newer = bytes;
     newer[8] = 2;
     assert!(

@@ -182,6 +182,13 @@ fn going_back(model: &str) {
         let expected = if !has_windows || back <= 9 { 90 - back } else { 0 };
         assert_eq!(with_cache.usage.cached_tokens, expected, "back {back}");
     }
+    // Over what was generated, too, which nothing but the books says has been written.
+    let mut again = greedy(Prompt::Ids([&ids[..], &[299, 298]].concat()), None, 6);
+    let fresh = respond(&mut engine, &again).result;
+    respond(&mut engine, &greedy(Prompt::Ids(ids), None, 20));
+    again.options.cache_prompt = true;
+    let found = respond(&mut engine, &again).result;
+    assert_eq!((found.tokens, found.usage.cached_tokens), (fresh.tokens, if has_windows { 0 } else { 90 }));
 }
 
 /// Numbers without a pattern, the same each time.

@@ -7,23 +7,6 @@ use crate::model::Model;
 /// Bytes that are written or read at a time.
 pub const PIECE_BYTES: u64 = 16 << 20;
 
-/// What of a KV cache is in use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Used {
-    /// Positions from 0 on whose tokens are known.
-    pub n_tokens: usize,
-    /// Positions from 0 on that were ever written since position 0 last was, at least `n_tokens`: where that is more, a ring may
-    /// have lost what came before.
-    pub n_written: usize,
-}
-
-impl Used {
-    /// Slots to keep of `n_slots`: those of the tokens, or all of a ring that has come round.
-    fn slots(self, n_slots: usize) -> usize {
-        if self.n_written <= n_slots { self.n_tokens } else { n_slots }
-    }
-}
-
 /// A KV cache that waits: keys and values of each layer and part, as they lie.
 #[derive(Debug)]
 pub struct Parked {
@@ -38,7 +21,7 @@ impl Parked {
 }
 
 impl Model {
-    /// Whether position `n_tokens` can be fed next where `used.n_written` positions were written: local layers keep little more than
+    /// Whether position `n_tokens` can be fed next where `n_written` positions were written: local layers keep little more than
     /// their window.
     #[must_use]
     pub fn can_return(&self, n_tokens: usize, n_written: usize) -> bool {
@@ -65,18 +48,18 @@ impl Model {
         self.state.kv.iter().enumerate().flat_map(layer).collect()
     }
 
-    /// Bytes of each plane of the KV cache that are in use.
+    /// Bytes of each plane of the KV cache that so many tokens use. Where they are fewer than a ring has slots, they are its first.
     #[must_use]
-    pub fn plane_bytes(&self, used: Used) -> Vec<u64> {
-        self.planes(used).into_iter().map(|(_, bytes)| bytes).collect()
+    pub fn plane_bytes(&self, n_tokens: usize) -> Vec<u64> {
+        self.planes(n_tokens).into_iter().map(|(_, bytes)| bytes).collect()
     }
 
     /// Keys and values of each layer and part, with the bytes in use.
-    fn planes(&self, used: Used) -> Vec<(&Buffer, u64)> {
+    fn planes(&self, n_tokens: usize) -> Vec<(&Buffer, u64)> {
         let caches = self.state.kv.iter();
         let parts = caches.flat_map(|cache| cache.parts.iter().map(move |part| (&cache.shape, part)));
         let planes = parts.flat_map(|(shape, part)| {
-            let bytes = used.slots(shape.n_slots) as u64 * part.slot_bytes(shape);
+            let bytes = n_tokens.min(shape.n_slots) as u64 * part.slot_bytes(shape);
             [(&part.keys, bytes), (&part.values, bytes)]
         });
         planes.collect()
@@ -86,8 +69,8 @@ impl Model {
     ///
     /// # Errors
     /// [`crate::Error::OutOfMemory`].
-    pub async fn allocate_parked(&self, used: Used) -> Result<Parked> {
-        let sizes = self.plane_bytes(used);
+    pub async fn allocate_parked(&self, n_tokens: usize) -> Result<Parked> {
+        let sizes = self.plane_bytes(n_tokens);
         self.gpu.checked("the KV cache of a session", || Ok(Parked::allocate(&self.gpu, &sizes))).await
     }
 
@@ -95,9 +78,9 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::allocate_parked`]; faults of the device.
-    pub async fn park(&self, used: Used) -> Result<Parked> {
-        let parked = self.allocate_parked(used).await?;
-        let planes = self.planes(used);
+    pub async fn park(&self, n_tokens: usize) -> Result<Parked> {
+        let parked = self.allocate_parked(n_tokens).await?;
+        let planes = self.planes(n_tokens);
         let copies = planes.iter().zip(&parked.planes).map(|((plane, bytes), to)| copy(plane, to, *bytes));
         self.gpu.run_works(&copies.collect::<Vec<_>>())?;
         Ok(parked)
@@ -107,8 +90,8 @@ impl Model {
     ///
     /// # Errors
     /// Faults of the device.
-    pub fn unpark(&self, parked: &Parked, used: Used) -> Result<()> {
-        let planes = self.planes(used);
+    pub fn unpark(&self, parked: &Parked, n_tokens: usize) -> Result<()> {
+        let planes = self.planes(n_tokens);
         let copies =
             planes.iter().zip(&parked.planes).map(|((plane, bytes), from)| copy(from, plane, *bytes));
         self.gpu.run_works(&copies.collect::<Vec<_>>())
@@ -118,9 +101,9 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::park`].
-    pub async fn duplicate(&self, parked: &Parked, used: Used) -> Result<Parked> {
-        let second = self.allocate_parked(used).await?;
-        let sizes = self.plane_bytes(used);
+    pub async fn duplicate(&self, parked: &Parked, n_tokens: usize) -> Result<Parked> {
+        let second = self.allocate_parked(n_tokens).await?;
+        let sizes = self.plane_bytes(n_tokens);
         let planes = parked.planes.iter().zip(&second.planes).zip(&sizes);
         let copies = planes.map(|((from, to), bytes)| copy(from, to, *bytes));
         self.gpu.run_works(&copies.collect::<Vec<_>>())?;
@@ -134,10 +117,10 @@ impl Model {
     pub async fn read_planes(
         &self,
         parked: Option<&Parked>,
-        used: Used,
+        n_tokens: usize,
         on_piece: &mut impl AsyncFnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
-        let mut planes = self.planes(used);
+        let mut planes = self.planes(n_tokens);
         if let Some(parked) = parked {
             planes.iter_mut().zip(&parked.planes).for_each(|(plane, from)| plane.0 = from);
         }

@@ -1,7 +1,6 @@
 //! What the KV cache that runs holds, and whose it is.
 
 use crate::model::Model;
-use crate::model::parked::Used;
 
 /// Knowledge of the KV cache that runs.
 #[derive(Debug, Default)]
@@ -45,9 +44,5 @@ impl Active {
     pub(super) fn forget(&mut self) {
         self.ids.clear();
         self.session = None;
-    }
-
-    pub(super) fn used(&self) -> Used {
-        Used { n_tokens: self.ids.len(), n_written: self.n_written.max(self.ids.len()) }
     }
 }

@@ -6,7 +6,7 @@ use super::Engine;
 use super::dialogue::Dialogue;
 use crate::chat::Message;
 use crate::error::{Error, Result};
-use crate::model::parked::{Parked, Used};
+use crate::model::parked::Parked;
 
 /// How a conversation begins.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -37,12 +37,6 @@ pub(super) struct Kept {
     pub(super) ids: Vec<u32>,
     pub(super) n_written: usize,
     pub(super) parked: Parked,
-}
-
-impl Kept {
-    pub(super) fn used(&self) -> Used {
-        Used { n_tokens: self.ids.len(), n_written: self.n_written }
-    }
 }
 
 impl Engine {
@@ -77,7 +71,7 @@ impl Engine {
         let (dialogue, first) = (session.dialogue.clone(), session.first);
         let kept = match &session.kept {
             Some(kept) => {
-                let second = self.model.duplicate(&kept.parked, kept.used()).await;
+                let second = self.model.duplicate(&kept.parked, kept.ids.len()).await;
                 kept_as(second, &kept.ids, kept.n_written)?
             }
             None if self.active.session == Some(id) => self.park_active().await?,
@@ -146,7 +140,7 @@ impl Engine {
         self.deactivate(false).await?;
         let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
         if let Some(kept) = &session.kept {
-            self.model.unpark(&kept.parked, kept.used())?;
+            self.model.unpark(&kept.parked, kept.ids.len())?;
         }
         if let Some(kept) = session.kept.take() {
             self.active.ids = kept.ids;
@@ -181,8 +175,8 @@ impl Engine {
         if self.active.ids.is_empty() {
             return Ok(None);
         }
-        let used = self.active.used();
-        kept_as(self.model.park(used).await, &self.active.ids, used.n_written)
+        let parked = self.model.park(self.active.ids.len()).await;
+        kept_as(parked, &self.active.ids, self.active.n_written)
     }
 }
 

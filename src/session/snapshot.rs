@@ -19,7 +19,7 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::gguf::Header;
 use crate::model::Model;
-use crate::model::parked::Used;
+use crate::model::parked::Parked;
 use crate::source::ByteSource;
 
 const MAGIC: [u8; 8] = *b"gemmaKV\n";
@@ -41,11 +41,11 @@ struct Record {
     n_written: usize,
 }
 
-/// A hash of what a model's file says of it: hyper-parameters, vocabulary, and the shapes and formats of its tensors.
+/// A hash of a model: of its file's beginning as it was read, which is the header and, because reads grow by doubling, some of the
+/// weights, and of the shapes and formats of all tensors.
 pub(super) fn fingerprint(header: &Header, prefix: &[u8]) -> u64 {
     let mut hash = Xxh3::new();
-    let start = usize::try_from(header.data_start).unwrap_or(usize::MAX).min(prefix.len());
-    hash.update(prefix.get(..start).unwrap_or_default());
+    hash.update(prefix);
     for tensor in &header.tensors {
         hash.update(tensor.name.as_bytes());
         hash.update(tensor.format.name.as_bytes());
@@ -92,17 +92,18 @@ impl Engine {
         on_piece: &mut impl AsyncFnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
         let session = self.session(id)?;
-        let (ids, used, parked) = match &session.kept {
-            Some(kept) => (kept.ids.as_slice(), kept.used(), Some(&kept.parked)),
-            None if self.active.session == Some(id) => (self.active.ids.as_slice(), self.active.used(), None),
-            None => (&[][..], Used::default(), None),
+        let (ids, n_written, parked) = match &session.kept {
+            Some(kept) => (kept.ids.as_slice(), kept.n_written, Some(&kept.parked)),
+            None if self.active.session == Some(id) => {
+                (self.active.ids.as_slice(), self.active.n_written, None)
+            }
+            None => (&[][..], 0, None),
         };
-        let used = if ids.is_empty() { Used::default() } else { used };
         let record = Record {
             dialogue: session.dialogue.clone(),
             first: session.first,
             ids: ids.to_vec(),
-            n_written: used.n_written,
+            n_written: n_written.max(ids.len()),
         };
         let json = serde_json::to_vec(&record)
             .map_err(|why| Error::Internal { what: format!("a session has no JSON: {why}") })?;
@@ -119,7 +120,7 @@ impl Engine {
             hash.update(piece);
             on_piece(piece).await
         };
-        self.model.read_planes(parked, used, &mut give).await?;
+        self.model.read_planes(parked, ids.len(), &mut give).await?;
         on_piece(&hash.digest().to_le_bytes()).await
     }
 
@@ -132,10 +133,9 @@ impl Engine {
         let total = source.len().ok_or_else(|| malformed("the size", 0, "it is not known"))?;
         let mut from = Checked { source: &mut source, at: 0, hash: Xxh3::new(), cancel };
         let record = self.read_record(&mut from, total).await?;
-        let used = Used { n_tokens: record.ids.len(), n_written: record.n_written };
-        let kept = match used.n_tokens {
+        let kept = match record.ids.len() {
             0 => None,
-            _ => Some(self.read_cache(&mut from, total, used).await?),
+            n_tokens => Some(self.read_cache(&mut from, total, n_tokens).await?),
         };
         let (at, sum) = (from.at, from.hash.digest());
         if at + SUM_BYTES != total {
@@ -219,15 +219,15 @@ impl Engine {
         &self,
         from: &mut Checked<'_, S>,
         total: u64,
-        used: Used,
-    ) -> Result<crate::model::parked::Parked> {
-        let sizes = self.model.plane_bytes(used);
+        n_tokens: usize,
+    ) -> Result<Parked> {
+        let sizes = self.model.plane_bytes(n_tokens);
         let needs = from.at + sizes.iter().sum::<u64>() + SUM_BYTES;
         if needs != total {
-            let why = format!("{} tokens need {needs} bytes in all, there are {total}", used.n_tokens);
+            let why = format!("{n_tokens} tokens need {needs} bytes in all, there are {total}");
             return Err(malformed("the KV cache", from.at, why));
         }
-        let parked = self.model.allocate_parked(used).await?;
+        let parked = self.model.allocate_parked(n_tokens).await?;
         for (plane, bytes) in sizes.into_iter().enumerate() {
             for offset in (0..bytes).step_by(BLOCK_BYTES as usize) {
                 let block = from.take(BLOCK_BYTES.min(bytes - offset)).await?;

@@ -27,7 +27,8 @@ pub(crate) fn run(args: &Run, json: bool) -> Result<(), Failure> {
 }
 
 pub(crate) fn chat(args: &Chat, json: bool) -> Result<(), Failure> {
-    let options = args.sampling.generate_options();
+    // Of a conversation that is sent whole each time only the last turn is new.
+    let options = GenerateOptions { cache_prompt: true, ..args.sampling.generate_options() };
     options.validate()?;
     let mut engine = load::engine(&args.model, &args.model.load_options(), json)?;
     warn_unless_chat(&engine, json);
