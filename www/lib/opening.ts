@@ -12,7 +12,7 @@ import type { SentFile, SentSource } from './sources.js';
 import { notKept, type Opened, openEntries, openExisting, type Store } from './store.js';
 import { askForSubgroups } from './subgroups.js';
 import { recallTuning } from './tuning.js';
-import type { Inspection, LoadProgress, ModelInfo } from './types.js';
+import type { GenerateDefaults, Inspection, LoadProgress, ModelInfo } from './types.js';
 
 /** An engine with what is to be told of it. */
 export interface Loaded {
@@ -49,13 +49,21 @@ export async function loadModel(
     const onReport = (report: EngineReport): void => onProgress(meter.report(report, performance.now()));
     const options = { tuning: known, ...call.options };
     const { value: engine, release } = await onGpu(setting, () => Engine.load(source, options, onReport, signal));
-    const info = { ...(engine.info() as Omit<ModelInfo, 'cache'>), cache: outcome() };
+    const told = engine.info() as Omit<ModelInfo, 'cache'>;
+    const info = { ...told, defaults: inDecimal(told.defaults), cache: outcome() };
     // A choice of the caller's says nothing about speed. That it could not be kept is no reason to fail: it is measured again.
     if (known === undefined && call.options['tuning'] === undefined) await keep(info.tuning).catch(() => undefined);
     return { engine, info, release };
   } finally {
     await close();
   }
+}
+
+/** The numbers as people write them: 0.95, not the f32 next to it. */
+function inDecimal({ maxTokens, temperature, topK, topP, minP, repetitionPenalty, frequencyPenalty, presencePenalty }: GenerateDefaults): GenerateDefaults {
+  const short = (value: number): number => Number(value.toPrecision(6));
+  const penalties = { repetitionPenalty: short(repetitionPenalty), frequencyPenalty: short(frequencyPenalty), presencePenalty: short(presencePenalty) };
+  return { maxTokens, temperature: short(temperature), topK, topP: short(topP), minP: short(minP), ...penalties };
 }
 
 /** Looks at a model. */
