@@ -88,7 +88,7 @@ inBothBrowsers((_, start) => {
   });
 
   it('200 times at every moment: not a byte of the GPU more', async () => {
-    await loadInPage(page, modelUrl(site, CHAT), { contextLength: 512, prefillChunk: 16 });
+    await loadInPage(page, modelUrl(site, CHAT), { contextLength: 512, prefillChunk: 8 });
     const seen = await page.evaluate(async (ids) => {
       const text = 'more and more words to read';
       const once = async (): Promise<readonly number[]> => (await model.generate([2, 10], { maxTokens: 4, temperature: 0 })).tokens;
@@ -102,7 +102,7 @@ inBothBrowsers((_, start) => {
       const outcomes = new Map<string, number>();
       for (let run = 0; run < 200; run += 1) {
         const stop = new AbortController();
-        let left = run % 5;
+        let left = run % 3;
         const count = (): void => void ((left -= 1) < 0 && stop.abort());
         // Waiting for its turn, in the prompt, in the first tokens; a session's or not.
         if (run % 7 === 0) setTimeout(() => stop.abort(), run % 3);
@@ -115,7 +115,7 @@ inBothBrowsers((_, start) => {
       const history = chat.history.length;
       await chat.dispose();
       return { before, after: await model.memory(), outcomes: [...outcomes], tokens, expected, history };
-    }, someIds(40));
+    }, someIds(24));
     assert.deepEqual(seen.outcomes, [['AbortError', 200]]);
     assert.deepEqual(seen.after, seen.before);
     assert.deepEqual(seen.tokens, seen.expected);

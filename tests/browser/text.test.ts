@@ -65,4 +65,22 @@ inBothBrowsers((_, start) => {
     assert.deepEqual([weights, kv], [gpuBytes.weights, gpuBytes.kv]);
     assert.deepEqual([defaults.maxTokens, defaults.temperature, defaults.topK, defaults.topP, defaults.minP], [256, 1, 64, 0.95, 0]);
   });
+
+  it('takes the template it was loaded with for every conversation', async () => {
+    const seen = await page.evaluate(async (address) => {
+      const template = (all: readonly { content: string }[]): string => `<bos>${all.map(({ content }) => content).join('|')}`;
+      const own = await gemmaWeb.loadGemma(address, { template, kv: 'f32', tuning: 'f32/1' });
+      const messages = [{ role: 'user', content: 'hello' }] as const;
+      const options = { maxTokens: 4, temperature: 0 };
+      const plain = (await own.generate('hello', options)).text;
+      const texts = [(await own.generate(messages, options)).text, (await own.session().send('hello', options)).text];
+      const rendered = [await own.renderChat(messages), await own.renderChat(messages, { template: () => 'another' })];
+      const counts = [await own.countTokens(messages), await own.countTokens('hello')];
+      own.dispose();
+      return { plain, texts, rendered, counts };
+    }, modelUrl(site, BASE));
+    assert.deepEqual(seen.texts, [seen.plain, seen.plain]);
+    assert.deepEqual(seen.rendered, ['<bos>hello', 'another']);
+    assert.equal(seen.counts[0], seen.counts[1]);
+  });
 });
