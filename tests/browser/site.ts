@@ -21,7 +21,12 @@ export function realModel(): string | undefined {
   return file;
 }
 
-export async function startSite(models: Record<string, string>, intercept?: ServerOptions['intercept']): Promise<StaticServer> {
+/** `headers` are sent with every file. */
+export async function startSite(
+  models: Record<string, string>,
+  intercept?: ServerOptions['intercept'],
+  headers?: Record<string, string>,
+): Promise<StaticServer> {
   return startServer({
     mounts: {
       '/': join(ROOT, 'dist/site'),
@@ -30,6 +35,7 @@ export async function startSite(models: Record<string, string>, intercept?: Serv
     },
     models,
     ...(intercept ? { intercept } : {}),
+    ...(headers ? { headers } : {}),
   });
 }
 
