@@ -1,7 +1,9 @@
 // The static server as the tests use it: the package, the demo page, the test page and models.
 
+import { execFile } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
 import { type ServerOptions, startServer, type StaticServer } from '../../www/tools/serve.mjs';
 
 export const ROOT = process.cwd();
@@ -19,6 +21,13 @@ export function realModel(): string | undefined {
   const file = process.env['GEMMA_WEB_MODEL'] || undefined;
   if (file !== undefined && !existsSync(file)) throw new Error(`GEMMA_WEB_MODEL: there is no file ${file}`);
   return file;
+}
+
+/** What the command `gemma` prints, as `cargo test` has built it. */
+export async function native(args: readonly string[]): Promise<string> {
+  const command = join(process.env['CARGO_TARGET_DIR'] ?? join(ROOT, 'target'), 'debug/gemma');
+  if (!existsSync(command)) throw new Error(`there is no ${command}: cargo build`);
+  return (await promisify(execFile)(command, args, { maxBuffer: 1 << 26 })).stdout;
 }
 
 /** `headers` are sent with every file. */
