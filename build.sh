@@ -13,6 +13,9 @@ MODEL_SHA256=a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818
 Q8_0_SHA256=d3d21138dcca83884e329b4cd6939b905c15e06022a930ce13d6db4d9e67290a
 Q4_0_SHA256=8b90dc09855b7fc6fe7d3bec8afbe0e27541fa3ed72eb0b3b2ea0e56f3b47d88
 TYPOS_VERSION=1.52.0
+DENY_VERSION=0.20.2
+# How long each reader of hostile bytes is fuzzed by `test`.
+FUZZ_SECONDS=30
 
 help() {
   cat <<'TEXT'
@@ -329,6 +332,41 @@ check_package() {
   www/node_modules/.bin/attw dist/gemma-web-*.tgz --profile esm-only --exclude-entrypoints ./gemma_web_bg.wasm
 }
 
+# Licences, sources and bans of the crates by deny.toml. Advisories as well, where their database can be had.
+check_crates() {
+  local deny=cargo-deny
+  have cargo-deny || deny="$TOOLS/bin/cargo-deny"
+  if ! have "$deny"; then
+    say "installing cargo-deny $DENY_VERSION into $TOOLS (a few minutes, once)"
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+      cargo install cargo-deny --version "$DENY_VERSION" --locked --root "$TOOLS" --target-dir "$TOOLS/build"
+    rm -rf "$TOOLS/build"
+  fi
+  "$deny" check licenses bans sources
+  if "$deny" fetch db >/dev/null 2>&1; then
+    "$deny" check advisories
+  else
+    echo "advisories: left out, since the database of RustSec (github.com/RustSec/advisory-db) can't be reached from here" >&2
+  fi
+}
+
+# Licences of the npm packages in the lock files, and what the registry knows against them.
+check_npm() {
+  local folder report
+  node www/tools/licences.mjs www/package-lock.json tests/consumers/package-lock.json tests/bench/peers/package-lock.json
+  # All of them stay on the machines of developers, so only what is grave fails.
+  for folder in www tests/consumers; do
+    if report="$(cd "$folder" && npm audit --audit-level=high 2>&1)"; then
+      echo "$folder: $(tail -1 <<<"$report")"
+    elif grep -qE 'audit endpoint returned an error|ENOTFOUND|ECONNREFUSED|EAI_AGAIN|ETIMEDOUT' <<<"$report"; then
+      echo "$folder: npm audit left out: $(grep -m1 -E 'audit|network|request' <<<"$report")" >&2
+    else
+      echo "$report" >&2
+      return 1
+    fi
+  done
+}
+
 check_adapters() {
   www/node_modules/.bin/tsc -p tests/adapters
   node --test --test-reporter=spec www/dist/tests/adapters/*.test.js
@@ -374,7 +412,9 @@ test_all() {
   check "clippy, wasm32" cargo clippy --locked --lib --target wasm32-unknown-unknown -- -D warnings
   check "rustdoc" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib
   check "typos" check_typos
-  check "cargo test" cargo test --locked --no-fail-fast
+  check "crates: licences, sources, advisories" check_crates
+  check "npm: licences, advisories" check_npm
+  check "cargo test" env GEMMA_WEB_FUZZ_SECONDS="$FUZZ_SECONDS" cargo test --locked --no-fail-fast
   check "wasm" build_wasm
   check "library" build_lib
   check "page" build_site

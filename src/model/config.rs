@@ -62,8 +62,12 @@ pub struct Config {
     pub local_rotary: Rotary,
 }
 
-/// Widths and counts above this are no Gemma but a broken file; the products of two stay far below 2^63.
+/// Counts and positions above this are no Gemma but a broken file.
 const MAX_EXTENT: u32 = 1 << 24;
+/// Blocks; the largest Gemma has 62. The names of all their tensors are made before one is looked for.
+const MAX_LAYERS: usize = 1 << 8;
+/// D, F and H * C; the widest of a Gemma is 36864. Rows of three of them, as many as a chunk has at most, are counted in 32 bits.
+const MAX_WIDTH: usize = 1 << 20;
 
 /// Reads the keys of one architecture: `gemma2.block_count` by `block_count`.
 struct Keys<'a> {
@@ -156,8 +160,28 @@ impl Config {
             rotary,
             local_rotary,
         };
+        config.check_sizes(&keys)?;
         config.check(&keys)?;
         Ok(config)
+    }
+
+    /// Refuses what is no Gemma but a broken file, before anything is made or multiplied by it.
+    fn check_sizes(&self, keys: &Keys<'_>) -> Result<()> {
+        let (h, c) = (self.n_heads, self.head_len);
+        for (key, found, most) in [
+            ("block_count", self.n_layers, MAX_LAYERS),
+            ("embedding_length", self.width, MAX_WIDTH),
+            ("feed_forward_length", self.ffn_width, MAX_WIDTH),
+            ("attention.head_count", h, MAX_WIDTH / c.max(1)),
+            // Head sizes follow from it where the file has none.
+            ("attention.head_count", h, self.width),
+        ] {
+            if found > most {
+                let (key, expected) = (keys.full(key), format!("at most {most}"));
+                return Err(Error::BadKey { key, expected, found: found.to_string() });
+            }
+        }
+        Ok(())
     }
 
     /// Refuses what the kernels cannot do.

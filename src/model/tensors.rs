@@ -1,5 +1,7 @@
 //! The tensor table: which tensors a model of a config has, and how those that share an input are stacked.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::error::{Error, Result};
 use crate::gguf::{Header, TensorInfo};
 use crate::gpu::{Limits, Member, Stack};
@@ -53,8 +55,10 @@ pub fn check_tensors(header: &Header, config: &Config) -> Result<()> {
     if header.tensor(OUTPUT).is_some() {
         expected.push((OUTPUT.to_owned(), vec![config.width as u64, config.n_vocab as u64]));
     }
+    let by_name: HashMap<&str, &TensorInfo> = header.tensors.iter().map(|t| (t.name.as_str(), t)).collect();
     for (name, shape) in &expected {
-        let tensor = find(header, name)?;
+        let tensor =
+            by_name.get(name.as_str()).ok_or_else(|| Error::MissingTensor { tensor: name.clone() })?;
         if tensor.shape != *shape {
             return Err(Error::WrongShape {
                 tensor: name.clone(),
@@ -63,7 +67,7 @@ pub fn check_tensors(header: &Header, config: &Config) -> Result<()> {
             });
         }
     }
-    let known: std::collections::HashSet<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
+    let known: HashSet<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
     match header.tensors.iter().find(|t| !known.contains(t.name.as_str())) {
         Some(tensor) => Err(Error::Unsupported {
             what: "a tensor that this architecture does not have".to_owned(),

@@ -8,6 +8,11 @@ use tokenizers::models::bpe::{BPE, Vocab as PieceIds};
 use super::vocab::{TokenKind, Vocab};
 use crate::{Error, Result};
 
+/// Bytes of a piece that merges make; Gemma's longest have 93. Each is split at every character.
+const MAX_PIECE_BYTES: usize = 1 << 9;
+/// Splits of all pieces; Gemma's have about half a million.
+const MAX_PAIRS: usize = 1 << 21;
+
 /// Builds the model. `scores` has one element for each id.
 ///
 /// The peak of the heap is here, so the merges are kept as pairs of ids until the model asks for strings.
@@ -19,7 +24,8 @@ pub(super) fn build(vocab: &Vocab, scores: &[f32]) -> Result<BPE> {
     let ids = piece_ids(vocab);
     let unknown =
         vocab.iter().find(|(_, _, kind)| *kind == TokenKind::Unknown).map(|(_, text, _)| text.to_owned());
-    let n_bytes = vocab.iter().filter(|(_, _, kind)| matches!(kind, TokenKind::Byte(_))).count();
+    let is_there = |byte: &u8| ids.get(&format!("<0x{byte:02X}>")).is_some_and(|id| is_byte(vocab, *id));
+    let n_bytes = (0..=u8::MAX).filter(is_there).count();
     if unknown.is_none() && n_bytes < 256 {
         return Err(Error::BadKey {
             key: "tokenizer.ggml.token_type".into(),
@@ -27,7 +33,7 @@ pub(super) fn build(vocab: &Vocab, scores: &[f32]) -> Result<BPE> {
             found: format!("{n_bytes} byte tokens"),
         });
     }
-    let pairs = merge_pairs(vocab, scores, &ids);
+    let pairs = merge_pairs(vocab, scores, &ids)?;
     let text = |id: u32| vocab.piece(id).unwrap_or_default().to_owned();
     let merges: Vec<_> = pairs.iter().map(|&(left, right)| (text(left), text(right))).collect();
     drop(pairs);
@@ -40,6 +46,10 @@ pub(super) fn build(vocab: &Vocab, scores: &[f32]) -> Result<BPE> {
     builder
         .build()
         .map_err(|why| Error::Internal { what: format!("the vocabulary makes no BPE model: {why}") })
+}
+
+fn is_byte(vocab: &Vocab, id: u32) -> bool {
+    matches!(vocab.kind(id), Some(TokenKind::Byte(_)))
 }
 
 /// The ids that merging can start from or end at. User-defined symbols are absent: they are cut out before, so no
@@ -56,7 +66,13 @@ fn piece_ids(vocab: &Vocab) -> PieceIds {
 
 /// Every split of a piece into two pieces: best score first, then by the ids of the piece and of its left part (the
 /// order in which Hugging Face's converter lists them).
-fn merge_pairs(vocab: &Vocab, scores: &[f32], ids: &PieceIds) -> Vec<(u32, u32)> {
+///
+/// # Errors
+/// [`Error::BadKey`] where a piece is longer, or splits are more, than any real vocabulary has: both cost time and memory.
+fn merge_pairs(vocab: &Vocab, scores: &[f32], ids: &PieceIds) -> Result<Vec<(u32, u32)>> {
+    let refused = |expected: String, found: String| {
+        Err(Error::BadKey { key: "tokenizer.ggml.tokens".into(), expected, found })
+    };
     let score = |id: u32| scores.get(id as usize).copied().unwrap_or(f32::NEG_INFINITY);
     let is_normal = |id: &u32| vocab.kind(*id) == Some(TokenKind::Normal);
     let mut order: Vec<u32> = (0..vocab.len() as u32).filter(is_normal).collect();
@@ -67,6 +83,10 @@ fn merge_pairs(vocab: &Vocab, scores: &[f32], ids: &PieceIds) -> Vec<(u32, u32)>
         if ids.get(text) != Some(&id) {
             continue; // a second piece with the same text
         }
+        if text.len() > MAX_PIECE_BYTES {
+            let found = format!("token {id} of {} bytes", text.len());
+            return refused(format!("pieces of at most {MAX_PIECE_BYTES} bytes"), found);
+        }
         let first = pairs.len();
         for (at, _) in text.char_indices().skip(1) {
             let (left, right) = text.split_at(at);
@@ -76,6 +96,10 @@ fn merge_pairs(vocab: &Vocab, scores: &[f32], ids: &PieceIds) -> Vec<(u32, u32)>
             }
         }
         pairs[first..].sort_unstable();
+        if pairs.len() > MAX_PAIRS {
+            let found = format!("a vocabulary of {} tokens that has more", vocab.len());
+            return refused(format!("pieces that are made of two others in at most {MAX_PAIRS} ways"), found);
+        }
     }
-    pairs
+    Ok(pairs)
 }

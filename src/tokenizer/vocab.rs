@@ -15,6 +15,9 @@ const CONTROL: [&str; 4] = ["<pad>", "<eos>", "<bos>", "<unk>"];
 /// decides where the kind doesn't.
 const MARKERS: [&str; 5] = ["<mask>", "<2mass>", "[@BOS@]", "<start_of_turn>", "<end_of_turn>"];
 
+/// Four times the tokens of a Gemma. A hundred bytes of memory go with each.
+const MAX_TOKENS: usize = 1 << 20;
+
 /// What a token is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TokenKind {
@@ -91,6 +94,13 @@ impl Vocab {
     /// [`Error::MissingKey`] or [`Error::BadKey`] where tokens, scores or types are absent or differ in number.
     pub(super) fn from_gguf(metadata: &Metadata) -> Result<Self> {
         let pieces = metadata.strings("tokenizer.ggml.tokens")?;
+        if pieces.len() > MAX_TOKENS {
+            return Err(Error::BadKey {
+                key: "tokenizer.ggml.tokens".into(),
+                expected: format!("at most {MAX_TOKENS} tokens"),
+                found: format!("an array of {}", pieces.len()),
+            });
+        }
         let scores = metadata.f32s("tokenizer.ggml.scores")?;
         let types = metadata.i32s("tokenizer.ggml.token_type")?;
         for (key, found) in

@@ -5,7 +5,7 @@ import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
 import { inBothBrowsers, openPage } from './browsers.js';
 import { certainSteps, realGoldens } from './goldens.js';
-import { modelUrl, realModel, startSite } from './site.js';
+import { modelUrl, native, realModel, startSite } from './site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 const STEPS = 16;
@@ -13,6 +13,9 @@ const STEPS = 16;
 const WASM_BYTES = 150e6;
 // An f16 cache moves the logits of this model by up to 0.021 (llama.cpp's).
 const TOLERANCE = 0.03;
+
+/** What each of them made of the same prompt. */
+const heard = new Map<string, readonly number[]>();
 
 const file = realModel();
 const skip = file === undefined && !process.env['CI'] ? 'GEMMA_WEB_MODEL is not set' : false;
@@ -55,6 +58,7 @@ inBothBrowsers((browserName, start) => {
         `wasm ${(stats.wasmBytes / 1e6).toFixed(0)} MB, prompt ${result.timings.promptPerSecond.toFixed(1)} and ` +
         `decode ${result.timings.decodePerSecond.toFixed(2)} tokens/s, ${stats.dispatches} dispatches (${requests} requests)`,
     );
+    heard.set(browserName, result.tokens);
     assert.deepEqual([2, ...ids], golden.ids);
     assert.equal(result.tokens.length, STEPS);
     assert.deepEqual(result.tokens.slice(0, certain), golden.greedy.slice(0, certain));
@@ -86,4 +90,21 @@ inBothBrowsers((browserName, start) => {
     // Firefox compiles wasm twice, and its quicker code comes late where there are few cores: no promise there.
     if (browserName === 'chromium') assert.ok(Math.min(...times) < 2000);
   });
+});
+
+// Greedy text may part only where two tokens are as good as equal: each of two computations may be off by TOLERANCE. Behind such a step
+// the texts are different ones, and nothing is compared.
+it('is continued by the same tokens in Chromium, Firefox and natively', { skip }, async (context) => {
+  const golden = realGoldens().find(({ name }) => name === 'english');
+  assert.ok(file && golden?.text);
+  const more = ['-n', String(STEPS), '--temperature', '0', '--tuning', 'f32/1', '--json'];
+  const { tokens } = JSON.parse(await native(['run', file, '-p', golden.text, ...more])) as { tokens: number[] };
+  heard.set('natively', tokens);
+  if (heard.size < 3) return context.skip('one of the browsers is not installed');
+  for (const [name, found] of heard) {
+    const step = found.findIndex((id, index) => id !== tokens[index]);
+    const margin = golden.margins[step] ?? 0;
+    assert.ok(step < 0 || margin < 2 * TOLERANCE, `${name} parts from native at step ${step}, where the margin is ${margin}: ${found.join()} and ${tokens.join()}`);
+    context.diagnostic(`${name}: ${step < 0 ? found.length : step} of ${STEPS} tokens are the same as natively`);
+  }
 });

@@ -1,7 +1,9 @@
 // The static server as the tests use it: the package, the demo page, the test page and models.
 
+import { execFile } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
 import { type ServerOptions, startServer, type StaticServer } from '../../www/tools/serve.mjs';
 
 export const ROOT = process.cwd();
@@ -21,7 +23,19 @@ export function realModel(): string | undefined {
   return file;
 }
 
-export async function startSite(models: Record<string, string>, intercept?: ServerOptions['intercept']): Promise<StaticServer> {
+/** What the command `gemma` prints, as `cargo test` has built it. */
+export async function native(args: readonly string[]): Promise<string> {
+  const command = join(process.env['CARGO_TARGET_DIR'] ?? join(ROOT, 'target'), 'debug/gemma');
+  if (!existsSync(command)) throw new Error(`there is no ${command}: cargo build`);
+  return (await promisify(execFile)(command, args, { maxBuffer: 1 << 26 })).stdout;
+}
+
+/** `headers` are sent with every file. */
+export async function startSite(
+  models: Record<string, string>,
+  intercept?: ServerOptions['intercept'],
+  headers?: Record<string, string>,
+): Promise<StaticServer> {
   return startServer({
     mounts: {
       '/': join(ROOT, 'dist/site'),
@@ -30,6 +44,7 @@ export async function startSite(models: Record<string, string>, intercept?: Serv
     },
     models,
     ...(intercept ? { intercept } : {}),
+    ...(headers ? { headers } : {}),
   });
 }
 

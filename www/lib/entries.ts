@@ -80,8 +80,20 @@ export async function exportEntry(id: string): Promise<File> {
   if (!folder || !entry) throw unknown(id);
   if (!entry.complete) throw storage(`exporting ${id}`, new Error(`${entry.stored} of its ${entry.size} bytes are there`));
   const file = await (await folder.getFileHandle('data')).getFile();
-  const name = decodeURIComponent(new URL(entry.url).pathname.split('/').at(-1) ?? '');
-  return new File([file], name === '' ? 'model.gguf' : name, { type: 'application/octet-stream' });
+  return new File([file], fileName(entry.url), { type: 'application/octet-stream' });
+}
+
+/** The last part of an address, as a name for a file and nothing else. What does not decode is taken as it is. */
+function fileName(url: string): string {
+  const last = (/^[^?#]*/.exec(url)?.[0] ?? '').split('/').at(-1) ?? '';
+  let name = last;
+  try {
+    name = decodeURIComponent(last);
+  } catch {
+    // A percent sign that stands for itself.
+  }
+  const plain = name.replace(/[\p{Cc}/\\:*?"<>|]/gu, '_').replace(/^\.+/, '_');
+  return plain === '' ? 'model.gguf' : plain;
 }
 
 /** What lib.dom doesn't say of folders. */

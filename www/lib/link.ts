@@ -4,6 +4,7 @@ import { bytesOf } from './distant.js';
 import { GemmaError, toRecord } from './errors.js';
 import type { FromHost, ToHost, ToPage } from './protocol.js';
 import type { GpuDeviceLike, GpuLike } from './types.js';
+import { startTrusted } from './trust.js';
 import { type FromWriter, WRITER } from './writer.js';
 
 /** The way to the engine's half. */
@@ -35,10 +36,10 @@ export function linkWorker(receive: (message: ToPage) => void, fail: (error: Err
     fail(new GemmaError('internal', `${what} failed: ${why}; check that worker.js and the .wasm file are served`));
   };
   // Bundlers recognise exactly this form and ship the worker as a file of its own.
-  const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'gemma-web' });
+  const worker = startTrusted(() => new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'gemma-web' }));
   let writer: Worker | undefined;
   const startWriter = (): Worker => {
-    const started = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: WRITER });
+    const started = startTrusted(() => new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: WRITER }));
     // Not through a MessagePort between the two, which in Firefox would copy the bytes.
     started.onmessage = ({ data }: MessageEvent<FromWriter>) => worker.postMessage({ type: 'written', message: data } satisfies ToHost, bytesOf(data));
     started.onerror = failed('the worker that writes');

@@ -1,0 +1,50 @@
+// The same seed gives the same text, again and again, whatever was done between.
+
+import assert from 'node:assert/strict';
+import { after, before, it } from 'node:test';
+import type { Browser, Page } from 'puppeteer-core';
+import { inBothBrowsers, openPage } from './browsers.js';
+import { BASE, chatModels, loadInPage } from './chats.js';
+import { modelUrl, startSite } from './site.js';
+import type { StaticServer } from '../../www/tools/serve.mjs';
+
+const RUNS = 20;
+
+inBothBrowsers((_name, start) => {
+  let site: StaticServer;
+  let browser: Browser;
+  let page: Page;
+
+  before(async () => {
+    site = await startSite(chatModels());
+    browser = await start();
+    ({ page } = await openPage(browser, `${site.url}/test/`));
+  });
+  after(() => site.close());
+
+  it(`${RUNS} runs of one seed are one text, in two loads of the model`, async () => {
+    const seen: string[] = [];
+    let other = '';
+    for (let round = 0; round < 2; round += 1) {
+      await loadInPage(page, modelUrl(site, BASE), { contextLength: 128 });
+      const found = await page.evaluate(async (count) => {
+        const drawn = async (seed: number): Promise<string> => {
+          const { tokens, text } = await model.generate('Alice was beginning', { seed, temperature: 1, topK: 40, maxTokens: 16 });
+          return JSON.stringify([tokens, text]);
+        };
+        const all: string[] = [];
+        for (let run = 0; run < count; run += 1) {
+          all.push(await drawn(7));
+          // What is in the cache then is another text's.
+          if (run % 5 === 0) await drawn(run + 100);
+        }
+        return { all, other: await drawn(8) };
+      }, RUNS / 2);
+      seen.push(...found.all);
+      other = found.other;
+    }
+    assert.equal(seen.length, RUNS);
+    assert.equal(new Set(seen).size, 1, [...new Set(seen)].join('\n'));
+    assert.notEqual(other, seen[0], 'another seed draws something else');
+  });
+});

@@ -1,0 +1,77 @@
+// A long conversation that slides through its context: memory stays as it is, and what is computed does not drift from what a fresh
+// prefill of the same tokens gives.
+
+import assert from 'node:assert/strict';
+import { after, before, it } from 'node:test';
+import type { Browser, Page } from 'puppeteer-core';
+import { inBothBrowsers, openPage } from './browsers.js';
+import { CHAT, chatModels, loadInPage } from './chats.js';
+import { modelUrl, startSite } from './site.js';
+import type { StaticServer } from '../../www/tools/serve.mjs';
+
+const TURNS = 40;
+/** Of a turn. Chromium's GPU here is a program that takes a minute for a thousand tokens. */
+const TOKENS = { chromium: 20, firefox: 50 };
+const CONTEXT = 256;
+/** Twice what a logit of these models may be off, with an f32 cache: nearer to each other than that, either token may come first. */
+const NEAR = 4e-3;
+
+inBothBrowsers((browserName, start) => {
+  const nTokens = TURNS * TOKENS[browserName];
+  let site: StaticServer;
+  let browser: Browser;
+  let page: Page;
+
+  before(async () => {
+    site = await startSite(chatModels());
+    browser = await start();
+    ({ page } = await openPage(browser, `${site.url}/test/`));
+    await loadInPage(page, modelUrl(site, CHAT), { contextLength: CONTEXT });
+  });
+  after(() => site.close());
+
+  it(`${nTokens} tokens over ${TURNS} turns`, async (context) => {
+    const begin = Date.now();
+    const found = await page.evaluate(
+      async (turns, tokens) => {
+        const session = model.session();
+        // Random weights like to say one thing for ever, and no token ends the answer.
+        const options = { temperature: 0, frequencyPenalty: 1, overflow: 'slide', maxTokens: tokens } as const;
+        const says = { generated: 0, dropped: 0, bytes: [] as number[], wasm: [] as number[] };
+        for (let turn = 0; turn < turns; turn += 1) {
+          // Answers that end earlier are asked to go on by the next turn.
+          const { usage } = await session.send(`Turn ${turn}: and then?`, { ...options, logitBias: { 1: -100, 106: -100 } });
+          says.generated += usage.completionTokens;
+          says.dropped += usage.droppedTokens;
+          says.bytes.push((await model.memory()).total);
+          says.wasm.push((await model.stats()).wasmBytes);
+        }
+        const last = await session.send('And in the end?', { ...options, maxTokens: 8, logprobs: 2 });
+        // In front of the cache, a saved session has the ids that are in it.
+        const blob = await session.save();
+        const length = new DataView(await blob.slice(0, 24).arrayBuffer()).getUint32(12, true);
+        const { ids } = JSON.parse(await blob.slice(24, 24 + length).text()) as { ids: number[] };
+        const prompt = ids.slice(0, last.usage.promptTokens);
+        const fresh = await model.generate(prompt, { ...options, maxTokens: 8, cachePrompt: false, logprobs: 2 });
+        await session.dispose();
+        return { ...says, ids, prompt, last: { ...last }, fresh: { ...fresh } };
+      },
+      TURNS,
+      TOKENS[browserName],
+    );
+    context.diagnostic(`${browserName}: ${found.generated} tokens, ${found.dropped} dropped, in ${((Date.now() - begin) / 1000).toFixed(0)} s`);
+    assert.equal(found.generated, nTokens);
+    assert.ok(found.dropped > nTokens - CONTEXT, `${found.dropped} tokens were dropped`);
+    assert.equal(new Set(found.bytes.slice(2)).size, 1, `GPU memory: ${found.bytes.join()}`);
+    assert.equal(new Set(found.wasm.slice(TURNS / 2)).size, 1, `wasm memory: ${found.wasm.join()}`);
+    // Of the answer that was just given all but the last token is in the cache.
+    const { last, fresh, prompt, ids } = found;
+    assert.deepEqual(ids.slice(prompt.length), last.tokens.slice(0, ids.length - prompt.length), 'the prompt is what stands before the answer');
+    assert.equal(fresh.usage.cachedTokens, 0, 'nothing was taken over');
+    const at = last.tokens.findIndex((id, step) => id !== fresh.tokens[step]);
+    if (at >= 0) {
+      const [first, second] = last.logprobs?.[at]?.top ?? [];
+      assert.ok(first && second && first.logprob - second.logprob < NEAR, `step ${at}: ${last.tokens.join()} drifted from ${fresh.tokens.join()}`);
+    }
+  });
+});
