@@ -165,6 +165,12 @@ impl Gpu {
         }
     }
 
+    /// What destroys the device, as a driver may at any time: for tests.
+    pub(crate) fn destroyer(&self) -> impl Fn() + use<> {
+        let device = self.device.clone();
+        move || device.destroy()
+    }
+
     /// Runs `make`, then asks the device whether anything in it was refused.
     ///
     /// # Errors
@@ -220,19 +226,17 @@ impl std::fmt::Debug for Verdict {
 
 /// Faults outside the scopes of [`Gpu::checked`] are kept, so that the next read-back reports them.
 fn watch(device: &wgpu::Device, fault: &Arc<Mutex<Option<Error>>>) {
-    let keep = |slot: &Arc<Mutex<Option<Error>>>, error: Error| {
-        if let Ok(mut slot) = slot.lock() {
-            slot.get_or_insert(error);
-        }
-    };
     let slot = Arc::clone(fault);
     device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| {
-        keep(&slot, Error::Gpu { what: "a command".to_owned(), why: e.to_string() });
+        if let Ok(mut slot) = slot.lock() {
+            slot.get_or_insert(Error::Gpu { what: "a command".to_owned(), why: e.to_string() });
+        }
     }));
     let slot = Arc::clone(fault);
+    // It explains all other faults. Where the device is destroyed by its own engine, nobody is left to look.
     device.set_device_lost_callback(move |reason, message| {
-        if !matches!(reason, wgpu::DeviceLostReason::Destroyed) {
-            keep(&slot, Error::DeviceLost { why: format!("{reason:?}: {message}") });
+        if let Ok(mut slot) = slot.lock() {
+            *slot = Some(Error::DeviceLost { why: format!("{reason:?}: {message}") });
         }
     });
 }
