@@ -165,6 +165,15 @@ impl Gpu {
         }
     }
 
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub(super) fn check_lost(&self) -> Result<()> {
+        match self.check() {
+            Err(lost @ Error::DeviceLost { .. }) => Err(lost),
+            _ => Ok(()),
+        }
+    }
+
     /// What destroys the device, as a driver may at any time: for tests.
     pub(crate) fn destroyer(&self) -> impl Fn() + use<> {
         let device = self.device.clone();
@@ -199,12 +208,15 @@ impl Gpu {
         let Verdict { what, refused, short, asked } = verdict;
         let (refused, short) = (refused.await, short.await);
         if let Some(e) = refused {
+            if let lost @ Err(Error::DeviceLost { .. }) = self.explained(true).await {
+                return lost;
+            }
             return Err(Error::Gpu { what, why: e.to_string() });
         }
         if short.is_some() {
             return Err(Error::OutOfMemory { what, asked, held: self.accounts.total() });
         }
-        self.check()
+        self.explained(false).await
     }
 }
 

@@ -60,10 +60,7 @@ impl Gpu {
             Ok(mapped) => mapped.map_err(|e| refused(e.to_string())),
             Err(e) => Err(refused(e.to_string())),
         };
-        if mapped.is_err() {
-            self.await_fault().await;
-        }
-        self.check()?;
+        self.explained(mapped.is_err()).await?;
         mapped?;
         self.counters.borrow_mut().bytes_read += bytes;
         let view = staging.raw.get_mapped_range(0..bytes).map_err(|e| refused(e.to_string()))?;
@@ -93,26 +90,39 @@ impl Gpu {
             let _ = done.send(());
         });
         let result = self.settle(finished, None).await;
-        self.check()?;
+        self.explained(result.is_err()).await?;
         result.map_err(|e| Error::Gpu { what: "a submission".to_owned(), why: e.to_string() })
     }
 
-    /// A read-back that fails is nearly always that of a lost device.
+    /// What is the matter, if anything, where something `failed` or not. Most faults are those of a lost device.
+    ///
+    /// # Errors
+    /// As [`Gpu::check`].
     #[cfg(not(target_arch = "wasm32"))]
-    async fn await_fault(&self) {
-        // The callbacks run within; the device may be gone, which is no news.
-        let _ = self.device.poll(wgpu::PollType::Poll);
+    pub(super) async fn explained(&self, failed: bool) -> Result<()> {
+        if failed {
+            // What it finds is told by callbacks.
+            let _ = self.device.poll(wgpu::PollType::Poll);
+        }
+        self.check()
     }
 
-    /// A read-back that fails is nearly always that of a lost device, of which a browser tells a little later.
+    /// What is the matter, if anything, where something `failed` or not. Most faults are those of a lost device, of which a browser
+    /// tells a little later than of what it led to.
+    ///
+    /// # Errors
+    /// As [`Gpu::check`].
     #[cfg(target_arch = "wasm32")]
-    async fn await_fault(&self) {
+    pub(super) async fn explained(&self, failed: bool) -> Result<()> {
         for _ in 0..LOST_MS {
-            if self.check().is_err() {
-                return;
+            match self.check() {
+                Ok(()) if failed => {}
+                Err(Error::Gpu { .. }) => {}
+                known => return known,
             }
             sleep_ms(1).await;
         }
+        self.check()
     }
 
     /// Polls until the answer has come: a wait alone may end before the callback has run.
