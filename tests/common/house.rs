@@ -27,12 +27,21 @@ const MAY_USE: [(&str, &str); 15] = [
 /// Path beginnings that stay in these files and folders.
 const ROOMS: [(&str, &str); 9] = [
     ("wgpu", "src/gpu/"),
-    ("web_sys", "src/web/ src/source/http.rs src/source/handles.rs src/source/script.rs src/gpu/"),
-    ("js_sys", "src/web/ src/source/http.rs src/source/handles.rs src/source/script.rs src/gpu/"),
-    ("wasm_bindgen", "src/web/ src/source/http.rs src/source/handles.rs src/source/script.rs src/gpu/"),
+    (
+        "web_sys",
+        "src/web/ src/source/http.rs src/source/distant.rs src/source/handles.rs src/source/script.rs src/gpu/",
+    ),
+    (
+        "js_sys",
+        "src/web/ src/source/http.rs src/source/distant.rs src/source/handles.rs src/source/script.rs src/gpu/",
+    ),
+    (
+        "wasm_bindgen",
+        "src/web/ src/source/http.rs src/source/distant.rs src/source/handles.rs src/source/script.rs src/gpu/",
+    ),
     (
         "wasm_bindgen_futures",
-        "src/web/ src/source/http.rs src/source/handles.rs src/source/script.rs src/gpu/",
+        "src/web/ src/source/http.rs src/source/distant.rs src/source/handles.rs src/source/script.rs src/gpu/",
     ),
     ("serde_wasm_bindgen", "src/web/"),
     ("std::fs", "src/source/file.rs src/source/directory.rs src/bin/"),

@@ -28,7 +28,8 @@ let last: Promise<unknown> = Promise.resolve();
 export async function withGpu<T>({ gpu, device }: Setting, open: () => Promise<T>): Promise<Opening<T>> {
   const here = (globalThis.navigator as { gpu?: Setting['gpu'] } | undefined)?.gpu;
   const from = device ? gpuOf(device as Device) : (gpu ?? here);
-  if (!from) return { value: await open(), release: () => undefined };
+  // wgpu finds that there is none; without a place to look it would not go on.
+  if (!from) return { value: await whileInstalled(() => undefined, open), release: () => undefined };
   const made: Device[] = [];
   const keep = handlerKeeper(device as Device | undefined);
   try {
@@ -43,7 +44,7 @@ export async function withGpu<T>({ gpu, device }: Setting, open: () => Promise<T
 }
 
 /** Runs `open` with a GPU where wgpu looks for it, until it found it there. */
-async function whileInstalled<T>(make: (found: () => void) => object, open: () => Promise<T>): Promise<T> {
+async function whileInstalled<T>(make: (found: () => void) => object | undefined, open: () => Promise<T>): Promise<T> {
   const before = last;
   let leave = (): void => undefined;
   last = new Promise<void>((done) => (leave = done));
@@ -112,7 +113,7 @@ function standIn(gpu: { requestAdapter(options?: object): Promise<object | null>
 }
 
 /** Puts a GPU where wgpu looks for it: `navigator.gpu` of a window or a worker. Returns what puts everything back. */
-function install(gpu: object): () => void {
+function install(gpu: object | undefined): () => void {
   const scope = globalThis as { Window?: unknown; WorkerGlobalScope?: unknown };
   const undo: (() => void)[] = [];
   const define = (object: object, name: string, value: unknown): void => {

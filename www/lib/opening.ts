@@ -11,7 +11,7 @@ import type { CallMessage, SentLoad } from './protocol.js';
 import type { SentFile, SentSource } from './sources.js';
 import { notKept, type Opened, openEntries, openExisting, type Store } from './store.js';
 import { recallTuning } from './tuning.js';
-import type { Inspection, LoadProgress, ModelInfo } from './types.js';
+import type { GenerateDefaults, Inspection, LoadProgress, ModelInfo } from './types.js';
 
 /** An engine with what is to be told of it. */
 export interface Loaded {
@@ -56,13 +56,21 @@ export async function loadModel(call: SentLoad, { tell, startWriter, setting, si
       return before;
     };
     const { value: engine, release } = await withGpu(setting ?? {}, load);
-    const info = { ...(engine.info() as Omit<ModelInfo, 'cache'>), cache: outcome() };
+    const told = engine.info() as Omit<ModelInfo, 'cache'>;
+    const info = { ...told, defaults: inDecimal(told.defaults), cache: outcome() };
     // A choice of the caller's says nothing about speed. That it could not be kept is no reason to fail: it is measured again.
     if (!before && known === undefined && call.options['tuning'] === undefined) await keep(info.tuning).catch(() => undefined);
     return { engine, info, release };
   } finally {
     await close();
   }
+}
+
+/** The numbers as people write them: 0.95, not the f32 next to it. */
+function inDecimal({ maxTokens, temperature, topK, topP, minP, repetitionPenalty, frequencyPenalty, presencePenalty }: GenerateDefaults): GenerateDefaults {
+  const short = (value: number): number => Number(value.toPrecision(6));
+  const penalties = { repetitionPenalty: short(repetitionPenalty), frequencyPenalty: short(frequencyPenalty), presencePenalty: short(presencePenalty) };
+  return { maxTokens, temperature: short(temperature), topK, topP: short(topP), minP: short(minP), ...penalties };
 }
 
 /** Looks at a model. */
