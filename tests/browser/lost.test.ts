@@ -149,10 +149,13 @@ inBothBrowsers((_, start) => {
   it('what can’t come back says why', async () => {
     await load({ kind: 'stream', urls: [url] });
     const streamed = await page.evaluate(async () => {
+      const asleep = await model.sleep().then(String, ({ code }) => code);
       lose();
-      return model.generate([2, 10], { maxTokens: 200 }).then(String, ({ code, message }) => `${code} ${message}`);
+      const error = await model.generate([2, 10], { maxTokens: 200 }).then(String, ({ code, message }) => `${code} ${message}`);
+      return { asleep, error };
     });
-    assert.match(streamed, /^device_lost .*stream, which can be read only once/);
+    assert.equal(streamed.asleep, 'unsupported');
+    assert.match(streamed.error, /^device_lost .*stream, which can be read only once/);
     const given = await page.evaluate(
       async (address, options) => {
         type Device = import('../../www/lib/index.js').GpuDeviceLike & { destroy(): void };

@@ -4,6 +4,7 @@ import type { Engine } from './pkg/gemma_web.js';
 import type { BenchProgress, BenchReport } from './bench.js';
 import { Writer } from './distant.js';
 import { clearEntries, deleteEntry, exportEntry, listEntries, sizeOfEntries, verifyStored } from './entries.js';
+import { GemmaError } from './errors.js';
 import type { GenerateResult, Message, Score, TokenPiece } from './generate.js';
 import type { Setting } from './link.js';
 import { inspectModel, loadModel, type Loaded } from './opening.js';
@@ -75,7 +76,7 @@ export class Calling {
         try {
           return await this.#attempt(call, following, again);
         } catch (thrown) {
-          if (!isLoss(thrown) || this.#closed.signal.aborted) throw thrown;
+          if (!isLoss(thrown) || this.#closed.signal.aborted || following.signal.aborted) throw thrown;
           await this.#comeBack(thrown, call, following);
         }
       }
@@ -90,7 +91,11 @@ export class Calling {
       case 'load':
         return this.#load(call, following);
       case 'sleep':
-        return this.#sleep();
+        if (this.#comesBack) return this.#sleep();
+        throw new GemmaError('unsupported', 'a model that came from a stream can’t come back from sleep; dispose it, and load it again later', {
+          what: 'sleep',
+          found: 'a source that can be read only once',
+        });
       case 'inspect':
         return inspectModel(call, this.#setting);
       case 'generate':
@@ -123,7 +128,7 @@ export class Calling {
   async #comeBack(lost: unknown, call: CallMessage, following: Following): Promise<void> {
     const from = this.#call;
     if (!from) throw lost;
-    if (isOnce(from.source)) throw givenUp(lost, 'it came from a stream, which can be read only once; load the model again');
+    if (!this.#comesBack) throw givenUp(lost, 'it came from a stream, which can be read only once; load the model again');
     const load = async (): Promise<void> => void (await this.#load(from, following));
     if (this.#asleep) {
       const failed = await load().then(() => undefined, (thrown: unknown) => thrown);
@@ -143,6 +148,11 @@ export class Calling {
     }
   }
 
+  /** Whether it can be loaded again. */
+  get #comesBack(): boolean {
+    return this.#call !== undefined && !isOnce(this.#call.source);
+  }
+
   #sleep(): undefined {
     if (this.#asleep || !this.#loaded) return;
     this.#loaded.engine.sleep();
@@ -153,7 +163,7 @@ export class Calling {
   /** Has the model sleep where nothing happens for a while. */
   #rest(): void {
     const ms = this.#call?.idleTimeout;
-    if (ms === undefined || this.#asleep || this.#closed.signal.aborted) return;
+    if (ms === undefined || !this.#comesBack || this.#asleep || this.#closed.signal.aborted) return;
     clearTimeout(this.#idle);
     this.#idle = setTimeout(() => this.#sleep(), ms);
     // In Node.js it would keep the program running.

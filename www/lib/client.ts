@@ -149,7 +149,9 @@ export class Gemma implements AsyncDisposable {
 
   /**
    * Frees all GPU memory, once what was asked before is done. The next call that needs it brings the model back by itself, from the cache
-   * or the source; sessions go on, what was computed of them is computed again. A model whose source was a stream can't come back.
+   * or the source; sessions go on, what was computed of them is computed again.
+   *
+   * @throws {GemmaError} `unsupported` where the source was a stream, which can't be read again; `disposed`.
    */
   async sleep(): Promise<void> {
     await this.#connection.call('sleep', {});

@@ -53,7 +53,7 @@ export interface LoadOptions {
   readonly onDeviceLost?: ((loss: DeviceLoss) => void) | undefined;
   /**
    * Milliseconds without a request after which the model frees all GPU memory, as {@link Gemma.sleep} does. The next request wakes it.
-   * Default: never.
+   * Default: never; nor where the source is a stream, which can't be read again.
    */
   readonly idleTimeout?: number | undefined;
   /** The turn format in place of the model's own, for fine-tuned models that were trained on another one. */
