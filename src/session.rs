@@ -15,6 +15,7 @@ mod prompt;
 mod report;
 mod respond;
 mod result;
+mod revive;
 mod snapshot;
 mod stops;
 mod writer;
@@ -22,24 +23,18 @@ mod writer;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use futures_util::future::try_join;
 use web_time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::cancel::Cancel;
 use crate::chat::{self, Template};
-#[cfg(doc)]
-use crate::error::Error;
-use crate::error::Result;
-use crate::gguf;
-use crate::model::load::{Opened, Prepared};
-use crate::model::tensors::checked_config;
+use crate::error::{Error, Result};
 use crate::model::{Config, Model};
 use crate::source::ByteSource;
-use crate::source::prefixed::Prefixed;
-use crate::source::timed::Timed;
 use crate::tokenizer::Tokenizer;
 use active::Active;
 use conversation::Conversation;
+use generate::Begun;
+use revive::{Brought, Met, bring};
 
 pub use crate::gpu::KvType;
 pub use crate::model::ModelOptions as LoadOptions;
@@ -54,19 +49,24 @@ pub use result::{Event, FinishReason, Generation, Likely, Piece, Prefill, Timing
 /// A loaded model with its tokenizer, and the conversations it keeps. One request runs at a time.
 #[derive(Debug)]
 pub struct Engine {
-    model: Model,
+    /// None while it sleeps, and where a lost device was not replaced.
+    model: Option<Model>,
+    /// Those it was loaded with, the variants it then chose among them.
+    options: LoadOptions,
+    info: Info,
     tokenizer: Tokenizer,
     file: bench::ModelFile,
-    quantisation: String,
-    formats: Vec<(String, u64)>,
-    chat: bool,
     template: Template,
     tokenizer_ms: f64,
     read_ms: f64,
+    /// Tells this file from others.
+    fingerprint: u64,
     /// Tells this model's KV caches from those of others.
     layout: u64,
     active: Active,
     sessions: BTreeMap<u32, Conversation>,
+    /// A request whose device was lost.
+    suspended: Option<Begun>,
     /// No number is given twice.
     n_opened: u32,
 }
@@ -82,42 +82,42 @@ impl Engine {
         cancel: &Cancel,
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<Self> {
-        let mut source = Timed::new(source);
-        let total = source.len();
-        let mut report = |phase, loaded| on_progress(Progress { phase, loaded, total });
-        report(Phase::Header, 0);
-        let reading = gguf::read_header(&mut source, cancel);
-        let ((header, prefix), opened) = try_join(reading, Opened::new(options)).await?;
-        // The architecture is checked before the tokenizer: a file of another model is refused for what it is.
-        let config = checked_config(&header)?;
-        // The kernels are compiled, in a browser by another process, while the tokenizer is built.
-        let prepared = Prepared::new(opened, &header, config, options)?;
-        let started = Instant::now();
-        let tokenizer = Tokenizer::from_gguf(&header.metadata)?;
-        let tokenizer_ms = ms(started);
-        report(Phase::Header, header.data_start);
-        let file = bench::model_file(source.name(), total, &header);
-        let fingerprint = snapshot::fingerprint(&header, &prefix);
-        let mut rest = Prefixed::new(prefix, &mut source);
-        let mut on_bytes = |loaded| report(Phase::Weights, loaded);
-        let model = prepared.finish(&header, &mut rest, cancel, &mut on_bytes).await?;
-        source.finish(cancel).await?;
-        report(Phase::Ready, total.unwrap_or(header.data_start));
-        let chat = chat::is_chat(&tokenizer, &header.metadata);
-        let template = Template::from_gguf(&header.metadata)?;
-        Ok(Self {
-            layout: snapshot::layout(fingerprint, &model),
-            model,
-            tokenizer,
-            file,
+        let mut found = None;
+        let mut meet = |met: &Met<'_>| {
+            let started = Instant::now();
+            let tokenizer = Tokenizer::from_gguf(&met.header.metadata)?;
+            found = Some((tokenizer, ms(started), met.fingerprint(), met.file()));
+            Ok(())
+        };
+        let Brought { model, header, read_ms } =
+            bring(source, options, cancel, on_progress, &mut meet).await?;
+        let missing = || Error::Internal { what: "a model came without its tokenizer".to_owned() };
+        let (tokenizer, tokenizer_ms, fingerprint, file) = found.ok_or_else(missing)?;
+        let info = Info {
+            config: model.config().clone(),
+            context_length: model.context(),
+            chat: chat::is_chat(&tokenizer, &header.metadata),
             quantisation: inspect::quantisation(&header)?,
             formats: inspect::formats(&header),
-            chat,
-            template,
+            adapter: model.gpu().info().clone(),
+            gpu_bytes: model.gpu_bytes(),
+            tuning: model.tuning(),
+            defaults: GenerateOptions::default(),
+        };
+        Ok(Self {
+            layout: snapshot::layout(fingerprint, &model),
+            fingerprint,
+            options: LoadOptions { tuning: Some(model.tuning()), ..options.clone() },
+            model: Some(model),
+            info,
+            tokenizer,
+            file,
+            template: Template::from_gguf(&header.metadata)?,
             tokenizer_ms,
-            read_ms: source.spent().as_secs_f64() * 1e3,
+            read_ms,
             active: Active::default(),
             sessions: BTreeMap::new(),
+            suspended: None,
             n_opened: 0,
         })
     }
@@ -125,32 +125,22 @@ impl Engine {
     /// What is loaded, and on what.
     #[must_use]
     pub fn info(&self) -> Info {
-        Info {
-            config: self.model.config().clone(),
-            context_length: self.model.context(),
-            chat: self.chat,
-            quantisation: self.quantisation.clone(),
-            formats: self.formats.clone(),
-            adapter: self.model.gpu().info().clone(),
-            gpu_bytes: self.model.gpu_bytes(),
-            tuning: self.model.tuning(),
-            defaults: GenerateOptions::default(),
-        }
+        Info { gpu_bytes: self.memory().kinds, ..self.info.clone() }
     }
 
-    /// Bytes of live GPU buffers by kind.
+    /// Bytes of live GPU buffers by kind: none while it sleeps.
     #[must_use]
     pub fn memory(&self) -> Memory {
-        let kinds = self.model.gpu_bytes();
+        let kinds = self.model.as_ref().map(Model::gpu_bytes).unwrap_or_default();
         Memory { kinds, total: kinds.weights + kinds.kv + kinds.scratch + kinds.sessions }
     }
 
-    /// Running totals.
+    /// Running totals since the device was made.
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats {
-            counters: self.model.gpu().counters(),
-            gpu_bytes: self.model.gpu_bytes(),
+            counters: self.model.as_ref().map(|model| model.gpu().counters()).unwrap_or_default(),
+            gpu_bytes: self.memory().kinds,
             tokenizer_ms: self.tokenizer_ms,
             read_ms: self.read_ms,
         }
@@ -159,7 +149,7 @@ impl Engine {
     /// Hyper-parameters.
     #[must_use]
     pub fn config(&self) -> &Config {
-        self.model.config()
+        &self.info.config
     }
 
     /// The tokenizer.
@@ -174,7 +164,7 @@ impl Engine {
     /// [`Error::InvalidOption`], [`Error::ContextFull`], [`Error::Aborted`], faults of the device.
     pub async fn logits(&mut self, ids: &[u32], cancel: &Cancel) -> Result<Vec<f32>> {
         self.vacate().await?;
-        self.model.forward(ids, 0, cancel).await
+        self.model()?.forward(ids, 0, cancel).await
     }
 
     /// Residual stream at the last position: embedding, each block, output norm: `[L + 2][D]`.
@@ -183,7 +173,7 @@ impl Engine {
     /// As [`Engine::logits`].
     pub async fn hidden(&mut self, ids: &[u32]) -> Result<Vec<Vec<f32>>> {
         self.vacate().await?;
-        self.model.hidden(ids, &Cancel::default()).await
+        self.model()?.hidden(ids, &Cancel::default()).await
     }
 
     /// Generates after `ids`, from an empty cache. `on_token` hears each token as it is chosen.

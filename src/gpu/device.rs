@@ -165,6 +165,21 @@ impl Gpu {
         }
     }
 
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub(super) fn check_lost(&self) -> Result<()> {
+        match self.check() {
+            Err(lost @ Error::DeviceLost { .. }) => Err(lost),
+            _ => Ok(()),
+        }
+    }
+
+    /// What destroys the device, as a driver may at any time: for tests.
+    pub(crate) fn destroyer(&self) -> impl Fn() + use<> {
+        let device = self.device.clone();
+        move || device.destroy()
+    }
+
     /// Runs `make`, then asks the device whether anything in it was refused.
     ///
     /// # Errors
@@ -193,12 +208,15 @@ impl Gpu {
         let Verdict { what, refused, short, asked } = verdict;
         let (refused, short) = (refused.await, short.await);
         if let Some(e) = refused {
+            if let lost @ Err(Error::DeviceLost { .. }) = self.explained(true).await {
+                return lost;
+            }
             return Err(Error::Gpu { what, why: e.to_string() });
         }
         if short.is_some() {
             return Err(Error::OutOfMemory { what, asked, held: self.accounts.total() });
         }
-        self.check()
+        self.explained(false).await
     }
 }
 
@@ -220,19 +238,17 @@ impl std::fmt::Debug for Verdict {
 
 /// Faults outside the scopes of [`Gpu::checked`] are kept, so that the next read-back reports them.
 fn watch(device: &wgpu::Device, fault: &Arc<Mutex<Option<Error>>>) {
-    let keep = |slot: &Arc<Mutex<Option<Error>>>, error: Error| {
-        if let Ok(mut slot) = slot.lock() {
-            slot.get_or_insert(error);
-        }
-    };
     let slot = Arc::clone(fault);
     device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| {
-        keep(&slot, Error::Gpu { what: "a command".to_owned(), why: e.to_string() });
+        if let Ok(mut slot) = slot.lock() {
+            slot.get_or_insert(Error::Gpu { what: "a command".to_owned(), why: e.to_string() });
+        }
     }));
     let slot = Arc::clone(fault);
+    // It explains all other faults. Where the device is destroyed by its own engine, nobody is left to look.
     device.set_device_lost_callback(move |reason, message| {
-        if !matches!(reason, wgpu::DeviceLostReason::Destroyed) {
-            keep(&slot, Error::DeviceLost { why: format!("{reason:?}: {message}") });
+        if let Ok(mut slot) = slot.lock() {
+            *slot = Some(Error::DeviceLost { why: format!("{reason:?}: {message}") });
         }
     });
 }

@@ -1,10 +1,19 @@
 //! Reading GPU bytes back: one async function for native and web.
 
+#[cfg(target_arch = "wasm32")]
+use std::pin::pin;
+
 use futures_channel::oneshot;
+#[cfg(target_arch = "wasm32")]
+use futures_util::future::{Either, select};
 
 use super::buffer::{Buffer, Kind};
 use super::device::Gpu;
 use crate::error::{Error, Result};
+
+/// How long a browser may take to tell that a device is lost.
+#[cfg(target_arch = "wasm32")]
+const LOST_MS: u32 = 1000;
 
 /// A read-back under way.
 #[derive(Debug)]
@@ -46,10 +55,13 @@ impl Gpu {
     /// [`Error::DeviceLost`] or [`Error::Gpu`] where the work failed.
     pub async fn read_back<T: bytemuck::Pod>(&self, pending: Pending, staging: &Buffer) -> Result<Vec<T>> {
         let Pending { mapped, bytes, submission } = pending;
-        let result = self.settle(mapped, submission).await;
-        self.check()?;
         let refused = |why: String| Error::Gpu { what: "a read-back".to_owned(), why };
-        result.map_err(|e| refused(e.to_string()))?.map_err(|e| refused(e.to_string()))?;
+        let mapped = match self.settle(mapped, submission).await {
+            Ok(mapped) => mapped.map_err(|e| refused(e.to_string())),
+            Err(e) => Err(refused(e.to_string())),
+        };
+        self.explained(mapped.is_err()).await?;
+        mapped?;
         self.counters.borrow_mut().bytes_read += bytes;
         let view = staging.raw.get_mapped_range(0..bytes).map_err(|e| refused(e.to_string()))?;
         let values = bytemuck::pod_collect_to_vec(&view);
@@ -78,8 +90,39 @@ impl Gpu {
             let _ = done.send(());
         });
         let result = self.settle(finished, None).await;
-        self.check()?;
+        self.explained(result.is_err()).await?;
         result.map_err(|e| Error::Gpu { what: "a submission".to_owned(), why: e.to_string() })
+    }
+
+    /// What is the matter, if anything, where something `failed` or not. Most faults are those of a lost device.
+    ///
+    /// # Errors
+    /// As [`Gpu::check`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) async fn explained(&self, failed: bool) -> Result<()> {
+        if failed {
+            // What it finds is told by callbacks.
+            let _ = self.device.poll(wgpu::PollType::Poll);
+        }
+        self.check()
+    }
+
+    /// What is the matter, if anything, where something `failed` or not. Most faults are those of a lost device, of which a browser
+    /// tells a little later than of what it led to.
+    ///
+    /// # Errors
+    /// As [`Gpu::check`].
+    #[cfg(target_arch = "wasm32")]
+    pub(super) async fn explained(&self, failed: bool) -> Result<()> {
+        for _ in 0..LOST_MS {
+            match self.check() {
+                Ok(()) if failed => {}
+                Err(Error::Gpu { .. }) => {}
+                known => return known,
+            }
+            sleep_ms(1).await;
+        }
+        self.check()
     }
 
     /// Polls until the answer has come: a wait alone may end before the callback has run.
@@ -111,20 +154,17 @@ impl Gpu {
         mapped: oneshot::Receiver<T>,
         _submission: Option<wgpu::SubmissionIndex>,
     ) -> Result<T, oneshot::Canceled> {
-        let pending = std::rc::Rc::new(std::cell::Cell::new(true));
-        let (ticking, queue) = (std::rc::Rc::clone(&pending), self.queue.clone());
-        wasm_bindgen_futures::spawn_local(async move {
-            loop {
+        let ticking = async {
+            while self.check().is_ok() {
                 sleep_ms(1).await;
-                if !ticking.get() {
-                    break;
-                }
-                queue.submit([]);
+                self.queue.submit([]);
             }
-        });
-        let result = mapped.await;
-        pending.set(false);
-        result
+        };
+        // Nothing is said of how a map ends whose device is lost.
+        match select(mapped, pin!(ticking)).await {
+            Either::Left((result, _)) => result,
+            Either::Right(_) => Err(oneshot::Canceled),
+        }
     }
 }
 

@@ -42,7 +42,7 @@ impl Gpu {
     /// Runs plans, each with its step, one compute pass a plan, then `copies` (from, byte offset, to, bytes): one submission.
     ///
     /// # Errors
-    /// [`crate::Error::LimitTooLow`] where a grid is too large; faults of earlier runs as [`Gpu::check`].
+    /// [`crate::Error::LimitTooLow`] where a grid is too large; [`crate::Error::DeviceLost`]. Other faults show when results are read.
     pub fn run(&self, plans: &[(&Plan, Step)], copies: &[(&Buffer, u64, &Buffer, u64)]) -> Result<()> {
         let mut works: Vec<Work<'_>> = plans.iter().map(|(plan, step)| Work::Plan(plan, *step)).collect();
         works.extend(copies.iter().map(|&(from, offset, to, bytes)| Work::Copy { from, offset, to, bytes }));
@@ -54,7 +54,7 @@ impl Gpu {
     /// # Errors
     /// As [`Gpu::run`].
     pub fn run_works(&self, works: &[Work<'_>]) -> Result<()> {
-        self.check()?;
+        self.check_lost()?;
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let mut pass = None;
         for work in works {
@@ -78,9 +78,9 @@ impl Gpu {
     /// Runs one workgroup of each kernel that the plans take, for a step of one token: some drivers compile no sooner.
     ///
     /// # Errors
-    /// Faults of earlier runs as [`Gpu::check`].
+    /// [`crate::Error::DeviceLost`].
     pub fn run_in(&self, plans: &[&Plan]) -> Result<()> {
-        self.check()?;
+        self.check_lost()?;
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let mut pass = self.begin_pass(&mut encoder);
         let mut known = HashSet::new();
@@ -112,7 +112,7 @@ impl Gpu {
         watched: (&Buffer, u64, u64),
         to: &Buffer,
     ) -> Result<()> {
-        self.check()?;
+        self.check_lost()?;
         self.write(&plan.step, 0, bytemuck::bytes_of(&step));
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let (from, offset, bytes) = watched;

@@ -23,7 +23,7 @@ const MAX_PIECES: usize = 16;
 pub(super) const FIRST_ROWS: usize = 64;
 
 /// Bytes of GPU memory by kind.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GpuBytes {
     /// Weights, in planes.

@@ -43,7 +43,7 @@ impl Engine {
         cancel: &Cancel,
         on_progress: &mut dyn FnMut(BenchProgress),
     ) -> Result<BenchReport> {
-        options.validate(self.model.context())?;
+        options.validate(self.info.context_length)?;
         self.vacate().await?;
         Bench::new(self, options, cancel, on_progress).run().await
     }
@@ -123,7 +123,7 @@ impl<'a> Bench<'a> {
             host: options.host.clone(),
             load_ms: options.load_ms,
             label: options.label.clone(),
-            features: engine.model.gpu().features(),
+            features: engine.model()?.gpu().features(),
             file: engine.file.clone(),
             model: engine.info(),
             protocol: options.protocol,
@@ -142,7 +142,7 @@ impl<'a> Bench<'a> {
     }
 
     fn counters(&self) -> Counters {
-        self.engine.model.gpu().counters()
+        self.engine.stats().counters
     }
 
     /// Generates `n_tokens` tokens after `ids`.
@@ -229,7 +229,8 @@ impl<'a> Bench<'a> {
 
     fn generation_test(&self, depth: usize, speeds: Vec<f64>, counts: Counters) -> GenerationTest {
         let tokens = self.options.n_generated();
-        let keys_and_values = self.engine.model.kv_bytes_read(depth + tokens / 2);
+        let behind = depth + tokens / 2;
+        let keys_and_values = self.engine.model.as_ref().map_or(0, |model| model.kv_bytes_read(behind));
         let bytes_per_token = self.engine.file.weight_bytes_per_token + keys_and_values;
         let tokens_per_second = Spread::of(speeds);
         let gigabytes_per_second = tokens_per_second.median * bytes_per_token as f64 / 1e9;
@@ -269,7 +270,7 @@ impl<'a> Bench<'a> {
         if !self.options.roofline {
             return Ok(None);
         }
-        let result = roofline(self.engine.model.gpu(), self.cancel).await?;
+        let result = roofline(self.engine.model()?.gpu(), self.cancel).await?;
         self.roofline = Some(result.gigabytes_per_second);
         self.step(Stage::Roofline, None);
         Ok(Some(result))
@@ -306,7 +307,7 @@ impl<'a> Bench<'a> {
         if !self.options.kernels {
             return Ok(None);
         }
-        let model = &self.engine.model;
+        let model = self.engine.model()?;
         let decode_position = PROFILED_POSITION.min(model.context() - 1);
         let decode = model.profile(1, decode_position, self.cancel).await?;
         let prompt_tokens = model.rows();

@@ -71,7 +71,7 @@ impl Engine {
         let (dialogue, first) = (session.dialogue.clone(), session.first);
         let kept = match &session.kept {
             Some(kept) => {
-                let second = self.model.duplicate(&kept.parked, kept.ids.len()).await;
+                let second = self.model()?.duplicate(&kept.parked, kept.ids.len()).await;
                 kept_as(second, &kept.ids, kept.n_written)?
             }
             None if self.active.session == Some(id) => self.park_active().await?,
@@ -139,8 +139,8 @@ impl Engine {
         }
         self.deactivate(false).await?;
         let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
-        if let Some(kept) = &session.kept {
-            self.model.unpark(&kept.parked, kept.ids.len())?;
+        if let (Some(kept), Some(model)) = (&session.kept, &self.model) {
+            model.unpark(&kept.parked, kept.ids.len())?;
         }
         if let Some(kept) = session.kept.take() {
             self.active.ids = kept.ids;
@@ -175,7 +175,7 @@ impl Engine {
         if self.active.ids.is_empty() {
             return Ok(None);
         }
-        let parked = self.model.park(self.active.ids.len()).await;
+        let parked = self.model()?.park(self.active.ids.len()).await;
         kept_as(parked, &self.active.ids, self.active.n_written)
     }
 }

@@ -14,16 +14,25 @@ use crate::model::Model;
 use crate::model::choices::MAX_DEPTH;
 use crate::sampler::{Sampling, choose};
 
-/// A request under way.
+/// A request that was begun: everything but the device that carries it out, which may be lost and another one take its place.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) session: Option<u32>,
+    pub(super) script: Script,
+    pub(super) sampling: Sampling,
+    pub(super) seed: u64,
+    /// How often the context was full and went on.
+    pub(super) n_slides: u64,
+    pub(super) writer: Writer,
+}
+
+/// A request under way on a device.
 pub(super) struct Run<'a> {
     pub(super) model: &'a Model,
     pub(super) active: &'a mut Active,
     pub(super) format: Format<'a>,
-    pub(super) script: &'a mut Script,
-    pub(super) sampling: &'a Sampling,
-    pub(super) seed: u64,
+    pub(super) begun: &'a mut Begun,
     pub(super) signals: &'a Signals,
-    pub(super) writer: Writer<'a>,
     pub(super) on_event: &'a mut dyn FnMut(&Event),
 }
 
@@ -36,7 +45,7 @@ enum Fed {
 }
 
 impl Run<'_> {
-    /// Generates until the text ends.
+    /// Generates until the text ends, from where it is: what the KV cache lacks of it is fed first.
     ///
     /// # Errors
     /// [`Error::Aborted`], faults of the device.
@@ -50,24 +59,28 @@ impl Run<'_> {
     }
 
     async fn generate(&mut self) -> Result<FinishReason> {
-        let reused = self.active.reusable(&self.writer.ids, self.model);
-        self.writer.usage.cached_tokens = reused;
-        let total = self.writer.ids.len() - reused;
-        let mut n_slides = 0;
         loop {
-            let fed = self.feed((n_slides == 0).then_some(total)).await?;
+            // A prompt is told of until its first token has come, and not again where it is fed to another device.
+            let is_prompt = self.begun.writer.tokens.is_empty();
+            let reused = self.active.reusable(&self.begun.writer.ids, self.model);
+            let total = self.begun.writer.ids.len() - reused;
+            if is_prompt {
+                self.begun.writer.usage.cached_tokens = reused;
+            }
+            let fed = self.feed(is_prompt.then_some(total)).await?;
             let Fed::To(at) = fed else { return Ok(FinishReason::Cancelled) };
-            let first = (n_slides == 0).then_some(Prefill { done: total, total });
+            let first = is_prompt.then_some(Prefill { done: total, total });
             // Positions come again after a slide, and so would the draws.
-            let seed = self.seed.wrapping_add(n_slides << 32);
-            let settings = self.sampling.on_gpu(seed).filter(|_| self.writer.options.logprobs.is_none());
+            let seed = self.begun.seed.wrapping_add(self.begun.n_slides << 32);
+            let chosen_here = self.begun.writer.options.logprobs.is_some();
+            let settings = self.begun.sampling.on_gpu(seed).filter(|_| !chosen_here);
             let taken = match settings {
                 Some(settings) => self.chosen_by_gpu(&settings, at, first).await,
                 None => self.chosen_by_cpu(seed, at, first).await,
             }?;
             match taken {
                 Taken::Ended(reason) => return Ok(reason),
-                _ if self.slide()? => n_slides += 1,
+                _ if self.slide()? => self.begun.n_slides += 1,
                 _ => return Ok(FinishReason::Length),
             }
         }
@@ -75,7 +88,7 @@ impl Run<'_> {
 
     /// Feeds all of the text but its last chunk and what the cache holds. Reports progress towards `total`.
     async fn feed(&mut self, total: Option<usize>) -> Result<Fed> {
-        let text = &self.writer.ids;
+        let text = &self.begun.writer.ids;
         let from = self.active.reusable(text, self.model);
         self.active.rewind(from);
         self.model.ready(text.get(from..).unwrap_or_default(), from).await?;
@@ -110,16 +123,16 @@ impl Run<'_> {
         at: usize,
         first: Option<Prefill>,
     ) -> Result<Taken> {
-        let start = self.writer.ids.len();
-        self.model.begin(&self.writer.ids, at, settings, &self.signals.cancel).await?;
-        self.active.holds(&self.writer.ids, start);
+        let start = self.begun.writer.ids.len();
+        self.model.begin(&self.begun.writer.ids, at, settings, &self.signals.cancel).await?;
+        self.active.holds(&self.begun.writer.ids, start);
         // Text positions whose tokens are to be chosen.
         let (mut next, end) =
-            (start + 1, start.saturating_add(self.writer.n_left()).min(self.model.context() + 1));
+            (start + 1, start.saturating_add(self.begun.writer.n_left()).min(self.model.context() + 1));
         let taken = self.decode(&mut next, end, first).await;
         // A choice under way for a position has fed the token before it.
-        let mut text = self.writer.ids.clone();
-        text.extend(self.writer.end);
+        let mut text = self.begun.writer.ids.clone();
+        text.extend(self.begun.writer.end);
         self.active.holds(&text, next - 1);
         taken
     }
@@ -133,7 +146,8 @@ impl Run<'_> {
             self.active.n_written = before.max(*next - 1);
             self.signals.cancel.check()?;
             first.take().into_iter().for_each(|done| (self.on_event)(&Event::Prefill(done)));
-            let taken = self.writer.take(id, None, self.model.context(), self.on_event);
+            let context = self.model.context();
+            let taken = self.begun.writer.take(self.format.tokenizer, id, None, context, self.on_event);
             if taken != Taken::More {
                 return Ok(taken);
             }
@@ -146,20 +160,21 @@ impl Run<'_> {
     /// Logits are read back whole and a token is chosen from all of them.
     async fn chosen_by_cpu(&mut self, seed: u64, at: usize, mut first: Option<Prefill>) -> Result<Taken> {
         let context = self.model.context();
-        let last = self.writer.ids.get(at..).unwrap_or_default();
+        let last = self.begun.writer.ids.get(at..).unwrap_or_default();
         let mut logits = self.model.forward(last, at, &self.signals.cancel).await?;
         loop {
-            let position = self.writer.ids.len();
-            self.active.holds(&self.writer.ids, position);
+            let writer = &mut self.begun.writer;
+            let position = writer.ids.len();
+            self.active.holds(&writer.ids, position);
             first.take().into_iter().for_each(|done| (self.on_event)(&Event::Prefill(done)));
             // Penalties and biases change them.
-            let raw = self.writer.options.logprobs.map(|_| logits.clone());
-            let chosen = choose(&mut logits, self.sampling, &self.writer.ids, seed);
+            let raw = writer.options.logprobs.map(|_| logits.clone());
+            let chosen = choose(&mut logits, &self.begun.sampling, &writer.ids, seed);
             let id = chosen.ok_or_else(|| Error::Gpu {
                 what: format!("the forward pass at position {position}"),
                 why: "no logit is finite".to_owned(),
             })?;
-            let taken = self.writer.take(id, raw.as_deref(), context, self.on_event);
+            let taken = writer.take(self.format.tokenizer, id, raw.as_deref(), context, self.on_event);
             if taken != Taken::More {
                 return Ok(taken);
             }
@@ -173,18 +188,19 @@ impl Run<'_> {
 
     /// Drops the oldest of a full context, where that is wanted and possible.
     fn slide(&mut self) -> Result<bool> {
-        if self.writer.options.overflow != Overflow::Slide {
+        let Begun { script, writer, .. } = &mut *self.begun;
+        if writer.options.overflow != Overflow::Slide {
             return Ok(false);
         }
-        let generated = match self.script {
+        let generated = match script {
             // What was generated before the last slide is part of the text that is cut.
-            Script::Ids { ids, .. } => self.writer.ids.get(ids.len()..).unwrap_or_default(),
-            Script::Turns { .. } => &self.writer.tokens,
+            Script::Ids { ids, .. } => writer.ids.get(ids.len()..).unwrap_or_default(),
+            Script::Turns { .. } => &writer.tokens,
         };
-        let slid = self.script.slide(self.format, generated, self.model.context())?;
+        let slid = script.slide(self.format, generated, self.model.context())?;
         let Some(ids) = slid else { return Ok(false) };
-        self.writer.usage.dropped_tokens += self.writer.ids.len().saturating_sub(ids.len());
-        self.writer.ids = ids;
+        writer.usage.dropped_tokens += writer.ids.len().saturating_sub(ids.len());
+        writer.ids = ids;
         Ok(true)
     }
 }

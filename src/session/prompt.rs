@@ -131,7 +131,7 @@ impl Engine {
     /// # Errors
     /// [`Error::InvalidOption`] where the model was not tuned for conversations.
     pub(super) fn check_chat(&self) -> Result<()> {
-        if self.chat {
+        if self.info.chat {
             return Ok(());
         }
         Err(Error::InvalidOption {

@@ -120,7 +120,10 @@ impl Engine {
             hash.update(piece);
             on_piece(piece).await
         };
-        self.model.read_planes(parked, ids.len(), &mut give).await?;
+        // Nothing is computed of any conversation while the engine sleeps.
+        if !ids.is_empty() {
+            self.model()?.read_planes(parked, ids.len(), &mut give).await?;
+        }
         on_piece(&hash.digest().to_le_bytes()).await
     }
 
@@ -180,7 +183,7 @@ impl Engine {
         let json = from.take(json_len).await?;
         let record: Record = serde_json::from_slice(&json)
             .map_err(|why| malformed("the conversation", HEAD_BYTES, why.to_string()))?;
-        let context = self.model.context();
+        let context = self.info.context_length;
         if record.ids.len() > context {
             return mismatch(
                 "length",
@@ -195,7 +198,7 @@ impl Engine {
     fn check_record(&self, record: &Record) -> Result<()> {
         let wrong = |why: String| malformed("the conversation", HEAD_BYTES, why);
         let Record { dialogue, first, ids, n_written } = record;
-        let n_vocab = self.model.config().n_vocab;
+        let n_vocab = self.config().n_vocab;
         let turns = dialogue.iter().flat_map(|dialogue| &dialogue.turns);
         let known = turns.filter_map(|turn| turn.ids.as_ref()).flatten();
         if let Some(id) = ids.iter().chain(known).find(|id| **id as usize >= n_vocab) {
@@ -221,17 +224,18 @@ impl Engine {
         total: u64,
         n_tokens: usize,
     ) -> Result<Parked> {
-        let sizes = self.model.plane_bytes(n_tokens);
+        let model = self.model()?;
+        let sizes = model.plane_bytes(n_tokens);
         let needs = from.at + sizes.iter().sum::<u64>() + SUM_BYTES;
         if needs != total {
             let why = format!("{n_tokens} tokens need {needs} bytes in all, there are {total}");
             return Err(malformed("the KV cache", from.at, why));
         }
-        let parked = self.model.allocate_parked(n_tokens).await?;
+        let parked = model.allocate_parked(n_tokens).await?;
         for (plane, bytes) in sizes.into_iter().enumerate() {
             for offset in (0..bytes).step_by(BLOCK_BYTES as usize) {
                 let block = from.take(BLOCK_BYTES.min(bytes - offset)).await?;
-                self.model.write_plane(&parked, plane, offset, &block).await?;
+                model.write_plane(&parked, plane, offset, &block).await?;
             }
         }
         Ok(parked)

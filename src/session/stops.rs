@@ -2,15 +2,15 @@
 
 /// Text on its way out.
 #[derive(Debug)]
-pub(super) struct Stops<'a> {
-    stops: &'a [String],
+pub(super) struct Stops {
+    stops: Vec<String>,
     /// Given out with what comes next, or never.
     held: String,
 }
 
-impl<'a> Stops<'a> {
-    pub(super) fn new(stops: &'a [String]) -> Self {
-        Self { stops, held: String::new() }
+impl Stops {
+    pub(super) fn new(stops: &[String]) -> Self {
+        Self { stops: stops.to_vec(), held: String::new() }
     }
 
     /// What can be given out now that `text` has come, and whether a stop string ends it, which isn't.

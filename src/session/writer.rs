@@ -19,9 +19,9 @@ pub(super) enum Taken {
     Full,
 }
 
-/// What has been generated so far.
+/// What has been generated so far. It holds nothing of the GPU, so that it outlives a device that is lost.
 #[derive(Debug)]
-pub(super) struct Writer<'a> {
+pub(super) struct Writer {
     /// Prompt and generated tokens, as they follow each other in the context.
     pub(super) ids: Vec<u32>,
     /// All generated tokens.
@@ -30,11 +30,10 @@ pub(super) struct Writer<'a> {
     pub(super) end: Option<u32>,
     /// Whether a stop string did.
     pub(super) stopped: bool,
-    pub(super) options: &'a GenerateOptions,
+    pub(super) options: GenerateOptions,
     pub(super) usage: Usage,
-    tokenizer: &'a Tokenizer,
     detokenizer: Detokenizer,
-    stops: Stops<'a>,
+    stops: Stops,
     text: String,
     logprobs: Vec<TokenLogprob>,
     started: Instant,
@@ -42,8 +41,8 @@ pub(super) struct Writer<'a> {
     first_token: Option<Instant>,
 }
 
-impl<'a> Writer<'a> {
-    pub(super) fn new(tokenizer: &'a Tokenizer, ids: Vec<u32>, options: &'a GenerateOptions) -> Self {
+impl Writer {
+    pub(super) fn new(tokenizer: &Tokenizer, ids: Vec<u32>, options: &GenerateOptions) -> Self {
         let usage =
             Usage { prompt_tokens: ids.len(), completion_tokens: 0, cached_tokens: 0, dropped_tokens: 0 };
         Self {
@@ -51,9 +50,8 @@ impl<'a> Writer<'a> {
             tokens: Vec::new(),
             end: None,
             stopped: false,
-            options,
+            options: options.clone(),
             usage,
-            tokenizer,
             detokenizer: tokenizer.stream(),
             stops: Stops::new(&options.stop),
             text: String::new(),
@@ -72,6 +70,7 @@ impl<'a> Writer<'a> {
     /// Takes a chosen token, with the logits it was chosen from where they are at hand.
     pub(super) fn take(
         &mut self,
+        tokenizer: &Tokenizer,
         id: u32,
         logits: Option<&[f32]>,
         context: usize,
@@ -83,7 +82,7 @@ impl<'a> Writer<'a> {
             self.prompt_ms = super::ms(self.started);
             now
         });
-        if !self.options.ignore_end && self.tokenizer.end_tokens().contains(&id) {
+        if !self.options.ignore_end && tokenizer.end_tokens().contains(&id) {
             self.end = Some(id);
             return Taken::Ended(FinishReason::Stop);
         }
@@ -93,7 +92,7 @@ impl<'a> Writer<'a> {
         let (text, stopped) = self.stops.push(&self.detokenizer.push(id));
         self.stopped = stopped;
         self.text.push_str(&text);
-        let likely = self.options.logprobs.zip(logits).map(|(n, row)| logprob(self.tokenizer, row, id, n));
+        let likely = self.options.logprobs.zip(logits).map(|(n, row)| logprob(tokenizer, row, id, n));
         let (logprob, top) = match &likely {
             Some(found) => (Some(found.chosen.logprob), Some(found.top.clone())),
             None => (None, None),

@@ -70,6 +70,33 @@ impl Engine {
         load.await.map(|session| Self { session }).map_err(|error| to_js_error(&error))
     }
 
+    /// Frees all that the GPU holds. What needs it fails with `device_lost` until [`Engine::revive`] has brought it back.
+    pub fn sleep(&mut self) {
+        self.session.sleep();
+    }
+
+    /// Loads the model anew onto another device, from the file it was loaded from: `source` is as in [`Engine::load`].
+    ///
+    /// # Errors
+    /// As [`Engine::load`]; `file_changed` where it is another file.
+    pub async fn revive(
+        &mut self,
+        source: JsValue,
+        on_progress: Option<Function>,
+        signal: Option<AbortSignal>,
+    ) -> Result<(), JsValue> {
+        let revive = async {
+            // What is lost takes no memory while its successor is loaded.
+            self.session.sleep();
+            let link = AbortLink::new(signal);
+            let cancel = link.cancel();
+            let reporter = Reporter::new(on_progress);
+            let source = Source::open(&source, &reporter.watch(), cancel).await?;
+            self.session.revive(source, cancel, &mut |progress| reporter.report(progress)).await
+        };
+        revive.await.map_err(|error| to_js_error(&error))
+    }
+
     /// Reads the header of a file and plans its memory, without loading it: a plain object. `source` is as in [`Engine::load`].
     ///
     /// # Errors

@@ -24,6 +24,8 @@ impl Engine {
     /// `{ type: "rest", text }`: the texts of all tokens and the rest are the text. `signal` aborts; `stop_signal` ends the
     /// text with the next token, and the result's `finishReason` is then "cancelled".
     ///
+    /// After `device_lost` and [`Engine::revive`], a `request` that is null goes on with the one that was interrupted.
+    ///
     /// # Errors
     /// An object `{ code, message, … }` made from [`Error`].
     pub async fn generate(
@@ -34,7 +36,7 @@ impl Engine {
         stop_signal: Option<AbortSignal>,
     ) -> Result<JsValue, JsValue> {
         let run = async {
-            let request = read(&request)?;
+            let request = if request.is_null() { None } else { Some(read(&request)?) };
             let (abort, stop) = (AbortLink::new(signal), AbortLink::new(stop_signal));
             let signals = Signals { cancel: abort.cancel().clone(), stop: stop.cancel().clone() };
             let mut report = |event: &Event| {
@@ -42,7 +44,10 @@ impl Engine {
                     call(callback, &event);
                 }
             };
-            to_js(&self.session.respond(&request, &signals, &mut report).await?)
+            to_js(&match request {
+                Some(request) => self.session.respond(&request, &signals, &mut report).await?,
+                None => self.session.resume(&signals, &mut report).await?,
+            })
         };
         run.await.map_err(|error| to_js_error(&error))
     }

@@ -20,7 +20,7 @@ export interface Part {
   read(offset: number, length: number): Promise<Uint8Array>;
 }
 
-/** Answers reads on the port until it is closed. What the page's code throws is not sent, but goes to its own caller. */
+/** Answers reads on the port until it is closed. What the page's code throws goes to its own caller; of it only the text is sent. */
 export function serveBytes(local: LocalSource, port: MessagePort): { failed: Promise<never>; close(): void } {
   const controller = new AbortController();
   const reader = local.kind === 'stream' ? new StreamReader(local.stream) : undefined;
@@ -39,7 +39,10 @@ export function serveBytes(local: LocalSource, port: MessagePort): { failed: Pro
     const own = local.kind === 'stream' ? bytes : bytes.slice();
     port.postMessage(own, [own.buffer]);
   };
-  port.onmessage = ({ data }: MessageEvent<ReadMessage>) => void answer(data).catch((thrown: unknown) => fail(thrown));
+  port.onmessage = ({ data }: MessageEvent<ReadMessage>) => void answer(data).catch((thrown: unknown) => {
+    fail(thrown);
+    port.postMessage(String(thrown));
+  });
   return {
     failed,
     close: () => {
@@ -108,8 +111,8 @@ export function portPart(port: MessagePort, size: number | null, name: string): 
     size,
     name,
     read: (offset, length) =>
-      new Promise((resolve) => {
-        port.onmessage = ({ data }: MessageEvent<Uint8Array>) => resolve(data);
+      new Promise((resolve, reject) => {
+        port.onmessage = ({ data }: MessageEvent<Uint8Array | string>) => (typeof data === 'string' ? reject(new Error(data)) : resolve(data));
         port.postMessage({ offset, length } satisfies ReadMessage);
       }),
   };

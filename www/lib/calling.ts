@@ -4,11 +4,14 @@ import type { Engine } from './pkg/gemma_web.js';
 import type { BenchProgress, BenchReport } from './bench.js';
 import { Writer } from './distant.js';
 import { clearEntries, deleteEntry, exportEntry, listEntries, sizeOfEntries, verifyStored } from './entries.js';
+import { GemmaError } from './errors.js';
 import type { GenerateResult, Message, Score, TokenPiece } from './generate.js';
 import type { Setting } from './link.js';
 import { inspectModel, loadModel, type Loaded } from './opening.js';
 import type { CallMessage, CallName, Calls, Errand, Event } from './protocol.js';
-import type { GpuMemory, ModelInfo, ModelStats } from './types.js';
+import { givenUp, isLoss, Recovery } from './recovery.js';
+import { isOnce } from './sources.js';
+import type { DeviceLoss, GpuMemory, ModelInfo, ModelStats } from './types.js';
 import { instantiate } from './wasm.js';
 import type { FromWriter } from './writer.js';
 
@@ -34,6 +37,11 @@ export class Calling {
   readonly #closed = new AbortController();
   #memory: WebAssembly.Memory | undefined;
   #loaded: Loaded | undefined;
+  /** How it was loaded, to load it again. */
+  #call: CallOf<'load'> | undefined;
+  readonly #recovery = new Recovery();
+  #asleep = false;
+  #idle: ReturnType<typeof setTimeout> | undefined;
   #writer: Writer | undefined;
 
   constructor(setting: Setting | undefined) {
@@ -43,6 +51,7 @@ export class Calling {
   /** Gives the GPU back; whatever runs will fail. */
   close(): void {
     this.#closed.abort();
+    clearTimeout(this.#idle);
     this.#loaded?.release();
   }
 
@@ -57,15 +66,40 @@ export class Calling {
     this.#writer?.receive(answer);
   }
 
+  /** Carries a call out, all over again where the device is lost meanwhile, but a generation goes on where it was. */
   async carryOut(call: CallMessage, following: Following): Promise<Calls[CallName]['back']> {
+    // Whoever watches the memory doesn't keep the model awake.
+    const isRequest = call.type !== 'memory' && call.type !== 'stats';
+    if (isRequest) clearTimeout(this.#idle);
+    try {
+      for (let again = false; ; again = true) {
+        try {
+          return await this.#attempt(call, following, again);
+        } catch (thrown) {
+          if (!isLoss(thrown) || this.#closed.signal.aborted || following.signal.aborted) throw thrown;
+          await this.#comeBack(thrown, call, following);
+        }
+      }
+    } finally {
+      if (isRequest) this.#rest();
+    }
+  }
+
+  async #attempt(call: CallMessage, following: Following, again: boolean): Promise<Calls[CallName]['back']> {
     this.#memory ??= await instantiate();
     switch (call.type) {
       case 'load':
         return this.#load(call, following);
+      case 'sleep':
+        if (this.#comesBack) return this.#sleep();
+        throw new GemmaError('unsupported', 'a model that came from a stream can’t come back from sleep; dispose it, and load it again later', {
+          what: 'sleep',
+          found: 'a source that can be read only once',
+        });
       case 'inspect':
         return inspectModel(call, this.#setting);
       case 'generate':
-        return this.#generate(call, following);
+        return this.#generate(call, following, again);
       case 'stats':
         return this.#withMemory(this.#engine.stats() as Omit<ModelStats, 'wasmBytes'>);
       case 'bench': {
@@ -79,16 +113,64 @@ export class Calling {
     }
   }
 
-  async #load(call: CallMessage & { type: 'load' }, { tell }: Following): Promise<ModelInfo> {
+  async #load(call: CallOf<'load'>, { tell }: Following): Promise<ModelInfo> {
+    this.#call = call;
     const startWriter = (): Writer => (this.#writer = new Writer((message) => tell({ type: 'write', message })));
-    const loaded = await loadModel(call, { tell, startWriter }, this.#setting, this.#closed.signal);
-    this.#loaded = loaded;
+    const around = { tell, startWriter, setting: this.#setting, signal: this.#closed.signal };
+    this.#loaded = await loadModel(call, around, this.#loaded?.engine);
+    this.#asleep = false;
     // The page may have gone on without it.
     if (this.#closed.signal.aborted) this.close();
-    return loaded.info;
+    return this.#loaded.info;
   }
 
-  async #generate(call: CallMessage & { type: 'generate' }, { signal, stopSignal, tell }: Following): Promise<Calls['generate']['back']> {
+  /** Has the model loaded again: one that slept, or one whose device was `lost`, of which `following` hears. */
+  async #comeBack(lost: unknown, call: CallMessage, following: Following): Promise<void> {
+    const from = this.#call;
+    if (!from) throw lost;
+    if (!this.#comesBack) throw givenUp(lost, 'it came from a stream, which can be read only once; load the model again');
+    const load = async (): Promise<void> => void (await this.#load(from, following));
+    if (this.#asleep) {
+      const failed = await load().then(() => undefined, (thrown: unknown) => thrown);
+      if (failed === undefined) return;
+      if (!isLoss(failed)) throw failed;
+    }
+    if (this.#setting?.device) throw givenUp(lost, 'it was given to loadGemma as `device`; load the model again with another one');
+    this.#loaded?.release();
+    const tell = (loss: DeviceLoss): void => following.tell({ type: 'lost', loss });
+    // A load that is under way begins anew by itself.
+    try {
+      await this.#recovery.recover(lost, call.type === 'load' ? () => Promise.resolve() : load, tell);
+    } catch (thrown) {
+      // The next call tries anew.
+      this.#sleep();
+      throw thrown;
+    }
+  }
+
+  /** Whether it can be loaded again. */
+  get #comesBack(): boolean {
+    return this.#call !== undefined && !isOnce(this.#call.source);
+  }
+
+  #sleep(): undefined {
+    if (this.#asleep || !this.#loaded) return;
+    this.#loaded.engine.sleep();
+    this.#loaded.release();
+    this.#asleep = true;
+  }
+
+  /** Has the model sleep where nothing happens for a while. */
+  #rest(): void {
+    const ms = this.#call?.idleTimeout;
+    if (ms === undefined || !this.#comesBack || this.#asleep || this.#closed.signal.aborted) return;
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => this.#sleep(), ms);
+    // In Node.js it would keep the program running.
+    (this.#idle as { unref?(): void }).unref?.();
+  }
+
+  async #generate(call: CallOf<'generate'>, { signal, stopSignal, tell }: Following, again: boolean): Promise<Calls['generate']['back']> {
     const onEvent = (event: EngineEvent): void => {
       if (event.type === 'prefill') tell({ type: 'prefill', progress: { done: event.done, total: event.total } });
       if (event.type !== 'token') return;
@@ -96,7 +178,7 @@ export class Calling {
       tell({ type, piece });
     };
     const { prompt, session, options } = call;
-    const result = (await this.#engine.generate({ prompt, session, options }, onEvent, signal, stopSignal)) as GenerateResult;
+    const result = (await this.#engine.generate(again ? null : { prompt, session, options }, onEvent, signal, stopSignal)) as GenerateResult;
     const history = session !== undefined && 'say' in prompt ? await this.#history(session) : undefined;
     return { result, history };
   }
@@ -167,7 +249,7 @@ export class Calling {
 
 /** Calls by how their names begin. */
 type CallOf<Group extends string> = Extract<CallMessage, { type: `${Group}${string}` }>;
-type TextCall = Exclude<CallMessage, CallOf<'session' | 'cache'> | { type: 'load' | 'inspect' | 'generate' | 'stats' | 'bench' }>;
+type TextCall = Exclude<CallMessage, CallOf<'session' | 'cache'> | { type: 'load' | 'inspect' | 'generate' | 'sleep' | 'stats' | 'bench' }>;
 
 function isOf<Group extends 'session' | 'cache'>(call: CallMessage, group: Group): call is CallOf<Group> {
   return call.type.startsWith(group);

@@ -147,7 +147,17 @@ export class Gemma implements AsyncDisposable {
     return this.#connection.call('logits', { ids }, stoppable(options));
   }
 
-  /** The GPU memory that the model holds now. */
+  /**
+   * Frees all GPU memory, once what was asked before is done. The next call that needs it brings the model back by itself, from the cache
+   * or the source; sessions go on, what was computed of them is computed again.
+   *
+   * @throws {GemmaError} `unsupported` where the source was a stream, which can't be read again; `disposed`.
+   */
+  async sleep(): Promise<void> {
+    await this.#connection.call('sleep', {});
+  }
+
+  /** The GPU memory that the model holds now: none while it sleeps. */
   memory(): Promise<GpuMemory> {
     return this.#connection.call('memory', {});
   }

@@ -5,16 +5,24 @@ import { abortError, GemmaError, toError } from './errors.js';
 import type { PrefillProgress, TokenPiece } from './generate.js';
 import { type Link, linkHere, linkWorker, type Setting } from './link.js';
 import type { CallMessage, CallName, Calls, Event, ToHost, ToPage } from './protocol.js';
-import type { LoadProgress } from './types.js';
+import type { DeviceLoss, LoadProgress } from './types.js';
 
 /** What the caller of {@link Connection.call} may listen to. */
 interface Listeners {
   readonly signal?: AbortSignal | undefined;
   readonly stopSignal?: AbortSignal | undefined;
-  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   readonly onPrefillProgress?: ((progress: PrefillProgress) => void) | undefined;
   readonly onToken?: ((piece: TokenPiece) => void) | undefined;
   readonly onStep?: ((step: BenchProgress) => void) | undefined;
+}
+
+/** What may be heard in any call. */
+export interface Hooks {
+  /** Of a model that is loaded again, too. */
+  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  readonly onDeviceLost?: ((loss: DeviceLoss) => void) | undefined;
+  /** Once the engine is ended. */
+  readonly onClose?: (() => void) | undefined;
 }
 
 /** A call that has not been answered yet. */
@@ -27,12 +35,14 @@ interface Pending {
 /** The engine's half with its unanswered calls, which it answers in turns. */
 export class Connection {
   readonly #link: Link;
+  readonly #hooks: Hooks;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
   #closed: Error | undefined;
 
   /** With a worker, or with a setting to run in without one. */
-  constructor(setting?: Setting) {
+  constructor(setting?: Setting, hooks: Hooks = {}) {
+    this.#hooks = hooks;
     const receive = (message: ToPage): void => this.#receive(message);
     const fail = (error: Error): void => this.close(error);
     this.#link = setting ? linkHere(setting, receive, fail) : linkWorker(receive, fail);
@@ -74,6 +84,7 @@ export class Connection {
     this.#closed = reason;
     this.#link.close();
     for (const { reject } of this.#pending.values()) reject(reason);
+    this.#hooks.onClose?.();
   }
 
   #post(message: ToHost, transfer: readonly Transferable[] = []): void {
@@ -94,7 +105,7 @@ export class Connection {
     if (message.type === 'done') return call.resolve(message.value as never);
     if (message.type === 'failed') return call.reject(toError(message.error));
     try {
-      tell(call.listeners, message);
+      tell(call.listeners, this.#hooks, message);
     } catch (error) {
       this.#post({ type: 'abort', id: message.id });
       this.#reject(message.id, error);
@@ -108,10 +119,12 @@ export class Connection {
   }
 }
 
-function tell(listeners: Listeners, event: Event): void {
+function tell(listeners: Listeners, hooks: Hooks, event: Event): void {
   switch (event.type) {
     case 'progress':
-      return listeners.onProgress?.(event.progress);
+      return hooks.onProgress?.(event.progress);
+    case 'lost':
+      return hooks.onDeviceLost?.(event.loss);
     case 'prefill':
       return listeners.onPrefillProgress?.(event.progress);
     case 'token':

@@ -1,4 +1,4 @@
-// The GPU for an engine without a worker: the page's own, one of another implementation of WebGPU, or a device that the caller has.
+// The GPU for an engine: the page's or the worker's own, one of another implementation of WebGPU, or a device that the caller has.
 
 import type { Setting } from './link.js';
 import type { GpuDeviceLike } from './types.js';
@@ -89,7 +89,11 @@ function gpuOf(device: Device): { requestAdapter(): Promise<object> } {
   return { requestAdapter: () => Promise.resolve({ features, limits, info, requestDevice: () => Promise.resolve(device) }) };
 }
 
-/** The GPU with subgroups asked for where there are any, as in subgroups.ts; `made` notes its devices, `found` hears that it is in use. */
+/**
+ * The GPU with subgroups asked for where there are any, which wgpu's web backend can't yet
+ * (https://github.com/gfx-rs/wgpu/pull/10220), so that this is to be removed when it can; `made` notes its devices, `found`
+ * hears that it is in use.
+ */
 function standIn(gpu: { requestAdapter(options?: object): Promise<object | null> }, made: Device[], found: () => void): object {
   const requestAdapter = async (options?: object): Promise<object | null> => {
     found();

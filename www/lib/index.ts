@@ -49,6 +49,7 @@ export type { ByteSource, ModelSource, RemoteFile } from './sources.js';
 export type {
   AdapterInfo,
   CacheOutcome,
+  DeviceLoss,
   GenerateDefaults,
   GpuBytes,
   GpuDeviceLike,

@@ -7,8 +7,11 @@ import { localFiles } from './files.js';
 import { hasWorkers, type Setting } from './link.js';
 import type { Calls, PlainOptions } from './protocol.js';
 import { checkFlag, checkFunction, checkSignal, invalidOption } from './requests.js';
-import { type ModelSource, type Prepared, prepare } from './sources.js';
+import { isOnce, type ModelSource, type Prepared, prepare } from './sources.js';
 import type { Inspection, LoadOptions } from './types.js';
+
+/** Timers count no further. */
+const MOST_IDLE_MS = 2 ** 31 - 1;
 
 /**
  * Loads a model, in a worker of its own. What comes from a server is kept for the next time, as it arrives: a load that was ended at any
@@ -58,23 +61,28 @@ function start<Name extends 'load' | 'inspect'>(
   source: ModelSource,
   options: LoadOptions,
 ): { connection: Connection; answer: Promise<Calls[Name]['back']> } {
-  const { signal, onProgress, cache, template, worker, gpu, device, ...plain } = options;
+  const { signal, onProgress, onDeviceLost, idleTimeout, cache, template, worker, gpu, device, ...plain } = options;
   checkSignal(signal);
   checkFlag('cache', cache);
   checkFunction('onProgress', onProgress);
+  checkFunction('onDeviceLost', onDeviceLost);
   checkFunction('template', template);
+  if (idleTimeout !== undefined && !(idleTimeout >= 0 && idleTimeout <= MOST_IDLE_MS)) {
+    throw invalidOption('idleTimeout', idleTimeout, `milliseconds, 0 to ${MOST_IDLE_MS}`);
+  }
   const setting = settingOf({ worker, gpu, device });
   if (signal?.aborted) throw abortError();
   const { sent, transfer, failed, close } = prepared(source, setting);
-  const connection = new Connection(setting);
+  const connection = new Connection(setting, { onProgress, onDeviceLost, onClose: close });
   // Ending the engine's half is quicker than asking it, and a model that is not loaded yet has nothing worth keeping.
   const abort = (): void => connection.close(abortError());
   signal?.addEventListener('abort', abort, { once: true });
-  const send = { source: sent, cache: cache ?? true, options: plain as PlainOptions } as Calls[Name]['send'];
-  const called = connection.call(type, send, { onProgress }, transfer);
+  const send = { source: sent, cache: cache ?? true, options: plain as PlainOptions, idleTimeout } as Calls[Name]['send'];
+  const called = connection.call(type, send, {}, transfer);
   const answer = (failed ? Promise.race([called, failed]) : called).finally(() => {
     signal?.removeEventListener('abort', abort);
-    close();
+    // Others are read again where the GPU was lost, or the model slept.
+    if (isOnce(sent)) close();
   });
   return { connection, answer };
 }

@@ -4,13 +4,12 @@ import { Engine, locate } from './pkg/gemma_web.js';
 import { blobPart, type Part, portPart } from './bytes.js';
 import type { Told } from './calling.js';
 import type { Writer } from './distant.js';
-import { type Opening, withGpu } from './gpus.js';
+import { withGpu } from './gpus.js';
 import type { Setting } from './link.js';
 import { type EngineReport, Meter, WAITING } from './progress.js';
-import type { CallMessage } from './protocol.js';
+import type { CallMessage, SentLoad } from './protocol.js';
 import type { SentFile, SentSource } from './sources.js';
 import { notKept, type Opened, openEntries, openExisting, type Store } from './store.js';
-import { askForSubgroups } from './subgroups.js';
 import { recallTuning } from './tuning.js';
 import type { GenerateDefaults, Inspection, LoadProgress, ModelInfo } from './types.js';
 
@@ -25,13 +24,16 @@ export interface Loaded {
 /** Why nothing is kept where there is no worker. */
 const NO_WORKER = 'the engine runs without a worker, and only workers can keep files as they arrive';
 
-/** Loads a model. `signal` ends it where the engine is in no worker that could be ended. */
-export async function loadModel(
-  call: CallMessage & { type: 'load' },
-  { tell, startWriter }: { readonly tell: (told: Told) => void; readonly startWriter: () => Writer },
-  setting: Setting | undefined,
-  signal: AbortSignal,
-): Promise<Loaded> {
+/** What a load tells and needs. `signal` ends it where the engine is in no worker that could be ended. */
+interface Around {
+  readonly tell: (told: Told) => void;
+  readonly startWriter: () => Writer;
+  readonly setting: Setting | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Loads a model, or loads it again where its `engine` is there already and has no GPU any more. */
+export async function loadModel(call: SentLoad, { tell, startWriter, setting, signal }: Around, before?: Engine): Promise<Loaded> {
   const onProgress = (progress: LoadProgress): void => tell({ type: 'progress', progress });
   const gpu = setting && (setting.gpu ?? (setting.device ? null : undefined));
   const recalled = recallTuning(gpu);
@@ -48,11 +50,16 @@ export async function loadModel(
     const { known, keep } = await recalled;
     const onReport = (report: EngineReport): void => onProgress(meter.report(report, performance.now()));
     const options = { tuning: known, ...call.options };
-    const { value: engine, release } = await onGpu(setting, () => Engine.load(source, options, onReport, signal));
+    const load = async (): Promise<Engine> => {
+      if (!before) return Engine.load(source, options, onReport, signal);
+      await before.revive(source, onReport, signal);
+      return before;
+    };
+    const { value: engine, release } = await withGpu(setting ?? {}, load);
     const told = engine.info() as Omit<ModelInfo, 'cache'>;
     const info = { ...told, defaults: inDecimal(told.defaults), cache: outcome() };
     // A choice of the caller's says nothing about speed. That it could not be kept is no reason to fail: it is measured again.
-    if (known === undefined && call.options['tuning'] === undefined) await keep(info.tuning).catch(() => undefined);
+    if (!before && known === undefined && call.options['tuning'] === undefined) await keep(info.tuning).catch(() => undefined);
     return { engine, info, release };
   } finally {
     await close();
@@ -72,19 +79,12 @@ export async function inspectModel(call: CallMessage & { type: 'inspect' }, sett
     call.cache && !setting ? openExisting(ids) : Promise.resolve(notKept(''));
   const { source, close } = await openSource(call.source, openStores);
   try {
-    const inspected = await onGpu(setting, () => Engine.inspect(source, call.options));
+    const inspected = await withGpu(setting ?? {}, () => Engine.inspect(source, call.options));
     inspected.release();
     return { ...(inspected.value as Omit<Inspection, 'storage'>), storage: await estimateStorage() };
   } finally {
     await close();
   }
-}
-
-/** With the GPU of the worker, or the one of the setting. */
-async function onGpu<T>(setting: Setting | undefined, open: () => Promise<T>): Promise<Opening<T>> {
-  if (setting) return withGpu(setting, open);
-  askForSubgroups();
-  return { value: await open(), release: () => undefined };
 }
 
 /** What the engine takes for a source, with the entries of its files in the cache open. */

@@ -5,7 +5,7 @@ import type { CacheEntry, CacheReport } from './cache.js';
 import type { ErrorRecord } from './errors.js';
 import type { GenerateResult, Message, PrefillProgress, Score, TokenPiece } from './generate.js';
 import type { SentSource } from './sources.js';
-import type { GpuMemory, Inspection, LoadProgress, ModelInfo, ModelStats } from './types.js';
+import type { DeviceLoss, GpuMemory, Inspection, LoadProgress, ModelInfo, ModelStats } from './types.js';
 import type { FromWriter, ToWriter } from './writer.js';
 
 /** Options as the caller wrote them, without callbacks and signal: the engine checks them in one place. */
@@ -30,7 +30,7 @@ export interface SentSession {
 }
 
 /** What is loaded from, and how. */
-interface SentLoad {
+export interface SentLoad {
   readonly source: SentSource;
   readonly cache: boolean;
   readonly options: PlainOptions;
@@ -41,7 +41,8 @@ type None = Record<never, never>;
 
 /** What can be asked of the engine's half, by name: what is sent and what comes back. */
 export interface Calls {
-  load: { send: SentLoad; back: ModelInfo };
+  /** `idleTimeout`: milliseconds without a call after which it sleeps. */
+  load: { send: SentLoad & { readonly idleTimeout: number | undefined }; back: ModelInfo };
   inspect: { send: SentLoad; back: Inspection };
   generate: {
     send: { readonly prompt: SentPrompt; readonly session: number | undefined; readonly options: PlainOptions };
@@ -62,6 +63,7 @@ export interface Calls {
   embed: { send: { readonly text: string }; back: Float32Array };
   score: { send: { readonly text: string }; back: Score };
   logits: { send: { readonly ids: readonly number[] }; back: Float32Array };
+  sleep: { send: None; back: undefined };
   memory: { send: None; back: GpuMemory };
   stats: { send: None; back: ModelStats };
   bench: { send: { readonly options: PlainOptions }; back: BenchReport };
@@ -91,7 +93,8 @@ export type Event =
   | { readonly type: 'progress'; readonly progress: LoadProgress }
   | { readonly type: 'prefill'; readonly progress: PrefillProgress }
   | { readonly type: 'token'; readonly piece: TokenPiece }
-  | { readonly type: 'step'; readonly step: BenchProgress };
+  | { readonly type: 'step'; readonly step: BenchProgress }
+  | { readonly type: 'lost'; readonly loss: DeviceLoss };
 
 /** What the page does for a load: it asks that files be kept, since something is about to be stored, and hands on what is to be written. */
 export type Errand = { readonly type: 'persist' } | { readonly type: 'write'; readonly message: ToWriter };

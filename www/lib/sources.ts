@@ -57,6 +57,9 @@ export type SentSource =
   /** The page answers reads on the port. */
   | { readonly kind: 'port'; readonly port: MessagePort; readonly size: number | null; readonly name: string };
 
+/** Whether it can be read only once, as a stream. */
+export const isOnce = (sent: SentSource): boolean => sent.kind === 'port' && sent.size === null;
+
 /** A source made ready to be sent, and what is to be done when it is no longer wanted. */
 export interface Prepared {
   readonly sent: SentSource;

@@ -28,7 +28,10 @@ export type CacheOutcome =
 export interface LoadOptions {
   /** Stops the download and the GPU work; the promise then rejects with an `AbortError` DOMException. */
   readonly signal?: AbortSignal | undefined;
-  /** Called at most about ten times a second, at least once a second, and for each change of phase. */
+  /**
+   * Called at most about ten times a second, at least once a second, and for each change of phase; again where the model wakes from
+   * {@link Gemma.sleep} or its device was lost.
+   */
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   /**
    * Whether what comes from a server is kept in this origin's private files, and taken from there. Default true; where the browser
@@ -43,6 +46,16 @@ export interface LoadOptions {
   readonly kv?: 'f16' | 'f32' | undefined;
   /** Variants of the kernels. Default: the fastest on this adapter, by a short measurement at the first load. */
   readonly tuning?: Tuning | undefined;
+  /**
+   * Called where the GPU's device was lost (a driver that starts anew, a computer that slept) and the model is about to be loaded again, from
+   * the cache or its source. What is under way goes on by itself, with the same tokens; sessions go on too.
+   */
+  readonly onDeviceLost?: ((loss: DeviceLoss) => void) | undefined;
+  /**
+   * Milliseconds without a request after which the model frees all GPU memory, as {@link Gemma.sleep} does. The next request wakes it.
+   * Default: never; nor where the source is a stream, which can't be read again.
+   */
+  readonly idleTimeout?: number | undefined;
   /** The turn format in place of the model's own, for fine-tuned models that were trained on another one. */
   readonly template?: ChatTemplate | undefined;
   /**
@@ -57,6 +70,14 @@ export interface LoadOptions {
    * model was disposed, which destroys no more than the model's own buffers.
    */
   readonly device?: GpuDeviceLike | undefined;
+}
+
+/** What {@link LoadOptions.onDeviceLost} hears. */
+export interface DeviceLoss {
+  /** What the platform said. */
+  readonly why: string;
+  /** Which loss within a minute it is: after the third the call rejects with `device_lost`, and the next one tries anew. */
+  readonly attempt: number;
 }
 
 /** What is used of a `GPU`: `navigator.gpu`, or that of another implementation of WebGPU. */
@@ -198,7 +219,7 @@ export interface GpuMemory extends GpuBytes {
   readonly total: number;
 }
 
-/** Counters since the model was loaded. Counts don't depend on the speed of the machine. */
+/** Counters since the model was loaded, or last loaded again. Counts don't depend on the speed of the machine. */
 export interface ModelStats {
   /** Size of the WebAssembly memory. It never shrinks, so this is also its peak. */
   readonly wasmBytes: number;

@@ -18,7 +18,7 @@ pub(super) async fn decode_speed(
     n_tokens: usize,
     cancel: &Cancel,
 ) -> Result<f64> {
-    let model = &engine.model;
+    let model = engine.model()?;
     let greedy = Sampling { temperature: 0.0, ..Sampling::default() };
     let settings = greedy
         .on_gpu(0)

@@ -14,6 +14,7 @@ import {
   type CacheOutcome,
   type CacheReport,
   type ChatTemplate,
+  type DeviceLoss,
   type FinishReason,
   Gemma,
   GemmaError,
@@ -86,7 +87,8 @@ export async function load(source: ModelSource, device: GpuDeviceLike, signal: A
   const template: ChatTemplate = (messages) => messages.map(({ role, content }) => `${role}: ${content}\n`).join('');
   const tuning: Tuning = 'f32/1';
   const onProgress = ({ phase, loaded, total, paused }: LoadProgress): void => console.log(phase, loaded, total ?? '?', paused);
-  const options: LoadOptions = { signal, onProgress, cache: true, contextLength: 2048, prefillChunk: 64, kv: 'f16', tuning, template, worker: false, device };
+  const onDeviceLost = ({ why, attempt }: DeviceLoss): void => console.warn(why, attempt);
+  const options: LoadOptions = { signal, onProgress, cache: true, contextLength: 2048, prefillChunk: 64, kv: 'f16', tuning, template, worker: false, device, idleTimeout: 60_000, onDeviceLost };
   return loadGemma(source, options);
 }
 
@@ -95,6 +97,7 @@ export async function describeModel(model: Gemma): Promise<void> {
   const outcome: CacheOutcome = info.cache;
   const defaults: GenerateDefaults = info.defaults;
   const held: GpuBytes = info.gpuBytes;
+  await model.sleep();
   const now: GpuMemory = await model.memory();
   const stats: ModelStats = await model.stats();
   console.log(outcome.stored ? outcome.ids : outcome.why, defaults.topK, held.weights, now.total - now.sessions, stats.submits);

@@ -1,0 +1,19 @@
+// Lets the page take a worker's GPU away: it is told of each device that is made and says what becomes of it, `keep` or `destroy`; at any time
+// `lose` destroys all of them.
+const devices = [];
+let decide;
+const channel = new BroadcastChannel('gpu');
+channel.onmessage = ({ data }) => {
+  if (data !== 'lose') return decide(data);
+  for (const device of devices) device.destroy();
+};
+
+const { requestDevice } = GPUAdapter.prototype;
+GPUAdapter.prototype.requestDevice = async function (descriptor) {
+  const device = await requestDevice.call(this, descriptor);
+  devices.push(device);
+  const fate = new Promise((resolve) => (decide = resolve));
+  channel.postMessage('made');
+  if ((await fate) === 'destroy') device.destroy();
+  return device;
+};
