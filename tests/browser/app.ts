@@ -4,7 +4,7 @@ import type { Browser, Page } from 'puppeteer-core';
 import { openPage } from './browsers.js';
 
 /** Longest that a step may take: a software GPU is slow. */
-const STEP_MS = 90_000;
+const STEP_MS = 30_000;
 
 export const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 

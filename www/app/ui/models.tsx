@@ -8,7 +8,6 @@ import { busy } from '../state/answer.js';
 import { choiceOf, failureOf, kept, load, loaded, refreshKept, stage, unload, verdict } from '../state/engine.js';
 import { go } from '../state/route.js';
 import { t } from '../strings.js';
-import { Icon } from './icons.js';
 import { Confirm } from './parts.js';
 import { StagePanel } from './stage.js';
 import { Verdict } from './start.js';
@@ -100,8 +99,7 @@ export function Models() {
       <section class="group"><h2>{t.models.now}</h2><Now /></section>
       <Kept />
       <h2>{t.models.choose}</h2>
-      <StagePanel />
-      <p><a href="./bench.html"><Icon name="gauge" /> {t.start.measure}</a></p>
+      <StagePanel withKept={false} />
     </div>
   );
 }

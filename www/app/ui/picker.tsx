@@ -78,7 +78,7 @@ function FromFile() {
   );
 }
 
-export function Picker() {
+export function Picker({ withKept }: { readonly withKept: boolean }) {
   const here = kept.value ?? [];
   const isHere = (source: string): boolean => here.some(({ url, complete }) => complete && fileOf(url) === fileOf(source));
   const server = offers.value.filter(({ url }) => !isHere(url));
@@ -86,7 +86,7 @@ export function Picker() {
   const note = (tokens: number, about: string): string => `${about}. ${t.start.context(tokens)}`;
   return (
     <div class="picker">
-      {here.length > 0 && (
+      {withKept && here.length > 0 && (
         <Group title={t.start.here} note={t.start.hereNote}>
           {here.map((entry) => {
             const choice: Choice = choiceOf(entry);

@@ -36,11 +36,13 @@ function Slider({ name, note, value, range: [min, max, step], onChange }: Slider
   const change = ({ currentTarget }: { readonly currentTarget: HTMLInputElement }): void => {
     if (currentTarget.validity.valid && currentTarget.value !== '') onChange(currentTarget.valueAsNumber);
   };
+  // The engine's own values are of single precision: 0.95 is 0.949999988.
+  const shown = Number(value.toFixed(4));
   return (
     <div class="setting">
       <label for={id}>{name}</label>
-      <input type="range" id={id} min={min} max={max} step={step} value={value} onInput={change} aria-describedby={`${id}-note`} />
-      <input type="number" min={min} max={max} step={step} value={value} onChange={change} aria-label={name} />
+      <input type="range" id={id} min={min} max={max} step={step} value={shown} onInput={change} aria-describedby={`${id}-note`} />
+      <input type="number" min={min} max={max} step={step} value={shown} onChange={change} aria-label={name} />
       <p class="note" id={`${id}-note`}>{note}</p>
     </div>
   );

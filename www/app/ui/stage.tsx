@@ -116,11 +116,11 @@ function Failed({ choice, error }: { readonly choice: Choice; readonly error: Fa
   );
 }
 
-export function StagePanel() {
+export function StagePanel({ withKept = true }: { readonly withKept?: boolean }) {
   const now = stage.value;
   switch (now.at) {
     case 'choosing':
-      return <Picker />;
+      return <Picker withKept={withKept} />;
     case 'inspecting':
       return (
         <section class="panel loading" aria-busy="true">
