@@ -2,6 +2,7 @@
 
 import createDOMPurify from 'dompurify';
 import { Lexer, Marked, type Token, type Tokens } from 'marked';
+import { later } from './later.js';
 import { t } from './strings.js';
 
 const escape = (text: string): string => text.replace(/[&<>"']/g, (found) => `&#${found.charCodeAt(0)};`);
@@ -101,6 +102,9 @@ function codeBlock({ text, lang }: Tokens.Code): HTMLElement {
   return figure;
 }
 
+/** Few enough to be made within a moment. */
+const BLOCKS_A_STEP = 8;
+
 /** A growing text in an element: blocks that can't change any more are left alone, only the last one is made anew. */
 export class Growing {
   /** How much of the text lies in blocks that are done. */
@@ -130,6 +134,34 @@ export class Growing {
     this.#open = made.at(-1);
     this.#done += finished.length;
     return finished;
+  }
+
+  /**
+   * Shows a text that is there whole. A long one is made little by little, and stands there as it is until then; returns what calls that
+   * off.
+   */
+  fill(text: string): () => void {
+    if (this.#text !== '' && text.startsWith(this.#text)) {
+      this.show(text);
+      return () => undefined;
+    }
+    this.#clear();
+    this.#into.textContent = text;
+    this.#into.classList.add('raw');
+    let blocks: Token[] | undefined;
+    const made: HTMLElement[] = [];
+    const step = (): void => {
+      blocks ??= blocksOf(text.replace(/\r\n|\r/g, '\n')).filter(({ type }) => type !== 'space');
+      for (const block of blocks.splice(0, BLOCKS_A_STEP)) made.push(render(block));
+      if (blocks.length > 0) {
+        callOff = later(step);
+        return;
+      }
+      this.#into.classList.remove('raw');
+      this.#into.replaceChildren(...made);
+    };
+    let callOff = later(step);
+    return () => callOff();
   }
 
   #clear(): void {

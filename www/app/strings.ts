@@ -44,7 +44,7 @@ export const t = {
     notGguf: 'That is no .gguf file.',
   },
   review: {
-    looking: (name: string) => `Reading what ${name} is …`,
+    looking: 'Reading what it is …',
     lookingNote: 'Only the header of the file, some MB.',
     fits: 'It fits this device',
     fitsLess: (tokens: number) => `It fits with a shorter context of ${number(tokens)} tokens`,
@@ -165,7 +165,7 @@ export const t = {
     open: 'Menu',
   },
   meter: {
-    label: (used: number, of: number) => `${number(used)} of ${number(of)} tokens of context used`,
+    label: (used: number, of: number) => `${number(used)} / ${number(of)} tokens of context used`,
     short: (used: number, of: number) => `${number(used)} / ${number(of)}`,
     heading: 'Context',
     explain: 'The model sees that many tokens at a time, about three quarters of a word each: instructions, conversation and answer together.',

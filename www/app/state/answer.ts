@@ -1,6 +1,6 @@
 // The answer under way: asks the model, shows what comes once a frame, and keeps it as it grows.
 
-import { computed, signal } from '@preact/signals';
+import { batch, computed, signal } from '@preact/signals';
 import type { Generation, GenerateResult, PrefillProgress } from 'gemma-web';
 import { current, keep, update } from './chats.js';
 import { type Failure, failureOf, type Loaded, loaded, lost } from './engine.js';
@@ -81,9 +81,13 @@ async function run({ gemma, choice }: Loaded, asked: Conversation, turn: Turn): 
   }
   screen.end();
   generation = undefined;
-  answer.value = undefined;
-  streamed.value = '';
-  await update(ended);
+  let kept: Promise<void> | undefined;
+  // At once: what was written stays where it is.
+  batch(() => {
+    kept = update(ended);
+    answer.value = undefined;
+  });
+  await kept;
 }
 
 function figuresOf({ usage, timings }: GenerateResult): Turn['figures'] {

@@ -85,6 +85,12 @@ function copyCode(event: MouseEvent): void {
   }, () => undefined);
 }
 
+/** For readers of the screen aloud. */
+function Spoken() {
+  const done = branchOf(current.value).at(-1)?.figures ? t.chat.answered : '';
+  return <div class="visually-hidden" role="status" aria-live="polite">{busy.value ? spoken.value || t.chat.answering : done}</div>;
+}
+
 export function Chat() {
   const conversation = current.value;
   const branch = branchOf(conversation);
@@ -93,13 +99,13 @@ export function Chat() {
     <div class={`chat ${branch.length === 0 ? 'is-empty' : ''}`}>
       <div class="transcript" ref={scroller} tabIndex={0} role="region" aria-label={conversation.title || t.chat.newChat}>
         <div class="turns" ref={content} onClick={copyCode}>
-          {branch.length === 0 && <Empty />}
+          {branch.length === 0 ? <Empty /> : <h1 class="visually-hidden">{conversation.title || t.chat.untitled}</h1>}
           {conversation.kind === 'chat' && branch.map((turn) => <Message key={turn.id} turn={turn} />)}
           {conversation.kind === 'text' && branch.length > 0 && <Paper turns={branch} />}
           {problem.value?.message && <p class="problem" role="alert"><Icon name="warn" />{problem.value.message}</p>}
         </div>
       </div>
-      <div class="visually-hidden" role="status" aria-live="polite">{busy.value ? spoken.value || t.chat.answering : branch.at(-1)?.figures ? t.chat.answered : ''}</div>
+      <Spoken />
       <div class="dock">
         {!atEnd.value && (
           <button type="button" class="to-end" onClick={() => ((atEnd.value = true), toEnd())}><Icon name="down" />{t.chat.toEnd}</button>

@@ -8,45 +8,35 @@ import { current, fork, update } from '../state/chats.js';
 import { ready } from '../state/engine.js';
 import { select, siblingsOf, type Turn } from '../state/tree.js';
 import { t } from '../strings.js';
-import { later } from './later.js';
 import { CopyButton, IconButton } from './parts.js';
 
 /** What readers of the screen aloud are told of an answer under way: whole blocks, not letters. */
 export const spoken = signal('');
 
-/** A text as Markdown. Long conversations are made little by little: until then the plain text stands there. */
-function Markdown({ text }: { readonly text: string }) {
+/** An answer as Markdown. While it is written it goes past Preact: a frame changes nothing but its last block. */
+function Answer({ text, writing }: { readonly text: string; readonly writing: boolean }) {
   const into = useRef<HTMLDivElement>(null);
+  const growing = useRef<Growing | undefined>(undefined);
   useLayoutEffect(() => {
-    const element = into.current;
-    if (!element) return undefined;
-    element.textContent = text;
-    return later(() => {
-      element.textContent = '';
-      new Growing(element).show(text);
+    if (!into.current) return undefined;
+    const blocks = (growing.current ??= new Growing(into.current));
+    if (!writing) return blocks.fill(text);
+    return effect(() => {
+      const finished = blocks.show(streamed.value);
+      if (finished.trim() !== '') spoken.value = finished;
     });
-  }, [text]);
-  return <div class="markdown" ref={into} />;
+  }, [writing, writing ? '' : text]);
+  return <div class={`markdown ${writing ? 'streaming' : ''}`} ref={into} aria-busy={writing} />;
 }
 
-/** The answer under way, past Preact: a frame changes nothing but its last block. */
-function Streaming({ plain }: { readonly plain: boolean }) {
-  const into = useRef<HTMLDivElement>(null);
+/** A text under way, as it is. */
+function Streaming() {
+  const into = useRef<HTMLSpanElement>(null);
   useLayoutEffect(() => {
-    const element = into.current;
-    if (!element) return undefined;
-    const growing = new Growing(element);
-    const text = plain ? element.appendChild(document.createTextNode('')) : undefined;
-    return effect(() => {
-      const now = streamed.value;
-      if (text) text.appendData(now.slice(text.length));
-      else {
-        const finished = growing.show(now);
-        if (finished.trim() !== '') spoken.value = finished;
-      }
-    });
-  }, [plain]);
-  return plain ? <span ref={into} class="generated streaming" aria-busy="true" /> : <div class="markdown streaming" ref={into} aria-busy="true" />;
+    const text = into.current?.appendChild(document.createTextNode(''));
+    return text && effect(() => text.appendData(streamed.value.slice(text.length)));
+  }, []);
+  return <span ref={into} class="generated streaming" aria-busy="true" />;
 }
 
 /** What is going on before the first word. */
@@ -126,8 +116,8 @@ export function Message({ turn }: { readonly turn: Turn }) {
     <article class={`turn ${turn.role}`} aria-label={mine ? t.chat.you : (turn.model ?? '')}>
       {editing && <Editor turn={turn} onDone={() => setEditing(false)} />}
       {!editing && mine && <div class="bubble">{turn.text}</div>}
-      {!mine && !writing && <Markdown text={turn.text} />}
-      {writing && (answer.value?.writing ? <Streaming plain={false} /> : <Waiting />)}
+      {writing && !answer.value?.writing && <Waiting />}
+      {!mine && (!writing || answer.value?.writing) && <Answer text={turn.text} writing={writing} />}
       {!editing && !writing && (
         <div class="turn-foot">
           <div class="tools">
@@ -152,7 +142,7 @@ export function Paper({ turns }: { readonly turns: readonly Turn[] }) {
     <article class="paper" aria-label={t.chat.beginning}>
       <div class="prose">
         {turns.map((turn) => {
-          if (isWriting(turn)) return answer.value?.writing ? <Streaming key={turn.id} plain /> : <Waiting key={turn.id} />;
+          if (isWriting(turn)) return answer.value?.writing ? <Streaming key={turn.id} /> : <Waiting key={turn.id} />;
           return <span key={turn.id} class={turn.role === 'assistant' ? 'generated' : 'given'}>{turn.text}</span>;
         })}
       </div>

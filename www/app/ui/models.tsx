@@ -91,7 +91,7 @@ function Kept() {
 
 export function Models() {
   useEffect(() => void refreshKept(), []);
-  if (stage.value.at !== 'choosing') return <div class="page"><h1 class="visually-hidden">{t.models.heading}</h1><StagePanel /></div>;
+  if (stage.value.at !== 'choosing') return <div class="page"><StagePanel /></div>;
   return (
     <div class="page models">
       <h1>{t.models.heading}</h1>

@@ -41,7 +41,7 @@ function Review({ choice, inspection }: { readonly choice: Choice; readonly insp
   const verdict = judge(inspection, download);
   return (
     <section class="panel" aria-labelledby="review-heading">
-      <h2 id="review-heading">{choice.name}</h2>
+      <h1 id="review-heading">{choice.name}</h1>
       <p class={`judgement ${verdict.good ? 'good' : 'bad'}`} role="status"><Icon name={verdict.good ? 'check' : 'warn'} />{verdict.title}</p>
       {verdict.why && <p class="note">{verdict.why}</p>}
       <Facts
@@ -92,7 +92,7 @@ function Loading({ choice, progress }: { readonly choice: Choice; readonly progr
   return (
     <section class="panel loading" aria-labelledby="loading-heading">
       <div class="breathing"><Gem /></div>
-      <h2 id="loading-heading" ref={heading} tabIndex={-1}>{t.loading.heading(choice.name)}</h2>
+      <h1 id="loading-heading" ref={heading} tabIndex={-1}>{t.loading.heading(choice.name)}</h1>
       <p class="phase" role="status">{phaseOf(progress)}</p>
       <progress aria-labelledby="loading-heading" {...(part === undefined ? {} : { value: part })} />
       <p class="figures">{figuresOf(progress).map((figure) => <span key={figure.replace(/[\d.,]/g, '')}>{figure}</span>)}</p>
@@ -105,7 +105,7 @@ function Loading({ choice, progress }: { readonly choice: Choice; readonly progr
 function Failed({ choice, error }: { readonly choice: Choice; readonly error: Failure }) {
   return (
     <section class="panel failed" aria-labelledby="failed-heading">
-      <h2 id="failed-heading"><Icon name="warn" />{t.failed.heading}</h2>
+      <h1 id="failed-heading"><Icon name="warn" />{t.failed.heading}</h1>
       <p role="alert">{error.message}</p>
       <p class="note">{choice.name}. {t.failed.code(error.code)}</p>
       <div class="actions">
@@ -125,7 +125,8 @@ export function StagePanel({ withKept = true }: { readonly withKept?: boolean })
       return (
         <section class="panel loading" aria-busy="true">
           <div class="breathing"><Gem /></div>
-          <p class="phase" role="status">{t.review.looking(now.choice.name)}</p>
+          <h1>{now.choice.name}</h1>
+          <p class="phase" role="status">{t.review.looking}</p>
           <p class="note">{t.review.lookingNote}</p>
           <div class="actions"><button type="button" class="plain" onClick={cancel}>{t.cancel}</button></div>
         </section>
