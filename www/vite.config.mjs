@@ -1,9 +1,65 @@
 // @ts-check
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
+import { VitePWA } from 'vite-plugin-pwa';
 
 /** @param {string} path */
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+
+// For hosts that send no headers of their own. Not while developing: Vite's own scripts need more.
+const POLICY = [
+  "default-src 'self'",
+  "script-src 'self' 'wasm-unsafe-eval'",
+  "style-src 'self'",
+  "img-src 'self'",
+  // Models come from wherever the reader says.
+  'connect-src *',
+  "object-src 'none'",
+  "base-uri 'none'",
+  "form-action 'none'",
+].join('; ');
+
+/** @type {import('vite').Plugin} */
+const policy = {
+  name: 'content-security-policy',
+  apply: 'build',
+  transformIndexHtml: () => [{ tag: 'meta', attrs: { 'http-equiv': 'Content-Security-Policy', content: POLICY }, injectTo: 'head-prepend' }],
+};
+
+const pwa = VitePWA({
+  registerType: 'prompt',
+  // Registered by state/worker.ts.
+  injectRegister: null,
+  manifest: {
+    id: './',
+    start_url: './',
+    scope: './',
+    name: 'gemma-web',
+    short_name: 'Gemma',
+    description: "Google's Gemma on your own graphics card: works without a network, and nothing you write leaves this device.",
+    lang: 'en',
+    display: 'standalone',
+    background_color: '#f8f7f4',
+    theme_color: '#f8f7f4',
+    categories: ['productivity', 'utilities'],
+    icons: [
+      { src: './icon.svg', type: 'image/svg+xml', sizes: 'any' },
+      { src: './icon-192.png', type: 'image/png', sizes: '192x192' },
+      { src: './icon-512.png', type: 'image/png', sizes: '512x512' },
+      { src: './icon-maskable-512.png', type: 'image/png', sizes: '512x512', purpose: 'maskable' },
+    ],
+  },
+  workbox: {
+    // The page whole, wasm included: an update is there as a whole or not at all. Models are not its business.
+    globPatterns: ['**/*.{js,css,html,svg,png,wasm,webmanifest}'],
+    maximumFileSizeToCacheInBytes: 8 * 2 ** 20,
+    navigateFallback: null,
+    cleanupOutdatedCaches: true,
+    clientsClaim: true,
+    // What a model's address is asked with stays out of it.
+    ignoreURLParametersMatching: [],
+  },
+});
 
 export default defineConfig({
   root: here('app'),
@@ -12,6 +68,7 @@ export default defineConfig({
   // The page uses the package as built, as everyone else does.
   resolve: { alias: { 'gemma-web': here('../dist/gemma-web/index.js') } },
   worker: { format: 'es' },
+  plugins: [policy, pwa],
   build: {
     outDir: here('../dist/site'),
     emptyOutDir: true,

@@ -1,90 +1,96 @@
-// The demo page as a person uses it.
+// The chat page as a person uses it, from the first visit to the conversation that is there after a reload.
 
 import assert from 'node:assert/strict';
-import { mkdir } from 'node:fs/promises';
 import { after, before, it } from 'node:test';
-import type { Browser, ElementHandle, Page } from 'puppeteer-core';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { startSite, tinyModels } from './site.js';
+import type { Browser, Page } from 'puppeteer-core';
+import { answered, loadOffered, openApp, press, send, until, waitForText } from './app.js';
+import { BASE, chatModels } from './chats.js';
+import { inBothBrowsers } from './browsers.js';
+import { startSite } from './site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
-const MODEL = 'tiny-gemma3-q4_k_m.gguf';
-const SHOTS = 'www/dist/screenshots';
-
-/** Waits until an element of the page satisfies a condition on its text. */
-async function waitForText(page: Page, selector: string, pattern: RegExp): Promise<string> {
-  const deadline = Date.now() + 60_000;
-  let text = '';
-  while (Date.now() < deadline) {
-    text = await page.$eval(selector, (element) => element.textContent ?? '');
-    if (pattern.test(text)) return text;
-    await new Promise((done) => setTimeout(done, 50));
-  }
-  throw new Error(`${selector} is ${JSON.stringify(text)}, expected ${pattern}`);
-}
-
-inBothBrowsers((browserName, start) => {
+inBothBrowsers((_, start) => {
   let site: StaticServer;
   let browser: Browser;
   let page: Page;
   let problems: string[];
   let origins: Set<string>;
 
+  const texts = (selector: string): Promise<string[]> => page.$$eval(selector, (found) => found.map((element) => element.textContent ?? ''));
+
   before(async () => {
-    const file = tinyModels()[MODEL];
-    assert.ok(file);
-    site = await startSite({ [MODEL]: file });
+    site = await startSite(chatModels());
     browser = await start();
-    ({ page, problems, origins } = await openPage(browser, `${site.url}/`));
-    await page.setViewport({ width: 1000, height: 900 });
-    await mkdir(SHOTS, { recursive: true });
+    ({ page, problems, origins } = await openApp(browser, `${site.url}/`, { maxTokens: 24, seed: 5, contextLength: 512 }));
+    await page.setViewport({ width: 1280, height: 800 });
   });
   after(() => site.close());
 
-  it('offers the model of its server, loads it, and continues a text', async () => {
-    await waitForText(page, '#status', /ready to load/);
-    assert.equal(await page.$eval('#generate', (button) => (button as HTMLButtonElement).disabled), true);
-    await page.click('#load');
-    await waitForText(page, '#status', /context of \d+ tokens/);
-    await page.$eval('#max-tokens', (input) => void ((input as HTMLInputElement).value = '40'));
-    await page.$eval('#seed', (input) => void ((input as HTMLInputElement).value = '5'));
-    await page.click('#generate');
-    await waitForText(page, '#figures', /tokens\/s; /);
-    const first = await page.$eval('#output', (element) => element.textContent ?? '');
-    assert.ok(first.startsWith('The capital of France is') && first.length > 30, first);
-    await page.screenshot({ path: `${SHOTS}/${browserName}.png`, fullPage: true });
+  it('says whether models run here, and what one would take before it is loaded', async () => {
+    await waitForText(page, '.verdict', /slow|ready/);
+    await press(page, /tiny-gemma3-chat/, '.cards');
+    await waitForText(page, '.judgement', /It fits/);
+    const facts = await texts('.facts dd');
+    assert.match(facts.join('|'), /1\.4 MB.*512 tokens/);
+    await press(page, /^Choose another$/);
   });
 
-  it('stops when asked to, and goes on afterwards', async () => {
-    await page.$eval('#max-tokens', (input) => void ((input as HTMLInputElement).value = '1500'));
-    await page.$eval('#temperature', (input) => void ((input as HTMLInputElement).value = '2'));
-    await page.click('#generate');
-    await waitForText(page, '#generated', /../);
-    await page.click('#stop');
-    await waitForText(page, '#figures', /^Stopped after \d+ tokens/);
-    await page.$eval('#max-tokens', (input) => void ((input as HTMLInputElement).value = '2'));
-    await page.click('#generate');
-    await waitForText(page, '#figures', /tokens\/s; /);
+  it('loads a model and answers, with speed and time', async () => {
+    await loadOffered(page, /tiny-gemma3-chat/);
+    await send(page, 'The quick brown fox');
+    await answered(page);
+    assert.equal((await texts('.bubble'))[0], 'The quick brown fox');
+    assert.match((await texts('.turn-figures'))[0] ?? '', /tokens\/s.*first after.*s.*24 tokens/);
+    await waitForText(page, '.meter', /[1-9]\d* \/ 512/);
   });
 
-  it('loads a file from the disk, and keeps what came from a server', async () => {
-    assert.match(await page.$eval('#status', (element) => element.textContent ?? ''), /kept on this device/);
-    const input = (await page.$('#file')) as ElementHandle<HTMLInputElement>;
-    await input.uploadFile(tinyModels()[MODEL] ?? '');
-    await waitForText(page, '#status', /context of \d+ tokens.*not kept: it is read in place/);
+  it('gives another answer, and keeps the first', async () => {
+    await press(page, /^Another answer/);
+    await answered(page);
+    await waitForText(page, '.versions', /2 \/ 2/);
+    await press(page, /^Previous version/);
+    await waitForText(page, '.versions', /1 \/ 2/);
+    assert.match(await page.evaluate(() => location.hash), /^#\/chat\//);
   });
 
-  it('shows what is wrong with an address', async () => {
-    await page.$eval('#address', (input) => void ((input as HTMLInputElement).value = '/nothing-here.gguf'));
-    await page.click('#load');
-    await waitForText(page, '#status', /404.*\(http\)/);
-    assert.equal(await page.$eval('#status', (element) => element.className), 'bad');
-    assert.equal(await page.$eval('#generate', (button) => (button as HTMLButtonElement).disabled), true);
+  it('keeps the conversation and loads the model again after a reload', async () => {
+    const before = await texts('.markdown');
+    await page.reload({ waitUntil: 'load' });
+    await waitForText(page, '.bubble', /quick brown fox/);
+    assert.deepEqual(await texts('.markdown'), before);
+    await page.waitForSelector('#message', { timeout: 60_000 });
+    await send(page, 'Another question');
+    await answered(page);
+    assert.equal((await texts('.bubble')).length, 2);
+  });
+
+  it('stops by Esc and keeps what was written', async () => {
+    await page.evaluate(() => localStorage.setItem('gemma-web:settings', JSON.stringify({ maxTokens: 400, sampling: { temperature: 2, topK: 0, topP: 1 } })));
+    await page.reload({ waitUntil: 'load' });
+    await page.waitForSelector('#message', { timeout: 60_000 });
+    await send(page, 'A long story');
+    await until(page, 'some text', () => page.$eval('.streaming', (element) => (element.textContent ?? '').length > 10));
+    await page.keyboard.press('Escape');
+    await answered(page);
+    assert.match((await texts('.turn-figures')).at(-1) ?? '', /stopped/);
+    assert.ok(((await texts('.markdown')).at(-1) ?? '').length > 10);
+  });
+
+  it('opens a base model to continue a text', async () => {
+    await page.evaluate(() => void (location.hash = '#/models'));
+    await loadOffered(page, new RegExp(BASE));
+    await waitForText(page, '.empty', /base model/);
+    await send(page, 'Once upon a time');
+    await answered(page);
+    const prose = (await texts('.prose'))[0] ?? '';
+    assert.ok(prose.startsWith('Once upon a time') && prose.length > 20, prose);
+    // A conversation can't go on with it, and says so.
+    await press(page, /The quick brown fox/, '.conversations');
+    await waitForText(page, '.composer-notice', /base model/);
   });
 
   it('asks nobody but its own server, and leaves no error on the console', () => {
-    // The 404 above is reported by the browser itself.
-    assert.deepEqual(problems.filter((problem) => !problem.includes('404')), []);
-    assert.deepEqual([...origins], [site.url]);
+    assert.deepEqual(problems, []);
+    assert.deepEqual([...origins].filter((origin) => !['null', `blob:${site.url}`].includes(origin)), [site.url]);
   });
 });

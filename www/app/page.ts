@@ -16,7 +16,10 @@ export function explain(error: unknown): string | undefined {
   return String(error);
 }
 
-export const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+export function megabytes(bytes: number): string {
+  if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(bytes < 1e10 ? 2 : 0)} GB`;
+  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+}
 
 /** A load under way, in words. */
 export function progressText({ phase, loaded, total, cached, bytesPerSecond, etaSeconds, paused }: LoadProgress): string {
@@ -40,8 +43,9 @@ export interface Offer {
   readonly bytes: number;
 }
 
-/** The models that the demo's own server has; on other hosts there is no such list. */
+/** The models that the demo's own server has. Other hosts have no such list, and are not asked for it. */
 export async function offeredModels(): Promise<readonly Offer[]> {
+  if (!['localhost', '127.0.0.1', '[::1]'].includes(location.hostname)) return [];
   const answer = await fetch('/models/index.json').catch(() => undefined);
   if (!answer?.ok || !answer.headers.get('content-type')?.startsWith('application/json')) return [];
   return (await answer.json()) as Offer[];

@@ -1,0 +1,106 @@
+// The chat page as tests use it: what a person would press, found by its words.
+
+import type { Browser, Page } from 'puppeteer-core';
+import { openPage } from './browsers.js';
+
+/** Longest that a step may take: a software GPU is slow. */
+const STEP_MS = 30_000;
+
+export const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
+
+/** Waits until something in the page is so. */
+export async function until<T>(page: Page, what: string, look: () => Promise<T | false | undefined | null>): Promise<T> {
+  const deadline = Date.now() + STEP_MS;
+  let last: unknown;
+  while (Date.now() < deadline) {
+    try {
+      const found = await look();
+      if (found) return found;
+    } catch (error) {
+      // The page may be on its way to another address.
+      last = error;
+    }
+    await pause(50);
+  }
+  const text = await page.evaluate(() => document.body.innerText).catch(() => '?');
+  throw new Error(`${what} did not come; the page says: ${text.slice(0, 1500)} ${last === undefined ? '' : String(last)}`);
+}
+
+/** Waits for the text of an element to match. */
+export function waitForText(page: Page, selector: string, pattern: RegExp): Promise<string> {
+  return until(page, `${pattern} in ${selector}`, async () => {
+    const texts = await page.$$eval(selector, (elements) => elements.map((element) => element.textContent ?? ''));
+    return texts.find((text) => pattern.test(text));
+  });
+}
+
+/** Presses the first visible button, link or card that is called so; waits until it is there and enabled. */
+export async function press(page: Page, name: RegExp, within = 'body'): Promise<void> {
+  await until(page, `something to press called ${name}`, () =>
+    page.evaluate(
+      (source, flags, scope) => {
+        const pattern = new RegExp(source, flags);
+        for (const found of document.querySelectorAll<HTMLButtonElement>(`${scope} :is(button, a, summary, label)`)) {
+          const called = `${found.ariaLabel ?? ''} ${found.textContent ?? ''}`.trim();
+          if (!pattern.test(called) || found.disabled || !found.checkVisibility()) continue;
+          found.click();
+          return true;
+        }
+        return false;
+      },
+      name.source,
+      name.flags,
+      within,
+    ),
+  );
+}
+
+/** Writes into a field as the keyboard would, in place of what is there. */
+export async function fill(page: Page, selector: string, text: string): Promise<void> {
+  await until(page, selector, () => page.$(selector));
+  await page.$eval(
+    selector,
+    (field, value) => {
+      const input = field as HTMLInputElement;
+      input.focus();
+      input.value = value;
+      input.dispatchEvent(new Event('input', { bubbles: true }));
+      input.dispatchEvent(new Event('change', { bubbles: true }));
+    },
+    text,
+  );
+}
+
+/** Loads the model that the page's own server offers under this name, and waits until it can be asked. */
+export async function loadOffered(page: Page, name: RegExp): Promise<void> {
+  await press(page, name, '.cards');
+  await press(page, /^(?:Download .* and load|Load the model)$/);
+  await page.waitForSelector('#message', { timeout: STEP_MS });
+}
+
+/** Sends a message by the keyboard. */
+export async function send(page: Page, text: string): Promise<void> {
+  await fill(page, '#message', text);
+  await page.focus('#message');
+  await page.keyboard.press('Enter');
+}
+
+/** Waits until nothing is being answered. */
+export const answered = (page: Page): Promise<unknown> => until(page, 'the end of the answer', () => page.evaluate(() => document.querySelector('.send') !== null && document.querySelector('.send.stop, .waiting, .streaming') === null));
+
+/** What the settings are before the page starts. */
+export async function withSettings(page: Page, settings: Readonly<Record<string, unknown>>): Promise<void> {
+  await page.evaluateOnNewDocument((json) => {
+    if (!location.protocol.startsWith('http')) return;
+    // Only what was not set yet: a reload keeps what the test itself set.
+    if (localStorage.getItem('gemma-web:settings') === null) localStorage.setItem('gemma-web:settings', json);
+  }, JSON.stringify(settings));
+}
+
+export async function openApp(browser: Browser, url: string, settings: Readonly<Record<string, unknown>> = {}): ReturnType<typeof openPage> {
+  const opened = await openPage(browser, 'about:blank');
+  await withSettings(opened.page, settings);
+  await opened.page.goto(url, { waitUntil: 'load' });
+  opened.origins.delete('null');
+  return opened;
+}

@@ -1,0 +1,101 @@
+// What a model writes can do nothing: whatever it looks like, it is text, or one of a few harmless elements.
+
+import assert from 'node:assert/strict';
+import { after, before, it } from 'node:test';
+import type { Browser, Page } from 'puppeteer-core';
+import { answered, send } from './app.js';
+import { inBothBrowsers } from './browsers.js';
+import { startSite } from './site.js';
+import { loadStub, openStubbed } from './stubbed.js';
+import type { StaticServer } from '../../www/tools/serve.mjs';
+
+const HOSTILE = `# Heading
+
+<script>window.hacked = 1</script>
+
+<img src=x onerror="window.hacked = 2"><svg onload="window.hacked = 3"><a xlink:href="javascript:window.hacked=4">x</a></svg>
+
+Inline <b onclick="window.hacked = 5">bold</b> <iframe srcdoc="<script>parent.hacked=6</script>"></iframe> <style>body { display: none }</style>
+
+[script](javascript:window.hacked=7) [mixed](JaVaScRiPt:window.hacked=8) [spaced](<java\tscript:window.hacked=9>) [data](data:text/html,<script>1</script>) [vb](vbscript:x)
+
+![picture](https://tracker.example/pixel.png) ![quoted](x"onerror="window.hacked=10) <javascript:window.hacked=11>
+
+[fine](https://example.org/) and [mail](mailto:a@example.org) and <https://example.org/auto>
+
+| a | b |
+| - | - |
+| <script>window.hacked = 12</script> | \`<img src=x onerror=alert(1)>\` |
+
+- [x] done
+- [ ] <form action="https://evil.example"><input name=q><button>go</button></form>
+
+\`\`\`html" onmouseover="window.hacked=13
+<script>window.hacked = 14</script>
+\`\`\`
+
+<details open ontoggle="window.hacked = 15"><summary>x</summary></details><math><mtext></mtext><mglyph><svg><mtext><textarea><path id="</textarea><img onerror=window.hacked=16 src=1>">
+
+<div id="message" name="location">clobbered</div> <a id="app" name="body">clobbered</a>
+${'>'.repeat(3000)} deep
+`;
+
+inBothBrowsers((_, start) => {
+  let site: StaticServer;
+  let browser: Browser;
+  let page: Page;
+  let problems: string[];
+  let origins: Set<string>;
+
+  before(async () => {
+    site = await startSite({});
+    browser = await start(false);
+    ({ page, problems, origins } = await openStubbed(browser, `${site.url}/`, { text: HOSTILE, piece: 3, perTick: 20 }));
+  });
+  after(() => site.close());
+
+  const look = (): Promise<{ hacked: unknown; tags: string[]; attributes: string[]; links: string[]; text: string }> =>
+    page.evaluate(() => {
+      const all = [...document.querySelectorAll('.markdown, .markdown *')];
+      return {
+        hacked: (globalThis as { hacked?: unknown }).hacked ?? null,
+        tags: [...new Set(all.map(({ tagName }) => tagName.toLowerCase()))],
+        attributes: [...new Set(all.flatMap((element) => element.getAttributeNames()))],
+        links: [...document.querySelectorAll('.markdown a')].map((link) => link.getAttribute('href') ?? ''),
+        text: document.querySelector('.markdown')?.textContent ?? '',
+      };
+    });
+
+  it('shows it as text and harmless elements, while it is written and afterwards', async () => {
+    await loadStub(page);
+    await send(page, 'Attack');
+    await answered(page);
+    await page.waitForSelector('.markdown .block');
+    for (const round of ['written', 'kept']) {
+      const { hacked, tags, attributes, links, text } = await look();
+      assert.equal(hacked, null, round);
+      const harmless = 'div p br strong em del code pre ul ol li blockquote h3 h4 h5 h6 hr table thead tbody tr th td a figure figcaption span button'.split(' ');
+      assert.deepEqual(tags.filter((tag) => !harmless.includes(tag)), [], round);
+      assert.deepEqual(attributes.filter((name) => !['class', 'href', 'title', 'target', 'rel', 'type', 'tabindex', 'role', 'aria-label', 'aria-busy', 'start', 'align'].includes(name)), [], round);
+      assert.deepEqual(links.filter((href) => !/^(?:https:\/\/example\.org\/|mailto:a@example\.org$)/.test(href) && href !== ''), [], round);
+      assert.ok(links.length >= 3, String(links));
+      assert.match(text, /<script>window\.hacked = 1<\/script>/, round);
+      await page.evaluate(() => document.querySelectorAll<HTMLElement>('.markdown *').forEach((element) => element.dispatchEvent(new MouseEvent('mouseover', { bubbles: true }))));
+      // Kept conversations are made into elements anew.
+      if (round === 'written') {
+        await page.reload({ waitUntil: 'load' });
+        await page.waitForSelector('.markdown .block');
+      }
+    }
+  });
+
+  it('opens links without telling them where from', async () => {
+    const rels = await page.$$eval('.markdown a[href]', (links) => links.map((link) => [link.getAttribute('rel'), link.getAttribute('target')].join(' ')));
+    assert.deepEqual([...new Set(rels)], ['noopener noreferrer nofollow _blank']);
+  });
+
+  it('asks nobody for anything', () => {
+    assert.deepEqual([...origins].filter((origin) => origin !== 'null'), [site.url]);
+    assert.deepEqual(problems, []);
+  });
+});

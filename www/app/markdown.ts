@@ -1,0 +1,173 @@
+// From Markdown of a model to elements that can do no harm: no HTML of its own, no images, links to the web and to mail only.
+
+import createDOMPurify from 'dompurify';
+import { Lexer, Marked, type Token, type Tokens } from 'marked';
+import { later } from './later.js';
+import { t } from './strings.js';
+
+const escape = (text: string): string => text.replace(/[&<>"']/g, (found) => `&#${found.charCodeAt(0)};`);
+
+const marked = new Marked({
+  gfm: true,
+  breaks: false,
+  renderer: {
+    // What looks like HTML is text that the model wrote.
+    html: ({ text }) => escape(text),
+    // Nothing is fetched because a model says so.
+    image: ({ text, href }) => escape(text || href),
+    // The page has headings of its own above.
+    heading({ tokens, depth }) {
+      const level = Math.min(depth + 2, 6);
+      return `<h${level}>${this.parser.parseInline(tokens)}</h${level}>`;
+    },
+    checkbox: ({ checked }) => (checked ? '☑ ' : '☐ '),
+  },
+});
+
+const purify = createDOMPurify(window);
+purify.addHook('afterSanitizeAttributes', (node) => {
+  if (node.tagName !== 'A') return;
+  node.setAttribute('target', '_blank');
+  node.setAttribute('rel', 'noopener noreferrer nofollow');
+});
+
+const ALLOWED = {
+  ALLOWED_TAGS: 'p br strong em del code pre ul ol li blockquote h3 h4 h5 h6 hr table thead tbody tr th td a'.split(' '),
+  ALLOWED_ATTR: ['href', 'start', 'class', 'title', 'align'],
+  ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
+  ALLOW_DATA_ATTR: false,
+  ALLOW_ARIA_ATTR: false,
+  RETURN_DOM_FRAGMENT: true as const,
+};
+
+/** The blocks of a text: paragraphs, lists, code, and the space between them. Their `raw` together is the text. */
+function blocksOf(text: string): Token[] {
+  try {
+    return new Lexer(marked.defaults).lex(text);
+  } catch {
+    // Nested too deep to be meant.
+    return [{ type: 'text', raw: text, text } satisfies Tokens.Text];
+  }
+}
+
+/** A block as elements. */
+function render(block: Token): HTMLElement {
+  const element = document.createElement('div');
+  element.className = 'block';
+  if (block.type === 'code') element.append(codeBlock(block as Tokens.Code));
+  else element.append(purify.sanitize(htmlOf(block), ALLOWED));
+  for (const table of element.querySelectorAll('table')) table.replaceWith(scrolling(table.cloneNode(true)));
+  return element;
+}
+
+function htmlOf(block: Token): string {
+  try {
+    return block.type === 'html' || block.type === 'text' ? `<p>${escape(block.raw)}</p>` : marked.parser([block]);
+  } catch {
+    return `<p>${escape(block.raw)}</p>`;
+  }
+}
+
+/** Wide tables scroll by themselves, and can be reached by keyboard to do so. */
+function scrolling(table: Node): HTMLElement {
+  const scroll = document.createElement('div');
+  scroll.className = 'scroll';
+  scroll.tabIndex = 0;
+  scroll.role = 'region';
+  scroll.ariaLabel = t.chat.table;
+  scroll.append(table);
+  return scroll;
+}
+
+/** Made by hand: the text of a code block, which may be long, needs no cleaning as text. */
+function codeBlock({ text, lang }: Tokens.Code): HTMLElement {
+  const figure = document.createElement('figure');
+  figure.className = 'code';
+  const head = document.createElement('figcaption');
+  const name = document.createElement('span');
+  name.textContent = /^[\w+#.-]{1,20}/.exec(lang ?? '')?.[0] ?? t.chat.code;
+  const copy = document.createElement('button');
+  copy.type = 'button';
+  copy.className = 'quiet small copy-code';
+  copy.textContent = t.chat.copy;
+  head.append(name, copy);
+  const pre = document.createElement('pre');
+  pre.tabIndex = 0;
+  pre.role = 'region';
+  pre.ariaLabel = t.chat.code;
+  const code = document.createElement('code');
+  code.textContent = text;
+  pre.append(code);
+  figure.append(head, pre);
+  return figure;
+}
+
+/** Few enough to be made within a moment. */
+const BLOCKS_A_STEP = 8;
+
+/** A growing text in an element: blocks that can't change any more are left alone, only the last one is made anew. */
+export class Growing {
+  /** How much of the text lies in blocks that are done. */
+  #done = 0;
+  #open: HTMLElement | undefined;
+  #text = '';
+  readonly #into: HTMLElement;
+
+  constructor(into: HTMLElement) {
+    this.#into = into;
+  }
+
+  /** Shows a text, which most often begins with the one before; returns what of it was finished since. */
+  show(given: string): string {
+    // As the lexer does, so that its lengths are those of this text.
+    const text = given.replace(/\r\n|\r/g, '\n');
+    if (text === this.#text) return '';
+    if (!text.startsWith(this.#text)) this.#clear();
+    this.#text = text;
+    const blocks = blocksOf(text.slice(this.#done));
+    // A block is done when another one follows: the last may go on, even after an empty line.
+    const last = blocks.findLastIndex(({ type }) => type !== 'space');
+    const finished = blocks.slice(0, Math.max(last, 0)).map(({ raw }) => raw).join('');
+    const made = blocks.filter(({ type }) => type !== 'space').map(render);
+    this.#open?.remove();
+    this.#into.append(...made);
+    this.#open = made.at(-1);
+    this.#done += finished.length;
+    return finished;
+  }
+
+  /**
+   * Shows a text that is there whole. A long one is made little by little, and stands there as it is until then; returns what calls that
+   * off.
+   */
+  fill(text: string): () => void {
+    if (this.#text !== '' && text.startsWith(this.#text)) {
+      this.show(text);
+      return () => undefined;
+    }
+    this.#clear();
+    this.#into.textContent = text;
+    this.#into.classList.add('raw');
+    let blocks: Token[] | undefined;
+    const made: HTMLElement[] = [];
+    const step = (): void => {
+      blocks ??= blocksOf(text.replace(/\r\n|\r/g, '\n')).filter(({ type }) => type !== 'space');
+      for (const block of blocks.splice(0, BLOCKS_A_STEP)) made.push(render(block));
+      if (blocks.length > 0) {
+        callOff = later(step);
+        return;
+      }
+      this.#into.classList.remove('raw');
+      this.#into.replaceChildren(...made);
+    };
+    let callOff = later(step);
+    return () => callOff();
+  }
+
+  #clear(): void {
+    this.#into.replaceChildren();
+    this.#done = 0;
+    this.#open = undefined;
+    this.#text = '';
+  }
+}

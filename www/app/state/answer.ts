@@ -1,0 +1,143 @@
+// The answer under way: asks the model, shows what comes once a frame, and keeps it as it grows.
+
+import { batch, computed, signal } from '@preact/signals';
+import type { Generation, GenerateResult, PrefillProgress } from 'gemma-web';
+import { current, keep, update } from './chats.js';
+import { type Failure, failureOf, type Loaded, loaded, lost } from './engine.js';
+import { go } from './route.js';
+import { promptOf } from './prompt.js';
+import { generateOptions, settings } from './settings.js';
+import { add, branchTo, change, type Conversation, newId, remove, type Turn } from './tree.js';
+
+export interface Answer {
+  readonly conversation: string;
+  readonly turn: string;
+  readonly prefill: PrefillProgress | undefined;
+  readonly writing: boolean;
+}
+
+export const answer = signal<Answer | undefined>(undefined);
+/** The text of the answer so far; changes at most once a frame. */
+export const streamed = signal('');
+/** What went wrong with the last answer. */
+export const problem = signal<Failure | undefined>(undefined);
+export const busy = computed(() => answer.value !== undefined);
+
+let generation: Generation | undefined;
+
+/** A growing answer is kept that often, so that little is lost with the page. */
+const KEEP_MS = 1500;
+/** Part of the time that showing may take at most: else long answers would take it all. */
+const SHARE = 0.25;
+
+export function stop(): void {
+  generation?.stop();
+}
+
+/** Adds what the reader wrote after a turn, and asks for the answer. */
+export async function say(text: string, parent: string | null = current.value.leaf): Promise<void> {
+  if (!loaded.value || busy.value) return;
+  const turn: Turn = { id: newId(), parent, role: 'user', text, at: Date.now() };
+  await respond(add(current.value, turn), turn.id);
+}
+
+/** Asks for another answer to a turn; for a text, goes on after it. */
+export async function respond(conversation: Conversation, parent: string | null): Promise<void> {
+  const model = loaded.value;
+  if (!model || busy.value) return;
+  const turn: Turn = { id: newId(), parent, role: 'assistant', text: '', at: Date.now(), model: model.choice.name, ending: 'interrupted' };
+  const asked = add(conversation, turn);
+  answer.value = { conversation: asked.id, turn: turn.id, prefill: undefined, writing: false };
+  streamed.value = '';
+  problem.value = undefined;
+  current.value = asked;
+  void keep(asked);
+  go({ screen: 'chat', id: asked.id });
+  await run(model, asked, turn);
+}
+
+async function run({ gemma, choice }: Loaded, asked: Conversation, turn: Turn): Promise<void> {
+  const screen = new Screen(asked, turn.id);
+  let ended: Conversation;
+  try {
+    const prompt = promptOf(asked, branchTo(asked, turn.parent), gemma.info.config.generation);
+    generation = gemma.generate(prompt, {
+      ...generateOptions(settings.value),
+      cachePrompt: true,
+      overflow: 'slide',
+      onToken: ({ text }) => screen.write(text),
+      onPrefillProgress: (prefill) => answer.value && (answer.value = { ...answer.value, prefill }),
+    });
+    const result = await generation;
+    ended = change(screen.latest(), turn.id, { text: result.text, ending: result.finishReason, figures: figuresOf(result), model: choice.name });
+    // Nothing came before it was stopped.
+    if (result.text === '' && result.finishReason === 'cancelled') ended = remove(ended, turn.id);
+  } catch (error) {
+    const failure = failureOf(error) ?? { code: 'aborted', message: '' };
+    problem.value = failure;
+    if (['device_lost', 'disposed', 'internal'].includes(failure.code)) lost();
+    const text = screen.text;
+    ended = text === '' ? remove(screen.latest(), turn.id) : change(screen.latest(), turn.id, { text, ending: 'failed' });
+  }
+  screen.end();
+  generation = undefined;
+  let kept: Promise<void> | undefined;
+  // At once: what was written stays where it is.
+  batch(() => {
+    kept = update(ended);
+    answer.value = undefined;
+  });
+  await kept;
+}
+
+function figuresOf({ usage, timings }: GenerateResult): Turn['figures'] {
+  return { ...usage, firstTokenMs: timings.firstTokenMs, tokensPerSecond: timings.decodePerSecond };
+}
+
+/** What came of an answer, shown and kept from time to time. */
+class Screen {
+  text = '';
+  #frame: number | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #keptAt = performance.now();
+  #freeAt = 0;
+  readonly #asked: Conversation;
+  readonly #turn: string;
+
+  constructor(asked: Conversation, turn: string) {
+    this.#asked = asked;
+    this.#turn = turn;
+  }
+
+  write(piece: string): void {
+    this.text += piece;
+    if (this.#frame !== undefined || this.#timer !== undefined) return;
+    const wait = this.#freeAt - performance.now();
+    // A page out of sight gets no frames.
+    if (document.hidden || wait > 16) this.#timer = setTimeout(() => this.#show(), document.hidden ? 250 : wait);
+    else this.#frame = requestAnimationFrame(() => this.#show());
+  }
+
+  /** The conversation with what came so far. It may be another one than was asked from: the reader may have changed its title. */
+  latest(): Conversation {
+    const shown = current.value.id === this.#asked.id ? current.value : this.#asked;
+    return change(shown, this.#turn, { text: this.text });
+  }
+
+  end(): void {
+    if (this.#frame !== undefined) cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#timer);
+  }
+
+  #show(): void {
+    this.#frame = this.#timer = undefined;
+    const begin = performance.now();
+    if (answer.value && !answer.value.writing) answer.value = { ...answer.value, writing: true };
+    streamed.value = this.text;
+    const end = performance.now();
+    this.#freeAt = end + (end - begin) * (1 / SHARE - 1);
+    if (end - this.#keptAt < KEEP_MS) return;
+    this.#keptAt = end;
+    void keep(this.latest());
+  }
+}

@@ -1,0 +1,114 @@
+// A conversation as a tree of turns: to edit or to regenerate adds a branch beside the old one, so that nothing written is ever lost.
+
+import type { FinishReason } from 'gemma-web';
+
+/** What an answer cost, as the engine measured it. */
+export interface Figures {
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  readonly cachedTokens: number;
+  readonly droppedTokens: number;
+  readonly firstTokenMs: number;
+  readonly tokensPerSecond: number;
+}
+
+/** How an answer ended: as the engine says, by a failure, or with the page that showed it. */
+export type Ending = FinishReason | 'failed' | 'interrupted';
+
+export interface Turn {
+  readonly id: string;
+  /** The turn it follows; null for the first. */
+  readonly parent: string | null;
+  readonly role: 'user' | 'assistant';
+  readonly text: string;
+  readonly at: number;
+  readonly ending?: Ending | undefined;
+  readonly figures?: Figures | undefined;
+  /** Which model wrote it. */
+  readonly model?: string | undefined;
+}
+
+/** `chat`: turns that answer each other. `text`: one text that the reader and a base model write in turns. */
+export type Kind = 'chat' | 'text';
+
+export interface Conversation {
+  readonly id: string;
+  readonly title: string;
+  readonly kind: Kind;
+  readonly created: number;
+  readonly updated: number;
+  readonly system: string;
+  /** The last turn of the branch that is shown. */
+  readonly leaf: string | null;
+  readonly turns: readonly Turn[];
+}
+
+export const newId = (): string => crypto.randomUUID();
+
+export function newConversation(kind: Kind, system = ''): Conversation {
+  const now = Date.now();
+  return { id: newId(), title: '', kind, created: now, updated: now, system, leaf: null, turns: [] };
+}
+
+/** The turns of the branch up to one of them, first to last. */
+export function branchTo({ turns }: Conversation, leaf: string | null): Turn[] {
+  const byId = new Map(turns.map((turn) => [turn.id, turn]));
+  const branch: Turn[] = [];
+  // An imported file may hold a circle; a branch is never longer than the tree.
+  for (let at = leaf; at !== null && branch.length <= turns.length; ) {
+    const turn = byId.get(at);
+    if (!turn) break;
+    branch.push(turn);
+    at = turn.parent;
+  }
+  return branch.reverse();
+}
+
+export const branchOf = (conversation: Conversation): Turn[] => branchTo(conversation, conversation.leaf);
+
+/** The turns in whose place a turn stands, itself included, oldest first. */
+export const siblingsOf = ({ turns }: Conversation, { parent, role }: Turn): Turn[] =>
+  turns.filter((other) => other.parent === parent && other.role === role);
+
+/** Shows the newest branch through a turn. */
+export function select(conversation: Conversation, turn: Turn): Conversation {
+  let leaf = turn.id;
+  for (let steps = 0; steps < conversation.turns.length; steps += 1) {
+    const next = conversation.turns.findLast(({ parent }) => parent === leaf);
+    if (!next) break;
+    leaf = next.id;
+  }
+  return { ...conversation, leaf };
+}
+
+/** With a turn more, which ends the branch shown. */
+export function add(conversation: Conversation, turn: Turn): Conversation {
+  const title = conversation.title || (turn.role === 'user' ? titleOf(turn.text) : '');
+  return { ...conversation, title, leaf: turn.id, updated: turn.at, turns: [...conversation.turns, turn] };
+}
+
+export function change(conversation: Conversation, id: string, changes: Partial<Turn>): Conversation {
+  return { ...conversation, updated: Date.now(), turns: conversation.turns.map((turn) => (turn.id === id ? { ...turn, ...changes } : turn)) };
+}
+
+/** Without a turn that nothing follows. */
+export function remove(conversation: Conversation, id: string): Conversation {
+  const gone = conversation.turns.find((turn) => turn.id === id);
+  if (!gone) return conversation;
+  const leaf = conversation.leaf === id ? gone.parent : conversation.leaf;
+  return { ...conversation, leaf, turns: conversation.turns.filter((turn) => turn !== gone) };
+}
+
+/** Another conversation that begins with the branch up to a turn. */
+export function forkAt(conversation: Conversation, id: string): Conversation {
+  const turns = branchTo(conversation, id);
+  const now = Date.now();
+  return { ...conversation, id: newId(), created: now, updated: now, turns, leaf: id };
+}
+
+const MOST_OF_A_TITLE = 60;
+
+function titleOf(text: string): string {
+  const line = text.trim().split('\n', 1)[0] ?? '';
+  return line.length <= MOST_OF_A_TITLE ? line : `${line.slice(0, MOST_OF_A_TITLE).trimEnd()} …`;
+}

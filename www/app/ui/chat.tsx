@@ -1,0 +1,117 @@
+// The conversation: what was said, and where to write.
+
+import { effect, signal } from '@preact/signals';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
+import { answer, busy, problem } from '../state/answer.js';
+import { current } from '../state/chats.js';
+import { loaded } from '../state/engine.js';
+import { branchOf } from '../state/tree.js';
+import { t } from '../strings.js';
+import { Composer, draft } from './composer.js';
+import { Gem, Icon } from './icons.js';
+import { Message, Paper, spoken } from './message.js';
+
+/** Nearer to the end than this, the view follows what is written. */
+const NEAR = 60;
+const atEnd = signal(true);
+
+function Empty() {
+  const { kind } = current.value;
+  const model = loaded.value;
+  const heading = !model ? t.chat.emptyNoModel : kind === 'chat' ? t.chat.empty : t.chat.emptyText;
+  const ideas = kind === 'chat' ? t.chat.ideas : t.chat.ideasText;
+  return (
+    <div class="empty">
+      <Gem />
+      <h1>{heading}</h1>
+      {kind === 'text' && <p>{t.chat.emptyTextNote}</p>}
+      {model && (
+        <ul class="ideas">
+          {ideas.map((text) => <li key={text}><button type="button" class="chip" onClick={() => void (draft.value = { text })}>{text}</button></li>)}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+/** Keeps the end in sight while the reader is there, and leaves the reader alone elsewhere. */
+function useFollowing(id: string) {
+  const scroller = useRef<HTMLDivElement>(null);
+  const content = useRef<HTMLDivElement>(null);
+  const toEnd = (): void => {
+    const element = scroller.current;
+    if (element) element.scrollTop = element.scrollHeight;
+  };
+  useLayoutEffect(() => {
+    atEnd.value = true;
+    toEnd();
+  }, [id]);
+  useEffect(() => {
+    const [outer, inner] = [scroller.current, content.current];
+    if (!outer || !inner) return undefined;
+    // What is written, and what is laid out late, makes the content grow.
+    const observer = new ResizeObserver(() => atEnd.value && toEnd());
+    observer.observe(inner);
+    observer.observe(outer);
+    let last = outer.scrollTop;
+    const look = (): void => {
+      const { scrollTop, scrollHeight, clientHeight } = outer;
+      const near = scrollHeight - scrollTop - clientHeight < NEAR;
+      // Only the reader moves up; growing moves the end away, which is no wish to stay.
+      if (near) atEnd.value = true;
+      else if (scrollTop < last - 2) atEnd.value = false;
+      last = scrollTop;
+    };
+    outer.addEventListener('scroll', look, { passive: true });
+    // What the reader just sent is where the reader is.
+    const stop = effect(() => void (busy.value && !answer.value?.writing && ((atEnd.value = true), requestAnimationFrame(toEnd))));
+    return () => {
+      stop();
+      observer.disconnect();
+      outer.removeEventListener('scroll', look);
+    };
+  }, []);
+  return { scroller, content, toEnd };
+}
+
+/** Copies the code of a block; the blocks are made past Preact. */
+function copyCode(event: MouseEvent): void {
+  const button = (event.target as Element).closest<HTMLButtonElement>('.copy-code');
+  const code = button?.closest('figure')?.querySelector('code')?.textContent;
+  if (!button || code === undefined || code === null) return;
+  void navigator.clipboard?.writeText(code).then(() => {
+    button.textContent = t.chat.copied;
+    setTimeout(() => void (button.textContent = t.chat.copy), 1600);
+  }, () => undefined);
+}
+
+/** For readers of the screen aloud. */
+function Spoken() {
+  const done = branchOf(current.value).at(-1)?.figures ? t.chat.answered : '';
+  return <div class="visually-hidden" role="status" aria-live="polite">{busy.value ? spoken.value || t.chat.answering : done}</div>;
+}
+
+export function Chat() {
+  const conversation = current.value;
+  const branch = branchOf(conversation);
+  const { scroller, content, toEnd } = useFollowing(conversation.id);
+  return (
+    <div class={`chat ${branch.length === 0 ? 'is-empty' : ''}`}>
+      <div class="transcript" ref={scroller} tabIndex={0} role="region" aria-label={conversation.title || t.chat.newChat}>
+        <div class="turns" ref={content} onClick={copyCode}>
+          {branch.length === 0 ? <Empty /> : <h1 class="visually-hidden">{conversation.title || t.chat.untitled}</h1>}
+          {conversation.kind === 'chat' && branch.map((turn) => <Message key={turn.id} turn={turn} />)}
+          {conversation.kind === 'text' && branch.length > 0 && <Paper turns={branch} />}
+          {problem.value?.message && <p class="problem" role="alert"><Icon name="warn" />{problem.value.message}</p>}
+        </div>
+      </div>
+      <Spoken />
+      <div class="dock">
+        {!atEnd.value && (
+          <button type="button" class="to-end" onClick={() => ((atEnd.value = true), toEnd())}><Icon name="down" />{t.chat.toEnd}</button>
+        )}
+        <Composer />
+      </div>
+    </div>
+  );
+}

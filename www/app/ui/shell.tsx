@@ -1,0 +1,95 @@
+// The frame: sidebar, screen, and what lies over both.
+
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { keepingFailed } from '../state/chats.js';
+import { loaded, stage } from '../state/engine.js';
+import { drawer, hrefOf, route } from '../state/route.js';
+import { offlineReady, updateNow, updateReady } from '../state/worker.js';
+import { t } from '../strings.js';
+import { Chat } from './chat.js';
+import { Models } from './models.js';
+import { IconButton, Sheet } from './parts.js';
+import { chooseFiles } from './picker.js';
+import { SettingsSheet } from './settings.js';
+import { Sidebar } from './sidebar.js';
+import { Start } from './start.js';
+
+function Screen() {
+  const { screen } = route.value;
+  if (screen === 'models') return <Models />;
+  if (screen === 'home' && (!loaded.value || stage.value.at !== 'choosing')) return <Start />;
+  return <Chat />;
+}
+
+function Notices() {
+  const failed = keepingFailed.value;
+  return (
+    <div class="notices" role="status">
+      {failed !== undefined && <p class="notice">{t.notices.keeping(failed)}</p>}
+      {offlineReady.value && (
+        <p class="notice">{t.notices.offlineReady}<IconButton icon="close" label={t.close} onClick={() => void (offlineReady.value = false)} /></p>
+      )}
+      {updateReady.value && (
+        <p class="notice">
+          {t.notices.update}
+          <button type="button" class="primary small" onClick={updateNow}>{t.notices.updateGo}</button>
+          <button type="button" class="plain small" onClick={() => void (updateReady.value = false)}>{t.notices.later}</button>
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** Files dropped anywhere are models. */
+function Drop() {
+  const [over, setOver] = useState(false);
+  useEffect(() => {
+    const drag = (event: DragEvent): void => {
+      if (!event.dataTransfer?.types.includes('Files')) return;
+      // Else the browser would leave the page to show the file.
+      event.preventDefault();
+      setOver(event.type === 'dragover');
+      if (event.type === 'drop' && chooseFiles(event.dataTransfer.files)) location.hash = hrefOf({ screen: 'models' });
+    };
+    const types = ['dragover', 'dragleave', 'drop'] as const;
+    for (const type of types) document.addEventListener(type, drag);
+    return () => {
+      for (const type of types) document.removeEventListener(type, drag);
+    };
+  }, []);
+  return over ? <div class="drop"><p>{t.start.drop}</p></div> : null;
+}
+
+function TopBar() {
+  const model = loaded.value;
+  return (
+    <header class="topbar">
+      <IconButton icon="menu" label={t.chat.open} onClick={() => void (drawer.value = true)} />
+      <a class="model-chip" href={hrefOf({ screen: 'models' })}>{model ? model.choice.name : t.start.choose}</a>
+    </header>
+  );
+}
+
+export function Shell() {
+  const main = useRef<HTMLElement>(null);
+  const skip = (event: Event): void => {
+    event.preventDefault();
+    main.current?.focus();
+  };
+  return (
+    <>
+      <a class="skip" href="#main" onClick={skip}>{t.skip}</a>
+      <div class="frame">
+        <div class="wide-only"><Sidebar /></div>
+        <div class="column">
+          <TopBar />
+          <main id="main" tabIndex={-1} ref={main}><Screen /></main>
+        </div>
+      </div>
+      <Sheet open={drawer.value} label={t.chat.open} onClose={() => void (drawer.value = false)} class="drawer"><Sidebar /></Sheet>
+      <SettingsSheet />
+      <Notices />
+      <Drop />
+    </>
+  );
+}
