@@ -74,7 +74,7 @@ inBothBrowsers((_, start) => {
     for (const round of ['written', 'kept']) {
       const { hacked, tags, attributes, links, text } = await look();
       assert.equal(hacked, null, round);
-      const harmless = 'div p br strong em del code pre ul ol li blockquote h3 h4 h5 h6 hr table thead tbody tr th td a figure figcaption span button'.split(' ');
+      const harmless = 'div p br strong em del code pre ul ol li blockquote h2 hr table thead tbody tr th td a figure figcaption span button'.split(' ');
       assert.deepEqual(tags.filter((tag) => !harmless.includes(tag)), [], round);
       assert.deepEqual(attributes.filter((name) => !['class', 'href', 'title', 'target', 'rel', 'type', 'tabindex', 'role', 'aria-label', 'aria-busy', 'start', 'align'].includes(name)), [], round);
       assert.deepEqual(links.filter((href) => !/^(?:https:\/\/example\.org\/|mailto:a@example\.org$)/.test(href) && href !== ''), [], round);

@@ -15,10 +15,9 @@ const marked = new Marked({
     html: ({ text }) => escape(text),
     // Nothing is fetched because a model says so.
     image: ({ text, href }) => escape(text || href),
-    // The page has headings of its own above.
+    // All of one rank, below the page's own: models begin with whatever rank they like.
     heading({ tokens, depth }) {
-      const level = Math.min(depth + 2, 6);
-      return `<h${level}>${this.parser.parseInline(tokens)}</h${level}>`;
+      return `<h2 class="rank-${depth}">${this.parser.parseInline(tokens)}</h2>`;
     },
     checkbox: ({ checked }) => (checked ? '☑ ' : '☐ '),
   },
@@ -32,7 +31,7 @@ purify.addHook('afterSanitizeAttributes', (node) => {
 });
 
 const ALLOWED = {
-  ALLOWED_TAGS: 'p br strong em del code pre ul ol li blockquote h3 h4 h5 h6 hr table thead tbody tr th td a'.split(' '),
+  ALLOWED_TAGS: 'p br strong em del code pre ul ol li blockquote h2 hr table thead tbody tr th td a'.split(' '),
   ALLOWED_ATTR: ['href', 'start', 'class', 'title', 'align'],
   ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
   ALLOW_DATA_ATTR: false,
