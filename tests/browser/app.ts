@@ -4,13 +4,13 @@ import type { Browser, Page } from 'puppeteer-core';
 import { openPage } from './browsers.js';
 
 /** Longest that a step may take: a software GPU is slow. */
-const STEP_MS = 30_000;
+const STEP_MS = 60_000;
 
 export const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 
 /** Waits until something in the page is so. */
-export async function until<T>(page: Page, what: string, look: () => Promise<T | false | undefined | null>): Promise<T> {
-  const deadline = Date.now() + STEP_MS;
+export async function until<T>(page: Page, what: string, look: () => Promise<T | false | undefined | null>, patience = STEP_MS): Promise<T> {
+  const deadline = Date.now() + patience;
   let last: unknown;
   while (Date.now() < deadline) {
     try {
@@ -86,7 +86,10 @@ export async function send(page: Page, text: string): Promise<void> {
 }
 
 /** Waits until nothing is being answered. */
-export const answered = (page: Page): Promise<unknown> => until(page, 'the end of the answer', () => page.evaluate(() => document.querySelector('.send') !== null && document.querySelector('.send.stop, .waiting, .streaming') === null));
+export const answered = (page: Page, patience = STEP_MS): Promise<unknown> => {
+  const done = (): Promise<boolean> => page.evaluate(() => document.querySelector('.send') !== null && document.querySelector('.send.stop, .waiting, .streaming') === null);
+  return until(page, 'the end of the answer', done, patience);
+};
 
 /** What the settings are before the page starts. */
 export async function withSettings(page: Page, settings: Readonly<Record<string, unknown>>): Promise<void> {

@@ -75,7 +75,7 @@ inBothBrowsers((_, start) => {
       saved[name] = await until(page, 'the file', () => page.evaluate(() => (globalThis as { saved?: string }).saved));
       await page.keyboard.press('Escape');
     }
-    assert.match(saved['one.md'] ?? '', /<!-- user -->\nFirst question\n\n<!-- assistant -->\nAn answer with \*\*weight\*\*/);
+    assert.match(saved['one.md'] ?? '', /<!-- user -->\nOnly over here\n\n<!-- assistant -->\nAn answer with \*\*weight\*\*/);
     const folder = mkdtempSync(join(tmpdir(), 'gemma-web-import-'));
     await page.reload({ waitUntil: 'load' });
     await press(page, /^Settings$/);

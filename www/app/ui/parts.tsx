@@ -33,16 +33,24 @@ interface SheetProps {
 /** A dialog of the browser's own: it holds the focus, closes by Esc, and gives the focus back. */
 export function Sheet({ open, label, onClose, children, class: more = '' }: SheetProps) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const own = useRef(false);
   useEffect(() => {
     const { current } = dialog;
     if (open && current && !current.open) current.showModal();
-    if (!open && current?.open) current.close();
+    if (open || !current?.open) return;
+    own.current = true;
+    current.close();
   }, [open]);
+  // Told later; by then it may be open again for something else. Only what the reader closed is news.
+  const closed = (): void => {
+    if (!own.current) onClose();
+    own.current = false;
+  };
   const outside = (event: MouseEvent): void => {
     if (event.target === dialog.current) onClose();
   };
   return (
-    <dialog ref={dialog} class={`sheet ${more}`} aria-label={label} onClose={onClose} onClick={outside}>
+    <dialog ref={dialog} class={`sheet ${more}`} aria-label={label} onClose={closed} onClick={outside}>
       {open && <div class="sheet-body">{children}</div>}
     </dialog>
   );
