@@ -56,14 +56,15 @@ impl Gpu {
     pub async fn read_back<T: bytemuck::Pod>(&self, pending: Pending, staging: &Buffer) -> Result<Vec<T>> {
         let Pending { mapped, bytes, submission } = pending;
         let refused = |why: String| Error::Gpu { what: "a read-back".to_owned(), why };
-        let mapped = match self.settle(mapped, submission).await {
-            Ok(mapped) => mapped.map_err(|e| refused(e.to_string())),
+        // What is mapped is not any more where the device is lost before it is looked at.
+        let view = match self.settle(mapped, submission).await {
+            Ok(Ok(())) => staging.raw.get_mapped_range(0..bytes).map_err(|e| refused(e.to_string())),
+            Ok(Err(e)) => Err(refused(e.to_string())),
             Err(e) => Err(refused(e.to_string())),
         };
-        self.explained(mapped.is_err()).await?;
-        mapped?;
+        self.explained(view.is_err()).await?;
+        let view = view?;
         self.counters.borrow_mut().bytes_read += bytes;
-        let view = staging.raw.get_mapped_range(0..bytes).map_err(|e| refused(e.to_string()))?;
         let values = bytemuck::pod_collect_to_vec(&view);
         drop(view);
         staging.raw.unmap();
