@@ -86,7 +86,7 @@ fn manifest() {
     fuzz("manifest", fuzz_targets::manifest);
 }
 
-/// The seeds are what this writes: GEMMA_WEB_FUZZ_SEEDS=1 writes them anew.
+/// The seeds are what this writes: `GEMMA_WEB_FUZZ_SEEDS=1` writes them anew.
 #[test]
 fn seeds_are_as_written_here() {
     for (target, name, bytes) in all_seeds() {
