@@ -2,6 +2,7 @@
 //! `GEMMA_WEB_FUZZ_FROM` starts at a later number. A finding names the number of its file. The same functions run under libFuzzer, see
 //! fuzz/README.md.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![allow(clippy::print_stderr, reason = "how much was tried belongs to the result")]
 
 #[path = "common/fuzz_targets.rs"]
 mod fuzz_targets;
@@ -57,7 +58,7 @@ fn fuzz(target: &str, run: fn(&[u8])) {
         assert!(took < SLOW, "{target}: file {number} took {took:?}");
         number += 1;
     }
-    println!("{target}: {} files in {:.0?}, all answered", number - first, begin.elapsed());
+    eprintln!("{target}: {} files in {:.0?}, all answered", number - first, begin.elapsed());
 }
 
 #[test]
@@ -85,7 +86,7 @@ fn manifest() {
     fuzz("manifest", fuzz_targets::manifest);
 }
 
-/// The seeds are what this writes: GEMMA_WEB_FUZZ_SEEDS=1 writes them anew.
+/// The seeds are what this writes: `GEMMA_WEB_FUZZ_SEEDS=1` writes them anew.
 #[test]
 fn seeds_are_as_written_here() {
     for (target, name, bytes) in all_seeds() {

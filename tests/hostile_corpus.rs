@@ -2,6 +2,7 @@
 //! model, and either within 100 ms and 64 MB. What is opened is all that happens before the GPU: header, shards, hyper-parameters,
 //! tensors, vocabulary, the plan of the memory.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![allow(clippy::print_stderr, reason = "how much was tried belongs to the result")]
 
 #[path = "common/hostile_cases.rs"]
 mod cases;
@@ -136,5 +137,5 @@ fn every_broken_file_ends_in_a_typed_error_in_little_time_and_memory() {
         }
     }
     assert!(faults.is_empty(), "{} of {} cases:\n{}", faults.len(), cases.len(), faults.join("\n"));
-    println!("{} files", cases.len());
+    eprintln!("{} files", cases.len());
 }

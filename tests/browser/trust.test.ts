@@ -114,7 +114,7 @@ inBothBrowsers((browserName, start) => {
         { ...source, url: `${server.url}/none.gguf?signature=${inQuery}` },
         { ...source, sha256: '00'.repeat(32) },
         { ...source, url: `https://user:${inQuery}@127.0.0.1/x.gguf` },
-        { ...source, url: `http://[${inQuery}` },
+        { ...source, url: `http://[/m.gguf?signature=${inQuery}` },
         { url: file.url, token },
       ];
       for (const wrong of failing) outcomes.push(await download(page, wrong));

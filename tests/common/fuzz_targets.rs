@@ -104,7 +104,8 @@ pub fn vocabulary(bytes: &[u8]) {
     if bytes.len().is_multiple_of(2) {
         for byte in 0..=255u8 {
             pieces.push(format!("<0x{byte:02X}>"));
-            (types.push(6), scores.push(-1000.0));
+            types.push(6);
+            scores.push(-1000.0);
         }
     }
     let writer = GgufWriter::new()

@@ -20,7 +20,7 @@ const HARD: [u64; 14] = [
     u64::MAX,
 ];
 
-/// SplitMix64.
+/// `SplitMix64`.
 pub struct Random(pub u64);
 
 impl Random {

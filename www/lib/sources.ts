@@ -135,7 +135,9 @@ function absolute(url: string | URL): string {
 
 function invalid(source: unknown): GemmaError {
   const expected = 'the address of a .gguf file, an array of them, a File or Blob, a ReadableStream, or an object { size, read }';
-  const found = typeof source === 'string' ? source : Object.prototype.toString.call(source);
+  // Without a query and a password, as addresses are shown everywhere.
+  const shown = typeof source === 'string' ? source.replace(/[?#].*$/s, '').replace(/\/\/[^/]*@/, '//') : undefined;
+  const found = shown ?? Object.prototype.toString.call(source);
   return new GemmaError('invalid_option', `option "source" is ${JSON.stringify(found)}, expected ${expected}`, {
     option: 'source',
     found,
