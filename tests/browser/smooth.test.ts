@@ -59,7 +59,11 @@ describe('chromium', { skip: missing('chromium') }, () => {
   }
 
   it('can be used within a second', async (context) => {
-    const ms = await page.evaluate(() => performance.getEntriesByType('paint').find(({ name }) => name === 'first-contentful-paint')?.startTime ?? Infinity);
+    const painted = (): Promise<number> =>
+      page.evaluate(() => performance.getEntriesByType('paint').find(({ name }) => name === 'first-contentful-paint')?.startTime ?? 0);
+    // It is noted a frame after it happened.
+    await until(page, 'the first paint', painted);
+    const ms = await painted();
     context.diagnostic(`first contentful paint after ${ms.toFixed(0)} ms`);
     assert.ok(ms < 1000, String(ms));
   });
