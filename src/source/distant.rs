@@ -73,7 +73,7 @@ impl Distant {
         let failed = |thrown: JsValue| storage(&format!("reading {}", self.name), &thrown);
         let bytes: Uint8Array = read.map_err(failed)?.unchecked_into();
         let n = into.len().min(bytes.length() as usize);
-        bytes.slice(0, n as u32).copy_to(&mut into[..n]);
+        bytes.subarray(0, n as u32).copy_to(&mut into[..n]);
         Ok(n)
     }
 

@@ -108,6 +108,17 @@ impl Chunks {
         rest.iter().zip(from..).find_map(|(chunk, ix)| (chunk.state == State::Missing).then_some(ix))
     }
 
+    /// How many chunks are missing at or after `from`.
+    pub(super) fn n_missing(&self, from: u64) -> u64 {
+        let rest = self.chunks.get(from as usize..).unwrap_or_default();
+        rest.iter().filter(|chunk| chunk.state == State::Missing).count() as u64
+    }
+
+    /// How many chunks are on their way.
+    pub(super) fn n_asked(&self) -> u64 {
+        self.chunks.iter().filter(|chunk| chunk.state == State::Asked).count() as u64
+    }
+
     /// Missing chunks in a row that begins with `from`, at most `max`.
     pub(super) fn run(&self, from: u64, max: u64) -> Range<u64> {
         let missing = |ix: &u64| *ix < self.n_chunks() && self.state(*ix) == State::Missing;

@@ -13,7 +13,8 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::chunks::{CHUNK_BYTES, Chunks, State};
 use super::job::{Event, Job};
 use super::manifest::Header;
-use super::remote::{AHEAD, REQUEST_CHUNKS, Remote};
+use super::pace::{FEWEST_CHUNKS, UNDER_WAY};
+use super::remote::{AHEAD, Remote};
 use super::reply::{self, Identity};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
@@ -27,8 +28,8 @@ impl<T: Transport, S: Store> Remote<T, S> {
     /// Sends the first request and learns from its reply what the file is.
     pub(super) async fn begin(&mut self, cancel: &Cancel) -> Result<()> {
         let part = match self.chunks.size() {
-            Some(_) => self.next_part(self.chunks.missing(0).unwrap_or_default()),
-            None => 0..REQUEST_CHUNKS * CHUNK_BYTES,
+            Some(_) => self.next_part(self.chunks.missing(0).unwrap_or_default(), FEWEST_CHUNKS),
+            None => 0..FEWEST_CHUNKS * CHUNK_BYTES,
         };
         self.launch(Job::part(part, true));
         loop {
@@ -59,7 +60,7 @@ impl<T: Transport, S: Store> Remote<T, S> {
         }
         self.chunks = Chunks::new(identity.size);
         if self.whole.is_none() {
-            self.next_part(0);
+            self.next_part(0, FEWEST_CHUNKS);
         }
         let name = &self.line.name;
         if let (Some(size), Some(ledger)) = (identity.size, &mut self.ledger) {
@@ -149,7 +150,8 @@ impl<T: Transport, S: Store> Remote<T, S> {
         let mut from = self.front;
         while self.runs_ahead && self.whole.is_none() && self.jobs.len() < self.line.pace.limit() {
             let Some(ix) = self.chunks.missing(from) else { return };
-            if self.ledger.is_none() && ix >= self.front + AHEAD {
+            let (asked, length) = (self.chunks.n_asked(), self.length(ix));
+            if asked + length > UNDER_WAY || (self.ledger.is_none() && ix >= self.front + AHEAD) {
                 return;
             }
             self.request(ix);
@@ -157,14 +159,24 @@ impl<T: Transport, S: Store> Remote<T, S> {
         }
     }
 
+    /// Chunks that a request from this one on should ask for.
+    fn length(&self, ix: u64) -> u64 {
+        let pace = &self.line.pace;
+        // The end of a file is shared out, so that no request is left with most of it.
+        let share = self.chunks.n_missing(ix).div_ceil(pace.limit() as u64).max(FEWEST_CHUNKS);
+        // What comes too far ahead of the reader would be dropped where there is no store.
+        let room = if self.ledger.is_none() { (self.front + AHEAD).saturating_sub(ix) } else { u64::MAX };
+        pace.length().min(share).min(room)
+    }
+
     fn request(&mut self, ix: u64) {
-        let part = self.next_part(ix);
+        let part = self.next_part(ix, self.length(ix));
         self.launch(Job::part(part, false));
     }
 
-    /// The bytes of the missing chunks from this one on that one request asks for; they count as asked for.
-    fn next_part(&mut self, ix: u64) -> Range<u64> {
-        let run = self.chunks.run(ix, REQUEST_CHUNKS);
+    /// The bytes of the missing chunks from this one on that one request asks for, `most` at most; they count as asked for.
+    fn next_part(&mut self, ix: u64, most: u64) -> Range<u64> {
+        let run = self.chunks.run(ix, most);
         let end = run.end.max(ix + 1) - 1;
         run.for_each(|ix| self.chunks.set(ix, State::Asked));
         self.chunks.range(ix).start..self.chunks.range(end).end

@@ -12,6 +12,7 @@ use super::chunks::{CHUNK_BYTES, Chunks, State};
 use super::job::{Event, Line};
 use super::ledger::Ledger;
 use super::manifest::Manifest;
+use super::pace::{FEWEST_CHUNKS, UNDER_WAY};
 use super::reply::Identity;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
@@ -19,10 +20,8 @@ use crate::source::stored::Store;
 use crate::source::transport::Transport;
 use crate::source::{ByteSource, address};
 
-/// Chunks that one request asks for.
-pub(super) const REQUEST_CHUNKS: u64 = 2;
-/// Chunks from the reader on that stay in memory although they are stored.
-const HELD: u64 = 8;
+/// Chunks from the reader on that stay in memory although they are stored: what may be under way, and the one that is read.
+const HELD: u64 = UNDER_WAY + 2;
 /// Chunks from the reader on that are fetched where there is no store: all of them stay in memory.
 pub(super) const AHEAD: u64 = 16;
 
@@ -244,7 +243,7 @@ impl<T: Transport, S: Store> ByteSource for Remote<T, S> {
         if let Some(has) = self.chunks.size().filter(|size| needs > *size) {
             return Err(self.truncated(needs, has));
         }
-        self.runs_ahead |= needs > REQUEST_CHUNKS * CHUNK_BYTES;
+        self.runs_ahead |= needs > FEWEST_CHUNKS * CHUNK_BYTES;
         let mut filled = 0;
         while filled < into.len() {
             let at = offset + filled as u64;
