@@ -283,6 +283,30 @@ pub enum Error {
         /// What the platform said.
         why: String,
     },
+    /// A kernel computes something else than it should, and so do all its variants.
+    #[error(
+        "the GPU {adapter} computes wrong results: {kernel} ({variant}) is off by {error} of the largest, and no other variant of the kernels is right either; update the browser or the driver, or use another GPU"
+    )]
+    SelfTestFailed {
+        /// The kernel.
+        kernel: String,
+        /// Its variant, as it was first.
+        variant: String,
+        /// Name and driver of the adapter.
+        adapter: String,
+        /// Largest distance from the right results, as a part of the largest of them; null where it is no number.
+        error: f32,
+    },
+    /// Results that are no numbers: an overflow, a damaged weight, or a fault of the GPU.
+    #[error(
+        "{what} at position {position} are not all finite: the text ends here rather than in garbage; check the file, or load it with the tuning \"f32/1\" and kv \"f32\""
+    )]
+    NumericError {
+        /// What was computed.
+        what: String,
+        /// Context position of the token that it is for.
+        position: usize,
+    },
     /// The same input gave different results, or results that are no numbers.
     #[error(
         "the results are not right: {what}: {why}; the speed of wrong results is not measured: please report this with the name of the adapter"

@@ -171,6 +171,7 @@ fn split(model: &str) -> Result<(), Failed> {
             prefill_chunk: 8,
             tuning: gpu::F32,
             gpu: limits,
+            ..LoadOptions::default()
         };
         Ok(gpu::load(&data(&format!("tiny/{model}.gguf")), &options)?)
     };

@@ -136,6 +136,14 @@ impl Engine {
         to_js(&self.session.info()).map_err(|error| to_js_error(&error))
     }
 
+    /// What self-tests found on this adapter, for the option `tested` of the next load: a plain object.
+    ///
+    /// # Errors
+    /// An object `{ code, message, … }` made from [`Error`].
+    pub fn tested(&self) -> Result<JsValue, JsValue> {
+        to_js(self.session.tested()).map_err(|error| to_js_error(&error))
+    }
+
     /// Counters since the model was loaded: a plain object.
     ///
     /// # Errors

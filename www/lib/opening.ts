@@ -49,7 +49,7 @@ export async function loadModel(call: SentLoad, { tell, startWriter, setting, si
   try {
     const { known, keep } = await recalled;
     const onReport = (report: EngineReport): void => onProgress(meter.report(report, performance.now()));
-    const options = { tuning: known, ...call.options };
+    const options = { ...known, ...call.options };
     const load = async (): Promise<Engine> => {
       if (!before) return Engine.load(source, options, onReport, signal);
       await before.revive(source, onReport, signal);
@@ -58,8 +58,11 @@ export async function loadModel(call: SentLoad, { tell, startWriter, setting, si
     const { value: engine, release } = await withGpu(setting ?? {}, load);
     const told = engine.info() as Omit<ModelInfo, 'cache'>;
     const info = { ...told, defaults: inDecimal(told.defaults), cache: outcome() };
-    // A choice of the caller's says nothing about speed. That it could not be kept is no reason to fail: it is measured again.
-    if (!before && known === undefined && call.options['tuning'] === undefined) await keep(info.tuning).catch(() => undefined);
+    // A choice of the caller's says nothing about speed, nor a load without a self-test about kernels. That it could not be kept is no
+    // reason to fail: it is measured again.
+    const tuning = call.options['tuning'] === undefined ? info.tuning : known.tuning;
+    const tested = call.options['selfTest'] === 'off' ? known.tested : (engine.tested() as object);
+    if (!before) await keep({ tuning, tested }).catch(() => undefined);
     return { engine, info, release };
   } finally {
     await close();

@@ -47,6 +47,12 @@ export interface LoadOptions {
   /** Variants of the kernels. Default: the fastest on this adapter, by a short measurement at the first load. */
   readonly tuning?: Tuning | undefined;
   /**
+   * Whether kernels are compared with the same computations on the CPU before the model is used: all of them (`"full"`), those that have not
+   * passed before on the same adapter and browser (`"fast"`, the default), or none (`"off"`). A variant that is wrong is replaced by
+   * another one, see `info.variants`; where none is right, loading fails with `self_test_failed`.
+   */
+  readonly selfTest?: 'full' | 'fast' | 'off' | undefined;
+  /**
    * Called where the GPU's device was lost (a driver that starts anew, a computer that slept) and the model is about to be loaded again, from
    * the cache or its source. What is under way goes on by itself, with the same tokens; sessions go on too.
    */
@@ -118,6 +124,15 @@ export interface ModelInfo {
   readonly gpuBytes: GpuBytes;
   /** Which variants of the kernels run. */
   readonly tuning: Tuning;
+  /** The same and more, with what the self-test found wrong on this adapter: `error` is a part of the largest right result. */
+  readonly variants: {
+    readonly arithmetic: 'int8' | 'f32';
+    /** Lanes of the GPU that share rows of a matrix. */
+    readonly lanes: 1 | 32;
+    readonly subgroups: boolean;
+    readonly kv: 'f16' | 'f32';
+    readonly replaced: readonly { readonly kernel: string; readonly variant: string; readonly error: number }[];
+  };
   /** What is taken for options of a generation that are not given: the model card's. */
   readonly defaults: GenerateDefaults;
   /** Whether the model is kept for the next time. */

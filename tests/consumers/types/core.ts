@@ -88,7 +88,7 @@ export async function load(source: ModelSource, device: GpuDeviceLike, signal: A
   const tuning: Tuning = 'f32/1';
   const onProgress = ({ phase, loaded, total, paused }: LoadProgress): void => console.log(phase, loaded, total ?? '?', paused);
   const onDeviceLost = ({ why, attempt }: DeviceLoss): void => console.warn(why, attempt);
-  const options: LoadOptions = { signal, onProgress, cache: true, contextLength: 2048, prefillChunk: 64, kv: 'f16', tuning, template, worker: false, device, idleTimeout: 60_000, onDeviceLost };
+  const options: LoadOptions = { signal, onProgress, cache: true, contextLength: 2048, prefillChunk: 64, kv: 'f16', tuning, selfTest: 'fast', template, worker: false, device, idleTimeout: 60_000, onDeviceLost };
   return loadGemma(source, options);
 }
 
