@@ -103,6 +103,7 @@ impl Engine {
             adapter: model.gpu().info().clone(),
             gpu_bytes: model.gpu_bytes(),
             tuning: model.tuning(),
+            variants: model.variants(),
             defaults: GenerateOptions::default(),
         };
         Ok(Self {
