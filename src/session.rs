@@ -38,7 +38,7 @@ use revive::{Brought, Met, bring};
 
 pub use crate::gpu::KvType;
 pub use crate::model::ModelOptions as LoadOptions;
-pub use crate::model::self_test::{Replaced, SelfTest, Tested, Variants};
+pub use crate::model::self_test::{Effort, Replaced, SelfTest, Tested, Variants};
 pub use conversation::SessionOptions;
 pub use inspect::{Inspection, inspect};
 pub use measure::{Score, ScoredToken};
@@ -109,7 +109,7 @@ impl Engine {
         Ok(Self {
             layout: snapshot::layout(fingerprint, &model),
             fingerprint,
-            options: LoadOptions { tuning: Some(model.tuning()), ..options.clone() },
+            options: revive::again(options, &model),
             model: Some(model),
             info,
             tokenizer,

@@ -6,9 +6,9 @@ mod common;
 use common::goldens::data;
 use common::gpu::{NEED, adapter, load};
 use common::trial::needing;
-use gemma_web::gpu::device::Plant;
+use gemma_web::gpu::device::{Counters, Plant};
 use gemma_web::gpu::{GpuOptions, KvType, Tuning};
-use gemma_web::session::{Engine, GenerateOptions, LoadOptions, SelfTest};
+use gemma_web::session::{Effort, Engine, GenerateOptions, LoadOptions, SelfTest, Tested};
 use gemma_web::source::ByteSource;
 use gemma_web::{Cancel, Error, gguf};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -29,6 +29,8 @@ fn main() {
     let trial = |name: &str, test: fn() -> Result<(), Failed>| needing(name, NEED, adapter, move |()| test());
     let trials: Vec<Trial> = vec![
         trial("what is right passes, whatever the variants, and once", passes),
+        trial("what was found elsewhere counts for nothing", remembers),
+        trial("it takes one submission and no further pipeline", costs),
         trial("a wrong variant is replaced, and never tried again", replaces),
         trial("a kernel without another variant fails the load", fails),
         trial("without a self-test a wrong kernel runs", off),
@@ -58,21 +60,54 @@ fn passes() -> Result<(), Failed> {
             let variants = engine.info().variants;
             let what = format!("{model} {tuning} {kv:?}: {variants:?}");
             assert!(variants.replaced.is_empty() && engine.info().tuning == tuning, "{what}");
-            let tested = engine.tested().clone();
-            assert!(tested.passed.len() >= 12 && tested.failed.is_empty(), "{what}: {tested:?}");
-            let counts = |self_test| -> Result<u64, Failed> {
+            let (tested, n) = (engine.tested().clone(), variants.kernels.len());
+            assert!(n >= 12 && tested.passed.len() == n && tested.failed.is_empty(), "{what}: {tested:?}");
+            assert_eq!((variants.self_test.tested, variants.self_test.known), (n, 0), "{what}");
+            let again = |self_test| -> Result<(usize, usize, u64), Failed> {
                 let options = LoadOptions { self_test, tested: tested.clone(), ..options(tuning, kv) };
                 let engine = tiny(model, &options)?;
-                assert_eq!(
-                    engine.tested().passed.len(),
-                    if self_test == SelfTest::Off { 0 } else { tested.passed.len() }
-                );
-                Ok(engine.stats().counters.objects)
+                let Effort { tested, known, .. } = engine.info().variants.self_test;
+                Ok((tested, known, engine.stats().counters.dispatches))
             };
-            assert_eq!(counts(SelfTest::Fast)?, counts(SelfTest::Off)?, "{what}: passed before");
-            assert!(counts(SelfTest::Full)? > counts(SelfTest::Fast)?, "{what}: in full");
+            let (off, fast, full) = (again(SelfTest::Off)?, again(SelfTest::Fast)?, again(SelfTest::Full)?);
+            assert_eq!(
+                ((off.0, off.1), (fast.0, fast.1), (full.0, full.1)),
+                ((0, 0), (0, n), (n, 0)),
+                "{what}"
+            );
+            assert!(off.2 == fast.2 && full.2 > fast.2, "{what}: {off:?} {fast:?} {full:?}");
         }
     }
+    Ok(())
+}
+
+/// What was found elsewhere, or of other heads, counts for nothing.
+fn remembers() -> Result<(), Failed> {
+    let engine = tiny("tiny-gemma3-q8_0", &options(Tuning::ALL[0], KvType::F16))?;
+    let tested = engine.tested().clone();
+    let effort = |model: &str, tested: Tested| -> Result<Effort, Failed> {
+        let options =
+            LoadOptions { self_test: SelfTest::Fast, tested, ..options(Tuning::ALL[0], KvType::F16) };
+        Ok(tiny(model, &options)?.info().variants.self_test)
+    };
+    assert_eq!(effort("tiny-gemma3-q8_0", tested.clone())?.tested, 0);
+    let elsewhere = Tested { by: format!("{} ", tested.by), ..tested.clone() };
+    assert_eq!(effort("tiny-gemma3-q8_0", elsewhere)?.known, 0);
+    assert_eq!(effort("tiny-gemma1-q8_0", tested)?.known, 0);
+    Ok(())
+}
+
+/// One submission, one read-back, and no pipeline more than the model has.
+fn costs() -> Result<(), Failed> {
+    let counted = |self_test| -> Result<(Counters, Effort, usize), Failed> {
+        let options = LoadOptions { self_test, ..options(Tuning::ALL[3], KvType::F16) };
+        let engine = tiny("tiny-gemma3-q4_k_m", &options)?;
+        Ok((engine.stats().counters, engine.info().variants.self_test, engine.n_pipelines()?))
+    };
+    let ((off, _, n_off), (full, effort, n_full)) = (counted(SelfTest::Off)?, counted(SelfTest::Full)?);
+    eprintln!("{} kernels in {:.0} ms: {full:?}, without {off:?}", effort.tested, effort.ms);
+    assert_eq!((full.submits, full.passes), (off.submits + 1, off.passes + 1));
+    assert_eq!(n_full, n_off);
     Ok(())
 }
 
@@ -110,11 +145,15 @@ fn replaces() -> Result<(), Failed> {
             .contains(word))),
             "{what}"
         );
-        // Known from the start the next time: nothing is tested, and the same is replaced.
-        let again = LoadOptions { self_test: SelfTest::Fast, tested: engine.tested().clone(), ..options };
-        let second = tiny("tiny-gemma3-q8_0", &again)?;
-        assert_eq!(second.info().tuning, of(to), "{what}");
-        assert_eq!(second.info().variants.replaced, info.variants.replaced, "{what}");
+        // Known from the start the next time, whether the choice is kept too or not.
+        for tuning in [of(from), of(to)] {
+            let (tuning, tested) = (Some(tuning), engine.tested().clone());
+            let again = LoadOptions { self_test: SelfTest::Fast, tested, tuning, ..options.clone() };
+            let second = tiny("tiny-gemma3-q8_0", &again)?.info();
+            assert_eq!(second.tuning, of(to), "{what}");
+            assert_eq!(second.variants.self_test.tested, 0, "{what}");
+            assert_eq!(second.variants.replaced, info.variants.replaced, "{what}");
+        }
     }
     let plant = Some(Plant { kernel: "attend F16", from: "params.scale", to: "(0.5 * params.scale)" });
     let gpu = GpuOptions { plant, ..GpuOptions::default() };

@@ -38,6 +38,11 @@ impl Gpu {
         pipeline
     }
 
+    /// How many were compiled.
+    pub(crate) fn n_pipelines(&self) -> usize {
+        self.pipelines.borrow().len()
+    }
+
     /// The text of a kernel in a variant, as it is compiled.
     pub(crate) fn text(&self, kernel: &Kernel, variant: Variant) -> String {
         let text = compose(kernel, variant);

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use web_time::Instant;
 
 use crate::cancel::Cancel;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gguf::Header;
 use crate::gpu::device::Verdict;
 use crate::gpu::shader::{Kernel, Variant};
@@ -18,7 +18,7 @@ use crate::model::decode::{self, Decode};
 use crate::model::forward::Page;
 use crate::model::options::ModelOptions;
 use crate::model::runner::{FIRST_ROWS, Model, Plans};
-use crate::model::self_test::{self, Choice, Replaced, SelfTest, Tested};
+use crate::model::self_test::{Effort, SelfTest};
 use crate::model::state::State;
 use crate::model::tuning;
 use crate::model::weights::Weights;
@@ -111,10 +111,9 @@ impl Prepared {
             plans,
             tuning,
             tested: options.tested.clone(),
-            replaced: Vec::new(),
+            effort: Effort::default(),
         };
-        let Plans { prefill, head, step, choose } = &model.plans;
-        model.gpu.run_in(&[step, choose, head, prefill])?;
+        model.gpu.run_in(&model.plans.all())?;
         Ok(Self {
             model,
             buffers: vec![of_weights, of_state, of_decode],
@@ -151,7 +150,7 @@ impl Prepared {
     }
 }
 
-fn plans(
+pub(super) fn plans(
     gpu: &Gpu,
     config: &Config,
     weights: &Weights,
@@ -170,70 +169,6 @@ fn plans(
 }
 
 impl Model {
-    /// Compares the kernels with their twins, and takes other variants until all that run are right.
-    ///
-    /// # Errors
-    /// [`Error::SelfTestFailed`] where none are; [`Error::OutOfMemory`], faults of the device.
-    async fn self_test(&mut self, how: SelfTest) -> Result<()> {
-        if how != SelfTest::Fast {
-            self.tested = Tested::default();
-        }
-        if how == SelfTest::Off {
-            return Ok(());
-        }
-        let wrong = self.wrong_kernels().await?;
-        let Some(worst) = wrong.iter().max_by(|a, b| a.error.total_cmp(&b.error)) else { return Ok(()) };
-        for choice in self_test::others((self.gpu.subgroups(), self.tuning, self.extents.kv)) {
-            self.choose(choice).await?;
-            if self.wrong_kernels().await?.is_empty() {
-                self.replaced = wrong;
-                return Ok(());
-            }
-        }
-        let about = self.gpu.info();
-        Err(Error::SelfTestFailed {
-            kernel: worst.kernel.clone(),
-            variant: worst.variant.clone(),
-            adapter: format!("{} {}", about.name, about.driver).trim().to_owned(),
-            error: worst.error,
-        })
-    }
-
-    /// Those of the plans that are known to be wrong, or else found to be: what is known is not tested again.
-    async fn wrong_kernels(&mut self) -> Result<Vec<Replaced>> {
-        let Plans { prefill, head, step, choose } = &self.plans;
-        let mut kernels = self_test::kernels_of(&self.gpu, &[prefill, head, step, choose]);
-        let known: Vec<_> = kernels.keys().filter_map(|hash| self.tested.failed.get(hash)).cloned().collect();
-        kernels.retain(|hash, _| !self.tested.passed.contains(hash));
-        if !known.is_empty() || kernels.is_empty() {
-            return Ok(known);
-        }
-        let choice = (self.extents.kv, self.tuning);
-        let wrong = self_test::run(&self.gpu, &self.config, choice, &kernels).await?;
-        self.tested.passed.extend(kernels.into_keys().filter(|hash| !wrong.contains_key(hash)));
-        let found = wrong.values().cloned().collect();
-        self.tested.failed.extend(wrong);
-        Ok(found)
-    }
-
-    /// Takes other variants of the kernels.
-    async fn choose(&mut self, (subgroups, tuning, kv): Choice) -> Result<()> {
-        self.gpu.set_subgroups(subgroups);
-        self.tuning = tuning;
-        if kv != self.extents.kv {
-            self.extents.kv = kv;
-            let make = || State::allocate(&self.gpu, &self.config, self.extents);
-            self.state = self.gpu.checked("the state's buffers", make).await?;
-        }
-        let (plans, verdicts) =
-            plans(&self.gpu, &self.config, &self.weights, &self.state, &self.decode, tuning)?;
-        self.plans = plans;
-        for verdict in verdicts {
-            self.gpu.heard(verdict).await?;
-        }
-        Ok(())
-    }
-
     /// Waits for everything so far, and measures a read-back on the then idle GPU.
     async fn warm_up(&mut self) -> Result<()> {
         self.gpu.finish().await?;

@@ -12,7 +12,7 @@ use crate::kernels::sample::Settings;
 use crate::model::Config;
 use crate::model::choices::{Choices, MAX_DEPTH};
 use crate::model::decode::Decode;
-use crate::model::self_test::{Replaced, Tested, Variants};
+use crate::model::self_test::{Effort, Tested, Variants};
 use crate::model::state::{Extents, State};
 use crate::model::weights::Weights;
 
@@ -50,6 +50,12 @@ pub(super) struct Plans {
     pub choose: Plan,
 }
 
+impl Plans {
+    pub(super) fn all(&self) -> [&Plan; 4] {
+        [&self.step, &self.choose, &self.head, &self.prefill]
+    }
+}
+
 /// A loaded model. Positions are fed in order; to start over, feed position 0 again.
 #[derive(Debug)]
 pub struct Model {
@@ -63,9 +69,9 @@ pub struct Model {
     pub(super) staging: Buffer,
     pub(super) choices: Choices,
     pub(super) tuning: Tuning,
-    /// What self-tests found here, and what that changed.
+    /// What self-tests found here, and what the last one did.
     pub(super) tested: Tested,
-    pub(super) replaced: Vec<Replaced>,
+    pub(super) effort: Effort,
     /// Rows of the next chunk of a prompt: more as long as chunks stay within the budget.
     pub(super) rows: Cell<usize>,
     /// Submissions that a chunk is shared out to.
@@ -99,7 +105,7 @@ impl Model {
     /// The same, with what the self-test replaced.
     #[must_use]
     pub fn variants(&self) -> Variants {
-        Variants::new(&self.gpu, self.extents.kv, self.tuning, self.replaced.clone())
+        Variants::new(self)
     }
 
     /// What self-tests found on this adapter, for the next load.

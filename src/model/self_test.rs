@@ -5,6 +5,7 @@ mod cases;
 mod decode;
 mod inputs;
 mod numbers;
+mod replace;
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,7 @@ use crate::error::Result;
 use crate::gpu::pipeline::key;
 use crate::gpu::shader::{Kernel, Variant};
 use crate::gpu::{Arithmetic, Buffer, Gpu, KvType, Plan, Tuning, Unit};
-use crate::model::Config;
+use crate::model::{Config, Model};
 use cases::{Cases, Check, Reads};
 use inputs::decoded;
 
@@ -32,11 +33,13 @@ pub enum SelfTest {
     Off,
 }
 
-/// What self-tests found on an adapter, to be kept and given to the next load. Kernels are told by a hash of their text, so that it says
-/// nothing of those that have changed since.
+/// What self-tests found on an adapter, to be kept and given to the next load. Kernels are told by a hash of their text and of the model's
+/// heads, so that it says nothing of others.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Tested {
+    /// Version of this crate, and adapter. What others found counts for nothing.
+    pub by: String,
     /// Kernels that are right.
     pub passed: Vec<String>,
     /// Kernels that are not.
@@ -59,8 +62,29 @@ fn finite_or_not<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f32, D::Er
     Ok(Option::deserialize(from)?.unwrap_or(f32::INFINITY))
 }
 
+impl Tested {
+    /// What is known of the adapter of `gpu`, out of what was kept.
+    fn here(kept: Self, gpu: &Gpu) -> Self {
+        let about = gpu.info();
+        let by = format!("{} {} {} {}", env!("CARGO_PKG_VERSION"), about.name, about.backend, about.driver);
+        if kept.by == by { kept } else { Self { by, ..Self::default() } }
+    }
+}
+
+/// How much a load tested.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Effort {
+    /// Kernels that were compared with their twins.
+    pub tested: usize,
+    /// Those that were not, because it was known that they are right.
+    pub known: usize,
+    /// Milliseconds that it took.
+    pub ms: f64,
+}
+
 /// Which variants of the kernels run, and which of them do not because they are wrong here.
 #[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Variants {
     /// `f32` or `int8`.
     pub arithmetic: &'static str,
@@ -70,58 +94,74 @@ pub struct Variants {
     pub subgroups: bool,
     /// Type of the KV cache.
     pub kv: KvType,
-    /// What the self-test found wrong and replaced.
+    /// Every kernel that the model takes, with its variant.
+    pub kernels: Vec<String>,
+    /// What self-tests found wrong on this adapter, of all models.
     pub replaced: Vec<Replaced>,
+    /// What this load tested.
+    pub self_test: Effort,
 }
 
 impl Variants {
-    pub(super) fn new(gpu: &Gpu, kv: KvType, tuning: Tuning, replaced: Vec<Replaced>) -> Self {
+    pub(super) fn new(model: &Model) -> Self {
+        let tuning = model.tuning;
+        let kernels = kernels_of(&model.gpu, &model.config, &model.plans.all());
+        let mut kernels: Vec<String> =
+            kernels.into_values().map(|(kernel, variant)| key(kernel, variant)).collect();
+        kernels.sort();
         Self {
             arithmetic: if tuning.arithmetic == Arithmetic::Int8 { "int8" } else { "f32" },
             lanes: if tuning.unit == Unit::One { 1 } else { 32 },
-            // One lane has nobody to share a sum with, but a workgroup has.
-            subgroups: gpu.subgroups(),
-            kv,
-            replaced,
+            subgroups: model.gpu.subgroups(),
+            kv: model.extents.kv,
+            kernels,
+            replaced: model.tested.failed.values().cloned().collect(),
+            self_test: model.effort,
         }
     }
 }
 
-/// Kernels of plans, each once, by the hash of its text.
-pub(super) fn kernels_of(gpu: &Gpu, plans: &[&Plan]) -> BTreeMap<String, (&'static Kernel, Variant)> {
+/// A kernel in a variant.
+type Ran = (&'static Kernel, Variant);
+
+/// Kernels of plans, each once, by a hash of their texts and of what their cases take from the model.
+fn kernels_of(gpu: &Gpu, config: &Config, plans: &[&Plan]) -> BTreeMap<String, Ran> {
     let all = plans.iter().flat_map(|plan| plan.kernels());
-    let by_name: BTreeMap<String, (&'static Kernel, Variant)> =
-        all.map(|(kernel, variant)| (key(kernel, variant), (kernel, variant))).collect();
-    let hash = |(kernel, variant): &(&'static Kernel, Variant)| {
-        format!("{:016x}", xxh3_64(gpu.text(kernel, *variant).as_bytes()))
-    };
+    let by_name: BTreeMap<String, Ran> = all.map(|ran| (key(ran.0, ran.1), ran)).collect();
+    let Config { n_heads, n_kv_heads, head_len, query_scale, attention_cap, .. } = config;
+    let heads = format!("{n_heads} {n_kv_heads} {head_len} {query_scale} {attention_cap}");
+    let hash = |ran: &Ran| format!("{:016x}", xxh3_64((gpu.text(ran.0, ran.1) + &heads).as_bytes()));
     by_name.into_values().map(|ran| (hash(&ran), ran)).collect()
 }
 
-/// Runs the cases of kernels: the largest error of each that is wrong, by the hash of its text.
+/// Runs the cases of kernels: the largest error of each that is wrong, by its hash.
 ///
 /// # Errors
 /// [`crate::Error::OutOfMemory`]; faults of the device.
-pub(super) async fn run(
+async fn run(
     gpu: &Gpu,
     config: &Config,
     (kv, tuning): (KvType, Tuning),
-    kernels: &BTreeMap<String, (&'static Kernel, Variant)>,
+    kernels: &BTreeMap<String, Ran>,
 ) -> Result<BTreeMap<String, Replaced>> {
     let mut cases = Cases::new(gpu, config);
     let make = || {
         kernels.values().try_for_each(|ran| cases.add(*ran, kv, tuning))?;
-        Ok(gpu.staging("self-test", cases.outs.iter().map(Buffer::bytes).sum()))
+        let staging = gpu.staging("self-test", cases.outs.iter().map(Buffer::bytes).sum());
+        let plans: Vec<_> = cases.plans.iter().map(|(plan, step)| (plan, *step)).collect();
+        gpu.run_into(&plans, &cases.outs, &staging)?;
+        Ok(staging)
     };
-    let staging = gpu.checked("the self-test", make).await?;
-    let plans: Vec<_> = cases.plans.iter().map(|(plan, step)| (plan, *step)).collect();
-    let outs: Vec<&Buffer> = cases.outs.iter().collect();
-    gpu.run_into(&plans, &outs, &staging)?;
-    let words = gpu.read_f32(&staging, staging.bytes()).await?;
+    // One answer for all: the verdict is there when the results are.
+    let (staging, verdict) = gpu.scoped("the self-test", make);
+    let staging = staging?;
+    let words = gpu.read_f32(&staging, staging.bytes()).await;
+    gpu.heard(verdict).await?;
+    let words = words?;
     let mut wrong: BTreeMap<String, Replaced> = BTreeMap::new();
     for (hash, (kernel, variant)) in kernels {
-        let own =
-            cases.checks.iter().filter(|check| key(check.kernel, check.variant) == key(kernel, *variant));
+        let name = key(kernel, *variant);
+        let own = cases.checks.iter().filter(|check| key(check.kernel, check.variant) == name);
         let errors = own.map(|check| (error(check, &cases.outs, &words), check.tolerance));
         let failed = errors.filter(|(error, tolerance)| error > tolerance).map(|(error, _)| error);
         if let Some(error) = failed.reduce(f32::max) {
@@ -148,25 +188,3 @@ fn error(check: &Check, outs: &[Buffer], words: &[f32]) -> f32 {
     let worst = distances.fold(0f32, |m, d| if d.is_nan() { f32::INFINITY } else { m.max(d) });
     if found.len() == n { worst } else { f32::INFINITY }
 }
-
-/// Other choices than the one that runs, those nearest to it first: sums by workgroups, f32, one lane, a cache in f32.
-pub(super) fn others((subgroups, tuning, kv): Choice) -> Vec<Choice> {
-    let mut all = Vec::new();
-    for bits in 1..16u32 {
-        let to = |bit: u32| bits & bit != 0;
-        let applies =
-            [subgroups, tuning.arithmetic == Arithmetic::Int8, tuning.unit != Unit::One, kv == KvType::F16];
-        if (0..).zip(applies).any(|(i, applies)| to(1 << i) && !applies) {
-            continue;
-        }
-        let arithmetic = if to(2) { Arithmetic::F32 } else { tuning.arithmetic };
-        let unit = if to(4) { Unit::One } else { tuning.unit };
-        let kv = if to(8) { KvType::F32 } else { kv };
-        all.push((bits.count_ones(), (subgroups && !to(1), Tuning { arithmetic, unit }, kv)));
-    }
-    all.sort_by_key(|(n_changes, _)| *n_changes);
-    all.into_iter().map(|(_, choice)| choice).collect()
-}
-
-/// Subgroups or not, arithmetic and lanes, type of the cache.
-pub(super) type Choice = (bool, Tuning, KvType);

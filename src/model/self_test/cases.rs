@@ -1,5 +1,6 @@
 //! A small input for each kernel, what its CPU twin makes of it, and where the kernel leaves its own.
 
+use super::Ran;
 use super::inputs::{Heads, encoded, seen};
 use super::numbers::Numbers;
 use crate::error::{Error, Result};
@@ -69,8 +70,6 @@ pub(super) struct Cases<'a> {
     pub(super) states: Vec<sample::State>,
 }
 
-pub(super) type Ran = (&'static Kernel, Variant);
-
 impl<'a> Cases<'a> {
     pub(super) fn new(gpu: &'a Gpu, config: &'a Config) -> Self {
         Self {
@@ -99,7 +98,8 @@ impl<'a> Cases<'a> {
             ("geglu", Variant::Operand(arithmetic)) => self.geglu(ran, arithmetic),
             ("rotate", _) => self.attention(ran, kv, None),
             ("attention", Variant::KvOperand(_, tuning)) => self.attention(ran, kv, Some(tuning)),
-            ("attend" | "merge", _) => self.attend(ran, kv, tuning),
+            ("attend", _) => self.attend(ran, kv, tuning),
+            ("merge", _) => self.merge(ran, tuning),
             ("norm_matvec", Variant::Rows(rows)) => self.norm_matvec(ran, rows),
             ("norm_geglu", Variant::Rows(rows)) => self.norm_geglu(ran, rows),
             ("row_matvec", Variant::Rows(rows)) => self.row_matvec(ran, rows),

@@ -1,6 +1,7 @@
 //! The cases of a decode step: one token.
 
-use super::cases::{AT, Cases, EPS, F16, F32, INT8, K, N, ROTARY, Ran, Reads, SLOTS, tolerance};
+use super::Ran;
+use super::cases::{AT, Cases, EPS, F16, F32, INT8, K, N, ROTARY, Reads, SLOTS, tolerance};
 use super::inputs::{Heads, Input, encoded, seen};
 use crate::error::Result;
 use crate::gpu::shader::Rows;
@@ -14,7 +15,7 @@ use crate::kernels::{attend, gate, geglu, logits, merge, norm_geglu, norm_matvec
 use crate::quant::Format;
 
 impl Cases<'_> {
-    /// The same for one token. What `attend` leaves only `merge` can read, so that both are told of what both made.
+    /// The same for one token. What `attend` leaves only `merge` can read.
     pub(super) fn attend(&mut self, ran: Ran, kv: KvType, tuning: Tuning) -> Result<()> {
         let h = Heads::new(self, kv)?;
         let (qkv, n) = (self.numbers.take(h.row(), 2.0), h.h * h.c);
@@ -41,6 +42,35 @@ impl Cases<'_> {
         self.keep(acts, [partials, table, h.norms_at], []);
         self.caches.push(h.cache);
         Ok(())
+    }
+
+    /// What two chunks of keys left of each head.
+    pub(super) fn merge(&mut self, ran: Ran, tuning: Tuning) -> Result<()> {
+        let (h, c) = (self.config.n_heads, self.config.head_len);
+        let (n, chunks) = (h * c, [self.chunk(h, c), self.chunk(h, c)]);
+        let mut partials = chunks.concat();
+        let [first, second] =
+            chunks.map(|chunk| chunk.chunks_exact(c + 4).map(<[f32]>::to_vec).collect::<Vec<_>>());
+        let expected: Vec<f32> = first.iter().zip(&second).flat_map(|(a, b)| merged(c, a, b)).collect();
+        partials.resize(attend::partial_bytes(h, c) as usize / 4, f32::NAN);
+        let (acts, partials, mut plan) = (self.empty(n + n / 2)?, self.buffer(&partials)?, self.plan());
+        let at = Acts { buffer: &acts, tuning };
+        merge::record(&mut plan, self.gpu, at, &partials, (h, c, None), (0, (n / 4) as u32));
+        self.run(plan, 1, AT);
+        self.check(ran, (0, Reads::Values), expected.clone(), F32);
+        self.check(ran, (n, Reads::Codes), expected, INT8);
+        self.keep(acts, [partials], []);
+        Ok(())
+    }
+
+    /// For each head sums of its channels, then the largest score and the sum of the weights.
+    fn chunk(&mut self, n_heads: usize, head_len: usize) -> Vec<f32> {
+        let heads = (0..n_heads).flat_map(|_| {
+            let sums = self.numbers.take(head_len, 2.0);
+            let largest = self.numbers.take(1, 2.0);
+            [sums, largest, vec![3.0, 0.0, 0.0]].concat()
+        });
+        heads.collect()
     }
 
     pub(super) fn norm_matvec(&mut self, ran: Ran, rows: Rows) -> Result<()> {
@@ -165,6 +195,19 @@ impl Cases<'_> {
         }
         Ok(())
     }
+}
+
+/// A head out of two chunks.
+fn merged(head_len: usize, a: &[f32], b: &[f32]) -> Vec<f32> {
+    let of = |chunk: &[f32]| match chunk.split_at_checked(head_len) {
+        Some((sums, [largest, weight, ..])) => (sums.to_vec(), *largest, *weight),
+        _ => Default::default(),
+    };
+    let ((a, largest_a, weight_a), (b, largest_b, weight_b)) = (of(a), of(b));
+    let largest = largest_a.max(largest_b);
+    let (f, g) = ((largest_a - largest).exp(), (largest_b - largest).exp());
+    let total = f * weight_a + g * weight_b;
+    a.iter().zip(&b).map(|(a, b)| (f * a + g * b) / total).collect()
 }
 
 /// So little of the probability that only the likeliest is drawn.
