@@ -111,6 +111,12 @@ fn costs() -> Result<(), Failed> {
     Ok(())
 }
 
+/// Local layers would see a key too few.
+const WINDOW: Plant = Plant {
+    kernel: "attend F16",
+    from: "first_key(position, params.window)",
+    to: "select(0u, 1u + first_key(position, params.window), params.window > 0u)",
+};
 const INT8: Plant = Plant { kernel: "int8", from: "dot4I8Packed(", to: "-dot4I8Packed(" };
 
 /// Wrong texts, a tuning with which they run, the kernel that is found, and what takes its place.
@@ -155,11 +161,12 @@ fn replaces() -> Result<(), Failed> {
             assert_eq!(second.variants.replaced, info.variants.replaced, "{what}");
         }
     }
-    let plant = Some(Plant { kernel: "attend F16", from: "params.scale", to: "(0.5 * params.scale)" });
-    let gpu = GpuOptions { plant, ..GpuOptions::default() };
-    let options = LoadOptions { gpu, ..options(Tuning::ALL[0], KvType::F16) };
-    let engine = tiny("tiny-gemma3-q8_0", &options)?;
-    assert_eq!(engine.info().variants.kv, KvType::F32);
+    for plant in [WINDOW, Plant { kernel: "attend F16", from: "params.scale", to: "(0.5 * params.scale)" }] {
+        let gpu = GpuOptions { plant: Some(plant), ..GpuOptions::default() };
+        let options = LoadOptions { gpu, ..options(Tuning::ALL[0], KvType::F16) };
+        let variants = tiny("tiny-gemma3-q8_0", &options)?.info().variants;
+        assert_eq!((variants.kv, variants.replaced.len()), (KvType::F32, 1), "{plant:?}: {variants:?}");
+    }
     Ok(())
 }
 

@@ -129,7 +129,8 @@ fn kernels_of(gpu: &Gpu, config: &Config, plans: &[&Plan]) -> BTreeMap<String, R
     let all = plans.iter().flat_map(|plan| plan.kernels());
     let by_name: BTreeMap<String, Ran> = all.map(|ran| (key(ran.0, ran.1), ran)).collect();
     let Config { n_heads, n_kv_heads, head_len, query_scale, attention_cap, .. } = config;
-    let heads = format!("{n_heads} {n_kv_heads} {head_len} {query_scale} {attention_cap}");
+    let local = config.window.is_some();
+    let heads = format!("{n_heads} {n_kv_heads} {head_len} {query_scale} {attention_cap} {local}");
     let hash = |ran: &Ran| format!("{:016x}", xxh3_64((gpu.text(ran.0, ran.1) + &heads).as_bytes()));
     by_name.into_values().map(|ran| (hash(&ran), ran)).collect()
 }

@@ -13,7 +13,7 @@ use crate::chat::Message;
 use crate::error::{Error, Result};
 use crate::gpu::Tuning;
 use crate::session::bench::BenchOptions;
-use crate::session::{GenerateOptions, KvType, LoadOptions, SelfTest, SessionOptions, Tested};
+use crate::session::{GenerateOptions, KvType, LoadOptions, SelfTest, SessionOptions};
 
 /// What `load` takes; a field that is absent has the default of [`LoadOptions`].
 #[derive(Default, Deserialize)]
@@ -23,8 +23,8 @@ struct LoadFields {
     prefill_chunk: Option<usize>,
     kv: Option<KvType>,
     tuning: Option<Tuning>,
-    self_test: SelfTest,
-    tested: Tested,
+    self_test: Option<SelfTest>,
+    tested: Option<String>,
 }
 
 /// # Errors
@@ -37,8 +37,9 @@ pub(super) fn load(options: &JsValue) -> Result<LoadOptions> {
         prefill_chunk: fields.prefill_chunk.unwrap_or(default.prefill_chunk),
         kv: fields.kv.unwrap_or(default.kv),
         tuning: fields.tuning,
-        self_test: fields.self_test,
-        tested: fields.tested,
+        self_test: fields.self_test.unwrap_or(default.self_test),
+        // What the page kept: what it can't be read from is as good as nothing.
+        tested: fields.tested.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
         ..default
     })
 }

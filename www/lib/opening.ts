@@ -58,11 +58,9 @@ export async function loadModel(call: SentLoad, { tell, startWriter, setting, si
     const { value: engine, release } = await withGpu(setting ?? {}, load);
     const told = engine.info() as Omit<ModelInfo, 'cache'>;
     const info = { ...told, defaults: inDecimal(told.defaults), cache: outcome() };
-    // A choice of the caller's says nothing about speed, nor a load without a self-test about kernels. That it could not be kept is no
-    // reason to fail: it is measured again.
+    // A choice of the caller's says nothing about speed. That it could not be kept is no reason to fail: it is measured again.
     const tuning = call.options['tuning'] === undefined ? info.tuning : known.tuning;
-    const tested = call.options['selfTest'] === 'off' ? known.tested : (engine.tested() as object);
-    if (!before) await keep({ tuning, tested }).catch(() => undefined);
+    await keep({ tuning, tested: engine.tested() || known.tested }).catch(() => undefined);
     return { engine, info, release };
   } finally {
     await close();

@@ -6,7 +6,7 @@ import type { GpuLike, Tuning } from './types.js';
 /** Of what is kept; another number makes older files be measured anew. */
 const FORMAT = 2;
 const FILE = 'gemma-web-tuning.json';
-const TUNINGS: readonly string[] = ['f32/1', 'f32/32', 'int8/1', 'int8/32'] satisfies Tuning[];
+const TUNINGS: readonly Tuning[] = ['f32/1', 'f32/32', 'int8/1', 'int8/32'];
 
 /** What the choice depends on: browser, its version, and the adapter. */
 async function keyOfAdapter(gpu: GpuLike | null | undefined): Promise<string | undefined> {
@@ -40,7 +40,7 @@ async function file(): Promise<FileSystemFileHandle | undefined> {
 export interface Known {
   readonly tuning?: Tuning | undefined;
   /** What self-tests found: the engine's own record. */
-  readonly tested?: object | undefined;
+  readonly tested?: string | undefined;
 }
 
 /**
@@ -53,21 +53,18 @@ export async function recallTuning(gpu?: GpuLike | null): Promise<{ known: Known
   const kept = parse(await (await handle.getFile()).text());
   const known = checked(kept[key]);
   const keep = async (more: Known): Promise<void> => {
-    const text = JSON.stringify({ ...kept, [key]: more });
-    if (JSON.stringify(known) === JSON.stringify(more)) return;
+    if (known.tuning === more.tuning && known.tested === more.tested) return;
     const writable = await handle.createWritable();
-    await writable.write(text);
+    await writable.write(JSON.stringify({ ...kept, [key]: more }));
     await writable.close();
   };
   return { known, keep };
 }
 
 /** An entry, without what this version would not write. */
-function checked(entry: Known | null | undefined): Known {
+function checked(entry: Partial<Record<keyof Known, unknown>> | null | undefined): Known {
   const { tuning, tested } = entry ?? {};
-  const { passed, failed } = (tested ?? {}) as { passed?: unknown; failed?: unknown };
-  const sound = Array.isArray(passed) && passed.every((hash) => typeof hash === 'string') && typeof failed === 'object' && failed !== null;
-  return { tuning: tuning !== undefined && TUNINGS.includes(tuning) ? tuning : undefined, tested: sound ? tested : undefined };
+  return { tuning: TUNINGS.find((name) => name === tuning), tested: typeof tested === 'string' ? tested : undefined };
 }
 
 /** What is kept by key; nothing where the file is new or damaged. */

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use gemma_web::gpu::device::AdapterInfo;
 use gemma_web::gpu::{Gpu, Tuning};
-use gemma_web::session::{Engine, LoadOptions, Tested};
+use gemma_web::session::{Engine, LoadOptions, SelfTest, Tested};
 use gemma_web::source::directory::cache_folder;
 use pollster::block_on;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,9 @@ fn kept() -> Kept {
 /// The options with what is kept for their adapter: the choice, if they name none, and the kernels that were tested.
 pub(super) fn recall(options: &LoadOptions) -> LoadOptions {
     let mut options = options.clone();
+    if options.tuning.is_some() && options.self_test != SelfTest::Fast {
+        return options;
+    }
     // An adapter that cannot be opened is reported by the load itself.
     let adapter = block_on(Gpu::open(&options.gpu)).ok();
     let known = adapter.and_then(|gpu| kept().remove(&key(gpu.info()))).unwrap_or_default();

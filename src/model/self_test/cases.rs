@@ -20,6 +20,8 @@ pub(super) const T: usize = 9;
 /// Keys there are already: more than a chunk of them.
 pub(super) const AT: usize = 70;
 pub(super) const SLOTS: usize = 128;
+/// Keys that a query sees of them, where it doesn't see all.
+const WINDOW: usize = 40;
 pub(super) const EPS: f32 = 1e-6;
 pub(super) const ROTARY: Rotary = Rotary { base: 10_000.0, divisor: 1.0 };
 
@@ -87,7 +89,7 @@ impl<'a> Cases<'a> {
     }
 
     /// # Errors
-    /// [`Error::Internal`] for a kernel that has no case: tests/self_test.rs loads every generation.
+    /// [`Error::Internal`] for a kernel that has no case: `tests/self_test.rs` loads every generation.
     pub(super) fn add(&mut self, ran: Ran, kv: KvType, tuning: Tuning) -> Result<()> {
         match (ran.0.name, ran.1) {
             ("embed", Variant::Weights(format)) => self.embed(ran, format),
@@ -96,9 +98,13 @@ impl<'a> Cases<'a> {
             }
             ("norm_add", Variant::Operand(arithmetic)) => self.norm_add(ran, arithmetic),
             ("geglu", Variant::Operand(arithmetic)) => self.geglu(ran, arithmetic),
-            ("rotate", _) => self.attention(ran, kv, None),
-            ("attention", Variant::KvOperand(_, tuning)) => self.attention(ran, kv, Some(tuning)),
-            ("attend", _) => self.attend(ran, kv, tuning),
+            ("rotate", _) => self.attention(ran, kv, None, None),
+            ("attention", Variant::KvOperand(_, to)) => {
+                self.windows().iter().try_for_each(|window| self.attention(ran, kv, *window, Some(to)))
+            }
+            ("attend", _) => {
+                self.windows().iter().try_for_each(|window| self.attend(ran, (kv, *window), tuning))
+            }
             ("merge", _) => self.merge(ran, tuning),
             ("norm_matvec", Variant::Rows(rows)) => self.norm_matvec(ran, rows),
             ("norm_geglu", Variant::Rows(rows)) => self.norm_geglu(ran, rows),
@@ -108,6 +114,11 @@ impl<'a> Cases<'a> {
             ("sample", _) => self.sample(ran),
             _ => Err(Error::Internal { what: format!("the kernel {} has no self-test", ran.0.name) }),
         }
+    }
+
+    /// Attention over all keys, and over some where layers of the model do so.
+    fn windows(&self) -> Vec<Option<usize>> {
+        if self.config.window.is_some() { vec![None, Some(WINDOW)] } else { vec![None] }
     }
 
     pub(super) fn buffer(&self, values: &[f32]) -> Result<Buffer> {
@@ -187,7 +198,7 @@ impl<'a> Cases<'a> {
 
     fn product(&mut self, ran: Ran, format: &'static Format) -> Result<()> {
         let (blocks, x) = (self.weights(format, N), self.numbers.take(T * K, 1.0));
-        let (int8, record): (bool, fn(&mut Plan, &Gpu, &Matrix, &Buffer, &Buffer)) = match ran.0.name {
+        let (int8, record): (bool, Product) = match ran.0.name {
             "matmul" => (false, matmul::record),
             "matmul_direct" => (true, matmul_direct::record),
             _ => (true, matmul_int8::record),
@@ -233,8 +244,14 @@ impl<'a> Cases<'a> {
     }
 
     /// Queries, keys and values of a prompt go to a cache that holds some already; with a tuning they are attended to, too.
-    fn attention(&mut self, ran: Ran, kv: KvType, tuning: Option<Tuning>) -> Result<()> {
-        let h = Heads::new(self, kv)?;
+    fn attention(
+        &mut self,
+        ran: Ran,
+        kv: KvType,
+        window: Option<usize>,
+        tuning: Option<Tuning>,
+    ) -> Result<()> {
+        let h = Heads::new(self, kv, window)?;
         let qkv = self.numbers.take(T * h.row(), 2.0);
         let (qkv_at, table) = (self.buffer(&qkv)?, ROTARY.upload(self.gpu, h.c / 2, SLOTS)?);
         let (q_at, mut plan) = (self.empty(T * h.h * h.c)?, self.plan());
@@ -261,6 +278,9 @@ impl<'a> Cases<'a> {
         Ok(())
     }
 }
+
+/// Records a product of many tokens.
+type Product = fn(&mut Plan, &Gpu, &Matrix, &Buffer, &Buffer);
 
 /// How a product's input of an arithmetic lies.
 fn reads(arithmetic: Arithmetic) -> Reads {

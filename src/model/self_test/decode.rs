@@ -16,8 +16,13 @@ use crate::quant::Format;
 
 impl Cases<'_> {
     /// The same for one token. What `attend` leaves only `merge` can read.
-    pub(super) fn attend(&mut self, ran: Ran, kv: KvType, tuning: Tuning) -> Result<()> {
-        let h = Heads::new(self, kv)?;
+    pub(super) fn attend(
+        &mut self,
+        ran: Ran,
+        (kv, window): (KvType, Option<usize>),
+        tuning: Tuning,
+    ) -> Result<()> {
+        let h = Heads::new(self, kv, window)?;
         let (qkv, n) = (self.numbers.take(h.row(), 2.0), h.h * h.c);
         let mut values = qkv.clone();
         values.extend(vec![1e30; n + n / 2]);
@@ -179,7 +184,7 @@ impl Cases<'_> {
         const V: usize = 1000;
         for (top_k, broken) in [(1, false), (40, false), (40, true)] {
             let mut values = self.numbers.take(V, 10.0);
-            if let Some([best, odd]) = values.get_disjoint_mut([617, 333]).ok() {
+            if let Ok([best, odd]) = values.get_disjoint_mut([617, 333]) {
                 *best = 15.0;
                 *odd = if broken { f32::NAN } else { *odd };
             }

@@ -100,7 +100,8 @@ impl Expected {
 }
 
 impl Heads {
-    pub(super) fn new(cases: &mut Cases<'_>, kv: KvType) -> Result<Self> {
+    /// `window`: the keys that a query sees, or all.
+    pub(super) fn new(cases: &mut Cases<'_>, kv: KvType, window: Option<usize>) -> Result<Self> {
         let config = cases.config;
         let (k, c) = (config.n_kv_heads.min(2), config.head_len);
         let h = k * config.n_heads / config.n_kv_heads;
@@ -125,7 +126,7 @@ impl Heads {
             }
         }
         let (scale, cap) = (config.query_scale, config.attention_cap);
-        let shape = Shape { n_heads: h, window: None, scale, cap };
+        let shape = Shape { n_heads: h, window, scale, cap };
         Ok(Self { h, k, c, cache, shape, norms_at: cases.buffer(&norms)?, norms, keys, values })
     }
 

@@ -62,6 +62,7 @@ import {
   type TokenUsage,
   type TopLogprob,
   type Tuning,
+  type Variants,
   type WorkCounts,
 } from 'gemma-web';
 
@@ -95,6 +96,9 @@ export async function load(source: ModelSource, device: GpuDeviceLike, signal: A
 export async function describeModel(model: Gemma): Promise<void> {
   const info: ModelInfo = model.info;
   const outcome: CacheOutcome = info.cache;
+  const variants: Variants = info.variants;
+  const wrong = variants.replaced.map(({ kernel, variant, error }) => `${kernel} ${variant}: ${error}`);
+  console.log(variants.arithmetic, variants.lanes, variants.subgroups, variants.kv, variants.kernels, wrong, variants.selfTest.tested, variants.selfTest.known, variants.selfTest.ms);
   const defaults: GenerateDefaults = info.defaults;
   const held: GpuBytes = info.gpuBytes;
   await model.sleep();
