@@ -100,7 +100,7 @@ impl Gpu {
     ///
     /// # Errors
     /// As [`Gpu::run`].
-    pub fn run_into(&self, plans: &[(&Plan, Step)], outs: &[Buffer], to: &Buffer) -> Result<()> {
+    pub fn run_into(&self, plans: &[(Plan, Step)], outs: &[Buffer], to: &Buffer) -> Result<()> {
         self.check_lost()?;
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let mut pass = self.begin_pass(&mut encoder);

@@ -7,8 +7,6 @@ mod inputs;
 mod numbers;
 mod replace;
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -33,33 +31,65 @@ pub enum SelfTest {
     Off,
 }
 
-/// What self-tests found on an adapter, to be kept and given to the next load. Kernels are told by a hash of their text and of the model's
-/// heads, so that it says nothing of others.
+/// What self-tests found on an adapter, to be kept as a text and given to the next load. Kernels are told by a hash of their text and of the
+/// model's heads, so that it says nothing of others.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(from = "String", into = "String")]
 pub struct Tested {
     /// Version of this crate, and adapter. What others found counts for nothing.
     pub by: String,
     /// Kernels that are right.
-    pub passed: Vec<String>,
+    pub passed: Vec<u64>,
     /// Kernels that are not.
-    pub failed: BTreeMap<String, Replaced>,
+    pub failed: Vec<(u64, Replaced)>,
 }
 
 /// A variant of a kernel that computes something else than it should.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Replaced {
     /// The kernel.
     pub kernel: String,
     /// Its variant.
     pub variant: String,
     /// Largest distance from the right results, as a part of the largest of them; infinite, `null` in JSON, where it is no number.
-    #[serde(deserialize_with = "finite_or_not")]
     pub error: f32,
 }
 
-fn finite_or_not<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f32, D::Error> {
-    Ok(Option::deserialize(from)?.unwrap_or(f32::INFINITY))
+/// `by`, and a line for each kernel: its hash; where it is wrong, also the bits of the error, its name and its variant.
+impl From<Tested> for String {
+    fn from(tested: Tested) -> Self {
+        let mut text = tested.by;
+        for hash in tested.passed {
+            text += &format!("\n{hash:x}");
+        }
+        for (hash, Replaced { kernel, variant, error }) in tested.failed {
+            text += &format!("\n{hash:x} {:x} {kernel} {variant}", error.to_bits());
+        }
+        text
+    }
+}
+
+/// Lines that can't be read are as good as none.
+impl From<String> for Tested {
+    fn from(text: String) -> Self {
+        let mut lines = text.lines();
+        let mut tested = Self { by: lines.next().unwrap_or_default().to_owned(), ..Self::default() };
+        for line in lines {
+            let mut words = line.splitn(4, ' ');
+            let mut number = || words.next().map(|word| u64::from_str_radix(word, 16));
+            let (hash, bits) = (number(), number());
+            match (hash, bits, words.next(), words.next()) {
+                (Some(Ok(hash)), None, ..) => tested.passed.push(hash),
+                (Some(Ok(hash)), Some(Ok(bits)), Some(kernel), Some(variant)) => {
+                    let (kernel, variant) = (kernel.to_owned(), variant.to_owned());
+                    let error = f32::from_bits(bits as u32);
+                    tested.failed.push((hash, Replaced { kernel, variant, error }));
+                }
+                _ => {}
+            }
+        }
+        tested
+    }
 }
 
 impl Tested {
@@ -67,6 +97,7 @@ impl Tested {
     fn here(kept: Self, gpu: &Gpu) -> Self {
         let about = gpu.info();
         let by = format!("{} {} {} {}", env!("CARGO_PKG_VERSION"), about.name, about.backend, about.driver);
+        let by = by.replace('\n', " ");
         if kept.by == by { kept } else { Self { by, ..Self::default() } }
     }
 }
@@ -106,16 +137,13 @@ impl Variants {
     pub(super) fn new(model: &Model) -> Self {
         let tuning = model.tuning;
         let kernels = kernels_of(&model.gpu, &model.config, &model.plans.all());
-        let mut kernels: Vec<String> =
-            kernels.into_values().map(|(kernel, variant)| key(kernel, variant)).collect();
-        kernels.sort();
         Self {
             arithmetic: if tuning.arithmetic == Arithmetic::Int8 { "int8" } else { "f32" },
             lanes: if tuning.unit == Unit::One { 1 } else { 32 },
             subgroups: model.gpu.subgroups(),
             kv: model.extents.kv,
-            kernels,
-            replaced: model.tested.failed.values().cloned().collect(),
+            kernels: kernels.iter().map(|(_, ran)| key(ran.0, ran.1)).collect(),
+            replaced: model.tested.failed.iter().map(|(_, about)| about.clone()).collect(),
             self_test: model.effort,
         }
     }
@@ -124,18 +152,26 @@ impl Variants {
 /// A kernel in a variant.
 type Ran = (&'static Kernel, Variant);
 
-/// Kernels of plans, each once, by a hash of their texts and of what their cases take from the model.
-fn kernels_of(gpu: &Gpu, config: &Config, plans: &[&Plan]) -> BTreeMap<String, Ran> {
-    let all = plans.iter().flat_map(|plan| plan.kernels());
-    let by_name: BTreeMap<String, Ran> = all.map(|ran| (key(ran.0, ran.1), ran)).collect();
+/// Kernels of plans, each once, with a hash of their texts and of what their cases take from the model.
+fn kernels_of(gpu: &Gpu, config: &Config, plans: &[&Plan]) -> Vec<(u64, Ran)> {
     let Config { n_heads, n_kv_heads, head_len, query_scale, attention_cap, .. } = config;
     let local = config.window.is_some();
     let heads = format!("{n_heads} {n_kv_heads} {head_len} {query_scale} {attention_cap} {local}");
-    let hash = |ran: &Ran| format!("{:016x}", xxh3_64((gpu.text(ran.0, ran.1) + &heads).as_bytes()));
-    by_name.into_values().map(|ran| (hash(&ran), ran)).collect()
+    let (mut names, mut kernels) = (Vec::new(), Vec::new());
+    for plan in plans {
+        for (kernel, variant) in plan.kernels() {
+            let name = key(kernel, variant);
+            if !names.contains(&name) {
+                names.push(name);
+                let text = gpu.text(kernel, variant) + &heads;
+                kernels.push((xxh3_64(text.as_bytes()), (kernel, variant)));
+            }
+        }
+    }
+    kernels
 }
 
-/// Runs the cases of kernels: the largest error of each that is wrong, by its hash.
+/// Runs the cases of kernels: the largest error of each, where that is too much.
 ///
 /// # Errors
 /// [`crate::Error::OutOfMemory`]; faults of the device.
@@ -143,49 +179,50 @@ async fn run(
     gpu: &Gpu,
     config: &Config,
     (kv, tuning): (KvType, Tuning),
-    kernels: &BTreeMap<String, Ran>,
-) -> Result<BTreeMap<String, Replaced>> {
-    let mut cases = Cases::new(gpu, config);
-    let make = || {
-        kernels.values().try_for_each(|ran| cases.add(*ran, kv, tuning))?;
-        let staging = gpu.staging("self-test", cases.outs.iter().map(Buffer::bytes).sum());
-        let plans: Vec<_> = cases.plans.iter().map(|(plan, step)| (plan, *step)).collect();
-        gpu.run_into(&plans, &cases.outs, &staging)?;
-        Ok(staging)
-    };
+    kernels: &[(u64, Ran)],
+) -> Result<Vec<Option<f32>>> {
+    let mut cases = Cases::new(gpu, config, kv, tuning);
     // One answer for all: the verdict is there when the results are.
-    let (staging, verdict) = gpu.scoped("the self-test", make);
+    let (staging, verdict) = gpu.scoped("the self-test", || submitted(&mut cases, kernels));
     let staging = staging?;
     let words = gpu.read_f32(&staging, staging.bytes()).await;
     gpu.heard(verdict).await?;
     let words = words?;
-    let mut wrong: BTreeMap<String, Replaced> = BTreeMap::new();
-    for (hash, (kernel, variant)) in kernels {
-        let name = key(kernel, *variant);
-        let own = cases.checks.iter().filter(|check| key(check.kernel, check.variant) == name);
-        let errors = own.map(|check| (error(check, &cases.outs, &words), check.tolerance));
-        let failed = errors.filter(|(error, tolerance)| error > tolerance).map(|(error, _)| error);
-        if let Some(error) = failed.reduce(f32::max) {
-            let replaced = Replaced { kernel: kernel.name.to_owned(), variant: variant.name(), error };
-            wrong.insert(hash.clone(), replaced);
+    let mut errors = vec![None; kernels.len()];
+    for check in &cases.checks {
+        let found = error(check, &cases.outs, &words);
+        if let Some(largest) = errors.get_mut(check.kernel).filter(|_| found > check.tolerance) {
+            *largest = Some(largest.map_or(found, |other: f32| other.max(found)));
         }
     }
-    Ok(wrong)
+    Ok(errors)
+}
+
+/// All cases in one submission, and where their results will be.
+fn submitted(cases: &mut Cases<'_>, kernels: &[(u64, Ran)]) -> Result<Buffer> {
+    for (i, (_, ran)) in kernels.iter().enumerate() {
+        cases.add(i, *ran)?;
+    }
+    let staging = cases.gpu.staging("self-test", cases.outs.iter().map(Buffer::bytes).sum());
+    cases.gpu.run_into(&cases.plans, &cases.outs, &staging)?;
+    Ok(staging)
 }
 
 /// The largest distance of a result from the twin's, as a part of its largest; infinite where it is no number.
 fn error(check: &Check, outs: &[Buffer], words: &[f32]) -> f32 {
     let before: u64 = outs.iter().take(check.out).map(Buffer::bytes).sum();
-    let n = check.expected.len();
     let from = before as usize / 4 + check.from;
-    let taken = |n_words: usize| words.get(from..from + n_words).unwrap_or_default();
-    let found = match check.reads {
-        Reads::Values => taken(n).to_vec(),
-        Reads::Codes => decoded(taken(n / 2)),
-        Reads::Id => taken(n).iter().map(|word| word.to_bits() as f32).collect(),
-    };
-    let largest = check.expected.iter().fold(f32::MIN_POSITIVE, |m, x| m.max(x.abs()));
-    let distances = check.expected.iter().zip(&found).map(|(e, f)| (e - f).abs() / largest);
-    let worst = distances.fold(0f32, |m, d| if d.is_nan() { f32::INFINITY } else { m.max(d) });
-    if found.len() == n { worst } else { f32::INFINITY }
+    let words = words.get(from..).unwrap_or_default();
+    let (mut largest, mut worst) = (f32::MIN_POSITIVE, 0f32);
+    for (i, expected) in check.expected.iter().enumerate() {
+        let found = match check.reads {
+            Reads::Values => words.get(i).copied(),
+            Reads::Codes => decoded(words, i),
+            Reads::Id => words.get(i).map(|word| word.to_bits() as f32),
+        };
+        let distance = found.map_or(f32::NAN, |found| (found - expected).abs());
+        worst = if distance.is_nan() { f32::INFINITY } else { worst.max(distance) };
+        largest = largest.max(expected.abs());
+    }
+    worst / largest
 }

@@ -20,7 +20,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
 use crate::error::{Error, Result};
-use crate::session::{self, Tested};
+use crate::session;
 use crate::{cancel::Cancel, source::download::Watch};
 use abort::AbortLink;
 use progress::Reporter;
@@ -139,12 +139,7 @@ impl Engine {
     /// What self-tests found on this adapter, for the option `tested` of the next load; empty where there was none.
     #[must_use]
     pub fn tested(&self) -> String {
-        let tested = self.session.tested();
-        if *tested == Tested::default() {
-            String::new()
-        } else {
-            serde_json::to_string(tested).unwrap_or_default()
-        }
+        self.session.tested().clone().into()
     }
 
     /// Counters since the model was loaded: a plain object.

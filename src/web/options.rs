@@ -39,7 +39,7 @@ pub(super) fn load(options: &JsValue) -> Result<LoadOptions> {
         tuning: fields.tuning,
         self_test: fields.self_test.unwrap_or(default.self_test),
         // What the page kept: what it can't be read from is as good as nothing.
-        tested: fields.tested.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
+        tested: fields.tested.unwrap_or_default().into(),
         ..default
     })
 }

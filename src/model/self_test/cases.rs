@@ -4,7 +4,7 @@ use super::Ran;
 use super::inputs::{Heads, encoded, seen};
 use super::numbers::Numbers;
 use crate::error::{Error, Result};
-use crate::gpu::shader::{Kernel, Variant};
+use crate::gpu::shader::Variant;
 use crate::gpu::{Arithmetic, Buffer, Gpu, Kind, KvCache, KvType, Matrix, Member, Plan, Stack, Step, Tuning};
 use crate::kernels::rope::Rotary;
 use crate::kernels::{attention, embed, geglu, matmul, matmul_direct, matmul_int8, norm_add, rotate, sample};
@@ -47,8 +47,8 @@ pub(super) enum Reads {
 /// A result to be compared.
 #[derive(Debug)]
 pub(super) struct Check {
-    pub(super) kernel: &'static Kernel,
-    pub(super) variant: Variant,
+    /// Number of the kernel.
+    pub(super) kernel: usize,
     /// Which of the buffers, and from which word on.
     pub(super) out: usize,
     pub(super) from: usize,
@@ -62,6 +62,10 @@ pub(super) struct Check {
 pub(super) struct Cases<'a> {
     pub(super) gpu: &'a Gpu,
     pub(super) config: &'a Config,
+    pub(super) kv: KvType,
+    pub(super) tuning: Tuning,
+    /// Number of the kernel whose cases are being made.
+    current: usize,
     pub(super) numbers: Numbers,
     pub(super) plans: Vec<(Plan, Step)>,
     pub(super) outs: Vec<Buffer>,
@@ -73,10 +77,13 @@ pub(super) struct Cases<'a> {
 }
 
 impl<'a> Cases<'a> {
-    pub(super) fn new(gpu: &'a Gpu, config: &'a Config) -> Self {
+    pub(super) fn new(gpu: &'a Gpu, config: &'a Config, kv: KvType, tuning: Tuning) -> Self {
         Self {
             gpu,
             config,
+            kv,
+            tuning,
+            current: 0,
             numbers: Numbers::new(),
             plans: Vec::new(),
             outs: Vec::new(),
@@ -90,29 +97,28 @@ impl<'a> Cases<'a> {
 
     /// # Errors
     /// [`Error::Internal`] for a kernel that has no case: `tests/self_test.rs` loads every generation.
-    pub(super) fn add(&mut self, ran: Ran, kv: KvType, tuning: Tuning) -> Result<()> {
-        match (ran.0.name, ran.1) {
-            ("embed", Variant::Weights(format)) => self.embed(ran, format),
-            ("matmul" | "matmul_direct" | "matmul_int8", Variant::Weights(format)) => {
-                self.product(ran, format)
-            }
-            ("norm_add", Variant::Operand(arithmetic)) => self.norm_add(ran, arithmetic),
-            ("geglu", Variant::Operand(arithmetic)) => self.geglu(ran, arithmetic),
-            ("rotate", _) => self.attention(ran, kv, None, None),
+    pub(super) fn add(&mut self, number: usize, (kernel, variant): Ran) -> Result<()> {
+        self.current = number;
+        match (kernel.name, variant) {
+            ("embed", Variant::Weights(format)) => self.embed(format),
+            ("matmul", Variant::Weights(format)) => self.product(false, matmul::record, format),
+            ("matmul_direct", Variant::Weights(format)) => self.product(true, matmul_direct::record, format),
+            ("matmul_int8", Variant::Weights(format)) => self.product(true, matmul_int8::record, format),
+            ("norm_add", Variant::Operand(arithmetic)) => self.norm_add(arithmetic),
+            ("geglu", Variant::Operand(arithmetic)) => self.geglu(arithmetic),
+            ("rotate", _) => self.attention(None, None),
             ("attention", Variant::KvOperand(_, to)) => {
-                self.windows().iter().try_for_each(|window| self.attention(ran, kv, *window, Some(to)))
+                self.windows().iter().try_for_each(|window| self.attention(*window, Some(to)))
             }
-            ("attend", _) => {
-                self.windows().iter().try_for_each(|window| self.attend(ran, (kv, *window), tuning))
-            }
-            ("merge", _) => self.merge(ran, tuning),
-            ("norm_matvec", Variant::Rows(rows)) => self.norm_matvec(ran, rows),
-            ("norm_geglu", Variant::Rows(rows)) => self.norm_geglu(ran, rows),
-            ("row_matvec", Variant::Rows(rows)) => self.row_matvec(ran, rows),
-            ("logits", Variant::Rows(rows)) => self.logits(ran, rows),
-            ("gate", _) => self.gate(ran, tuning),
-            ("sample", _) => self.sample(ran),
-            _ => Err(Error::Internal { what: format!("the kernel {} has no self-test", ran.0.name) }),
+            ("attend", _) => self.windows().iter().try_for_each(|window| self.attend(*window)),
+            ("merge", _) => self.merge(),
+            ("norm_matvec", Variant::Rows(rows)) => self.norm_matvec(rows),
+            ("norm_geglu", Variant::Rows(rows)) => self.norm_geglu(rows),
+            ("row_matvec", Variant::Rows(rows)) => self.row_matvec(rows),
+            ("logits", Variant::Rows(rows)) => self.logits(rows),
+            ("gate", _) => self.gate(),
+            ("sample", _) => self.sample(),
+            _ => Err(Error::Internal { what: format!("the kernel {} has no self-test", kernel.name) }),
         }
     }
 
@@ -121,42 +127,44 @@ impl<'a> Cases<'a> {
         if self.config.window.is_some() { vec![None, Some(WINDOW)] } else { vec![None] }
     }
 
-    pub(super) fn buffer(&self, values: &[f32]) -> Result<Buffer> {
-        let buffer = self.gpu.storage(Kind::Scratch, "self-test", 4 * values.len() as u64)?;
+    #[inline(never)]
+    pub(super) fn buffer(&self, values: &[f32]) -> Buffer {
+        let buffer = self.gpu.small(Kind::Scratch, "self-test", 4 * values.len() as u64);
         self.gpu.write(&buffer, 0, bytemuck::cast_slice(values));
-        Ok(buffer)
+        buffer
     }
 
     /// Filled with a number that no kernel gives.
-    pub(super) fn empty(&self, n: usize) -> Result<Buffer> {
+    #[inline(never)]
+    pub(super) fn empty(&self, n: usize) -> Buffer {
         self.buffer(&vec![1e30; n])
     }
 
+    #[inline(never)]
     pub(super) fn plan(&self) -> Plan {
         Plan::new(self.gpu, "self-test")
     }
 
+    #[inline(never)]
     pub(super) fn run(&mut self, plan: Plan, n_tokens: usize, position: usize) {
         self.plans
             .push((plan, Step { n_tokens: n_tokens as u32, position: position as u32, ..Step::default() }));
     }
 
-    pub(super) fn check(
-        &mut self,
-        ran: Ran,
-        (from, reads): (usize, Reads),
-        expected: Vec<f32>,
-        tolerance: f32,
-    ) {
-        let out = self.outs.len();
-        self.checks.push(Check { kernel: ran.0, variant: ran.1, out, from, reads, expected, tolerance });
+    /// Of the buffer that is kept next.
+    #[inline(never)]
+    pub(super) fn check(&mut self, (from, reads): (usize, Reads), expected: Vec<f32>, tolerance: f32) {
+        let (kernel, out) = (self.current, self.outs.len());
+        self.checks.push(Check { kernel, out, from, reads, expected, tolerance });
     }
 
+    #[inline(never)]
     pub(super) fn weights(&mut self, format: &Format, n_rows: usize) -> Vec<u8> {
         self.numbers.blocks(format, n_rows, K)
     }
 
     /// Members of one format, one below the other, at a column of so many.
+    #[inline(never)]
     pub(super) fn matrix(
         &self,
         format: &'static Format,
@@ -172,89 +180,76 @@ impl<'a> Cases<'a> {
         Ok(matrix)
     }
 
-    fn embed(&mut self, ran: Ran, format: &'static Format) -> Result<()> {
+    fn embed(&mut self, format: &'static Format) -> Result<()> {
         let blocks = self.weights(format, N);
         let ids: Vec<u32> = (0..T as u32).map(|i| i * 37 % N as u32).collect();
-        let ids_at = self.gpu.storage(Kind::Scratch, "self-test", 4 * T as u64)?;
+        let ids_at = self.gpu.small(Kind::Scratch, "self-test", 4 * T as u64);
         self.gpu.write(&ids_at, 0, bytemuck::cast_slice(&ids));
-        let (w, x, mut plan) = (self.matrix(format, &[&blocks], 0, N)?, self.empty(T * K)?, self.plan());
+        let (w, x, mut plan) = (self.matrix(format, &[&blocks], 0, N)?, self.empty(T * K), self.plan());
         embed::record(&mut plan, self.gpu, &w, &ids_at, &x, 16.0);
         self.run(plan, T, 0);
-        self.check(ran, (0, Reads::Values), embed::embed(&ids, format, &blocks, K, 16.0), F32);
-        self.keep(x, [ids_at], [w]);
+        self.check((0, Reads::Values), embed::embed(&ids, format, &blocks, K, 16.0), F32);
+        self.keep(x, vec![ids_at], vec![w]);
         Ok(())
     }
 
-    pub(super) fn keep<const B: usize, const M: usize>(
-        &mut self,
-        out: Buffer,
-        buffers: [Buffer; B],
-        matrices: [Matrix; M],
-    ) {
+    #[inline(never)]
+    pub(super) fn keep(&mut self, out: Buffer, buffers: Vec<Buffer>, matrices: Vec<Matrix>) {
         self.outs.push(out);
         self.buffers.extend(buffers);
         self.matrices.extend(matrices);
     }
 
-    fn product(&mut self, ran: Ran, format: &'static Format) -> Result<()> {
+    fn product(&mut self, int8: bool, record: Product, format: &'static Format) -> Result<()> {
         let (blocks, x) = (self.weights(format, N), self.numbers.take(T * K, 1.0));
-        let (int8, record): (bool, Product) = match ran.0.name {
-            "matmul" => (false, matmul::record),
-            "matmul_direct" => (true, matmul_direct::record),
-            _ => (true, matmul_int8::record),
-        };
-        let x_at = self.buffer(&if int8 { encoded(&x) } else { x.clone() })?;
-        let (w, y, mut plan) = (self.matrix(format, &[&blocks], 0, N)?, self.empty(T * N)?, self.plan());
+        let x_at = self.buffer(&if int8 { encoded(&x) } else { x.clone() });
+        let (w, y, mut plan) = (self.matrix(format, &[&blocks], 0, N)?, self.empty(T * N), self.plan());
         record(&mut plan, self.gpu, &w, &x_at, &y);
         self.run(plan, T, 0);
-        self.check(ran, (0, Reads::Values), matmul::matmul(format, &blocks, K, &seen(&x, int8)), F32);
-        self.keep(y, [x_at], [w]);
+        self.check((0, Reads::Values), matmul::matmul(format, &blocks, K, &seen(&x, int8)), F32);
+        self.keep(y, vec![x_at], vec![w]);
         Ok(())
     }
 
-    fn norm_add(&mut self, ran: Ran, arithmetic: Arithmetic) -> Result<()> {
+    fn norm_add(&mut self, arithmetic: Arithmetic) -> Result<()> {
         let (mut x, out, norms) =
             (self.numbers.take(T * K, 2.0), self.numbers.take(T * K, 3.0), self.numbers.take(2 * K, 1.0));
-        let (x_at, out_at, weights) = (self.buffer(&x)?, self.buffer(&out)?, self.buffer(&norms)?);
-        let (rows, mut plan) = (self.empty(T * K)?, self.plan());
+        let (x_at, out_at, weights) = (self.buffer(&x), self.buffer(&out), self.buffer(&norms));
+        let (rows, mut plan) = (self.empty(T * K), self.plan());
         let at = norm_add::Norms { weights: &weights, has_post: true, width: K, eps: EPS };
         norm_add::record(&mut plan, self.gpu, "self-test", (&out_at, &x_at, true), at, (&rows, arithmetic));
         self.run(plan, T, 0);
         let (post, norm) = norms.split_at(K);
         let normed = norm_add::norm_add(Some(&out), &mut x, Some(post), norm, EPS);
-        self.check(ran, (0, reads(arithmetic)), normed, tolerance(arithmetic));
-        self.keep(rows, [out_at, weights], []);
-        self.check(ran, (0, Reads::Values), x, F32);
-        self.keep(x_at, [], []);
+        self.check((0, reads(arithmetic)), normed, tolerance(arithmetic));
+        self.keep(rows, vec![out_at, weights], Vec::new());
+        self.check((0, Reads::Values), x, F32);
+        self.keep(x_at, Vec::new(), Vec::new());
         Ok(())
     }
 
-    fn geglu(&mut self, ran: Ran, arithmetic: Arithmetic) -> Result<()> {
+    fn geglu(&mut self, arithmetic: Arithmetic) -> Result<()> {
         let gate_up = self.numbers.take(2 * T * K, 4.0);
-        let expected: Vec<f32> = gate_up
-            .chunks_exact(2 * K)
-            .flat_map(|row| geglu::geglu(row.get(..K).unwrap_or_default(), row.get(K..).unwrap_or_default()))
-            .collect();
-        let (at, rows, mut plan) = (self.buffer(&gate_up)?, self.empty(T * K)?, self.plan());
+        let mut expected = Vec::new();
+        for row in gate_up.chunks_exact(2 * K) {
+            let (gate, up) = row.split_at(K);
+            expected.extend_from_slice(&geglu::geglu(gate, up));
+        }
+        let (at, rows, mut plan) = (self.buffer(&gate_up), self.empty(T * K), self.plan());
         geglu::record(&mut plan, self.gpu, "self-test", &at, (&rows, arithmetic), K);
         self.run(plan, T, 0);
-        self.check(ran, (0, reads(arithmetic)), expected, tolerance(arithmetic));
-        self.keep(rows, [at], []);
+        self.check((0, reads(arithmetic)), expected, tolerance(arithmetic));
+        self.keep(rows, vec![at], Vec::new());
         Ok(())
     }
 
     /// Queries, keys and values of a prompt go to a cache that holds some already; with a tuning they are attended to, too.
-    fn attention(
-        &mut self,
-        ran: Ran,
-        kv: KvType,
-        window: Option<usize>,
-        tuning: Option<Tuning>,
-    ) -> Result<()> {
+    fn attention(&mut self, window: Option<usize>, tuning: Option<Tuning>) -> Result<()> {
+        let kv = self.kv;
         let h = Heads::new(self, kv, window)?;
         let qkv = self.numbers.take(T * h.row(), 2.0);
-        let (qkv_at, table) = (self.buffer(&qkv)?, ROTARY.upload(self.gpu, h.c / 2, SLOTS)?);
-        let (q_at, mut plan) = (self.empty(T * h.h * h.c)?, self.plan());
+        let (qkv_at, table) = (self.buffer(&qkv), ROTARY.upload(self.gpu, h.c / 2, SLOTS)?);
+        let (q_at, mut plan) = (self.empty(T * h.h * h.c), self.plan());
         let heads =
             rotate::Heads { qkv: &qkv_at, n_heads: h.h, norms: Some(&h.norms_at), eps: EPS, table: &table };
         rotate::record(&mut plan, self.gpu, "self-test", heads, &h.cache, &q_at);
@@ -262,16 +257,16 @@ impl<'a> Cases<'a> {
         match tuning {
             None => {
                 self.run(plan, T, AT);
-                self.check(ran, (0, Reads::Values), q, F32);
-                self.keep(q_at, [qkv_at, table, h.norms_at], []);
+                self.check((0, Reads::Values), q, F32);
+                self.keep(q_at, vec![qkv_at, table, h.norms_at], Vec::new());
             }
             Some(tuning) => {
-                let (o, to) = (self.empty(T * h.h * h.c)?, tuning);
+                let (o, to) = (self.empty(T * h.h * h.c), tuning);
                 attention::record(&mut plan, self.gpu, "self-test", &q_at, &h.cache, (&o, to), h.shape);
                 self.run(plan, T, AT);
                 let within = tolerance(tuning.arithmetic) + if kv == KvType::F16 { F16 } else { 0.0 };
-                self.check(ran, (0, reads(tuning.arithmetic)), cached.attend(&q, &h), within);
-                self.keep(o, [q_at, qkv_at, table, h.norms_at], []);
+                self.check((0, reads(tuning.arithmetic)), cached.attend(&q, &h), within);
+                self.keep(o, vec![q_at, qkv_at, table, h.norms_at], Vec::new());
             }
         }
         self.caches.push(h.cache);

@@ -14,12 +14,15 @@ use crate::kernels::rows::{NormInput, norm_input};
 /// Activations as kernels leave them for products with int8.
 pub(super) fn encoded(x: &[f32]) -> Vec<f32> {
     let (codes, scales) = quantize(x);
-    let words = codes.chunks_exact(4).map(|codes| {
-        f32::from_bits(codes.iter().rev().fold(0u32, |word, code| (word << 8) | u32::from(*code as u8)))
-    });
-    let words: Vec<f32> = words.collect();
-    let group = |(words, [scale, sum]): (&[f32], &[f32; 2])| [words, &[*scale, *sum, 0.0, 0.0]].concat();
-    words.chunks_exact(4).zip(&scales).flat_map(group).collect()
+    let mut words = Vec::with_capacity(x.len() / 2);
+    for (codes, [scale, sum]) in codes.chunks_exact(16).zip(&scales) {
+        for four in codes.chunks_exact(4) {
+            let word = four.iter().rev().fold(0u32, |word, code| (word << 8) | u32::from(*code as u8));
+            words.push(f32::from_bits(word));
+        }
+        words.extend_from_slice(&[*scale, *sum, 0.0, 0.0]);
+    }
+    words
 }
 
 /// What products see of them.
@@ -31,15 +34,11 @@ pub(super) fn seen(x: &[f32], int8: bool) -> Vec<f32> {
     dequantized(&codes, &scales)
 }
 
-/// What codes on the GPU stand for.
-pub(super) fn decoded(words: &[f32]) -> Vec<f32> {
-    let group = |group: &[f32]| {
-        let (codes, scale) = group.split_at_checked(4).unwrap_or_default();
-        let scale = scale.first().copied().unwrap_or(f32::NAN);
-        let bytes = codes.iter().flat_map(|word| word.to_bits().to_le_bytes());
-        bytes.map(|byte| f32::from(byte as i8) * scale).collect::<Vec<f32>>()
-    };
-    words.chunks_exact(8).flat_map(group).collect()
+/// What a code on the GPU stands for.
+pub(super) fn decoded(words: &[f32], i: usize) -> Option<f32> {
+    let group = words.get(i / 16 * 8..)?;
+    let word = group.get(i % 16 / 4)?.to_bits();
+    Some(f32::from((word >> (8 * (i % 4))) as u8 as i8) * group.get(4)?)
 }
 
 /// The input of a sub-layer: residual stream, what is added, and the norms between.
@@ -53,15 +52,15 @@ pub(super) struct Input {
 }
 
 impl Input {
-    pub(super) fn new(cases: &mut Cases<'_>) -> Result<Self> {
+    pub(super) fn new(cases: &mut Cases<'_>) -> Self {
         let numbers = &mut cases.numbers;
         let (x, y, norms) = (numbers.take(K, 2.0), numbers.take(K, 3.0), numbers.take(2 * K, 1.0));
         let (r, normed) = norm_input(&x, Some(&y), &norms, true, EPS);
-        Ok(Self { norms_at: cases.buffer(&norms)?, x, y, r, normed })
+        Self { norms_at: cases.buffer(&norms), x, y, r, normed }
     }
 
     /// x, y, room for the new stream, then for so many values.
-    pub(super) fn acts(&self, cases: &Cases<'_>, room: usize) -> Result<Buffer> {
+    pub(super) fn acts(&self, cases: &Cases<'_>, room: usize) -> Buffer {
         cases.buffer(&[self.x.as_slice(), &self.y, &vec![1e30; K + room]].concat())
     }
 
@@ -86,6 +85,14 @@ pub(super) struct Heads {
     values: Vec<f32>,
 }
 
+/// Random keys or values of all slots, as a cache keeps them.
+fn filled(cases: &mut Cases<'_>, width: usize, kv: KvType) -> Vec<f32> {
+    let numbers = cases.numbers.take(SLOTS * width, 1.0);
+    let mut kept = numbers.clone();
+    kv_write(&numbers, &mut kept, width, SLOTS, 0, kv);
+    kept
+}
+
 /// A cache as it should be.
 pub(super) struct Expected {
     keys: Vec<f32>,
@@ -107,27 +114,25 @@ impl Heads {
         let h = k * config.n_heads / config.n_kv_heads;
         let shape = KvShape { kv, n_slots: SLOTS, n_kv_heads: k, head_len: c };
         let cache = KvCache::allocate(cases.gpu, "self-test", shape)?;
-        let mut filled = || {
-            let numbers = cases.numbers.take(SLOTS * k * c, 1.0);
-            let mut kept = numbers.clone();
-            kv_write(&numbers, &mut kept, k * c, SLOTS, 0, kv);
-            kept
-        };
-        let (keys, values, norms) = (filled(), filled(), cases.numbers.take(2 * c, 1.0));
+        let (keys, values) = (filled(cases, k * c, kv), filled(cases, k * c, kv));
+        let norms = cases.numbers.take(2 * c, 1.0);
         for part in &cache.parts {
             for (to, from) in [(&part.keys, &keys), (&part.values, &values)] {
-                let slots = from.chunks_exact(k * c);
-                let own = slots.flat_map(|slot| slot.iter().skip(part.first_head * c).take(part.n_heads * c));
-                let bytes: Vec<u8> = match kv {
-                    KvType::F16 => own.flat_map(|x| half::f16::from_f32(*x).to_le_bytes()).collect(),
-                    KvType::F32 => own.flat_map(|x| x.to_le_bytes()).collect(),
-                };
+                let mut bytes = Vec::new();
+                for slot in from.chunks_exact(k * c) {
+                    for x in slot.iter().skip(part.first_head * c).take(part.n_heads * c) {
+                        match kv {
+                            KvType::F16 => bytes.extend_from_slice(&half::f16::from_f32(*x).to_le_bytes()),
+                            KvType::F32 => bytes.extend_from_slice(&x.to_le_bytes()),
+                        }
+                    }
+                }
                 cases.gpu.write(to, 0, &bytes);
             }
         }
         let (scale, cap) = (config.query_scale, config.attention_cap);
         let shape = Shape { n_heads: h, window, scale, cap };
-        Ok(Self { h, k, c, cache, shape, norms_at: cases.buffer(&norms)?, norms, keys, values })
+        Ok(Self { h, k, c, cache, shape, norms_at: cases.buffer(&norms), norms, keys, values })
     }
 
     /// Values of a token: queries, keys, values.
@@ -139,7 +144,11 @@ impl Heads {
     pub(super) fn rotated(&self, qkv: &[f32], kv: KvType) -> (Vec<f32>, Expected) {
         let (q_len, kv_len) = (self.h * self.c, self.k * self.c);
         let columns = |from: usize, n: usize| -> Vec<f32> {
-            qkv.chunks_exact(self.row()).flat_map(|row| row.iter().skip(from).take(n)).copied().collect()
+            let mut columns = Vec::new();
+            for row in qkv.chunks_exact(self.row()) {
+                columns.extend_from_slice(row.get(from..from + n).unwrap_or_default());
+            }
+            columns
         };
         let (of_q, of_k) = self.norms.split_at(self.c);
         let turned = |x: &[f32], weights: &[f32], len: usize| {
