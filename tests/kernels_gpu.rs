@@ -24,7 +24,7 @@ const PLANTED: [Planted; 4] = [
         Plant { kernel: "embed Q8_0", from: "params.scale * w[0]", to: "1.01 * params.scale * w[0]" },
     ),
     (attends, Plant { kernel: "attention F32", from: "* params.scale", to: "* (1.01 * params.scale)" }),
-    (attends, Plant { kernel: "rotate", from: "* head.scale", to: "* (1.01 * head.scale)" }),
+    (attends, Plant { kernel: "rotate", from: "return rotated4(", to: "return 1.01 * rotated4(" }),
     (
         gates,
         Plant { kernel: "geglu", from: "gelu_tanh(gate_up[gate])", to: "1.01 * gelu_tanh(gate_up[gate])" },
