@@ -129,7 +129,7 @@ pub struct Variants {
     pub kernels: Vec<String>,
     /// What self-tests found wrong on this adapter, of all models.
     pub replaced: Vec<Replaced>,
-    /// What this load tested.
+    /// What the load tested; what it found counts where the model is loaded again.
     pub self_test: Effort,
 }
 

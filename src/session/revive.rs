@@ -5,7 +5,7 @@ use futures_util::future::try_join;
 
 use super::bench::{self, ModelFile};
 use super::report::{Phase, Progress};
-use super::{Active, Engine, LoadOptions, SelfTest, snapshot};
+use super::{Active, Engine, LoadOptions, SelfTest, Variants, snapshot};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::gguf::{self, Header};
@@ -100,7 +100,7 @@ impl Engine {
         };
         let Brought { model, .. } = bring(source, &self.options, cancel, on_progress, &mut meet).await?;
         self.info.adapter = model.gpu().info().clone();
-        self.info.variants = model.variants();
+        self.info.variants = Variants { self_test: self.info.variants.self_test, ..model.variants() };
         self.options = again(&self.options, &model);
         self.model = Some(model);
         Ok(())
