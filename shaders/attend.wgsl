@@ -172,7 +172,7 @@ fn attend(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
             new_largest = max(new_largest, sums[(lane & 48u) + i]);
         }
         // Dead keys, at LOWEST, get weight 0: a live one is far above.
-        let weights = select(vec4<f32>(), exp(four - new_largest), four > vec4<f32>(LOWEST));
+        let weights = select(exp(four - new_largest), vec4<f32>(), four <= vec4<f32>(LOWEST));
         let factor = exp(largest - new_largest);
         scores[mine] = weights.x;
         scores[mine + 1u] = weights.y;

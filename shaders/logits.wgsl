@@ -13,12 +13,12 @@ fn finite(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
 }
 
-// The larger one; where one is not finite, that one: the sampler then looks at the logits themselves.
+// The larger one; where one is not finite its magnitude, infinity or NaN: from such a block the sampler chooses nothing.
 fn larger(a: f32, b: f32) -> f32 {
-    if (!finite(a)) {
-        return a;
+    if (finite(a) && finite(b)) {
+        return max(a, b);
     }
-    return select(b, max(a, b), finite(b));
+    return bitcast<f32>(select(bitcast<u32>(b), bitcast<u32>(a), !finite(a)) & 0x7fffffffu);
 }
 var<workgroup> maxima: array<f32, LANES / UNIT>;
 

@@ -3,7 +3,8 @@
 //   [n_biases] of (id, f32); recent [64]: the token at text position p lies in p % 64, 0xffffffff where there is none; ids [.. 1].
 // Bindings: 0 params, 1 step, 2 logits, 3 block_max, 4 settings, 5 biases, 6 recent, 7 ids.
 // Dispatch: (1): one workgroup of 256. The logits are those of the last row of the run.
-// Reference: src/sampler.rs, `choose`. Nothing finite: the id is 0xffffffff.
+// Reference: src/sampler.rs, `choose`. The id is 0xffffffff where a logit is NaN or infinite, which is also told by the maximum of its
+// block, or where all are -infinity: a bias of -infinity forbids.
 struct Params {
     n_vocab: u32,   // V
     n_blocks: u32,  // ceil(V / 32)
@@ -39,11 +40,19 @@ var<workgroup> keys: array<u32, 256>;
 var<workgroup> owners: array<u32, 256>;
 var<workgroup> kept: array<u32, 64>;
 
-// Orders finite floats as u32, with one zero; 0 for NaN and the infinities.
+// Above all keys of numbers: NaN and infinity, so that they are found like a best logit.
+const BROKEN = 0xffffffffu;
+var<workgroup> broken: u32;
+
+// Orders finite floats as u32, with one zero; 0 for -infinity.
 fn key_of(bits: u32) -> u32 {
     let magnitude = bits & 0x7fffffffu;
     let key = select(0x80000000u + magnitude, 0x80000000u - magnitude, bits > magnitude);
-    return select(key, 0u, magnitude >= 0x7f800000u);
+    return select(key, select(BROKEN, 0u, bits == MINUS_INFINITY), magnitude >= 0x7f800000u);
+}
+
+fn is_number(bits: u32) -> bool {
+    return (bits & 0x7f800000u) != 0x7f800000u;
 }
 
 // What was found: a key, and the block or id it belongs to.
@@ -68,21 +77,8 @@ fn best_in(block: u32) -> Best {
 // The best of the blocks first, first + stride, ... below end.
 fn best_block(first: u32, stride: u32, end: u32) -> Best {
     var best = Best(0u, NO_ID);
-    var known = true;
     for (var block = first; block < end; block += stride) {
         let key = key_of(block_max[block]);
-        known = known && key != 0u;
-        if (key > best.key) {
-            best = Best(key, block);
-        }
-    }
-    if (known) {
-        return best;
-    }
-    // A maximum that is not finite says nothing about the finite logits of its block.
-    best = Best(0u, NO_ID);
-    for (var block = first; block < end; block += stride) {
-        let key = best_in(block).key;
         if (key > best.key) {
             best = Best(key, block);
         }
@@ -106,13 +102,17 @@ fn end_of(block: u32) -> u32 {
     return min(32u * block + 32u, params.n_vocab);
 }
 
+// A block that is broken stays so.
 fn refresh(block: u32) {
+    if (key_of(block_max[block]) == BROKEN) {
+        return;
+    }
     let best = best_in(block);
     block_max[block] = select(logits[min(best.owner, params.n_vocab - 1u)], MINUS_INFINITY, best.key == 0u);
 }
 
 fn add_bias(id: u32, bias: u32) {
-    if (id < params.n_vocab && key_of(logits[id]) != 0u) {
+    if (id < params.n_vocab && is_number(logits[id])) {
         let sum = bitcast<u32>(bitcast<f32>(logits[id]) + bitcast<f32>(bias));
         logits[id] = select(sum, MINUS_INFINITY, bias == MINUS_INFINITY);
     }
@@ -121,7 +121,7 @@ fn add_bias(id: u32, bias: u32) {
 // The first invocation that holds a token changes its logit.
 fn penalise(lane: u32) {
     let id = recent[lane];
-    if (id >= params.n_vocab || key_of(logits[id]) == 0u) {
+    if (id >= params.n_vocab || !is_number(logits[id])) {
         return;
     }
     var count = 0.0;
@@ -234,9 +234,12 @@ fn sample(@builtin(local_invocation_index) lane: u32) {
         }
         if (k == 1u) {
             if (rank == 0u) {
-                choose(best_in(owner).owner);
+                choose(select(best_in(owner).owner, NO_ID, key == BROKEN));
             }
             return;
+        }
+        if (rank == 0u && key == BROKEN) {
+            broken = 1u;
         }
         if (rank < k) {
             kept[rank] = select(NO_ID, first, key != 0u);
@@ -274,6 +277,6 @@ fn sample(@builtin(local_invocation_index) lane: u32) {
     }
     workgroupBarrier();
     if (lane == 0u) {
-        choose(draw());
+        choose(select(draw(), NO_ID, broken != 0u));
     }
 }

@@ -15,9 +15,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     // The file: choose another one, or download it again.
     /// The first four bytes are not `GGUF`.
-    #[error(
-        "not a GGUF file: it starts with {found:02x?}, not with \"GGUF\"; give the address of a .gguf file"
-    )]
+    #[error("not a GGUF file: it starts with {found:02x?}, not with \"GGUF\"; give a .gguf file")]
     NotGguf {
         /// The first bytes of the file.
         found: Vec<u8>,
@@ -139,7 +137,6 @@ pub enum Error {
         /// The value that asks for it.
         found: String,
     },
-
     // The network and the disk: try again, or correct the address.
     /// The server answered with an error status.
     #[error("the server answered {status} for {url}; check the address and your access to it")]
@@ -192,9 +189,7 @@ pub enum Error {
         found: String,
     },
     /// A file is not the shard that belongs in its place.
-    #[error(
-        "{file} is {found}, expected {expected}; give all the shards of one model, in order, or the name of the first"
-    )]
+    #[error("{file} is {found}, expected {expected}; give all shards in order, or the name of the first")]
     WrongShard {
         /// The name of the file.
         file: String,
@@ -237,7 +232,6 @@ pub enum Error {
         /// What the system said.
         why: String,
     },
-
     // The device: another browser, driver or model.
     /// There is no WebGPU, or no adapter.
     #[error(
@@ -283,6 +277,28 @@ pub enum Error {
         /// What the platform said.
         why: String,
     },
+    /// A kernel computes something else than it should, and so do all its variants.
+    #[error(
+        "{kernel} ({variant}) is wrong by {error} on {adapter}; update browser and driver, or change the GPU"
+    )]
+    SelfTestFailed {
+        /// The kernel.
+        kernel: String,
+        /// Its variant, as it was first.
+        variant: String,
+        /// Name and driver of the adapter.
+        adapter: String,
+        /// Largest distance from the right results, as a part of the largest of them; null where it is no number.
+        error: f32,
+    },
+    /// Results that are no numbers: an overflow, a damaged weight, or a fault of the GPU.
+    #[error("{what} at position {position} are not finite; check the file, or try tuning f32/1 and kv f32")]
+    NumericError {
+        /// What was computed.
+        what: String,
+        /// Context position of the token that it is for.
+        position: usize,
+    },
     /// The same input gave different results, or results that are no numbers.
     #[error(
         "the results are not right: {what}: {why}; the speed of wrong results is not measured: please report this with the name of the adapter"
@@ -293,7 +309,6 @@ pub enum Error {
         /// What was found.
         why: String,
     },
-
     // The request: correct the call.
     /// An option has a wrong type or is out of range.
     #[error("option \"{option}\" is {found}, expected {expected}")]
@@ -323,13 +338,9 @@ pub enum Error {
         /// What is wrong and how to put it right.
         why: String,
     },
-
-    // Cancellation.
     /// The caller asked to stop.
     #[error("the operation was aborted")]
     Aborted,
-
-    // Internal: a fault of this crate.
     /// Something that should never happen did.
     #[error("internal error: {what}; please report it")]
     Internal {

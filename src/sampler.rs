@@ -21,9 +21,13 @@ pub fn argmax(logits: &[f32]) -> Option<u32> {
     best.map(|(id, _)| id)
 }
 
-/// The token that follows `text`, chosen from its `logits [V]`, which biases and penalties are applied to. `None`: none is finite.
+/// The token that follows `text`, chosen from its `logits [V]`, which biases and penalties are applied to. `None`: one is NaN or
+/// infinite, or all are -infinity (forbidden).
 #[must_use]
 pub fn choose(logits: &mut [f32], sampling: &Sampling, text: &[u32], seed: u64) -> Option<u32> {
+    if logits.iter().any(|logit| logit.is_nan() || *logit == f32::INFINITY) {
+        return None;
+    }
     adjust(logits, sampling, text);
     sample(logits, sampling, seed, text.len() as u32)
 }

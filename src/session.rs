@@ -38,6 +38,7 @@ use revive::{Brought, Met, bring};
 
 pub use crate::gpu::KvType;
 pub use crate::model::ModelOptions as LoadOptions;
+pub use crate::model::self_test::{Effort, Replaced, SelfTest, Tested, Variants};
 pub use conversation::SessionOptions;
 pub use inspect::{Inspection, inspect};
 pub use measure::{Score, ScoredToken};
@@ -102,12 +103,13 @@ impl Engine {
             adapter: model.gpu().info().clone(),
             gpu_bytes: model.gpu_bytes(),
             tuning: model.tuning(),
+            variants: model.variants(),
             defaults: GenerateOptions::default(),
         };
         Ok(Self {
             layout: snapshot::layout(fingerprint, &model),
             fingerprint,
-            options: LoadOptions { tuning: Some(model.tuning()), ..options.clone() },
+            options: revive::again(options, &model),
             model: Some(model),
             info,
             tokenizer,
@@ -126,6 +128,12 @@ impl Engine {
     #[must_use]
     pub fn info(&self) -> Info {
         Info { gpu_bytes: self.memory().kinds, ..self.info.clone() }
+    }
+
+    /// What self-tests found on this adapter: to be kept for the next load, as [`LoadOptions::tested`].
+    #[must_use]
+    pub fn tested(&self) -> &Tested {
+        &self.options.tested
     }
 
     /// Bytes of live GPU buffers by kind: none while it sleeps.

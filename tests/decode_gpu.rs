@@ -4,8 +4,9 @@
 mod common;
 
 use common::gpu;
-use common::kernel_bench::{Bench, same};
+use common::kernel_bench::{Bench, Planted, notices, same};
 use common::trial::needing;
+use gemma_web::gpu::device::Plant;
 use gemma_web::gpu::kv_cache::KvShape;
 use gemma_web::gpu::{Arithmetic, Buffer, GpuOptions, KvCache, KvType, Matrix, Member, Stack, Tuning, Unit};
 use gemma_web::kernels::attend::{Heads, partial_bytes};
@@ -22,6 +23,26 @@ use gemma_web::kernels::{attend, geglu, logits, merge, norm_geglu, norm_matvec, 
 use gemma_web::quant::{F16, F32, FORMATS, Format, Q3_K, Q4_K, Q5_0, Q5_K, Q6_K, Q8_0};
 use libtest_mimic::{Arguments, Failed, Trial};
 
+/// Small mistakes, and who must notice them.
+const PLANTED: [Planted; 6] = [
+    (
+        normed_products,
+        Plant {
+            kernel: "norm_matvec",
+            from: "scales = norm_scales(index, group.x == 0u)",
+            to: "scales = 1.01 * norm_scales(index, group.x == 0u)",
+        },
+    ),
+    (gated, Plant { kernel: "norm_geglu", from: "gelu_tanh(gate) * up", to: "1.1 * gelu_tanh(gate) * up" }),
+    (
+        plain_products,
+        Plant { kernel: "row_matvec", from: "0u, params.n_groups", to: "0u, params.n_groups - 1u" },
+    ),
+    (makes_logits, Plant { kernel: "logits", from: "soft_cap(sum", to: "soft_cap(1.01 * sum" }),
+    (attends, Plant { kernel: "attend", from: "* params.scale", to: "* (1.01 * params.scale)" }),
+    (attends, Plant { kernel: "merge", from: "total += weight * m_l.y", to: "total += m_l.y" }),
+];
+
 fn main() {
     let args = Arguments::from_args();
     let adapter = gpu::adapter();
@@ -36,6 +57,7 @@ fn main() {
         trial("logits and their blocks", makes_logits),
         trial("attend and merge", attends),
         trial("matrices split by rows", |_| in_parts()),
+        needing("a mistake in a kernel is noticed", gpu::NEED, adapter, |()| notices(&PLANTED)),
     ];
     libtest_mimic::run(&args, trials).exit();
 }

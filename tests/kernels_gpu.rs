@@ -4,8 +4,9 @@
 mod common;
 
 use common::gpu;
-use common::kernel_bench::{Bench, same};
+use common::kernel_bench::{Bench, Planted, notices, same};
 use common::trial::needing;
+use gemma_web::gpu::device::Plant;
 use gemma_web::gpu::kv_cache::KvShape;
 use gemma_web::gpu::{Arithmetic, GpuOptions, Kind, KvCache, KvType, Matrix, Step, Tuning, Unit, Work};
 use gemma_web::kernels::attention::{Cached, Shape, attention};
@@ -15,6 +16,20 @@ use gemma_web::kernels::{attention as attention_kernel, cap_logits, dequant, emb
 use gemma_web::quant::{FORMATS, Format};
 use libtest_mimic::{Arguments, Failed, Trial};
 use pollster::block_on;
+
+/// Small mistakes, and who must notice them.
+const PLANTED: [Planted; 4] = [
+    (
+        multiplies,
+        Plant { kernel: "embed Q8_0", from: "params.scale * w[0]", to: "1.01 * params.scale * w[0]" },
+    ),
+    (attends, Plant { kernel: "attention F32", from: "* params.scale", to: "* (1.01 * params.scale)" }),
+    (attends, Plant { kernel: "rotate", from: "return rotated4(", to: "return 1.01 * rotated4(" }),
+    (
+        gates,
+        Plant { kernel: "geglu", from: "gelu_tanh(gate_up[gate])", to: "1.01 * gelu_tanh(gate_up[gate])" },
+    ),
+];
 
 fn main() {
     let args = Arguments::from_args();
@@ -28,6 +43,7 @@ fn main() {
         trial("geglu", gates),
         trial("rotate and attention", attends),
         trial("embed and matmul in every format", multiplies),
+        needing("a mistake in a kernel is noticed", gpu::NEED, adapter, |()| notices(&PLANTED)),
     ];
     trials.push(needing("a matrix split by rows", gpu::NEED, adapter, |()| splits()));
     trials

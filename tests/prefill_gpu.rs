@@ -4,8 +4,9 @@
 mod common;
 
 use common::gpu;
-use common::kernel_bench::{Bench, same};
+use common::kernel_bench::{Bench, Planted, notices, same};
 use common::trial::needing;
+use gemma_web::gpu::device::Plant;
 use gemma_web::gpu::kv_cache::KvShape;
 use gemma_web::gpu::{Arithmetic, Buffer, Gpu, GpuOptions, KvCache, KvType, Matrix, Plan, Tuning, Unit};
 use gemma_web::kernels::attention::Shape;
@@ -18,6 +19,18 @@ use gemma_web::kernels::{
 };
 use gemma_web::quant::{FORMATS, Format};
 use libtest_mimic::{Arguments, Failed, Trial};
+
+/// Small mistakes, and who must notice them.
+const PLANTED: [Planted; 5] = [
+    (norm_adds, Plant { kernel: "norm_add", from: "+ params.eps", to: "+ params.eps + 0.01" }),
+    (rotates, Plant { kernel: "rotate", from: "% params.n_slots", to: "% (params.n_slots - 1u)" }),
+    (multiplies, Plant { kernel: "matmul_direct", from: "w.offset * a.sum", to: "w.offset * a.sum * 1.1" }),
+    (
+        multiplies,
+        Plant { kernel: "matmul_int8 Q4_0", from: "dot4I8Packed(a.x, b.x)", to: "dot4I8Packed(a.x, b.y)" },
+    ),
+    (makes_int8, Plant { kernel: "geglu", from: "127.0 / largest", to: "126.0 / largest" }),
+];
 
 fn main() {
     let args = Arguments::from_args();
@@ -32,6 +45,7 @@ fn main() {
         trial("products with int8 activations in every format", multiplies),
         trial("products of a matrix split by rows", |_| splits()),
         trial("rotate into a cache split by heads", |_| rotates_in_parts()),
+        needing("a mistake in a kernel is noticed", gpu::NEED, adapter, |()| notices(&PLANTED)),
     ];
     libtest_mimic::run(&args, trials).exit();
 }

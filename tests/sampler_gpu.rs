@@ -20,7 +20,8 @@ fn main() {
         |name: &str, test: fn() -> Result<(), Failed>| needing(name, gpu::NEED, adapter, move |()| test());
     let trials = vec![
         trial("greedy takes the lowest id among equals", greedy),
-        trial("greedy looks past what is not finite", greedy_among_oddities),
+        trial("nothing is chosen where a logit is no number", greedy_among_oddities),
+        trial("one NaN among many is noticed", one_oddity),
         trial("draws are those of the CPU", draws),
         trial("draws from odd logits are those of the CPU", draws_from_oddities),
         trial("penalties follow the text that the GPU writes", penalties),
@@ -148,9 +149,12 @@ fn greedy_among_oddities() -> Result<(), Failed> {
     for n_vocab in [17, 1000, 262_144] {
         let b = Bench::open(n_vocab)?;
         let last = n_vocab - 1;
-        for odd in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            let mut logits = vec![odd; n_vocab];
-            expect("nothing finite", None, b.greedy(&logits)?)?;
+        for odd in ODD {
+            expect("nothing finite", None, b.greedy(&vec![odd; n_vocab])?)?;
+        }
+        {
+            let mut logits = vec![f32::NEG_INFINITY; n_vocab];
+            expect("nothing allowed", None, b.greedy(&logits)?)?;
             logits[last] = f32::MIN;
             expect("the least number", Some(last as u32), b.greedy(&logits)?)?;
             logits[last / 2] = -0.0;
@@ -158,11 +162,47 @@ fn greedy_among_oddities() -> Result<(), Failed> {
             expect("zeros", Some(last as u32 / 2), b.greedy(&logits)?)?;
             logits[last] = f32::MIN_POSITIVE / 2.0;
             expect("a subnormal", Some(last as u32), b.greedy(&logits)?)?;
-            // A kernel's maximum over NaN may be NaN.
-            b.gpu.write(&b.block_max, 0, bytemuck::cast_slice(&vec![f32::NAN; n_vocab.div_ceil(32)]));
-            b.begin(&greedy_sampling(), 1, &[]);
-            b.step(1)?;
-            expect("maxima unknown", Some(last as u32), b.id(&b.ids, 0)?)?;
+        }
+    }
+    Ok(())
+}
+
+const ODD: [f32; 3] = [f32::NAN, -f32::NAN, f32::INFINITY];
+
+/// Wherever it stands, with and without biases and penalties in its block or for itself, and where only the maximum of its block tells.
+fn one_oddity() -> Result<(), Failed> {
+    for n_vocab in [33, 8193, 262_144] {
+        let b = Bench::open(n_vocab)?;
+        for at in [0, n_vocab / 2, n_vocab - 1] {
+            let id = at as u32;
+            let bias =
+                |id, bias| Sampling { logit_bias: BTreeMap::from([(id, bias)]), ..Sampling::default() };
+            let samplings = [
+                greedy_sampling(),
+                Sampling { temperature: 0.5, top_k: 40, ..Sampling::default() },
+                bias(id, f32::NEG_INFINITY),
+                bias(id ^ 1, 5.0),
+                Sampling { repetition_penalty: 1.2, presence_penalty: 0.5, ..greedy_sampling() },
+            ];
+            for (odd, sampling) in ODD.iter().flat_map(|odd| samplings.iter().map(move |s| (*odd, s))) {
+                let mut logits = numbers(3, n_vocab, 20.0);
+                logits[at] = odd;
+                b.write(&logits);
+                b.begin(sampling, 1, &[id, id ^ 1]);
+                b.step(2)?;
+                let what = format!("{odd} at {at} of {n_vocab}, {sampling:?}");
+                expect(&what, None, b.id(&b.ids, 0)?)?;
+                expect(&what, choose(&mut logits, sampling, &[id, id ^ 1], 1), NO_ID)?;
+            }
+            let mut maxima = vec![1.0; n_vocab.div_ceil(32)];
+            maxima[at / 32] = f32::INFINITY;
+            b.write(&numbers(3, n_vocab, 20.0));
+            b.gpu.write(&b.block_max, 0, bytemuck::cast_slice(&maxima));
+            for sampling in [&samplings[0], &samplings[1], &samplings[3]] {
+                b.begin(sampling, 1, &[]);
+                b.step(1)?;
+                expect("a maximum alone", None, b.id(&b.ids, 0)?)?;
+            }
         }
     }
     Ok(())
@@ -311,10 +351,9 @@ fn draws_from_oddities() -> Result<(), Failed> {
         cases.push((what, logits));
     }
     for (what, n_finite) in
-        [("nothing finite", 0), ("one finite", 1), ("few finite", 30), ("as many finite as kept", 64)]
+        [("nothing allowed", 0), ("one allowed", 1), ("few allowed", 30), ("as many allowed as kept", 64)]
     {
-        let odd = |i| if i % 3 == 0 { f32::NAN } else { f32::NEG_INFINITY };
-        let mut logits: Vec<f32> = (0..5000).map(odd).collect();
+        let mut logits = vec![f32::NEG_INFINITY; 5000];
         for i in 0..n_finite {
             logits[(i * 71) % 5000] = (i % 20) as f32 / 4.0 - 3.0;
         }

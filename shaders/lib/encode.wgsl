@@ -5,9 +5,14 @@ struct Input16 {
     sum: f32,      // scale * sum of the codes
 }
 
+// The largest magnitude, by the bits: NaN is above all numbers, where a maximum of floats may lose it.
 fn largest16(v: mat4x4<f32>) -> f32 {
-    let m = max(max(abs(v[0]), abs(v[1])), max(abs(v[2]), abs(v[3])));
-    return max(max(m.x, m.y), max(m.z, m.w));
+    let bits = vec4<u32>(0x7fffffffu);
+    let m = max(
+        max(bitcast<vec4<u32>>(v[0]) & bits, bitcast<vec4<u32>>(v[1]) & bits),
+        max(bitcast<vec4<u32>>(v[2]) & bits, bitcast<vec4<u32>>(v[3]) & bits),
+    );
+    return bitcast<f32>(max(max(m.x, m.y), max(m.z, m.w)));
 }
 
 // Sixteen values as signed bytes, four to a word: v * inverse, rounded.
@@ -22,8 +27,8 @@ fn pack4(v: vec4<f32>) -> u32 {
 
 // The int8 form of sixteen values: src/kernels/quantize.rs.
 fn encode16(v: mat4x4<f32>) -> Input16 {
-    // Values below 1e-30, whose reciprocal could overflow, count as zeros.
-    let largest = select(0.0, largest16(v), largest16(v) > 1e-30);
+    // Values below 1e-30, whose reciprocal could overflow, count as zeros. NaN is not below: it makes scale and sum NaN.
+    let largest = select(largest16(v), 0.0, largest16(v) <= 1e-30);
     let codes = bytes16(v, select(0.0, 127.0 / largest, largest > 0.0));
     let ones = vec4<f32>(1.0);
     let s = largest / 127.0;

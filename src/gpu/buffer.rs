@@ -94,8 +94,13 @@ impl Gpu {
         if bytes > offers {
             return Err(Error::LimitTooLow { what: label.to_owned(), needs: bytes, offers });
         }
+        Ok(self.small(kind, label, bytes))
+    }
+
+    /// The same for what is known to be far below every limit.
+    pub(crate) fn small(&self, kind: Kind, label: &str, bytes: u64) -> Buffer {
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
-        Ok(self.buffer(kind, label, bytes, usage))
+        self.buffer(kind, label, bytes, usage)
     }
 
     /// A storage buffer of `rows` x `cols` f32.

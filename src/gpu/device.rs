@@ -25,6 +25,21 @@ pub struct GpuOptions {
     pub without_subgroups: bool,
     /// Does without timestamps where the adapter has them: only [`super::Profile`] uses them.
     pub without_timestamps: bool,
+    /// Makes a kernel wrong, to show that it is noticed. Release builds have no such thing.
+    #[cfg(debug_assertions)]
+    pub plant: Option<Plant>,
+}
+
+/// A fault in a kernel's text.
+#[cfg(debug_assertions)]
+#[derive(Clone, Copy, Debug)]
+pub struct Plant {
+    /// Part of the kernel's name and variant.
+    pub kernel: &'static str,
+    /// What the text has, everywhere.
+    pub from: &'static str,
+    /// What it gets instead.
+    pub to: &'static str,
 }
 
 /// What the adapter says of itself, and the two limits that decide how matrices are split.
@@ -76,6 +91,8 @@ pub struct Gpu {
     /// First error that no scope caught: a lost device or a refused command.
     fault: Arc<Mutex<Option<Error>>>,
     info: AdapterInfo,
+    #[cfg(debug_assertions)]
+    pub(super) plant: Option<Plant>,
 }
 
 impl Gpu {
@@ -123,6 +140,8 @@ impl Gpu {
             pipelines: RefCell::default(),
             fault,
             info,
+            #[cfg(debug_assertions)]
+            plant: options.plant,
         })
     }
 
@@ -136,6 +155,11 @@ impl Gpu {
     #[must_use]
     pub fn subgroups(&self) -> bool {
         self.info.subgroups
+    }
+
+    /// Takes sums by workgroups from now on, where that is told to be right and subgroups are not.
+    pub(crate) fn set_subgroups(&mut self, subgroups: bool) {
+        self.info.subgroups = subgroups;
     }
 
     /// What is used of the adapter's limits.

@@ -4,7 +4,7 @@ use super::device::Gpu;
 use super::shader::{Kernel, Variant, compose};
 
 /// What a kernel in a variant is called.
-pub(super) fn key(kernel: &Kernel, variant: Variant) -> String {
+pub(crate) fn key(kernel: &Kernel, variant: Variant) -> String {
     format!("{} {}", kernel.name, variant.name()).trim_end().to_owned()
 }
 
@@ -21,9 +21,10 @@ impl Gpu {
             return pipeline.clone();
         }
         self.counters.borrow_mut().objects += 2;
+        let text = self.text(kernel, variant);
         let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(&key),
-            source: wgpu::ShaderSource::Wgsl(compose(kernel, variant).into()),
+            source: wgpu::ShaderSource::Wgsl(text.into()),
         });
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(&key),
@@ -35,6 +36,21 @@ impl Gpu {
         });
         self.pipelines.borrow_mut().insert(key, pipeline.clone());
         pipeline
+    }
+
+    /// How many were compiled.
+    pub(crate) fn n_pipelines(&self) -> usize {
+        self.pipelines.borrow().len()
+    }
+
+    /// The text of a kernel in a variant, as it is compiled.
+    pub(crate) fn text(&self, kernel: &Kernel, variant: Variant) -> String {
+        let text = compose(kernel, variant);
+        #[cfg(debug_assertions)]
+        if let Some(plant) = self.plant.as_ref().filter(|plant| key(kernel, variant).contains(plant.kernel)) {
+            return text.replace(plant.from, plant.to);
+        }
+        text
     }
 
     pub(super) fn bind_group(

@@ -120,6 +120,8 @@ pub struct Dispatch<'a> {
 #[derive(Debug)]
 pub(super) struct Prepared {
     label: String,
+    kernel: &'static Kernel,
+    variant: Variant,
     /// Kernel and variant.
     pub(super) name: String,
     /// Bytes of the matrix part that is bound.
@@ -182,7 +184,23 @@ impl Plan {
         let (label, grid) = (label.to_owned(), dispatch.grid);
         let name = key(dispatch.kernel, dispatch.variant);
         let plane_bytes = dispatch.group1.plane_bytes();
-        self.prepared.push(Prepared { label, name, plane_bytes, pipeline, groups, grid, _params: params });
+        let Dispatch { kernel, variant, .. } = *dispatch;
+        self.prepared.push(Prepared {
+            label,
+            kernel,
+            variant,
+            name,
+            plane_bytes,
+            pipeline,
+            groups,
+            grid,
+            _params: params,
+        });
+    }
+
+    /// What its dispatches run, kernel and variant.
+    pub fn kernels(&self) -> impl Iterator<Item = (&'static Kernel, Variant)> + '_ {
+        self.prepared.iter().map(|dispatch| (dispatch.kernel, dispatch.variant))
     }
 }
 

@@ -96,6 +96,28 @@ impl Gpu {
         Ok(())
     }
 
+    /// Runs plans in order, then copies buffers whole, one behind the other, into `to`: one submission.
+    ///
+    /// # Errors
+    /// As [`Gpu::run`].
+    pub fn run_into(&self, plans: &[(Plan, Step)], outs: &[Buffer], to: &Buffer) -> Result<()> {
+        self.check_lost()?;
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut pass = self.begin_pass(&mut encoder);
+        for (plan, step) in plans {
+            self.write(&plan.step, 0, bytemuck::bytes_of(step));
+            self.encode(&mut pass, &plan.prepared, *step)?;
+        }
+        drop(pass);
+        let mut at = 0;
+        for out in outs {
+            encoder.copy_buffer_to_buffer(&out.raw, 0, &to.raw, at, out.bytes());
+            at += out.bytes();
+        }
+        self.submit([encoder]);
+        Ok(())
+    }
+
     fn begin_pass(&self, encoder: &mut wgpu::CommandEncoder) -> wgpu::ComputePass<'static> {
         self.counters.borrow_mut().passes += 1;
         encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()).forget_lifetime()

@@ -11,7 +11,7 @@ use crate::gpu::{Buffer, Dispatch, Gpu, Kernel, Matrix, Plan};
 pub static KERNEL: Kernel =
     Kernel { name: "logits", wgsl: include_str!("../../shaders/logits.wgsl"), libs: &[MATH, NORMED] };
 
-/// Writes `logits [V]` and `block_max [ceil(V / 32)]` (where a block holds what is not finite, one of that), one dispatch a part of `w`; `cap` 0 is none.
+/// Writes `logits [V]` and `block_max [ceil(V / 32)]` (where a logit of a block is not finite, infinity or NaN), one dispatch a part of `w`; `cap` 0 is none.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,

@@ -18,7 +18,7 @@ pub const MAX_BIASES: usize = 256;
 pub const RECENT: usize = 64;
 /// Logits that one value of `block_max` stands for.
 pub const BLOCK_LEN: usize = 32;
-/// What is chosen where no logit is finite.
+/// What is chosen where a logit is NaN or infinite, or all are -infinity.
 pub const NO_ID: u32 = u32::MAX;
 
 /// GPU memory of a [`State`], for the memory plan.
@@ -141,8 +141,7 @@ pub fn recent_offset(position: usize) -> u64 {
 }
 
 /// Chooses from `logits [n_vocab]`, which belong to the last row of the run, into `ids[0]`. `block_max [ceil(V / 32)]` holds the
-/// largest of each 32 logits; where some of them are not finite it may hold anything that is not finite either, and then the kernel
-/// looks for itself. Biases and penalties change both buffers.
+/// largest of each 32 logits; infinity or NaN where some of them are not finite, and then nothing is chosen: [`NO_ID`]. Biases and penalties change both buffers.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,
@@ -167,10 +166,10 @@ pub fn record(
     );
 }
 
-/// What `block_max` holds for `logits`: the largest finite one of each block, else -infinity.
+/// What `block_max` holds for `logits`, of which some may be forbidden (-infinity): the largest of each block, infinity where one is
+/// NaN or infinite.
 #[must_use]
 pub fn block_max(logits: &[f32]) -> Vec<f32> {
-    let finite =
-        |block: &[f32]| block.iter().copied().filter(|x| x.is_finite()).fold(f32::NEG_INFINITY, f32::max);
-    logits.chunks(BLOCK_LEN).map(finite).collect()
+    let larger = |a: f32, b: &f32| if b.is_nan() { f32::INFINITY } else { a.max(*b) };
+    logits.chunks(BLOCK_LEN).map(|block| block.iter().fold(f32::NEG_INFINITY, larger)).collect()
 }

@@ -76,16 +76,13 @@ impl Choices {
     /// Waits for the oldest choice.
     ///
     /// # Errors
-    /// [`Error::Gpu`] where no logit was finite; as [`Gpu::read_back`].
+    /// [`Error::NumericError`] where a logit was not finite; as [`Gpu::read_back`].
     pub(super) async fn next(&self, gpu: &Gpu) -> Result<u32> {
         let nothing = || Error::Internal { what: "no token is under way".to_owned() };
         let (position, read) = self.oldest(gpu).ok_or_else(nothing)?;
         match read.await?.first() {
             Some(id) if *id != NO_ID => Ok(*id),
-            _ => Err(Error::Gpu {
-                what: format!("the forward pass at position {position}"),
-                why: "no logit is finite".to_owned(),
-            }),
+            _ => Err(Error::NumericError { what: "the logits".to_owned(), position }),
         }
     }
 

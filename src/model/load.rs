@@ -18,6 +18,7 @@ use crate::model::decode::{self, Decode};
 use crate::model::forward::Page;
 use crate::model::options::ModelOptions;
 use crate::model::runner::{FIRST_ROWS, Model, Plans};
+use crate::model::self_test::{Effort, SelfTest};
 use crate::model::state::State;
 use crate::model::tuning;
 use crate::model::weights::Weights;
@@ -73,6 +74,7 @@ pub struct Prepared {
     /// What the device will say of the buffers, and of the kernels.
     buffers: Vec<Verdict>,
     kernels: Vec<Verdict>,
+    self_test: SelfTest,
 }
 
 impl Prepared {
@@ -108,10 +110,16 @@ impl Prepared {
             decode,
             plans,
             tuning,
+            tested: options.tested.clone(),
+            effort: Effort::default(),
         };
-        let Plans { prefill, head, step, choose } = &model.plans;
-        model.gpu.run_in(&[step, choose, head, prefill])?;
-        Ok(Self { model, buffers: vec![of_weights, of_state, of_decode], kernels })
+        model.gpu.run_in(&model.plans.all())?;
+        Ok(Self {
+            model,
+            buffers: vec![of_weights, of_state, of_decode],
+            kernels,
+            self_test: options.self_test,
+        })
     }
 
     /// Streams in the weights, and waits until everything is compiled, so that the first request finds it ready.
@@ -125,7 +133,7 @@ impl Prepared {
         cancel: &Cancel,
         on_bytes: &mut dyn FnMut(u64),
     ) -> Result<Model> {
-        let Self { mut model, buffers, kernels } = self;
+        let Self { mut model, buffers, kernels, self_test } = self;
         let streamed = model.weights.stream(&model.gpu, header, source, cancel, on_bytes).await;
         // Buffers that there was no memory for are the cause of whatever failed after them.
         for verdict in buffers {
@@ -136,12 +144,13 @@ impl Prepared {
             model.gpu.heard(verdict).await?;
         }
         cancel.check()?;
+        model.self_test(self_test).await?;
         model.warm_up().await?;
         Ok(model)
     }
 }
 
-fn plans(
+pub(super) fn plans(
     gpu: &Gpu,
     config: &Config,
     weights: &Weights,

@@ -12,6 +12,7 @@ pub mod parked;
 pub mod profile;
 pub mod reference;
 pub mod runner;
+pub mod self_test;
 pub mod state;
 pub mod tensors;
 pub mod tuning;

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::gpu::{Buffer, Plan, Step, Work};
 use crate::model::Model;
 use crate::model::forward::Page;
+use crate::model::runner::finite;
 
 /// Rows of logits that are made at once when every position is scored.
 const SCORED_ROWS: usize = 64;
@@ -64,7 +65,9 @@ impl Model {
             }
         }
         cancel.check()?;
-        Ok(sum.into_iter().map(|sum| (sum / ids.len() as f64) as f32).collect())
+        let mean: Vec<f32> = sum.into_iter().map(|sum| (sum / ids.len() as f64) as f32).collect();
+        finite("the hidden states", &mean, ids.len() - 1)?;
+        Ok(mean)
     }
 
     fn page(&self) -> Page<'_> {
@@ -105,6 +108,7 @@ impl Model {
                 self.gpu.run(&[(&scorer.plan, step)], &[(&scorer.logits, 0, &scorer.staging, bytes)])?;
                 let logits = self.gpu.read_f32(&scorer.staging, bytes).await?;
                 for (row, logits) in logits.chunks_exact(self.config.n_vocab).enumerate() {
+                    finite("the logits", logits, first + row + 1)?;
                     on_row(first + row, logits);
                 }
             }

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::gpu::GpuOptions;
 use crate::gpu::{KvType, Tuning};
 use crate::model::Config;
+use crate::model::self_test::{SelfTest, Tested};
 use crate::model::state::Extents;
 
 /// How a model is loaded.
@@ -17,6 +18,10 @@ pub struct ModelOptions {
     pub kv: KvType,
     /// Which variants of the decode kernels to use; `None`: those that are fastest on the adapter.
     pub tuning: Option<Tuning>,
+    /// Whether the kernels are compared with their CPU twins first.
+    pub self_test: SelfTest,
+    /// What earlier loads on the same adapter found: not tested again where that is [`SelfTest::Fast`].
+    pub tested: Tested,
     /// Adapter and limits.
     pub gpu: GpuOptions,
 }
@@ -32,6 +37,8 @@ impl Default for ModelOptions {
             prefill_chunk: 256,
             kv: KvType::F16,
             tuning: None,
+            self_test: SelfTest::Fast,
+            tested: Tested::default(),
             gpu: GpuOptions::default(),
         }
     }

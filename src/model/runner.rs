@@ -12,6 +12,7 @@ use crate::kernels::sample::Settings;
 use crate::model::Config;
 use crate::model::choices::{Choices, MAX_DEPTH};
 use crate::model::decode::Decode;
+use crate::model::self_test::{Effort, Tested, Variants};
 use crate::model::state::{Extents, State};
 use crate::model::weights::Weights;
 
@@ -49,6 +50,12 @@ pub(super) struct Plans {
     pub choose: Plan,
 }
 
+impl Plans {
+    pub(super) fn all(&self) -> [&Plan; 4] {
+        [&self.step, &self.choose, &self.head, &self.prefill]
+    }
+}
+
 /// A loaded model. Positions are fed in order; to start over, feed position 0 again.
 #[derive(Debug)]
 pub struct Model {
@@ -62,6 +69,9 @@ pub struct Model {
     pub(super) staging: Buffer,
     pub(super) choices: Choices,
     pub(super) tuning: Tuning,
+    /// What self-tests found here, and what the last one did.
+    pub(super) tested: Tested,
+    pub(super) effort: Effort,
     /// Rows of the next chunk of a prompt: more as long as chunks stay within the budget.
     pub(super) rows: Cell<usize>,
     /// Submissions that a chunk is shared out to.
@@ -90,6 +100,18 @@ impl Model {
     #[must_use]
     pub fn tuning(&self) -> Tuning {
         self.tuning
+    }
+
+    /// The same, with what the self-test replaced.
+    #[must_use]
+    pub fn variants(&self) -> Variants {
+        Variants::new(self)
+    }
+
+    /// What self-tests found on this adapter, for the next load.
+    #[must_use]
+    pub fn tested(&self) -> &Tested {
+        &self.tested
     }
 
     /// Positions that fit.
@@ -142,6 +164,7 @@ impl Model {
         self.gpu.run_works(&[self.last_works(ids, last, position)?.as_slice(), &[read]].concat())?;
         let logits = self.gpu.read_f32(&self.staging, bytes).await?;
         cancel.check()?;
+        finite("the logits", &logits, position + ids.len())?;
         Ok(logits)
     }
 
@@ -165,7 +188,7 @@ impl Model {
     /// The oldest choice under way, after more were queued: for the positions from `next` on, which moves, up to `end`.
     ///
     /// # Errors
-    /// [`Error::Gpu`] where no logit was finite; faults of the device.
+    /// [`Error::NumericError`] where a logit was not finite; faults of the device.
     pub async fn next_choice(&self, next: &mut usize, end: usize) -> Result<u32> {
         while self.choices.len() < self.depth() && *next < end {
             let step = Step { n_tokens: 1, position: *next as u32 - 1, ..Step::default() };
@@ -272,4 +295,13 @@ impl Model {
             Work::Plan(&self.plans.head, end),
         ])
     }
+}
+
+/// # Errors
+/// [`Error::NumericError`] where a value is not finite.
+pub(super) fn finite(what: &str, values: &[f32], position: usize) -> Result<()> {
+    if values.iter().all(|value| value.is_finite()) {
+        return Ok(());
+    }
+    Err(Error::NumericError { what: what.to_owned(), position })
 }

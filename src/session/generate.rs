@@ -170,10 +170,9 @@ impl Run<'_> {
             // Penalties and biases change them.
             let raw = writer.options.logprobs.map(|_| logits.clone());
             let chosen = choose(&mut logits, &self.begun.sampling, &writer.ids, seed);
-            let id = chosen.ok_or_else(|| Error::Gpu {
-                what: format!("the forward pass at position {position}"),
-                why: "no logit is finite".to_owned(),
-            })?;
+            // Every token forbidden.
+            let id = chosen
+                .ok_or_else(|| Error::NumericError { what: "the adjusted logits".to_owned(), position })?;
             let taken = writer.take(self.format.tokenizer, id, raw.as_deref(), context, self.on_event);
             if taken != Taken::More {
                 return Ok(taken);

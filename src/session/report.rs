@@ -7,6 +7,7 @@ use crate::gpu::Tuning;
 use crate::gpu::device::{AdapterInfo, Counters};
 use crate::model::Config;
 use crate::model::runner::GpuBytes;
+use crate::model::self_test::Variants;
 
 /// Where a load stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -51,6 +52,8 @@ pub struct Info {
     pub gpu_bytes: GpuBytes,
     /// Which variants of the kernels run: arithmetic and how many lanes share rows.
     pub tuning: Tuning,
+    /// The same and more, with what the self-test replaced.
+    pub variants: Variants,
     /// What options are where a request doesn't say. The files name none; these are the values of Gemma's model cards, and the
     /// `generation_config` files of Gemma 1 and 2 have no others.
     pub defaults: GenerateOptions,

@@ -5,7 +5,7 @@ use futures_util::future::try_join;
 
 use super::bench::{self, ModelFile};
 use super::report::{Phase, Progress};
-use super::{Active, Engine, LoadOptions, snapshot};
+use super::{Active, Engine, LoadOptions, SelfTest, Variants, snapshot};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::gguf::{self, Header};
@@ -100,6 +100,8 @@ impl Engine {
         };
         let Brought { model, .. } = bring(source, &self.options, cancel, on_progress, &mut meet).await?;
         self.info.adapter = model.gpu().info().clone();
+        self.info.variants = Variants { self_test: self.info.variants.self_test, ..model.variants() };
+        self.options = again(&self.options, &model);
         self.model = Some(model);
         Ok(())
     }
@@ -113,11 +115,28 @@ impl Engine {
         Ok(self.model()?.gpu().destroyer())
     }
 
+    /// Kernels that were compiled, for tests.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`] where there is no device.
+    #[doc(hidden)]
+    pub fn n_pipelines(&self) -> Result<usize> {
+        Ok(self.model()?.gpu().n_pipelines())
+    }
+
     /// # Errors
     /// [`Error::DeviceLost`] where there is none.
     pub(super) fn model(&self) -> Result<&Model> {
         self.model.as_ref().ok_or_else(asleep)
     }
+}
+
+/// Options for the same model another time: with the variants that it has now, and without a test of what was tested.
+pub(super) fn again(options: &LoadOptions, model: &Model) -> LoadOptions {
+    let variants = model.variants();
+    let self_test = if options.self_test == SelfTest::Off { SelfTest::Off } else { SelfTest::Fast };
+    let (tuning, tested) = (Some(model.tuning()), model.tested().clone());
+    LoadOptions { tuning, kv: variants.kv, self_test, tested, ..options.clone() }
 }
 
 /// The error of what needs a device while there is none.

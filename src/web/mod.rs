@@ -136,6 +136,12 @@ impl Engine {
         to_js(&self.session.info()).map_err(|error| to_js_error(&error))
     }
 
+    /// What self-tests found on this adapter, for the option `tested` of the next load; empty where there was none.
+    #[must_use]
+    pub fn tested(&self) -> String {
+        self.session.tested().clone().into()
+    }
+
     /// Counters since the model was loaded: a plain object.
     ///
     /// # Errors

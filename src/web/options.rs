@@ -13,7 +13,7 @@ use crate::chat::Message;
 use crate::error::{Error, Result};
 use crate::gpu::Tuning;
 use crate::session::bench::BenchOptions;
-use crate::session::{GenerateOptions, KvType, LoadOptions, SessionOptions};
+use crate::session::{GenerateOptions, KvType, LoadOptions, SelfTest, SessionOptions};
 
 /// What `load` takes; a field that is absent has the default of [`LoadOptions`].
 #[derive(Default, Deserialize)]
@@ -23,6 +23,8 @@ struct LoadFields {
     prefill_chunk: Option<usize>,
     kv: Option<KvType>,
     tuning: Option<Tuning>,
+    self_test: Option<SelfTest>,
+    tested: Option<String>,
 }
 
 /// # Errors
@@ -35,6 +37,9 @@ pub(super) fn load(options: &JsValue) -> Result<LoadOptions> {
         prefill_chunk: fields.prefill_chunk.unwrap_or(default.prefill_chunk),
         kv: fields.kv.unwrap_or(default.kv),
         tuning: fields.tuning,
+        self_test: fields.self_test.unwrap_or(default.self_test),
+        // What the page kept: what it can't be read from is as good as nothing.
+        tested: fields.tested.unwrap_or_default().into(),
         ..default
     })
 }

@@ -133,6 +133,15 @@ export function inShards(path: string, count: number, size = 0): Buffer[] {
   });
 }
 
+/** The model in `path` with a first value of a tensor in f32 that is no number. */
+export function withNaN(path: string, tensor: string): Buffer {
+  const { keys, tensors } = parse(path);
+  const found = tensors.find(({ name }) => name === tensor);
+  if (!found) throw new Error(`the file has no ${tensor}`);
+  found.data.writeFloatLE(Number.NaN, 0);
+  return write({ keys, tensors });
+}
+
 /** The model in `path` as one that was tuned to answer in turns: it has a template, which is all that files say of it. */
 export function tunedForChat(path: string): Buffer {
   const { keys, tensors } = parse(path);

@@ -1,5 +1,6 @@
 //! A device to run single kernels on, and numbers to run them with.
 
+use gemma_web::gpu::device::Plant;
 use gemma_web::gpu::{Buffer, Gpu, GpuOptions, Kind, Matrix, Plan, Step};
 use gemma_web::quant::Format;
 use libtest_mimic::Failed;
@@ -106,6 +107,20 @@ fn soften(format: &Format, block: &mut [u8]) {
     for at in halves {
         block[at + 1] = 0x10 | (block[at + 1] & 0x83);
     }
+}
+
+/// A comparison of kernels with their twins, and a mistake in a kernel that it must notice.
+pub(crate) type Planted = (fn(&Bench) -> Result<(), Failed>, Plant);
+
+/// Each comparison fails where its mistake is made.
+pub(crate) fn notices(planted: &[Planted]) -> Result<(), Failed> {
+    for (compare, plant) in planted {
+        let b = Bench::open(GpuOptions { plant: Some(*plant), ..GpuOptions::default() })?;
+        if compare(&b).is_ok() {
+            return Err(format!("nobody noticed {plant:?}").into());
+        }
+    }
+    Ok(())
 }
 
 /// `found` may be up to three values longer: buffers are at least 16 bytes.

@@ -30,6 +30,8 @@ export type GemmaErrorCode =
   | 'out_of_memory'
   | 'device_lost'
   | 'gpu'
+  | 'self_test_failed'
+  | 'numeric_error'
   | 'inconsistent'
   | 'invalid_option'
   | 'context_full'

@@ -63,4 +63,5 @@ export type {
   ModelInfo,
   ModelStats,
   Tuning,
+  Variants,
 } from './types.js';

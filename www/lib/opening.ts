@@ -49,7 +49,7 @@ export async function loadModel(call: SentLoad, { tell, startWriter, setting, si
   try {
     const { known, keep } = await recalled;
     const onReport = (report: EngineReport): void => onProgress(meter.report(report, performance.now()));
-    const options = { tuning: known, ...call.options };
+    const options = { ...known, ...call.options };
     const load = async (): Promise<Engine> => {
       if (!before) return Engine.load(source, options, onReport, signal);
       await before.revive(source, onReport, signal);
@@ -59,7 +59,8 @@ export async function loadModel(call: SentLoad, { tell, startWriter, setting, si
     const told = engine.info() as Omit<ModelInfo, 'cache'>;
     const info = { ...told, defaults: inDecimal(told.defaults), cache: outcome() };
     // A choice of the caller's says nothing about speed. That it could not be kept is no reason to fail: it is measured again.
-    if (!before && known === undefined && call.options['tuning'] === undefined) await keep(info.tuning).catch(() => undefined);
+    const tuning = call.options['tuning'] === undefined ? info.tuning : known.tuning;
+    await keep({ tuning, tested: engine.tested() || known.tested }).catch(() => undefined);
     return { engine, info, release };
   } finally {
     await close();

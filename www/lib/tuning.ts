@@ -1,11 +1,12 @@
-// Which variants of the kernels were fastest on this browser's adapter, kept between visits so that it is measured once.
+// Which variants of the kernels were fastest on this browser's adapter, and which kernels are right there, kept between visits so that it is
+// measured and tested once.
 
 import type { GpuLike, Tuning } from './types.js';
 
 /** Of what is kept; another number makes older files be measured anew. */
-const FORMAT = 1;
+const FORMAT = 2;
 const FILE = 'gemma-web-tuning.json';
-const TUNINGS: readonly string[] = ['f32/1', 'f32/32', 'int8/1', 'int8/32'] satisfies Tuning[];
+const TUNINGS: readonly Tuning[] = ['f32/1', 'f32/32', 'int8/1', 'int8/32'];
 
 /** What the choice depends on: browser, its version, and the adapter. */
 async function keyOfAdapter(gpu: GpuLike | null | undefined): Promise<string | undefined> {
@@ -35,28 +36,42 @@ async function file(): Promise<FileSystemFileHandle | undefined> {
   }
 }
 
+/** What is known of an adapter. */
+export interface Known {
+  readonly tuning?: Tuning | undefined;
+  /** What self-tests found: the engine's own record. */
+  readonly tested?: string | undefined;
+}
+
 /**
- * The choice for this adapter and how to keep another one. Where nothing can be kept the engine measures at every load. `gpu`: another
+ * What is known of this adapter and how to keep more. Where nothing can be kept the engine measures at every load. `gpu`: another
  * one than `navigator.gpu`; null: the adapter is not known.
  */
-export async function recallTuning(gpu?: GpuLike | null): Promise<{ known?: Tuning; keep(tuning: Tuning): Promise<void> }> {
+export async function recallTuning(gpu?: GpuLike | null): Promise<{ known: Known; keep(known: Known): Promise<void> }> {
   const [key, handle] = await Promise.all([keyOfAdapter(gpu), file()]);
-  if (key === undefined || handle === undefined) return { keep: () => Promise.resolve() };
+  if (key === undefined || handle === undefined) return { known: {}, keep: () => Promise.resolve() };
   const kept = parse(await (await handle.getFile()).text());
-  const keep = async (tuning: Tuning): Promise<void> => {
+  const known = checked(kept[key]);
+  const keep = async (more: Known): Promise<void> => {
+    if (known.tuning === more.tuning && known.tested === more.tested) return;
     const writable = await handle.createWritable();
-    await writable.write(JSON.stringify({ ...kept, [key]: tuning }));
+    await writable.write(JSON.stringify({ ...kept, [key]: more }));
     await writable.close();
   };
-  const known = kept[key];
-  return known !== undefined && TUNINGS.includes(known) ? { known, keep } : { keep };
+  return { known, keep };
+}
+
+/** An entry, without what this version would not write. */
+function checked(entry: Partial<Record<keyof Known, unknown>> | null | undefined): Known {
+  const { tuning, tested } = entry ?? {};
+  return { tuning: TUNINGS.find((name) => name === tuning), tested: typeof tested === 'string' ? tested : undefined };
 }
 
 /** What is kept by key; nothing where the file is new or damaged. */
-function parse(text: string): Record<string, Tuning> {
+function parse(text: string): Record<string, Known> {
   try {
     const kept: unknown = JSON.parse(text);
-    return typeof kept === 'object' && kept !== null ? (kept as Record<string, Tuning>) : {};
+    return typeof kept === 'object' && kept !== null ? (kept as Record<string, Known>) : {};
   } catch {
     return {};
   }

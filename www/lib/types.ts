@@ -47,6 +47,12 @@ export interface LoadOptions {
   /** Variants of the kernels. Default: the fastest on this adapter, by a short measurement at the first load. */
   readonly tuning?: Tuning | undefined;
   /**
+   * Whether kernels are compared with the same computations on the CPU before the model is used: all of them (`"full"`), those that have not
+   * passed before on the same adapter and browser (`"fast"`, the default), or none (`"off"`). A variant that is wrong is replaced by
+   * another one, see `info.variants`; where none is right, loading fails with `self_test_failed`.
+   */
+  readonly selfTest?: 'full' | 'fast' | 'off' | undefined;
+  /**
    * Called where the GPU's device was lost (a driver that starts anew, a computer that slept) and the model is about to be loaded again, from
    * the cache or its source. What is under way goes on by itself, with the same tokens; sessions go on too.
    */
@@ -100,6 +106,26 @@ export interface GpuDeviceLike {
  */
 export type Tuning = 'f32/1' | 'f32/32' | 'int8/1' | 'int8/32';
 
+/** Which variants of the kernels run. */
+export interface Variants {
+  readonly arithmetic: 'int8' | 'f32';
+  /** Lanes of the GPU that share rows of a matrix. */
+  readonly lanes: 1 | 32;
+  /** Whether sums are taken by subgroups. */
+  readonly subgroups: boolean;
+  /** Precision of the key/value cache. */
+  readonly kv: 'f16' | 'f32';
+  /** Every kernel that the model takes, with its variant: `"matmul_int8 Q4_0"`. */
+  readonly kernels: readonly string[];
+  /**
+   * What self-tests found wrong on this adapter, with any model: others run instead. `error`: the largest distance from the right results, as
+   * a part of the largest of them; infinite where it is no number.
+   */
+  readonly replaced: readonly { readonly kernel: string; readonly variant: string; readonly error: number }[];
+  /** What this load compared with the CPU: so many kernels, in so many milliseconds; `known` ones had passed before. */
+  readonly selfTest: { readonly tested: number; readonly known: number; readonly ms: number };
+}
+
 /** What is known about a loaded model. */
 export interface ModelInfo {
   /** Hyper-parameters, as the file has them. */
@@ -118,6 +144,8 @@ export interface ModelInfo {
   readonly gpuBytes: GpuBytes;
   /** Which variants of the kernels run. */
   readonly tuning: Tuning;
+  /** The same and more, with what self-tests found on this adapter. */
+  readonly variants: Variants;
   /** What is taken for options of a generation that are not given: the model card's. */
   readonly defaults: GenerateDefaults;
   /** Whether the model is kept for the next time. */

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gemma_web::gpu::{GpuOptions, Tuning};
 use gemma_web::session::bench::{self, BenchOptions};
-use gemma_web::session::{GenerateOptions, KvType, LoadOptions};
+use gemma_web::session::{GenerateOptions, KvType, LoadOptions, SelfTest, Tested};
 
 /// Runs Google's Gemma from a GGUF file on the GPU.
 ///
@@ -85,6 +85,9 @@ pub(crate) struct Model {
     /// Variants of the kernels, f32/1, f32/32, int8/1 or int8/32 [default: the fastest, by a short measurement].
     #[arg(long, value_name = "NAME")]
     pub(crate) tuning: Option<Tuning>,
+    /// Which kernels are compared with their CPU twins first: all (full), those that did not pass before (fast), or none (off).
+    #[arg(long, value_name = "WHICH", default_value = "fast", value_parser = ["full", "fast", "off"])]
+    pub(crate) self_test: String,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -101,6 +104,12 @@ impl Model {
             context_length: self.context,
             prefill_chunk: self.prefill_chunk,
             tuning: self.tuning,
+            self_test: match self.self_test.as_str() {
+                "full" => SelfTest::Full,
+                "off" => SelfTest::Off,
+                _ => SelfTest::Fast,
+            },
+            tested: Tested::default(),
             kv: match self.kv {
                 Kv::F16 => KvType::F16,
                 Kv::F32 => KvType::F32,

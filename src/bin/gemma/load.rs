@@ -25,9 +25,7 @@ pub(crate) fn engine(model: &Model, options: &LoadOptions, json: bool) -> Result
     }));
     bar.finish_and_clear();
     let engine = engine?;
-    if recalled.tuning.is_none() {
-        tuning::keep(&engine.info().adapter, engine.info().tuning);
-    }
+    tuning::keep(&engine, options.tuning.is_some());
     if !json {
         let info = engine.info();
         let seconds = start.elapsed().as_secs_f32();

@@ -62,6 +62,7 @@ import {
   type TokenUsage,
   type TopLogprob,
   type Tuning,
+  type Variants,
   type WorkCounts,
 } from 'gemma-web';
 
@@ -88,13 +89,16 @@ export async function load(source: ModelSource, device: GpuDeviceLike, signal: A
   const tuning: Tuning = 'f32/1';
   const onProgress = ({ phase, loaded, total, paused }: LoadProgress): void => console.log(phase, loaded, total ?? '?', paused);
   const onDeviceLost = ({ why, attempt }: DeviceLoss): void => console.warn(why, attempt);
-  const options: LoadOptions = { signal, onProgress, cache: true, contextLength: 2048, prefillChunk: 64, kv: 'f16', tuning, template, worker: false, device, idleTimeout: 60_000, onDeviceLost };
+  const options: LoadOptions = { signal, onProgress, cache: true, contextLength: 2048, prefillChunk: 64, kv: 'f16', tuning, selfTest: 'fast', template, worker: false, device, idleTimeout: 60_000, onDeviceLost };
   return loadGemma(source, options);
 }
 
 export async function describeModel(model: Gemma): Promise<void> {
   const info: ModelInfo = model.info;
   const outcome: CacheOutcome = info.cache;
+  const variants: Variants = info.variants;
+  const wrong = variants.replaced.map(({ kernel, variant, error }) => `${kernel} ${variant}: ${error}`);
+  console.log(variants.arithmetic, variants.lanes, variants.subgroups, variants.kv, variants.kernels, wrong, variants.selfTest.tested, variants.selfTest.known, variants.selfTest.ms);
   const defaults: GenerateDefaults = info.defaults;
   const held: GpuBytes = info.gpuBytes;
   await model.sleep();
