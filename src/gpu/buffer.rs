@@ -34,7 +34,7 @@ pub const fn allocated(bytes: u64) -> u64 {
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
     bytes: [Cell<u64>; N_KINDS],
-    last: Cell<u64>,
+    opened: Cell<u64>,
 }
 
 impl Accounts {
@@ -46,13 +46,13 @@ impl Accounts {
         self.bytes.iter().map(Cell::get).sum()
     }
 
-    /// Size of the buffer asked for last, for the out-of-memory error.
-    pub(super) fn last(&self) -> u64 {
-        self.last.get()
+    /// Bytes of all buffers that were ever asked for.
+    pub(super) fn opened(&self) -> u64 {
+        self.opened.get()
     }
 
     fn open(&self, kind: Kind, bytes: u64) {
-        self.last.set(bytes);
+        self.opened.set(self.opened() + bytes);
         self.bytes[kind as usize].set(self.bytes_of(kind) + bytes);
     }
 
@@ -143,7 +143,7 @@ impl Gpu {
 
     pub(super) fn buffer(&self, kind: Kind, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Buffer {
         let size = allocated(bytes);
-        self.counters.borrow_mut().objects += 1;
+        self.count_objects(1);
         self.accounts.open(kind, size);
         let raw = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(label),

@@ -71,6 +71,9 @@ pub struct Counters {
     pub submits: u64,
     /// Buffers, bind groups, pipelines and shader modules created.
     pub objects: u64,
+    /// Of these, those made outside of an error scope, whose failure would only show later.
+    #[serde(skip)]
+    pub unscoped: u64,
     /// Bytes mapped for reading.
     pub bytes_read: u64,
     /// Bytes written by the queue.
@@ -87,6 +90,8 @@ pub struct Gpu {
     pub(super) bytes_pending: Cell<u64>,
     pub(super) last_submission: RefCell<Option<wgpu::SubmissionIndex>>,
     pub(super) accounts: Rc<Accounts>,
+    /// Whether an error scope is open.
+    in_scope: Cell<bool>,
     pub(super) pipelines: RefCell<HashMap<String, wgpu::ComputePipeline>>,
     /// First error that no scope caught: a lost device or a refused command.
     fault: Arc<Mutex<Option<Error>>>,
@@ -137,6 +142,7 @@ impl Gpu {
             bytes_pending: Cell::default(),
             last_submission: RefCell::default(),
             accounts: Rc::default(),
+            in_scope: Cell::default(),
             pipelines: RefCell::default(),
             fault,
             info,
@@ -172,6 +178,12 @@ impl Gpu {
     #[must_use]
     pub fn counters(&self) -> Counters {
         *self.counters.borrow()
+    }
+
+    pub(super) fn count_objects(&self, n: u64) {
+        let mut counters = self.counters.borrow_mut();
+        counters.objects += n;
+        counters.unscoped += if self.in_scope.get() { 0 } else { n };
     }
 
     /// Bytes of the live buffers of one kind.
@@ -216,12 +228,16 @@ impl Gpu {
 
     /// Runs `make` without waiting for the device, which [`Gpu::heard`] then does: a browser compiles in another process meanwhile.
     pub fn scoped<T>(&self, what: &str, make: impl FnOnce() -> Result<T>) -> (Result<T>, Verdict) {
+        let (held, opened) = (self.accounts.total(), self.accounts.opened());
+        let outer = self.in_scope.replace(true);
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let made = make();
         let refused = Box::pin(validation.pop());
         let short = Box::pin(memory.pop());
-        (made, Verdict { what: what.to_owned(), refused, short, asked: self.accounts.last() })
+        self.in_scope.set(outer);
+        let asked = self.accounts.opened() - opened;
+        (made, Verdict { what: what.to_owned(), refused, short, asked, held })
     }
 
     /// Waits for what the device says of something done within [`Gpu::scoped`].
@@ -229,7 +245,7 @@ impl Gpu {
     /// # Errors
     /// [`Error::OutOfMemory`], [`Error::Gpu`], or an earlier fault.
     pub async fn heard(&self, verdict: Verdict) -> Result<()> {
-        let Verdict { what, refused, short, asked } = verdict;
+        let Verdict { what, refused, short, asked, held } = verdict;
         let (refused, short) = (refused.await, short.await);
         if let Some(e) = refused {
             if let lost @ Err(Error::DeviceLost { .. }) = self.explained(true).await {
@@ -238,7 +254,7 @@ impl Gpu {
             return Err(Error::Gpu { what, why: e.to_string() });
         }
         if short.is_some() {
-            return Err(Error::OutOfMemory { what, asked, held: self.accounts.total() });
+            return Err(Error::OutOfMemory { what, asked, held });
         }
         self.explained(false).await
     }
@@ -251,7 +267,9 @@ pub struct Verdict {
     what: String,
     refused: Scope,
     short: Scope,
+    /// Bytes asked for in it, and held before it.
     asked: u64,
+    held: u64,
 }
 
 impl std::fmt::Debug for Verdict {

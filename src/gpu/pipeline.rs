@@ -20,7 +20,7 @@ impl Gpu {
         if let Some(pipeline) = self.pipelines.borrow().get(&key) {
             return pipeline.clone();
         }
-        self.counters.borrow_mut().objects += 2;
+        self.count_objects(2);
         let text = self.text(kernel, variant);
         let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(&key),
@@ -60,7 +60,7 @@ impl Gpu {
         index: u32,
         entries: &[wgpu::BindGroupEntry<'_>],
     ) -> wgpu::BindGroup {
-        self.counters.borrow_mut().objects += 1;
+        self.count_objects(1);
         let layout = pipeline.get_bind_group_layout(index);
         self.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some(label),

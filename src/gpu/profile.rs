@@ -95,7 +95,8 @@ impl Gpu {
     }
 
     async fn by_timestamps(&self, dispatches: &[Timed<'_>], cancel: &Cancel) -> Result<Profile> {
-        let clock = Clock::new(self, dispatches.len().min(MAX_TIMED));
+        let make = || Ok(Clock::new(self, dispatches.len().min(MAX_TIMED)));
+        let clock = self.checked("the queries of a profile", make).await?;
         let mut ticks = vec![0; dispatches.len()];
         let (mut unit, mut n_runs) = (0, 0);
         let mut started = Instant::now();
@@ -205,7 +206,7 @@ impl Clock {
     fn new(gpu: &Gpu, n_dispatches: usize) -> Self {
         let bytes = 16 * n_dispatches as u64;
         let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
-        gpu.counters.borrow_mut().objects += 1;
+        gpu.count_objects(1);
         let queries = gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
             label: Some("profile"),
             ty: wgpu::QueryType::Timestamp,

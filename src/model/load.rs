@@ -91,12 +91,15 @@ impl Prepared {
         let (state, of_state) = gpu.scoped("the state's buffers", || State::allocate(&gpu, &config, extents));
         let (decode, of_decode) =
             gpu.scoped("the buffers of a decode step", || Decode::allocate(&gpu, &config));
-        let (weights, state, decode) = (weights?, state?, decode?);
+        let (read, of_read) = gpu.scoped("the buffers to read from", || {
+            Ok((gpu.staging("logits staging", 4 * config.n_vocab as u64), Choices::allocate(&gpu)))
+        });
+        let (weights, state, decode, (staging, choices)) = (weights?, state?, decode?, read?);
         let (plans, mut kernels) = plans(&gpu, &config, &weights, &state, &decode, tuning)?;
         kernels.insert(0, verdict);
         let model = Model {
-            staging: gpu.staging("logits staging", 4 * config.n_vocab as u64),
-            choices: Choices::allocate(&gpu),
+            staging,
+            choices,
             rows: Cell::new(FIRST_ROWS.min(extents.chunk)),
             pieces: Cell::new(1),
             readback_ms: 0.0,
@@ -116,7 +119,7 @@ impl Prepared {
         model.gpu.run_in(&model.plans.all())?;
         Ok(Self {
             model,
-            buffers: vec![of_weights, of_state, of_decode],
+            buffers: vec![of_weights, of_state, of_decode, of_read],
             kernels,
             self_test: options.self_test,
         })

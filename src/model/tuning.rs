@@ -22,7 +22,7 @@ const ROUNDS: usize = 4;
 /// # Errors
 /// Faults of the device.
 pub async fn measure(gpu: &Gpu) -> Result<Tuning> {
-    let trial = Trial::new(gpu)?;
+    let trial = gpu.checked("the buffers of the tuning", || Trial::new(gpu)).await?;
     let of = |arithmetic, unit| Tuning { arithmetic, unit };
     let units = [Unit::One, Unit::ThirtyTwo];
     let [one, many] = trial.compare(gpu, units.map(|unit| of(Arithmetic::Int8, unit))).await?;
@@ -50,7 +50,8 @@ impl Trial {
     /// Milliseconds of a dispatch of each: the best of several rounds in turn, so that what else the machine does meets both, less what
     /// a submission takes anyhow. Some browsers look for its end only now and then.
     async fn compare(&self, gpu: &Gpu, tunings: [Tuning; 2]) -> Result<[f64; 2]> {
-        let plans = tunings.map(|tuning| self.plan(gpu, tuning));
+        let make = || Ok(tunings.map(|tuning| self.plan(gpu, tuning)));
+        let plans = gpu.checked("the kernels of the tuning", make).await?;
         let mut best = [f64::MAX; 2];
         for plan in &plans {
             // Some drivers compile at the first run.

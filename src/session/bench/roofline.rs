@@ -53,8 +53,12 @@ async fn read(gpu: &Gpu, bytes: u64, pattern: &[u32], cancel: &Cancel) -> Result
             gpu.flush().await?;
         }
     }
-    let mut plan = Plan::new(gpu, "stream");
-    record(&mut plan, gpu, &x, &y, n_vectors);
+    let make = || {
+        let mut plan = Plan::new(gpu, "stream");
+        record(&mut plan, gpu, &x, &y, n_vectors);
+        Ok((plan, gpu.staging("sums staging", y.bytes())))
+    };
+    let (plan, staging) = gpu.checked("the kernel to read with", make).await?;
     let step = Step { n_tokens: 1, position: 1, ..Step::default() };
     let seconds = async |n_reads: usize| {
         cancel.check()?;
@@ -70,7 +74,6 @@ async fn read(gpu: &Gpu, bytes: u64, pattern: &[u32], cancel: &Cancel) -> Result
     for _ in 0..RUNS {
         runs.push(bytes as f64 * n_reads as f64 / seconds(n_reads).await? / 1e9);
     }
-    let staging = gpu.staging("sums staging", y.bytes());
     gpu.run(&[], &[(&y, 0, &staging, y.bytes())])?;
     let sums = gpu.read_f32(&staging, y.bytes()).await?;
     check(&sums, &stream_read(pattern, step.position))?;

@@ -31,6 +31,7 @@ pub(super) fn increase(before: &Counters, after: &Counters) -> Counters {
         passes: after.passes - before.passes,
         submits: after.submits - before.submits,
         objects: after.objects - before.objects,
+        unscoped: after.unscoped - before.unscoped,
         bytes_read: after.bytes_read - before.bytes_read,
         bytes_written: after.bytes_written - before.bytes_written,
     }
