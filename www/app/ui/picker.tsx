@@ -35,7 +35,7 @@ function Card({ name, note, size, action, onClick }: CardProps) {
   );
 }
 
-function Group({ title, note, children }: { readonly title: string; readonly note?: string; readonly children: preact.ComponentChildren }) {
+function Group({ title, note, children }: { readonly title: string; readonly note?: preact.ComponentChildren; readonly children: preact.ComponentChildren }) {
   return (
     <section class="group">
       <h3>{title}</h3>
@@ -78,6 +78,12 @@ function FromFile() {
   );
 }
 
+/** Of what is offered: each once. */
+function Licences() {
+  const all = [...new Set(CATALOGUE.map(({ licence }) => licence))];
+  return all.map((licence) => <a key={licence} href={licence} target="_blank" rel="noopener noreferrer">{t.start.catalogueTerms}</a>);
+}
+
 export function Picker({ withKept }: { readonly withKept: boolean }) {
   const here = kept.value ?? [];
   const isHere = (source: string): boolean => here.some(({ url, complete }) => complete && fileOf(url) === fileOf(source));
@@ -106,7 +112,7 @@ export function Picker({ withKept }: { readonly withKept: boolean }) {
           ))}
         </Group>
       )}
-      <Group title={t.start.catalogue} note={t.start.catalogueNote}>
+      <Group title={t.start.catalogue} note={<>{t.start.catalogueNote} <Licences /></>}>
         {catalogue.map(({ name, about, source, bytes, context, licence }) => (
           <Card key={source} name={name} note={note(context, about)} size={megabytes(bytes)} action={t.start.load}
             onClick={() => void review({ name, source, bytes, licence })} />
