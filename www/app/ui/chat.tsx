@@ -109,7 +109,7 @@ export function Chat() {
       <Spoken />
       <div class="dock">
         {!atEnd.value && (
-          <button type="button" class="to-end" onClick={() => ((atEnd.value = true), toEnd())}><Icon name="down" />{t.chat.toEnd}</button>
+          <button type="button" class="to-end" onClick={() => ((atEnd.value = true), toEnd())}><Icon name="down" /><span>{t.chat.toEnd}</span></button>
         )}
         <Composer />
       </div>
