@@ -33,7 +33,7 @@ inBothBrowsers((_, start) => {
     site = await startSite(chatModels(), ({ url = '' }, response) => {
       const [, path] = /^(\/assets\/worker-[^?]*\.js)/.exec(url) ?? [];
       if (path === undefined) return false;
-      response.writeHead(200, { 'Content-Type': 'text/javascript' }).end(`${GPU}\n${readFileSync(join(ROOT, 'dist/site', path), 'utf8')}`);
+      response.writeHead(200, { 'Content-Type': 'text/javascript' }).end(`{\n${GPU}\n}\n${readFileSync(join(ROOT, 'dist/site', path), 'utf8')}`);
       return true;
     });
     browser = await start();

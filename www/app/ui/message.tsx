@@ -87,7 +87,7 @@ function Editor({ turn, onDone }: { readonly turn: Turn; readonly onDone: () => 
   };
   return (
     <form class="editor" onSubmit={(event) => (event.preventDefault(), send())}>
-      <textarea ref={area} value={text} rows={Math.min(10, text.split('\n').length + 1)} aria-label={t.chat.edit}
+      <textarea ref={area} name="text" value={text} rows={Math.min(10, text.split('\n').length + 1)} aria-label={t.chat.edit}
         onInput={(event) => setText(event.currentTarget.value)} onKeyDown={key} />
       <div class="actions">
         <button type="button" class="plain small" onClick={onDone}>{t.cancel}</button>

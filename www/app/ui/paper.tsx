@@ -45,7 +45,7 @@ function Editor({ text, onDone }: { readonly text: string; readonly onDone: () =
   };
   return (
     <form class="editor" onSubmit={(event) => (event.preventDefault(), save())}>
-      <textarea ref={area} class="prose" defaultValue={text} aria-label={t.chat.editText} aria-describedby="edit-text-note" onKeyDown={key} />
+      <textarea ref={area} name="text" class="prose" defaultValue={text} aria-label={t.chat.editText} aria-describedby="edit-text-note" onKeyDown={key} />
       <p class="note" id="edit-text-note">{t.chat.editTextNote}</p>
       <div class="actions">
         <button type="button" class="plain small" onClick={onDone}>{t.cancel}</button>

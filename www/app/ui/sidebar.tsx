@@ -63,7 +63,7 @@ function Renaming({ summary, onDone }: { readonly summary: Summary; readonly onD
     if (event.key === 'Enter') save();
     else leave();
   };
-  return <input ref={field} type="text" class="renaming" maxLength={120} defaultValue={summary.title} aria-label={t.chat.title} onKeyDown={key} onBlur={save} />;
+  return <input ref={field} type="text" name="title" class="renaming" maxLength={120} defaultValue={summary.title} aria-label={t.chat.title} onKeyDown={key} onBlur={save} />;
 }
 
 export function Sidebar() {
@@ -80,7 +80,7 @@ export function Sidebar() {
       <label class="search">
         <Icon name="search" />
         <span class="visually-hidden">{t.chat.search}</span>
-        <input type="search" placeholder={t.chat.search} value={text} onInput={(event) => setText(event.currentTarget.value)} />
+        <input type="search" name="search" placeholder={t.chat.search} value={text} onInput={(event) => setText(event.currentTarget.value)} />
       </label>
       <div class="conversations">
         {found?.length === 0 && <p class="note">{text.trim() === '' ? t.chat.noneYet : t.chat.noneFound}</p>}
