@@ -39,10 +39,17 @@ const askIt = async (page: Page): Promise<void> => {
   await answered(page, LOAD_MS);
 };
 
+// A task of the page's own: what the driver evaluates is none.
 const block = (page: Page): Promise<void> =>
-  page.evaluate(() => {
-    for (const end = performance.now() + 300; performance.now() < end; );
-  });
+  page.evaluate(
+    () =>
+      new Promise((done) => {
+        setTimeout(() => {
+          for (const end = performance.now() + 300; performance.now() < end; );
+          done();
+        });
+      }),
+  );
 
 describe('chromium', { skip: missing('chromium') || skip }, () => {
   let site: StaticServer;

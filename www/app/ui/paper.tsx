@@ -27,6 +27,7 @@ function Editor({ text, onDone }: { readonly text: string; readonly onDone: () =
   const area = useRef<HTMLTextAreaElement>(null);
   useLayoutEffect(() => {
     area.current?.focus();
+    area.current?.setSelectionRange(text.length, text.length);
     area.current?.scrollTo(0, area.current.scrollHeight);
   }, []);
   const save = (): void => {
