@@ -43,7 +43,7 @@ const askIt = async (page: Page): Promise<void> => {
 const block = (page: Page): Promise<void> =>
   page.evaluate(
     () =>
-      new Promise((done) => {
+      new Promise<void>((done) => {
         setTimeout(() => {
           for (const end = performance.now() + 300; performance.now() < end; );
           done();
