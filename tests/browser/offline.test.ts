@@ -90,7 +90,7 @@ inBothBrowsers((_, start) => {
     const port = Number(new URL(site.url).port);
     site = await startServer({ mounts: { '/': folder }, models, port });
     await page.reload({ waitUntil: 'load' });
-    assert.match(await page.title(), / · gemma-web$/);
+    await until(page, 'the old version', async () => (await page.title()).endsWith(' · gemma-web'));
     await waitForText(page, '.notice', /new version/);
     await press(page, /^Update now$/);
     await until(page, 'the new version', async () => (await page.title()).endsWith(' · gemma-web, newer'));
