@@ -52,6 +52,8 @@ const pwa = VitePWA({
   workbox: {
     // The page whole, wasm included: an update is there as a whole or not at all. Models are not its business.
     globPatterns: ['**/*.{js,css,html,svg,png,wasm,webmanifest}'],
+    // The engine for browsers without workers, which have no service workers either.
+    globIgnores: ['**/host-*.js'],
     maximumFileSizeToCacheInBytes: 8 * 2 ** 20,
     navigateFallback: null,
     cleanupOutdatedCaches: true,

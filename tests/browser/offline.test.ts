@@ -61,6 +61,7 @@ inBothBrowsers((_, start) => {
     });
     for (const part of [/index\.html$/, /bench\.html$/, /\.wasm$/, /worker-.*\.js$/, /manifest\.webmanifest$/]) assert.ok(kept.some((path) => part.test(path)), `${part} in ${kept}`);
     assert.ok(!kept.some((path) => path.endsWith('.gguf')), 'models are not its business');
+    assert.ok(!kept.some((path) => /host-.*\.js$/.test(path)), 'nor is what only browsers without workers use');
   });
 
   it('answers, asks for nothing after the model is loaded, and goes on with its server gone', async () => {
@@ -89,10 +90,10 @@ inBothBrowsers((_, start) => {
     const port = Number(new URL(site.url).port);
     site = await startServer({ mounts: { '/': folder }, models, port });
     await page.reload({ waitUntil: 'load' });
-    assert.equal(await page.title(), 'gemma-web');
+    await until(page, 'the old version', async () => (await page.title()).endsWith(' · gemma-web'));
     await waitForText(page, '.notice', /new version/);
     await press(page, /^Update now$/);
-    await until(page, 'the new version', async () => (await page.title()) === 'gemma-web, newer');
+    await until(page, 'the new version', async () => (await page.title()).endsWith(' · gemma-web, newer'));
     await waitForText(page, '.bubble', /Without a network/);
   });
 });

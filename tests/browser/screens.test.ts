@@ -111,6 +111,9 @@ inBothBrowsers((_, start) => {
     await press(page, /^Edit$/);
     await check(page, 'editing');
     await page.keyboard.press('Escape');
+    await press(page, /^Rename: /);
+    await check(page, 'renaming');
+    await page.keyboard.press('Escape');
     await press(page, /^Settings/);
     await page.waitForSelector('dialog[open]');
     await check(page, 'settings');
@@ -140,6 +143,38 @@ inBothBrowsers((_, start) => {
     await page.keyboard.press('Escape');
     await answered(page);
     await check(page, 'paper');
+    await press(page, /^Edit the text$/);
+    await page.waitForSelector('.paper textarea');
+    await check(page, 'changing a text');
+  });
+
+  it('a conversation whose model is loading, and could not be loaded', async () => {
+    const settings = { failure: { code: 'device_lost', message: 'the GPU device was lost; restart the browser', details: {} } };
+    for (const [name, stub] of [['not ready', { loadMs: 20_000 }], ['not loaded', settings]] as const) {
+      const page = await open(stub);
+      // The second page goes on with the load that the first did not end.
+      if (name === 'not loaded') {
+        await page.waitForSelector('.failed');
+      } else {
+        await press(page, /^Gemma 3 1B/, '.cards');
+        await press(page, /^Download .* and load$/);
+      }
+      await page.evaluate(
+        () =>
+          new Promise((done) => {
+            indexedDB.open('gemma-web').onsuccess = ({ target }) => {
+              const transaction = (target as IDBOpenDBRequest).result.transaction(['conversations', 'turns'], 'readwrite');
+              const head = { id: 'kept', title: 'Kept', kind: 'chat', created: 1, updated: 1, system: '', leaf: 'a' };
+              transaction.objectStore('conversations').put(head);
+              transaction.objectStore('turns').put([{ id: 'a', parent: null, role: 'user', text: 'Kept', at: 1 }], 'kept');
+              transaction.oncomplete = done;
+            };
+          }),
+      );
+      await page.evaluate(() => void (location.hash = '#/chat/kept'));
+      await page.waitForSelector(name === 'not ready' ? '.composer-notice progress' : '.composer-notice [role=alert]');
+      await check(page, name);
+    }
   });
 
   it('the page that measures', async () => {

@@ -7,22 +7,11 @@ import { answered, send, until } from './app.js';
 import { launchWithDevtools, missing } from './browsers.js';
 import { startSite } from './site.js';
 import { loadStub, openStubbed } from './stubbed.js';
+import { longestTask } from './threads.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 /** What counts as a long task on the web. */
 const LONG_MS = 50;
-
-interface TraceEvent {
-  readonly name: string;
-  readonly pid: number;
-  readonly tid: number;
-  readonly args?: { readonly name?: string };
-  /** Microseconds, and those of them that the thread ran. */
-  readonly dur?: number;
-  readonly tdur?: number;
-}
-
-const threadOf = ({ pid, tid }: TraceEvent): string => `${pid}:${tid}`;
 
 const PARAGRAPH = 'Some **words** with `code`, a [link](https://example.org/), and more words that make a paragraph of usual length. ';
 const LONG = Array.from({ length: 60 }, (_, n) => `## Part ${n}\n\n${PARAGRAPH.repeat(4)}\n\n- one\n- two\n\n\`\`\`js\n${'const x = 1;\n'.repeat(12)}\`\`\`\n\n`).join('');
@@ -43,20 +32,7 @@ describe('chromium', { skip: missing('chromium') }, () => {
     await site.close();
   });
 
-  /**
-   * Longest task of the page's main thread while something is done, in milliseconds of its own time: on a busy machine a task also waits for
-   * its turn, which says nothing about the page, and which a PerformanceObserver could not tell apart.
-   */
-  async function longest(action: () => Promise<unknown>): Promise<number> {
-    await page.tracing.start({ categories: ['toplevel', 'disabled-by-default-devtools.timeline'] });
-    await action();
-    await new Promise((done) => setTimeout(done, 200));
-    const { traceEvents } = JSON.parse(new TextDecoder().decode(await page.tracing.stop())) as { traceEvents: TraceEvent[] };
-    const threads = new Set(traceEvents.filter(({ name, args }) => name === 'thread_name' && args?.name === 'CrRendererMain').map(threadOf));
-    const tasks = traceEvents.filter((event) => event.name === 'RunTask' && threads.has(threadOf(event)));
-    assert.ok(tasks.length > 10, 'the trace has no tasks');
-    return Math.max(...tasks.map(({ dur = 0, tdur = dur }) => Math.min(dur, tdur) / 1000));
-  }
+  const longest = (action: () => Promise<unknown>): Promise<number> => longestTask(page, action);
 
   it('can be used within a second', async (context) => {
     const painted = (): Promise<number> =>

@@ -32,6 +32,13 @@ effect(() => {
   });
 });
 
+// Tabs and history are told apart by their titles.
+const name = document.title;
+effect(() => {
+  const { title } = current.value;
+  document.title = route.value.screen === 'chat' && title !== '' ? `${title} · ${name}` : name;
+});
+
 // A model that was just loaded is what the reader wants to use; what is shown decides how.
 let before = loaded.peek();
 effect(() => {

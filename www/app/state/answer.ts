@@ -3,7 +3,7 @@
 import { batch, computed, signal } from '@preact/signals';
 import type { Generation, GenerateResult, PrefillProgress } from 'gemma-web';
 import { current, keep, update } from './chats.js';
-import { type Failure, failureOf, type Loaded, loaded, lost } from './engine.js';
+import { type Failure, failureOf, type Loaded, loaded, lost, recovering } from './engine.js';
 import { go } from './route.js';
 import { promptOf } from './prompt.js';
 import { generateOptions, settings } from './settings.js';
@@ -14,11 +14,15 @@ export interface Answer {
   readonly turn: string;
   readonly prefill: PrefillProgress | undefined;
   readonly writing: boolean;
+  /** Tokens of what is answered, once they are counted. */
+  readonly promptTokens: number;
 }
 
 export const answer = signal<Answer | undefined>(undefined);
 /** The text of the answer so far; changes at most once a frame. */
 export const streamed = signal('');
+/** Tokens of it; changes with it. */
+export const streamedTokens = signal(0);
 /** What went wrong with the last answer. */
 export const problem = signal<Failure | undefined>(undefined);
 export const busy = computed(() => answer.value !== undefined);
@@ -47,8 +51,9 @@ export async function respond(conversation: Conversation, parent: string | null)
   if (!model || busy.value) return;
   const turn: Turn = { id: newId(), parent, role: 'assistant', text: '', at: Date.now(), model: model.choice.name, ending: 'interrupted' };
   const asked = add(conversation, turn);
-  answer.value = { conversation: asked.id, turn: turn.id, prefill: undefined, writing: false };
+  answer.value = { conversation: asked.id, turn: turn.id, prefill: undefined, writing: false, promptTokens: 0 };
   streamed.value = '';
+  streamedTokens.value = 0;
   problem.value = undefined;
   current.value = asked;
   void keep(asked);
@@ -56,11 +61,15 @@ export async function respond(conversation: Conversation, parent: string | null)
   await run(model, asked, turn);
 }
 
-async function run({ gemma, choice }: Loaded, asked: Conversation, turn: Turn): Promise<void> {
+async function run(model: Loaded, asked: Conversation, turn: Turn): Promise<void> {
+  const { gemma, choice } = model;
   const screen = new Screen(asked, turn.id);
   let ended: Conversation;
   try {
     const prompt = promptOf(asked, branchTo(asked, turn.parent), gemma.info.config.generation);
+    // The engine does one thing at a time: asked now, it counts before it answers.
+    const counted = (promptTokens: number): void => void (answer.value?.turn === turn.id && (answer.value = { ...answer.value, promptTokens }));
+    gemma.countTokens(prompt).then(counted, () => undefined);
     generation = gemma.generate(prompt, {
       ...generateOptions(settings.value),
       cachePrompt: true,
@@ -75,12 +84,12 @@ async function run({ gemma, choice }: Loaded, asked: Conversation, turn: Turn): 
   } catch (error) {
     const failure = failureOf(error) ?? { code: 'aborted', message: '' };
     problem.value = failure;
-    if (['device_lost', 'disposed', 'internal'].includes(failure.code)) lost();
+    if (['device_lost', 'disposed', 'internal'].includes(failure.code)) lost(model);
     const text = screen.text;
     ended = text === '' ? remove(screen.latest(), turn.id) : change(screen.latest(), turn.id, { text, ending: 'failed' });
   }
   screen.end();
-  generation = undefined;
+  generation = recovering.value = undefined;
   let kept: Promise<void> | undefined;
   // At once: what was written stays where it is.
   batch(() => {
@@ -97,6 +106,7 @@ function figuresOf({ usage, timings }: GenerateResult): Turn['figures'] {
 /** What came of an answer, shown and kept from time to time. */
 class Screen {
   text = '';
+  #tokens = 0;
   #frame: number | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #keptAt = performance.now();
@@ -111,6 +121,7 @@ class Screen {
 
   write(piece: string): void {
     this.text += piece;
+    this.#tokens += 1;
     if (this.#frame !== undefined || this.#timer !== undefined) return;
     const wait = this.#freeAt - performance.now();
     // A page out of sight gets no frames.
@@ -132,8 +143,11 @@ class Screen {
   #show(): void {
     this.#frame = this.#timer = undefined;
     const begin = performance.now();
-    if (answer.value && !answer.value.writing) answer.value = { ...answer.value, writing: true };
-    streamed.value = this.text;
+    batch(() => {
+      if (answer.value && !answer.value.writing) answer.value = { ...answer.value, writing: true };
+      streamed.value = this.text;
+      streamedTokens.value = this.#tokens;
+    });
     const end = performance.now();
     this.#freeAt = end + (end - begin) * (1 / SHARE - 1);
     if (end - this.#keptAt < KEEP_MS) return;

@@ -4,7 +4,7 @@ import { signal } from '@preact/signals';
 import * as database from './database.js';
 import { go } from './route.js';
 import { settings } from './settings.js';
-import { type Conversation, forkAt, type Kind, newConversation } from './tree.js';
+import { type Conversation, forkAt, type Kind, merge, newConversation } from './tree.js';
 
 /** What there is, the latest first; undefined until the database answered. */
 export const list = signal<readonly database.Summary[] | undefined>(undefined);
@@ -24,6 +24,24 @@ async function attempt<T>(action: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
+/** Tells the page's other tabs which conversation is another one now. */
+const tabs = new BroadcastChannel('gemma-web:conversations');
+const everywhere = async (id: string): Promise<void> => {
+  tabs.postMessage(id);
+  await refresh();
+};
+tabs.onmessage = ({ data }: MessageEvent<string>): void => void Promise.all([refresh(), data === current.value.id && adopt(data)]);
+
+/** Takes over what another tab did to the conversation shown here; the branch that is read here stays the one that is shown. */
+async function adopt(id: string): Promise<void> {
+  const kept = await attempt(() => database.readConversation(id));
+  const shown = current.value;
+  if (shown.id !== id) return;
+  if (kept) current.value = { ...merge(shown, kept), title: kept.title };
+  // Deleted there; what is being written here is kept all the same.
+  else if (shown.turns.at(-1)?.ending !== 'interrupted') startNew(shown.kind);
+}
+
 export async function refresh(): Promise<void> {
   list.value = (await attempt(database.listConversations)) ?? list.value ?? [];
 }
@@ -36,8 +54,15 @@ export async function update(conversation: Conversation): Promise<void> {
 }
 
 export async function keep(conversation: Conversation): Promise<void> {
-  await attempt(() => database.writeConversation(conversation));
-  await refresh();
+  const kept = await attempt(() => database.writeConversation(conversation));
+  const more = kept && kept.turns.length > conversation.turns.length;
+  if (more && current.value.id === kept.id) current.value = merge(current.value, kept);
+  await everywhere(conversation.id);
+}
+
+export async function rename(id: string, title: string): Promise<void> {
+  const found = current.value.id === id ? current.value : await attempt(() => database.readConversation(id));
+  if (found) await update({ ...found, title });
 }
 
 export function startNew(kind: Kind): void {
@@ -63,12 +88,14 @@ export async function fork(turn: string): Promise<void> {
 export async function erase(id: string): Promise<void> {
   await attempt(() => database.deleteConversation(id));
   if (current.value.id === id) startNew(current.value.kind);
-  await refresh();
+  await everywhere(id);
 }
 
 export async function eraseAll(): Promise<void> {
+  const all = (list.value ?? []).map(({ id }) => id);
   await attempt(database.deleteAllConversations);
   startNew(current.value.kind);
+  for (const id of all) tabs.postMessage(id);
   await refresh();
 }
 

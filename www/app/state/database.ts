@@ -1,7 +1,7 @@
 // Where conversations are kept: IndexedDB. What lists them and what they say lie apart, so that a long list is quick to show.
 
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
-import type { Conversation, Turn } from './tree.js';
+import { type Conversation, merge, type Turn } from './tree.js';
 
 /** What the list shows of a conversation. */
 export type Summary = Pick<Conversation, 'id' | 'title' | 'kind' | 'created' | 'updated'>;
@@ -42,9 +42,14 @@ export async function readConversation(id: string): Promise<Conversation | undef
   return head && { ...head, turns: turns ?? [] };
 }
 
-export async function writeConversation({ turns, ...head }: Conversation): Promise<void> {
+/** Keeps a conversation, with what another tab added to it meanwhile; returns all of it. */
+export async function writeConversation(conversation: Conversation): Promise<Conversation> {
   const transaction = (await database()).transaction(['conversations', 'turns'], 'readwrite');
+  const kept = (await transaction.objectStore('turns').get(conversation.id)) ?? [];
+  const all = merge(conversation, { ...conversation, turns: kept });
+  const { turns, ...head } = all;
   await Promise.all([transaction.objectStore('conversations').put(head), transaction.objectStore('turns').put(turns, head.id), transaction.done]);
+  return all;
 }
 
 export async function deleteConversation(id: string): Promise<void> {

@@ -38,6 +38,10 @@ export const loaded = signal<Loaded | undefined>(undefined);
 export const verdict = signal<Probe | undefined>(undefined);
 export const kept = signal<readonly CacheEntry[] | undefined>(undefined);
 export const offers = signal<readonly Offer[]>([]);
+/** The model whose graphics card went away, while it is loaded again; what is being answered goes on by itself. */
+export const recovering = signal<string | undefined>(undefined);
+/** What the reader may go on with at once: the model that was lost for good, or that the last visit had. */
+export const again = signal<Choice | undefined>(undefined);
 /** Whether the model can be asked. */
 export const ready = computed(() => loaded.value !== undefined);
 
@@ -77,8 +81,10 @@ export async function refreshKept(): Promise<void> {
 export function resume(): void {
   const last = recall<Last>(LAST);
   const here = recall<{ source: string }>(LAST, inTab);
-  if (!last.source || !last.name || (last.tries ? last.tries >= MOST_TRIES : here.source !== last.source)) return;
-  void load({ name: last.name, source: last.source, licence: last.licence });
+  if (!last.source || !last.name) return;
+  again.value = { name: last.name, source: last.source, licence: last.licence };
+  if ((last.tries ? last.tries >= MOST_TRIES : here.source !== last.source)) return;
+  void load(again.value);
 }
 
 /** Reads the header of what was chosen: what it would take, before anything is loaded. */
@@ -103,12 +109,18 @@ export async function load(choice: Choice): Promise<boolean> {
   });
   rememberLast(choice, true);
   try {
+    let there = false;
     const onProgress = (progress: LoadProgress): void => {
-      if (!signal.aborted) stage.value = { at: 'loading', choice, progress };
+      if (there && progress.phase === 'ready') recovering.value = undefined;
+      if (!there && !signal.aborted) stage.value = { at: 'loading', choice, progress };
     };
-    const gemma = await loadGemma(choice.source, { signal, onProgress, contextLength: settings.value.contextLength ?? undefined });
+    const onDeviceLost = (): void => void (there && (recovering.value = choice.name));
+    const contextLength = settings.value.contextLength ?? undefined;
+    const gemma = await loadGemma(choice.source, { signal, onProgress, onDeviceLost, contextLength });
+    there = true;
     batch(() => {
       loaded.value = { choice, gemma };
+      again.value = undefined;
       stage.value = { at: 'choosing' };
     });
     rememberLast(choice, false);
@@ -131,15 +143,18 @@ export function cancel(): void {
 
 export function unload(): void {
   loaded.value?.gemma.dispose();
-  loaded.value = undefined;
+  loaded.value = recovering.value = undefined;
   remember(LAST, {}, inTab);
 }
 
-/** The GPU went away: the model is gone, and can be loaded again. */
-export function lost(): Choice | undefined {
-  const choice = loaded.value?.choice;
-  loaded.value = undefined;
-  return choice;
+/** A model went away with its GPU and did not come back; it can be loaded again. */
+export function lost(model: Loaded): void {
+  // Another one may be there by now.
+  if (loaded.value !== model) return;
+  batch(() => {
+    unload();
+    again.value = model.choice;
+  });
 }
 
 /** A model that is kept, as it can be chosen. */

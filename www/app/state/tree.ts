@@ -66,9 +66,9 @@ export function branchTo({ turns }: Conversation, leaf: string | null): Turn[] {
 
 export const branchOf = (conversation: Conversation): Turn[] => branchTo(conversation, conversation.leaf);
 
-/** The turns in whose place a turn stands, itself included, oldest first. */
-export const siblingsOf = ({ turns }: Conversation, { parent, role }: Turn): Turn[] =>
-  turns.filter((other) => other.parent === parent && other.role === role);
+/** The turns in whose place a turn stands, itself included, oldest first. In a text it does not matter who wrote them. */
+export const siblingsOf = ({ kind, turns }: Conversation, { parent, role }: Turn): Turn[] =>
+  turns.filter((other) => other.parent === parent && (kind === 'text' || other.role === role));
 
 /** Shows the newest branch through a turn. */
 export function select(conversation: Conversation, turn: Turn): Conversation {
@@ -97,6 +97,36 @@ export function remove(conversation: Conversation, id: string): Conversation {
   if (!gone) return conversation;
   const leaf = conversation.leaf === id ? gone.parent : conversation.leaf;
   return { ...conversation, leaf, turns: conversation.turns.filter((turn) => turn !== gone) };
+}
+
+/** A text as the reader changed it: turns before the change stay as they are, what follows stands beside the old text. */
+export function rewrite(conversation: Conversation, whole: string): Conversation {
+  let rest = whole;
+  let parent: string | null = null;
+  for (const turn of branchOf(conversation)) {
+    if (!rest.startsWith(turn.text)) break;
+    rest = rest.slice(turn.text.length);
+    parent = turn.id;
+  }
+  if (rest !== '') return add(conversation, { id: newId(), parent, role: 'user', text: rest, at: Date.now() });
+  return { ...conversation, leaf: parent };
+}
+
+/** Of a turn that two tabs know, what is newer: turns don't change but for answers, which grow and then end. */
+function newer(ours: Turn, theirs: Turn | undefined): Turn {
+  if (!theirs || ours.ending !== 'interrupted') return ours;
+  return theirs.ending !== 'interrupted' || theirs.text.length > ours.text.length ? theirs : ours;
+}
+
+/** What two tabs know of a conversation, together: `ours` with the turns that only the other one wrote. */
+export function merge(ours: Conversation, theirs: Conversation): Conversation {
+  const known = new Set(ours.turns.map(({ id }) => id));
+  // An answer without a text was begun elsewhere, or given up here.
+  const more = theirs.turns.filter(({ id, text }) => !known.has(id) && text !== '');
+  const byId = new Map(theirs.turns.map((turn) => [turn.id, turn]));
+  const turns = ours.turns.map((turn) => newer(turn, byId.get(turn.id)));
+  if (more.length === 0) return turns.every((turn, at) => turn === ours.turns[at]) ? ours : { ...ours, turns };
+  return { ...ours, turns: [...turns, ...more].sort((a, b) => a.at - b.at) };
 }
 
 /** Another conversation that begins with the branch up to a turn. */

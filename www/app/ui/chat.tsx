@@ -9,7 +9,8 @@ import { branchOf } from '../state/tree.js';
 import { t } from '../strings.js';
 import { Composer, draft } from './composer.js';
 import { Gem, Icon } from './icons.js';
-import { Message, Paper, spoken } from './message.js';
+import { Message, spoken } from './message.js';
+import { Paper } from './paper.js';
 
 /** Nearer to the end than this, the view follows what is written. */
 const NEAR = 60;
@@ -101,14 +102,14 @@ export function Chat() {
         <div class="turns" ref={content} onClick={copyCode}>
           {branch.length === 0 ? <Empty /> : <h1 class="visually-hidden">{conversation.title || t.chat.untitled}</h1>}
           {conversation.kind === 'chat' && branch.map((turn) => <Message key={turn.id} turn={turn} />)}
-          {conversation.kind === 'text' && branch.length > 0 && <Paper turns={branch} />}
+          {conversation.kind === 'text' && branch.length > 0 && <Paper key={conversation.id} turns={branch} />}
           {problem.value?.message && <p class="problem" role="alert"><Icon name="warn" />{problem.value.message}</p>}
         </div>
       </div>
       <Spoken />
       <div class="dock">
         {!atEnd.value && (
-          <button type="button" class="to-end" onClick={() => ((atEnd.value = true), toEnd())}><Icon name="down" />{t.chat.toEnd}</button>
+          <button type="button" class="to-end" onClick={() => ((atEnd.value = true), toEnd())}><Icon name="down" /><span>{t.chat.toEnd}</span></button>
         )}
         <Composer />
       </div>

@@ -5,12 +5,12 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { busy, respond, say, stop } from '../state/answer.js';
 import { current } from '../state/chats.js';
 import { loaded } from '../state/engine.js';
-import { go } from '../state/route.js';
 import { t } from '../strings.js';
 import { Icon } from './icons.js';
 import { Meter } from './meter.js';
 import { IconButton } from './parts.js';
 import { settingsOpen } from './settings.js';
+import { Unready } from './unready.js';
 
 /** What is to stand in the field: set by ideas and by keys elsewhere. */
 export const draft = signal<{ readonly text: string } | undefined>(undefined);
@@ -51,14 +51,7 @@ export function Composer() {
     event.preventDefault();
     submit();
   };
-  if (!model || mismatch) {
-    return (
-      <div class="composer-notice">
-        <p>{mismatch ? t.chat.baseInChat : t.chat.needsModel}</p>
-        <button type="button" class="primary" onClick={() => go({ screen: 'models' })}>{t.chat.loadLast}</button>
-      </div>
-    );
-  }
+  if (!model || mismatch) return <Unready />;
   const placeholder = kind === 'chat' ? t.chat.placeholder : begun ? t.chat.placeholderMore : t.chat.placeholderText;
   return (
     <form class="composer" onSubmit={(event) => (event.preventDefault(), submit())}>

@@ -29,18 +29,8 @@ function Answer({ text, writing }: { readonly text: string; readonly writing: bo
   return <div class={`markdown ${writing ? 'streaming' : ''}`} ref={into} aria-busy={writing} />;
 }
 
-/** A text under way, as it is. */
-function Streaming() {
-  const into = useRef<HTMLSpanElement>(null);
-  useLayoutEffect(() => {
-    const text = into.current?.appendChild(document.createTextNode(''));
-    return text && effect(() => text.appendData(streamed.value.slice(text.length)));
-  }, []);
-  return <span ref={into} class="generated streaming" aria-busy="true" />;
-}
-
 /** What is going on before the first word. */
-function Waiting() {
+export function Waiting() {
   const prefill = answer.value?.prefill;
   const text = prefill && prefill.total > 0 ? t.chat.readingPart(prefill.done, prefill.total) : t.chat.readingPrompt;
   return <p class="waiting"><span class="dots" aria-hidden="true"><i /><i /><i /></span>{text}</p>;
@@ -48,7 +38,7 @@ function Waiting() {
 
 export const isWriting = ({ id }: Turn): boolean => answer.value?.turn === id;
 
-function Versions({ turn }: { readonly turn: Turn }) {
+export function Versions({ turn }: { readonly turn: Turn }) {
   const versions = siblingsOf(current.value, turn);
   if (versions.length < 2) return null;
   const at = versions.findIndex(({ id }) => id === turn.id);
@@ -97,7 +87,7 @@ function Editor({ turn, onDone }: { readonly turn: Turn; readonly onDone: () => 
   };
   return (
     <form class="editor" onSubmit={(event) => (event.preventDefault(), send())}>
-      <textarea ref={area} value={text} rows={Math.min(10, text.split('\n').length + 1)} aria-label={t.chat.edit}
+      <textarea ref={area} name="text" value={text} rows={Math.min(10, text.split('\n').length + 1)} aria-label={t.chat.edit}
         onInput={(event) => setText(event.currentTarget.value)} onKeyDown={key} />
       <div class="actions">
         <button type="button" class="plain small" onClick={onDone}>{t.cancel}</button>
@@ -128,35 +118,6 @@ export function Message({ turn }: { readonly turn: Turn }) {
           </div>
           <Versions turn={turn} />
           {!mine && <Figures turn={turn} />}
-        </div>
-      )}
-    </article>
-  );
-}
-
-/** A text that the reader and the model write in turns. */
-export function Paper({ turns }: { readonly turns: readonly Turn[] }) {
-  const last = turns.at(-1);
-  const able = ready.value && !busy.value;
-  return (
-    <article class="paper" aria-label={t.chat.beginning}>
-      <div class="prose">
-        {turns.map((turn) => {
-          if (isWriting(turn)) return answer.value?.writing ? <Streaming key={turn.id} /> : <Waiting key={turn.id} />;
-          return <span key={turn.id} class={turn.role === 'assistant' ? 'generated' : 'given'}>{turn.text}</span>;
-        })}
-      </div>
-      {last && !isWriting(last) && (
-        <div class="turn-foot">
-          <div class="tools">
-            <CopyButton text={() => turns.map(({ text }) => text).join('')} />
-            {last.role === 'assistant' && (
-              <IconButton icon="again" label={t.chat.regenerate} disabled={!able} onClick={() => void respond(current.value, last.parent)} />
-            )}
-            <IconButton icon="branch" label={t.chat.branch} disabled={busy.value} onClick={() => void fork(last.id)} />
-          </div>
-          <Versions turn={last} />
-          {last.role === 'assistant' && <Figures turn={last} />}
         </div>
       )}
     </article>

@@ -1,17 +1,14 @@
 // How much of the context is used, and what happens when it is full.
 
 import { useEffect, useState } from 'preact/hooks';
-import { answer, busy, streamed } from '../state/answer.js';
+import { answer, busy, streamedTokens } from '../state/answer.js';
 import { current } from '../state/chats.js';
 import { loaded } from '../state/engine.js';
 import { promptOf } from '../state/prompt.js';
 import { branchOf } from '../state/tree.js';
 import { t } from '../strings.js';
 
-/** Roughly, until the engine has counted: only while an answer grows. */
-const CHARACTERS_A_TOKEN = 4;
-
-/** Tokens of the branch shown, as the engine counts them. */
+/** Tokens of the branch shown, as the engine counts them; while an answer is written, of what it answers and what is there of it. */
 function useCount(): number {
   const model = loaded.value?.gemma;
   const conversation = current.value;
@@ -27,7 +24,8 @@ function useCount(): number {
     count.then((tokens) => void (stale || setCounted(tokens)), () => undefined);
     return () => void (stale = true);
   }, [model, conversation.id, conversation.leaf, conversation.system, waits]);
-  return counted + (waits ? Math.round(streamed.value.length / CHARACTERS_A_TOKEN) : 0);
+  const under = answer.value;
+  return under?.conversation === conversation.id && under.promptTokens > 0 ? under.promptTokens + streamedTokens.value : counted;
 }
 
 export function Meter() {

@@ -19,23 +19,25 @@ export function chooseFiles(list: Iterable<File>): boolean {
 interface CardProps {
   readonly name: string;
   readonly note: string;
+  readonly more?: string | undefined;
   readonly size: string;
   readonly action: string;
   readonly onClick: () => void;
 }
 
-function Card({ name, note, size, action, onClick }: CardProps) {
+function Card({ name, note, more, size, action, onClick }: CardProps) {
   return (
     <button type="button" class="model-card" onClick={onClick}>
       <span class="model-name">{name}</span>
-      <span class="model-note">{note}</span>
       <span class="model-size">{size}</span>
+      <span class="model-note">{note}</span>
+      <span class="model-note">{more}</span>
       <span class="model-action">{action}<Icon name="right" /></span>
     </button>
   );
 }
 
-function Group({ title, note, children }: { readonly title: string; readonly note?: string; readonly children: preact.ComponentChildren }) {
+function Group({ title, note, children }: { readonly title: string; readonly note?: preact.ComponentChildren; readonly children: preact.ComponentChildren }) {
   return (
     <section class="group">
       <h3>{title}</h3>
@@ -78,12 +80,17 @@ function FromFile() {
   );
 }
 
+/** Of what is offered: each once. */
+function Licences() {
+  const all = [...new Set(CATALOGUE.map(({ licence }) => licence))];
+  return all.map((licence) => <a key={licence} href={licence} target="_blank" rel="noopener noreferrer">{t.start.catalogueTerms}</a>);
+}
+
 export function Picker({ withKept }: { readonly withKept: boolean }) {
   const here = kept.value ?? [];
   const isHere = (source: string): boolean => here.some(({ url, complete }) => complete && fileOf(url) === fileOf(source));
   const server = offers.value.filter(({ url }) => !isHere(url));
   const catalogue = CATALOGUE.filter(({ source }) => !isHere(source));
-  const note = (tokens: number, about: string): string => `${about}. ${t.start.context(tokens)}`;
   return (
     <div class="picker">
       {withKept && here.length > 0 && (
@@ -106,9 +113,9 @@ export function Picker({ withKept }: { readonly withKept: boolean }) {
           ))}
         </Group>
       )}
-      <Group title={t.start.catalogue} note={t.start.catalogueNote}>
+      <Group title={t.start.catalogue} note={<>{t.start.catalogueNote} <Licences /></>}>
         {catalogue.map(({ name, about, source, bytes, context, licence }) => (
-          <Card key={source} name={name} note={note(context, about)} size={megabytes(bytes)} action={t.start.load}
+          <Card key={source} name={name} note={about} more={t.start.context(context)} size={megabytes(bytes)} action={t.start.load}
             onClick={() => void review({ name, source, bytes, licence })} />
         ))}
       </Group>

@@ -42,7 +42,7 @@ function Slider({ name, note, value, range: [min, max, step], onChange }: Slider
     <div class="setting">
       <label for={id}>{name}</label>
       <input type="range" id={id} min={min} max={max} step={step} value={shown} onInput={change} aria-describedby={`${id}-note`} />
-      <input type="number" min={min} max={max} step={step} value={shown} onChange={change} aria-label={name} />
+      <input type="number" name={id} min={min} max={max} step={step} value={shown} onChange={change} aria-label={name} />
       <p class="note" id={`${id}-note`}>{note}</p>
     </div>
   );
@@ -93,7 +93,7 @@ function ThisConversation() {
           onChange={(event) => void update({ ...current.value, system: event.currentTarget.value })} />
         <p class="note" id="system-note">{t.settings.systemNote}</p>
         <label class="tick">
-          <input type="checkbox" checked={conversation.system !== '' && settings.value.system === conversation.system}
+          <input type="checkbox" name="for-new" checked={conversation.system !== '' && settings.value.system === conversation.system}
             onChange={({ currentTarget }) => set({ system: currentTarget.checked ? current.value.system : '' })} />
           {t.settings.systemNew}
         </label>

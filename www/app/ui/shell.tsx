@@ -1,9 +1,10 @@
 // The frame: sidebar, screen, and what lies over both.
 
+import { signal } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { keepingFailed } from '../state/chats.js';
-import { loaded, stage } from '../state/engine.js';
-import { drawer, hrefOf, route } from '../state/route.js';
+import { loaded, recovering, stage } from '../state/engine.js';
+import { drawer, go, hrefOf, route } from '../state/route.js';
 import { offlineReady, updateNow, updateReady } from '../state/worker.js';
 import { t } from '../strings.js';
 import { Chat } from './chat.js';
@@ -26,6 +27,8 @@ function Notices() {
   return (
     <div class="notices" role="status">
       {failed !== undefined && <p class="notice">{t.notices.keeping(failed)}</p>}
+      {recovering.value !== undefined && <p class="notice">{t.notices.recovering(recovering.value)}</p>}
+      {wrongDrop.value && <p class="notice">{t.notices.notGguf}</p>}
       {offlineReady.value && (
         <p class="notice">{t.notices.offlineReady}<IconButton icon="close" label={t.close} onClick={() => void (offlineReady.value = false)} /></p>
       )}
@@ -40,6 +43,10 @@ function Notices() {
   );
 }
 
+const wrongDrop = signal(false);
+/** How long a remark is shown. */
+const SHOWN_MS = 6000;
+
 /** Files dropped anywhere are models. */
 function Drop() {
   const [over, setOver] = useState(false);
@@ -49,7 +56,10 @@ function Drop() {
       // Else the browser would leave the page to show the file.
       event.preventDefault();
       setOver(event.type === 'dragover');
-      if (event.type === 'drop' && chooseFiles(event.dataTransfer.files)) location.hash = hrefOf({ screen: 'models' });
+      if (event.type !== 'drop') return;
+      if (chooseFiles(event.dataTransfer.files)) return go({ screen: 'models' });
+      wrongDrop.value = true;
+      setTimeout(() => void (wrongDrop.value = false), SHOWN_MS);
     };
     const types = ['dragover', 'dragleave', 'drop'] as const;
     for (const type of types) document.addEventListener(type, drag);

@@ -1,8 +1,8 @@
 // The conversations, and the way to everything else.
 
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { busy } from '../state/answer.js';
-import { current, erase, list, search, startNew } from '../state/chats.js';
+import { current, erase, list, rename, search, startNew } from '../state/chats.js';
 import type { Summary } from '../state/database.js';
 import { loaded } from '../state/engine.js';
 import { hrefOf, route } from '../state/route.js';
@@ -37,9 +37,39 @@ function useFound(text: string): readonly Summary[] | undefined {
   return found && text.trim() !== '' ? all?.filter(({ id }) => found.has(id)) : all;
 }
 
+const nameOf = ({ title }: Summary): string => title || t.chat.untitled;
+
+/** The title, to be changed in its place: Enter and leaving it keep what is there, Esc does not. */
+function Renaming({ summary, onDone }: { readonly summary: Summary; readonly onDone: () => void }) {
+  const field = useRef<HTMLInputElement>(null);
+  // A field that is taken away tells so as if it had been left.
+  const over = useRef(false);
+  useLayoutEffect(() => field.current?.select(), []);
+  const leave = (): void => {
+    over.current = true;
+    onDone();
+  };
+  const save = (): void => {
+    if (over.current) return;
+    const title = field.current?.value.trim() ?? '';
+    if (title !== '' && title !== summary.title) void rename(summary.id, title);
+    leave();
+  };
+  const key = (event: KeyboardEvent): void => {
+    if (event.isComposing || (event.key !== 'Enter' && event.key !== 'Escape')) return;
+    // In the drawer, Esc would close that too.
+    event.preventDefault();
+    event.stopPropagation();
+    if (event.key === 'Enter') save();
+    else leave();
+  };
+  return <input ref={field} type="text" name="title" class="renaming" maxLength={120} defaultValue={summary.title} aria-label={t.chat.title} onKeyDown={key} onBlur={save} />;
+}
+
 export function Sidebar() {
   const [text, setText] = useState('');
   const [leaving, setLeaving] = useState<Summary | undefined>(undefined);
+  const [renaming, setRenaming] = useState<string | undefined>(undefined);
   const found = useFound(text);
   const model = loaded.value;
   const base = model !== undefined && !model.gemma.info.chat;
@@ -50,7 +80,7 @@ export function Sidebar() {
       <label class="search">
         <Icon name="search" />
         <span class="visually-hidden">{t.chat.search}</span>
-        <input type="search" placeholder={t.chat.search} value={text} onInput={(event) => setText(event.currentTarget.value)} />
+        <input type="search" name="search" placeholder={t.chat.search} value={text} onInput={(event) => setText(event.currentTarget.value)} />
       </label>
       <div class="conversations">
         {found?.length === 0 && <p class="note">{text.trim() === '' ? t.chat.noneYet : t.chat.noneFound}</p>}
@@ -60,10 +90,13 @@ export function Sidebar() {
             <ul>
               {some.map((summary) => {
                 const here = route.value.screen !== 'models' && current.value.id === summary.id;
-                return (
+                return renaming === summary.id ? (
+                  <li key={summary.id}><Renaming summary={summary} onDone={() => setRenaming(undefined)} /></li>
+                ) : (
                   <li key={summary.id} class={here ? 'here' : ''}>
-                    <a href={hrefOf({ screen: 'chat', id: summary.id })} aria-current={here ? 'page' : undefined}>{summary.title || t.chat.untitled}</a>
-                    <IconButton icon="trash" label={`${t.remove}: ${summary.title || t.chat.untitled}`} disabled={busy.value} onClick={() => setLeaving(summary)} />
+                    <a href={hrefOf({ screen: 'chat', id: summary.id })} aria-current={here ? 'page' : undefined} title={summary.title}>{nameOf(summary)}</a>
+                    <IconButton icon="edit" label={`${t.rename}: ${nameOf(summary)}`} disabled={busy.value} onClick={() => setRenaming(summary.id)} />
+                    <IconButton icon="trash" label={`${t.remove}: ${nameOf(summary)}`} disabled={busy.value} onClick={() => setLeaving(summary)} />
                   </li>
                 );
               })}
@@ -80,7 +113,7 @@ export function Sidebar() {
         <button type="button" class="row-button" onClick={() => void (settingsOpen.value = true)}><Icon name="settings" />{t.settings.heading}</button>
         <p class="privacy"><Icon name="lock" />{t.privacy}</p>
       </div>
-      <Confirm question={leaving && t.settings.deleteAsk(leaving.title || t.chat.untitled)} onNo={() => setLeaving(undefined)}
+      <Confirm question={leaving && t.settings.deleteAsk(nameOf(leaving))} onNo={() => setLeaving(undefined)}
         onYes={() => {
           if (leaving) void erase(leaving.id);
           setLeaving(undefined);

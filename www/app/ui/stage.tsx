@@ -31,7 +31,8 @@ function judge({ memory, storage, fileBytes, adapter }: Inspection, download: bo
 
 function Review({ choice, inspection }: { readonly choice: Choice; readonly inspection: Inspection }) {
   const button = useRef<HTMLButtonElement>(null);
-  useEffect(() => button.current?.focus(), []);
+  // The verdict stays in sight: on a phone the button is far below it.
+  useEffect(() => button.current?.focus({ preventScroll: true }), []);
   const { config, quantisation, fileBytes, memory, storage } = inspection;
   const { source } = choice;
   const remote = typeof source === 'string' && !source.startsWith('synthetic:');
@@ -59,7 +60,7 @@ function Review({ choice, inspection }: { readonly choice: Choice; readonly insp
           {download && fileBytes !== null ? t.review.loadDownload(size) : t.review.load}
         </button>
       </div>
-      {choice.licence && <p class="note"><a href={choice.licence} target="_blank" rel="noopener noreferrer">{t.start.licence}</a></p>}
+      {choice.licence && <p class="note licence"><a href={choice.licence} target="_blank" rel="noopener noreferrer">{t.start.licence}</a></p>}
     </section>
   );
 }

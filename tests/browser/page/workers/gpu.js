@@ -4,7 +4,8 @@ const devices = [];
 let decide;
 const channel = new BroadcastChannel('gpu');
 channel.onmessage = ({ data }) => {
-  if (data !== 'lose') return decide(data);
+  // Other workers hear it too.
+  if (data !== 'lose') return decide?.(data);
   for (const device of devices) device.destroy();
 };
 

@@ -1,0 +1,136 @@
+// Models on the page: dropped anywhere, cut off and gone on with, checked, deleted, broken.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, it } from 'node:test';
+import type { Browser, Page } from 'puppeteer-core';
+import { answered, fill, openApp, press, send, until, waitForText } from './app.js';
+import { BASE } from './chats.js';
+import { inBothBrowsers } from './browsers.js';
+import { type FaultServer, type FaultyFile, startFaultServer } from './faults.js';
+import { CHUNK, spreadModel } from './loads.js';
+import { startSite, TINY } from './site.js';
+import type { StaticServer } from '../../www/tools/serve.mjs';
+
+inBothBrowsers((_, start) => {
+  let site: StaticServer;
+  let server: FaultServer;
+  let file: FaultyFile;
+  let browser: Browser;
+  let page: Page;
+  let problems: string[];
+
+  before(async () => {
+    site = await startSite({});
+    server = await startFaultServer();
+    file = server.add('spread.gguf', spreadModel(4 * CHUNK));
+    server.add('tiny.gguf', readFileSync(join(TINY, BASE)));
+    browser = await start();
+    ({ page, problems } = await openApp(browser, `${site.url}/`, { maxTokens: 4, contextLength: 64 }));
+  });
+  after(async () => {
+    await site.close();
+    await server.close();
+  });
+
+  const texts = (selector: string): Promise<string[]> => page.$$eval(selector, (found) => found.map((element) => element.textContent ?? ''));
+
+  /** What a hand does with a file of the desktop: over an element of the page, and dropped there. */
+  const drop = async (name: string, bytes: readonly number[] | string, on: string): Promise<void> => {
+    await page.evaluate(
+      async (called, given, selector) => {
+        const content = typeof given === 'string' ? await (await fetch(given)).arrayBuffer() : new Uint8Array(given);
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File([content], called));
+        const target = document.querySelector(selector);
+        const tell = (type: string): boolean => !target?.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer }));
+        if (!tell('dragover')) throw new Error('the browser would take it');
+        await new Promise((done) => setTimeout(done, 100));
+        if (!document.querySelector('.drop')) throw new Error('nothing says that it can be dropped');
+        if (!tell('drop')) throw new Error('the browser would open it');
+      },
+      name,
+      bytes,
+      on,
+    );
+    await until(page, 'the end of the drag', () => page.evaluate(() => !document.querySelector('.drop')));
+  };
+
+  it('says so where what was dropped is no model', async () => {
+    await drop('holiday.jpg', [1, 2, 3], '.hero');
+    await waitForText(page, '.notice', /\.gguf/);
+  });
+
+  it('shows what is wrong with a broken file and what to do, and goes back', async () => {
+    await drop('broken.gguf', [...'not a model at all'].map((letter) => letter.charCodeAt(0)), '.sidebar, .topbar');
+    await waitForText(page, '.failed [role=alert]', /Not a GGUF file.*give the address of a \.gguf file/i);
+    const alert = (await texts('.failed [role=alert]'))[0] ?? '';
+    assert.ok(alert.length > 40, alert);
+    await waitForText(page, '.failed .note', /Code: not_gguf/);
+    await press(page, /^Choose another$/);
+    await until(page, 'the choice', () => page.$('.cards'));
+  });
+
+  it('takes a .gguf file that is dropped anywhere', async () => {
+    await drop(BASE, `${server.url}/tiny.gguf`, 'main');
+    await waitForText(page, '.judgement', /It fits/);
+    await waitForText(page, '.facts', /none: it is on this device/);
+    await press(page, /^Load the model$/);
+    await page.waitForSelector('#message', { timeout: 60_000 });
+    await send(page, 'Once');
+    await answered(page);
+  });
+
+  it('goes on after a download was cancelled, with what is missing', async () => {
+    file.faults = { speed: 1.5e6 };
+    await page.evaluate(() => void (location.hash = '#/models'));
+    await fill(page, '#address', file.url);
+    await press(page, /^Look at it$/);
+    await waitForText(page, '.facts', /Free storage/);
+    await press(page, /^Download 17 MB and load$/);
+    await until(page, 'half of it', () => page.evaluate(() => (document.querySelector('progress')?.value ?? 0) > 0.5));
+    await press(page, /^Cancel$/, '.panel');
+    await waitForText(page, '.row-card', /MB of 17 MB are here/);
+    file.faults = {};
+    file.forget();
+    await press(page, /^Resume$/, '.row-card');
+    await page.waitForSelector('#message', { timeout: 60_000 });
+    assert.ok(file.asked <= file.bytes.length - 2 * CHUNK + CHUNK, `${file.asked} of ${file.bytes.length} bytes were asked for`);
+  });
+
+  it('verifies what is kept, and finds what is damaged', async () => {
+    await page.evaluate(() => void (location.hash = '#/models'));
+    await waitForText(page, '.row-card', /17 MB, complete/);
+    await press(page, /^Verify$/);
+    await waitForText(page, '.row-card [role=status]', /All right: \d parts checked/);
+    await page.evaluate(async () => {
+      const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('gemma-web');
+      for await (const folder of (root as unknown as { values(): AsyncIterable<FileSystemDirectoryHandle> }).values()) {
+        if (folder.kind !== 'directory') continue;
+        const writable = await (await folder.getFileHandle('data')).createWritable({ keepExistingData: true });
+        await writable.write({ type: 'write', position: (4 << 20) + 9, data: new Uint8Array([1, 2, 3, 4]) });
+        await writable.close();
+      }
+    });
+    await press(page, /^Verify$/);
+    await waitForText(page, '.row-card [role=status]', /1 part was damaged and will be fetched again/);
+    file.forget();
+    await press(page, /^Resume$/, '.row-card');
+    await page.waitForSelector('#message', { timeout: 60_000 });
+    assert.ok(file.asked <= CHUNK, `${file.asked} bytes were asked for`);
+  });
+
+  it('deletes what is kept, after asking', async () => {
+    await page.evaluate(() => void (location.hash = '#/models'));
+    await press(page, /^Unload$/);
+    await press(page, /^Delete$/, '.row-card');
+    await press(page, /^Cancel$/, 'dialog[open]');
+    await press(page, /^Delete$/, '.row-card');
+    await press(page, /^Delete$/, 'dialog[open]');
+    await waitForText(page, '.models', /Nothing is kept yet/);
+    await page.reload({ waitUntil: 'load' });
+    await waitForText(page, '.models', /Nothing is kept yet/);
+    assert.deepEqual(problems, []);
+  });
+});

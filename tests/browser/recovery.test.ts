@@ -1,0 +1,89 @@
+// The graphics card goes away under the chat page: it is shown, and the answer goes on; where it does not come back, the page says how to go on.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, it } from 'node:test';
+import type { Browser, Page } from 'puppeteer-core';
+import { answered, loadOffered, press, send, until, waitForText, withSettings } from './app.js';
+import { CHAT, chatModels } from './chats.js';
+import { inBothBrowsers, openPage } from './browsers.js';
+import { ROOT, startSite } from './site.js';
+import type { StaticServer } from '../../www/tools/serve.mjs';
+
+// What the page of these tests has.
+declare global {
+  /** Destroys all devices of the worker. */
+  var loseAll: () => void;
+  /** What becomes of the devices that are made next. */
+  var fate: 'keep' | 'destroy';
+  /** Every notice that was ever shown. */
+  var notices: string;
+}
+
+const GPU = readFileSync(join(ROOT, 'tests/browser/page/workers/gpu.js'), 'utf8');
+
+inBothBrowsers((_, start) => {
+  let site: StaticServer;
+  let browser: Browser;
+  let page: Page;
+
+  before(async () => {
+    // The page's own worker, with a GPU that can be taken away.
+    site = await startSite(chatModels(), ({ url = '' }, response) => {
+      const [, path] = /^(\/assets\/worker-[^?]*\.js)/.exec(url) ?? [];
+      if (path === undefined) return false;
+      response.writeHead(200, { 'Content-Type': 'text/javascript' }).end(`{\n${GPU}\n}\n${readFileSync(join(ROOT, 'dist/site', path), 'utf8')}`);
+      return true;
+    });
+    browser = await start();
+    ({ page } = await openPage(browser, 'about:blank'));
+    await withSettings(page, { maxTokens: 120, contextLength: 256, seed: 3, sampling: { temperature: 2, topK: 0, topP: 1 } });
+    await page.evaluateOnNewDocument(() => {
+      const channel = new BroadcastChannel('gpu');
+      globalThis.fate = 'keep';
+      globalThis.notices = '';
+      channel.onmessage = () => channel.postMessage(globalThis.fate);
+      globalThis.loseAll = () => channel.postMessage('lose');
+      const note = (): void => {
+        const said = document.querySelector('.notices')?.textContent ?? '';
+        if (said !== '' && !globalThis.notices.includes(said)) globalThis.notices += `${said}\n`;
+      };
+      addEventListener('DOMContentLoaded', () => new MutationObserver(note).observe(document.body, { childList: true, subtree: true, characterData: true }));
+    });
+    await page.goto(`${site.url}/`, { waitUntil: 'load' });
+    await loadOffered(page, new RegExp(CHAT.replace('.gguf', '')));
+  });
+  after(() => site.close());
+
+  const figures = (): Promise<string[]> => page.$$eval('.turn-figures', (found) => found.map((element) => element.textContent ?? ''));
+  const someText = (): Promise<unknown> => until(page, 'some text', () => page.$eval('.streaming', (element) => (element.textContent ?? '').length > 10));
+
+  it('is shown, and the answer goes on by itself', async () => {
+    await send(page, 'A long story');
+    await someText();
+    await page.evaluate(() => loseAll());
+    await until(page, 'the notice', () => page.evaluate(() => /graphics card went away.*is being loaded again/.test(globalThis.notices)));
+    await answered(page);
+    assert.match((await figures())[0] ?? '', /tokens\/s/);
+    assert.ok(!/error/.test((await figures())[0] ?? ''), String(await figures()));
+    await until(page, 'the notice gone', () => page.evaluate(() => !/graphics card/.test(document.querySelector('.notices')?.textContent ?? '')));
+  });
+
+  it('that does not come back: what was written stays, and the model can be loaded again', async () => {
+    await send(page, 'Another one');
+    await someText();
+    await page.evaluate(() => {
+      globalThis.fate = 'destroy';
+      loseAll();
+    });
+    await waitForText(page, '.problem', /GPU device was lost/);
+    await waitForText(page, '.turn-figures', /ended by an error/);
+    await page.evaluate(() => void (globalThis.fate = 'keep'));
+    await press(page, /^Load tiny-gemma3-chat/, '.composer-notice');
+    await page.waitForSelector('#message', { timeout: 60_000 });
+    await send(page, 'Once more');
+    await answered(page);
+    assert.match((await figures()).at(-1) ?? '', /tokens/);
+  });
+});
