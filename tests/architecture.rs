@@ -154,3 +154,24 @@ fn literals_and_comments_are_not_code() {
     assert!(paths.iter().all(|p| p.segments[0] != "wgpu"), "{paths:?}");
     assert!(paths.iter().any(|p| p.segments == ["real", "D"]), "{paths:?}");
 }
+
+/// Every row of the table "What happens when …" in README.md names a test that is there.
+#[test]
+fn what_happens_is_tested() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let table = text.split("| What happens when … |").nth(1).unwrap_or_else(|| panic!("no table"));
+    let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() >= 20, "{} rows", rows.len());
+    for row in rows {
+        let shown_by = row.trim_end_matches([' ', '|']).rsplit(" | ").next().unwrap_or_default();
+        let links: Vec<&str> = shown_by.split("](").skip(1).collect();
+        assert!(!links.is_empty(), "no test in: {row}");
+        for link in links {
+            let (path, title) = link.split_once(" \"").unwrap_or_else(|| panic!("no title in: {row}"));
+            let title = title.split("\")").next().unwrap_or_default();
+            let test = std::fs::read_to_string(root.join(path)).unwrap_or_else(|_| panic!("no file {path}"));
+            assert!(!title.is_empty() && test.contains(title), "{path} has no test \"{title}\"");
+        }
+    }
+}

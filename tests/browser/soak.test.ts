@@ -10,14 +10,14 @@ import { modelUrl, startSite } from './site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 const TURNS = 40;
-/** Of a turn. Chromium's GPU here is a program that takes a minute for a thousand tokens. */
-const TOKENS = { chromium: 20, firefox: 50 };
+/** Of a turn. */
+const TOKENS = 50;
 const CONTEXT = 256;
 /** Twice what a logit of these models may be off, with an f32 cache: nearer to each other than that, either token may come first. */
 const NEAR = 4e-3;
 
 inBothBrowsers((browserName, start) => {
-  const nTokens = TURNS * TOKENS[browserName];
+  const nTokens = TURNS * TOKENS;
   let site: StaticServer;
   let browser: Browser;
   let page: Page;
@@ -57,7 +57,7 @@ inBothBrowsers((browserName, start) => {
         return { ...says, ids, prompt, last: { ...last }, fresh: { ...fresh } };
       },
       TURNS,
-      TOKENS[browserName],
+      TOKENS,
     );
     context.diagnostic(`${browserName}: ${found.generated} tokens, ${found.dropped} dropped, in ${((Date.now() - begin) / 1000).toFixed(0)} s`);
     assert.equal(found.generated, nTokens);
