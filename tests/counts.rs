@@ -60,6 +60,7 @@ fn cost(
             passes: after.passes - before.passes,
             submits: after.submits - before.submits,
             objects: after.objects - before.objects,
+            unscoped: 0,
             bytes_read: after.bytes_read - before.bytes_read,
             bytes_written: after.bytes_written - before.bytes_written,
         })
@@ -70,6 +71,7 @@ fn cost(
         passes: (many.passes - few.passes) / n,
         submits: (many.submits - few.submits) / n,
         objects: many.objects,
+        unscoped: 0,
         bytes_read: (many.bytes_read - few.bytes_read) / n,
         bytes_written: (many.bytes_written - few.bytes_written) / n,
     })
@@ -82,6 +84,7 @@ fn expected(engine: &Engine) -> Counters {
         passes: 1,
         submits: 1,
         objects: 0,
+        unscoped: 0,
         bytes_read: 4,
         // Position and row, for the step's kernels and for the choice.
         bytes_written: 32,
