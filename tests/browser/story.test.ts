@@ -46,6 +46,9 @@ inBothBrowsers((name, start) => {
     await answered(page, LOAD_MS);
     const written = await prose();
 
+    await page.reload({ waitUntil: 'load' });
+    await page.waitForSelector('#message', { timeout: LOAD_MS });
+    assert.equal(await prose(), written, 'the conversation is there');
     await until(page, 'a service worker', () => page.evaluate(() => navigator.serviceWorker.controller !== null));
     await site.close();
     await page.reload({ waitUntil: 'load' });

@@ -8,6 +8,8 @@
  *   failure?: { code: string, message: string, details: object } }} stubbed
  */
 export function stubEngine(stubbed) {
+  // What the page asked for, for tests to look at.
+  const calls = (globalThis.calls = []);
   globalThis.Worker = class StubbedWorker {
     onmessage = null;
     onerror = null;
@@ -22,6 +24,7 @@ export function stubEngine(stubbed) {
         load: (call) => this.#load(call),
         generate: (call) => this.#generate(call),
       };
+      calls.push(structuredClone(message));
       if (message.type === 'stop' || message.type === 'abort') return void this.#stopped.add(message.id);
       Promise.resolve(answers[message.type]?.(message)).then(
         (value) => this.#tell({ type: 'done', id: message.id, value }),

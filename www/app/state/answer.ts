@@ -122,9 +122,13 @@ class Screen {
   write(piece: string): void {
     this.text += piece;
     this.#tokens += 1;
+    // A page out of sight gets no frames, not even one that was asked for in time.
+    if (document.hidden && this.#frame !== undefined) {
+      cancelAnimationFrame(this.#frame);
+      this.#frame = undefined;
+    }
     if (this.#frame !== undefined || this.#timer !== undefined) return;
     const wait = this.#freeAt - performance.now();
-    // A page out of sight gets no frames.
     if (document.hidden || wait > 16) this.#timer = setTimeout(() => this.#show(), document.hidden ? 250 : wait);
     else this.#frame = requestAnimationFrame(() => this.#show());
   }
