@@ -218,6 +218,14 @@ export const t = {
     deleteAllAsk: 'Delete all conversations? This can’t be undone.',
     deleteAsk: (title: string) => `Delete “${title}”? This can’t be undone.`,
   },
+  /** Why a file can't be imported. */
+  transfer: {
+    tooLarge: 'it is too large',
+    notConversations: 'it is no file of conversations',
+    badTurn: 'a turn is not as it should be',
+    torn: 'its turns do not fit together',
+    empty: 'no turns were found in it',
+  },
   notices: {
     update: 'A new version of this page is ready.',
     updateGo: 'Update now',

@@ -3,6 +3,7 @@
 import { keep, list, refresh } from './chats.js';
 import { readConversation } from './database.js';
 import { add, branchOf, type Conversation, newConversation, newId, type Turn } from './tree.js';
+import { t } from '../strings.js';
 
 const FORMAT = 'gemma-web-conversations';
 /** Beyond this it is no conversation. */
@@ -29,7 +30,7 @@ export async function exportAll(): Promise<string> {
 
 /** Keeps what a file holds beside what is there; returns how many conversations that were. */
 export async function importFile(file: File): Promise<number> {
-  if (file.size > MOST_BYTES) throw new Error('it is too large');
+  if (file.size > MOST_BYTES) throw new Error(t.transfer.tooLarge);
   const text = await file.text();
   const found = /\.(?:md|markdown|txt)$/i.test(file.name) ? [fromMarkdown(text)] : fromJson(text);
   for (const conversation of found) await keep(conversation);
@@ -39,7 +40,7 @@ export async function importFile(file: File): Promise<number> {
 
 export function fromJson(text: string): Conversation[] {
   const file = JSON.parse(text) as { format?: unknown; conversations?: unknown };
-  if (file?.format !== FORMAT || !Array.isArray(file.conversations)) throw new Error('it is no file of conversations');
+  if (file?.format !== FORMAT || !Array.isArray(file.conversations)) throw new Error(t.transfer.notConversations);
   return file.conversations.map(checked);
 }
 
@@ -48,7 +49,7 @@ function checked(value: unknown): Conversation {
   const given = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
   const turns = Array.isArray(given['turns']) ? given['turns'].map(checkedTurn) : [];
   const ids = new Set(turns.map(({ id }) => id));
-  if (ids.size !== turns.length || turns.some(({ parent }) => parent !== null && !ids.has(parent))) throw new Error('its turns do not fit together');
+  if (ids.size !== turns.length || turns.some(({ parent }) => parent !== null && !ids.has(parent))) throw new Error(t.transfer.torn);
   const leaf = typeof given['leaf'] === 'string' && ids.has(given['leaf']) ? given['leaf'] : (turns.at(-1)?.id ?? null);
   const now = Date.now();
   return {
@@ -66,7 +67,7 @@ function checked(value: unknown): Conversation {
 function checkedTurn(value: unknown): Turn {
   const given = (typeof value === 'object' && value !== null ? value : {}) as Partial<Record<keyof Turn, unknown>>;
   const { id, parent, role } = given;
-  if (typeof id !== 'string' || (role !== 'user' && role !== 'assistant') || typeof given.text !== 'string') throw new Error('a turn is not as it should be');
+  if (typeof id !== 'string' || (role !== 'user' && role !== 'assistant') || typeof given.text !== 'string') throw new Error(t.transfer.badTurn);
   return { id, parent: typeof parent === 'string' ? parent : null, role, text: given.text, at: number(given.at, Date.now()), ...(typeof given.model === 'string' ? { model: given.model } : {}) };
 }
 
@@ -82,7 +83,7 @@ export function fromMarkdown(file: string): Conversation {
     if (role === 'system') conversation = { ...conversation, system: body };
     else conversation = add(conversation, { id: newId(), parent: conversation.leaf, role: role === 'user' ? 'user' : 'assistant', text: body, at: Date.now() });
   }
-  if (conversation.turns.length === 0) throw new Error('no turns were found in it');
+  if (conversation.turns.length === 0) throw new Error(t.transfer.empty);
   return conversation;
 }
 
