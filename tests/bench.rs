@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::chat_model::Bytes;
 use common::goldens::data;
 use common::gpu::{NEED, adapter, load};
 use common::trial::needing;
@@ -11,7 +12,6 @@ use gemma_web::gpu::{Gpu, GpuOptions, Kind, Plan, Step};
 use gemma_web::kernels::stream_read::{n_sums, record, stream_read};
 use gemma_web::session::bench::{BenchOptions, Protocol, Spread, roofline};
 use gemma_web::session::{Engine, LoadOptions};
-use gemma_web::source::ByteSource;
 use gemma_web::{Cancel, Error, gguf};
 use libtest_mimic::{Arguments, Failed};
 use pollster::block_on;
@@ -183,25 +183,6 @@ fn refuses() -> Result<(), Failed> {
         }
     }
     Ok(())
-}
-
-/// A file in memory.
-struct Bytes(Vec<u8>);
-
-impl ByteSource for Bytes {
-    fn len(&self) -> Option<u64> {
-        Some(self.0.len() as u64)
-    }
-
-    fn name(&self) -> &str {
-        "a model with a weight that is no number"
-    }
-
-    async fn read(&mut self, offset: u64, into: &mut [u8], _: &Cancel) -> gemma_web::Result<()> {
-        let start = offset as usize;
-        into.copy_from_slice(&self.0[start..start + into.len()]);
-        Ok(())
-    }
 }
 
 fn checks_first() -> Result<(), Failed> {

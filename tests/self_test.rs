@@ -3,13 +3,13 @@
 
 mod common;
 
+use common::chat_model::Bytes;
 use common::goldens::data;
 use common::gpu::{NEED, adapter, load};
 use common::trial::needing;
 use gemma_web::gpu::device::{Counters, Plant};
 use gemma_web::gpu::{GpuOptions, KvType, Tuning};
 use gemma_web::session::{Effort, Engine, GenerateOptions, LoadOptions, SelfTest, Tested};
-use gemma_web::source::ByteSource;
 use gemma_web::{Cancel, Error, gguf};
 use libtest_mimic::{Arguments, Failed, Trial};
 use pollster::block_on;
@@ -202,25 +202,6 @@ fn off() -> Result<(), Failed> {
     let gpu = GpuOptions { plant: Some(ONLY[2]), ..GpuOptions::default() };
     tiny("tiny-gemma3-q8_0", &LoadOptions { gpu, self_test: SelfTest::Off, ..LoadOptions::default() })?;
     Ok(())
-}
-
-/// A file in memory.
-struct Bytes(Vec<u8>);
-
-impl ByteSource for Bytes {
-    fn len(&self) -> Option<u64> {
-        Some(self.0.len() as u64)
-    }
-
-    fn name(&self) -> &str {
-        "a model with a scale that is no number"
-    }
-
-    async fn read(&mut self, offset: u64, into: &mut [u8], _: &Cancel) -> gemma_web::Result<()> {
-        let start = offset as usize;
-        into.copy_from_slice(&self.0[start..start + into.len()]);
-        Ok(())
-    }
 }
 
 /// One scale of each kind of tensor, in every arithmetic, chosen by the GPU and by the CPU.
