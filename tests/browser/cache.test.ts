@@ -231,7 +231,7 @@ inBothBrowsers((browserName, start) => {
     await bare.close();
     const unwanted = await page.evaluate(
       async (url) => {
-        const model = await gemmaWeb.loadGemma(url, { cache: false });
+        const model = await gemmaWeb.loadGemma(url, { cache: false, selfTest: 'off' });
         model.dispose();
         return model.info.cache;
       },

@@ -43,7 +43,7 @@ inBothBrowsers((browserName, start) => {
 
   /** Loads what need not be computed with. */
   const loads = (given: object): Promise<void> =>
-    page.evaluate(async (source) => (await gemmaWeb.loadGemma(await makeSource(source), { tuning: 'int8/1' })).dispose(), given);
+    page.evaluate(async (source) => (await gemmaWeb.loadGemma(await makeSource(source), { tuning: 'int8/1', selfTest: 'off' })).dispose(), given);
 
   describe('that are no addresses', () => {
     for (const kind of ['blob', 'stream', 'slow object']) {

@@ -53,7 +53,9 @@ impl Model {
         }
         let Replaced { kernel, variant, error } = one.about.clone();
         let about = self.gpu.info();
-        let adapter = format!("{} {}", about.name, about.driver).trim().to_owned();
+        let named = format!("{} {}", about.name, about.driver).trim().to_owned();
+        // Browsers need not say what their adapter is.
+        let adapter = if named.is_empty() { "this GPU".to_owned() } else { named };
         Err(Error::SelfTestFailed { kernel, variant, adapter, error })
     }
 
