@@ -64,7 +64,7 @@ inBothBrowsers((_, start) => {
 
   it('shows what is wrong with a broken file and what to do, and goes back', async () => {
     await drop('broken.gguf', [...'not a model at all'].map((letter) => letter.charCodeAt(0)), '.sidebar, .topbar');
-    await waitForText(page, '.failed [role=alert]', /Not a GGUF file.*give the address of a \.gguf file/i);
+    await waitForText(page, '.failed [role=alert]', /Not a GGUF file.*give a \.gguf file/i);
     const alert = (await texts('.failed [role=alert]'))[0] ?? '';
     assert.ok(alert.length > 40, alert);
     await waitForText(page, '.failed .note', /Code: not_gguf/);
