@@ -136,13 +136,12 @@ pub struct Variants {
 impl Variants {
     pub(super) fn new(model: &Model) -> Self {
         let tuning = model.tuning;
-        let kernels = kernels_of(&model.gpu, &model.config, &model.plans.all());
         Self {
             arithmetic: if tuning.arithmetic == Arithmetic::Int8 { "int8" } else { "f32" },
             lanes: if tuning.unit == Unit::One { 1 } else { 32 },
             subgroups: model.gpu.subgroups(),
             kv: model.extents.kv,
-            kernels: kernels.iter().map(|(_, ran)| key(ran.0, ran.1)).collect(),
+            kernels: kernels_of(&model.plans.all()).into_iter().map(|(name, _)| name).collect(),
             replaced: model.tested.failed.iter().map(|(_, about)| about.clone()).collect(),
             self_test: model.effort,
         }
@@ -152,23 +151,25 @@ impl Variants {
 /// A kernel in a variant.
 type Ran = (&'static Kernel, Variant);
 
-/// Kernels of plans, each once, with a hash of their texts and of what their cases take from the model.
-fn kernels_of(gpu: &Gpu, config: &Config, plans: &[&Plan]) -> Vec<(u64, Ran)> {
-    let Config { n_heads, n_kv_heads, head_len, query_scale, attention_cap, .. } = config;
-    let local = config.window.is_some();
-    let heads = format!("{n_heads} {n_kv_heads} {head_len} {query_scale} {attention_cap} {local}");
-    let (mut names, mut kernels) = (Vec::new(), Vec::new());
-    for plan in plans {
-        for (kernel, variant) in plan.kernels() {
-            let name = key(kernel, variant);
-            if !names.contains(&name) {
-                names.push(name);
-                let text = gpu.text(kernel, variant) + &heads;
-                kernels.push((xxh3_64(text.as_bytes()), (kernel, variant)));
-            }
+/// Kernels of plans by name, each once.
+fn kernels_of(plans: &[&Plan]) -> Vec<(String, Ran)> {
+    let mut kernels: Vec<(String, Ran)> = Vec::new();
+    for (kernel, variant) in plans.iter().flat_map(|plan| plan.kernels()) {
+        let name = key(kernel, variant);
+        if kernels.iter().all(|(other, _)| *other != name) {
+            kernels.push((name, (kernel, variant)));
         }
     }
     kernels
+}
+
+/// A hash of each kernel's text and of what its cases take from the model.
+fn hashes_of(gpu: &Gpu, config: &Config, plans: &[&Plan]) -> Vec<(u64, Ran)> {
+    let Config { n_heads, n_kv_heads, head_len, query_scale, attention_cap, .. } = config;
+    let local = config.window.is_some();
+    let heads = format!("{n_heads} {n_kv_heads} {head_len} {query_scale} {attention_cap} {local}");
+    let hash = |ran: Ran| xxh3_64((gpu.text(ran.0, ran.1) + &heads).as_bytes());
+    kernels_of(plans).into_iter().map(|(_, ran)| (hash(ran), ran)).collect()
 }
 
 /// Runs the cases of kernels: the largest error of each, where that is too much.

@@ -2,7 +2,7 @@
 
 use web_time::Instant;
 
-use super::{Ran, Replaced, SelfTest, Tested, kernels_of, run};
+use super::{Ran, Replaced, SelfTest, Tested, hashes_of, run};
 use crate::error::{Error, Result};
 use crate::gpu::shader::Variant;
 use crate::gpu::{Arithmetic, KvType, Tuning, Unit};
@@ -61,7 +61,7 @@ impl Model {
 
     /// Those of the plans that are known to be wrong, or else found to be: what is known is not tested again.
     async fn wrong_kernels(&mut self) -> Result<Vec<Wrong>> {
-        let all = kernels_of(&self.gpu, &self.config, &self.plans.all());
+        let all = hashes_of(&self.gpu, &self.config, &self.plans.all());
         let (mut known, mut new) = (Vec::new(), Vec::new());
         self.effort.known = 0;
         for (hash, ran) in all {

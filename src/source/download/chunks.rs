@@ -108,15 +108,10 @@ impl Chunks {
         rest.iter().zip(from..).find_map(|(chunk, ix)| (chunk.state == State::Missing).then_some(ix))
     }
 
-    /// How many chunks are missing at or after `from`.
-    pub(super) fn n_missing(&self, from: u64) -> u64 {
+    /// How many chunks at or after `from` are in a state.
+    pub(super) fn n_in(&self, state: State, from: u64) -> u64 {
         let rest = self.chunks.get(from as usize..).unwrap_or_default();
-        rest.iter().filter(|chunk| chunk.state == State::Missing).count() as u64
-    }
-
-    /// How many chunks are on their way.
-    pub(super) fn n_asked(&self) -> u64 {
-        self.chunks.iter().filter(|chunk| chunk.state == State::Asked).count() as u64
+        rest.iter().filter(|chunk| chunk.state == state).count() as u64
     }
 
     /// Missing chunks in a row that begins with `from`, at most `max`.

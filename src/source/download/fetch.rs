@@ -132,7 +132,7 @@ impl<T: Transport, S: Store> Remote<T, S> {
     pub(super) fn ask(&mut self, ix: u64) {
         if self.chunks.state(ix) == State::Missing {
             match self.whole {
-                None => self.request(ix),
+                None => self.request(ix, self.length(ix)),
                 // The stream of the whole file may have passed the chunk already.
                 Some(next) if next > ix || self.jobs.is_empty() => {
                     self.stop();
@@ -150,27 +150,27 @@ impl<T: Transport, S: Store> Remote<T, S> {
         let mut from = self.front;
         while self.runs_ahead && self.whole.is_none() && self.jobs.len() < self.line.pace.limit() {
             let Some(ix) = self.chunks.missing(from) else { return };
-            let (asked, length) = (self.chunks.n_asked(), self.length(ix));
-            if asked + length > UNDER_WAY || (self.ledger.is_none() && ix >= self.front + AHEAD) {
+            let length = self.length(ix);
+            if length == 0 || self.chunks.n_in(State::Asked, 0) + length > UNDER_WAY {
                 return;
             }
-            self.request(ix);
+            self.request(ix, length);
             from = ix;
         }
     }
 
-    /// Chunks that a request from this one on should ask for.
+    /// Chunks that a request from this one on should ask for; none where it is too far ahead.
     fn length(&self, ix: u64) -> u64 {
         let pace = &self.line.pace;
         // The end of a file is shared out, so that no request is left with most of it.
-        let share = self.chunks.n_missing(ix).div_ceil(pace.limit() as u64).max(FEWEST_CHUNKS);
+        let share = self.chunks.n_in(State::Missing, ix).div_ceil(pace.limit() as u64).max(FEWEST_CHUNKS);
         // What comes too far ahead of the reader would be dropped where there is no store.
         let room = if self.ledger.is_none() { (self.front + AHEAD).saturating_sub(ix) } else { u64::MAX };
         pace.length().min(share).min(room)
     }
 
-    fn request(&mut self, ix: u64) {
-        let part = self.next_part(ix, self.length(ix));
+    fn request(&mut self, ix: u64, length: u64) {
+        let part = self.next_part(ix, length);
         self.launch(Job::part(part, false));
     }
 

@@ -20,7 +20,7 @@ use crate::source::stored::Store;
 use crate::source::transport::Transport;
 use crate::source::{ByteSource, address};
 
-/// Chunks from the reader on that stay in memory although they are stored: what may be under way, and the one that is read.
+/// Chunks from the reader on that stay in memory although they are stored: what may be under way, and those that are read.
 const HELD: u64 = UNDER_WAY + 2;
 /// Chunks from the reader on that are fetched where there is no store: all of them stay in memory.
 pub(super) const AHEAD: u64 = 16;
