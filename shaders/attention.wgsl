@@ -1,12 +1,13 @@
 // o[t, h, :] = sum_j softmax_j(cap(scale q[t, h, :] . keys[j, h', :])) values[j, h', :]     j in p-W+1 ..= p, h' = h / (H/K)
 // Shapes: q [T, H, C] f32; o [T, H C], the operand of a product, in f32 or int8; keys, values [n_slots, K, C] in the cache's type;
 // p = position + t; W = window, or all.
-// Bindings: 0 params, 1 step, 2 q; group 1 keys, values; group 2 o.
+// Bindings: 0 params, 1 step, 2 q; group 1 keys, values; group 2 o (`operand`).
 // Dispatch: (ceil(T * H/K / (64 LANES / C)), K of this part): LANES invocations make 64 LANES / C rows of o, a row being a token and one of the
 // query heads that share a key/value head, so that a key is read once for several. Four rows are made by C / 16 invocations: of a
 // block of C / 4 keys each scores four against the rows, and of the mixed values each keeps sixteen channels. Online softmax.
 // A cache above the binding limit is split by key/value heads: K counts those of this part, whose first query is first_head.
 // Reference: llama.cpp src/models/gemma2-iswa.cpp (scale, soft-cap before the mask); Dao 2023, FlashAttention-2.
+// Uses: step math chunks kv operand lanes
 struct Params {
     head_len: u32,    // C, a power of two from 16 to 512
     n_kv_heads: u32,  // K of this part of the cache
@@ -20,6 +21,7 @@ struct Params {
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> q: array<vec4<f32>>;
+@group(2) @binding(0) var<storage, read_write> operand: array<vec4<u32>>;
 
 const LOWEST: f32 = -3.0e38;
 // What an invocation knows of its four rows: the largest scores of a block, at last the sums of the weights.

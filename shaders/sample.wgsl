@@ -5,6 +5,7 @@
 // Dispatch: (1): one workgroup of 256. The logits are those of the last row of the run.
 // Reference: src/sampler.rs, `choose`. The id is 0xffffffff where a logit is NaN or infinite, which is also told by the maximum of its
 // block, or where all are -infinity: a bias of -infinity forbids.
+// Uses: step math
 struct Params {
     n_vocab: u32,   // V
     n_blocks: u32,  // ceil(V / 32)
@@ -49,10 +50,6 @@ fn key_of(bits: u32) -> u32 {
     let magnitude = bits & 0x7fffffffu;
     let key = select(0x80000000u + magnitude, 0x80000000u - magnitude, bits > magnitude);
     return select(key, select(BROKEN, 0u, bits == MINUS_INFINITY), magnitude >= 0x7f800000u);
-}
-
-fn is_number(bits: u32) -> bool {
-    return (bits & 0x7f800000u) != 0x7f800000u;
 }
 
 // What was found: a key, and the block or id it belongs to.
@@ -112,7 +109,7 @@ fn refresh(block: u32) {
 }
 
 fn add_bias(id: u32, bias: u32) {
-    if (id < params.n_vocab && is_number(logits[id])) {
+    if (id < params.n_vocab && is_finite(logits[id])) {
         let sum = bitcast<u32>(bitcast<f32>(logits[id]) + bitcast<f32>(bias));
         logits[id] = select(sum, MINUS_INFINITY, bias == MINUS_INFINITY);
     }
@@ -121,7 +118,7 @@ fn add_bias(id: u32, bias: u32) {
 // The first invocation that holds a token changes its logit.
 fn penalise(lane: u32) {
     let id = recent[lane];
-    if (id >= params.n_vocab || !is_number(logits[id])) {
+    if (id >= params.n_vocab || !is_finite(logits[id])) {
         return;
     }
     var count = 0.0;

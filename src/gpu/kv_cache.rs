@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::buffer::{Buffer, Kind};
 use super::device::Gpu;
-use super::shader::Variant;
 use crate::error::Result;
 
 /// Type of the cached keys and values.
@@ -25,15 +24,6 @@ impl KvType {
         match self {
             Self::F16 => 2,
             Self::F32 => 4,
-        }
-    }
-
-    /// The shader variant that reads and writes it.
-    #[must_use]
-    pub fn variant(self) -> Variant {
-        match self {
-            Self::F16 => Variant::KvF16,
-            Self::F32 => Variant::KvF32,
         }
     }
 }

@@ -4,7 +4,7 @@ use super::buffer::Buffer;
 use super::device::Gpu;
 use super::matrix::Part;
 use super::pipeline::key;
-use super::shader::{Kernel, STEP, Variant};
+use super::shader::{Kernel, Variant};
 use crate::error::{Error, Result};
 
 /// What changes between runs of a plan: the uniform of `shaders/lib/step.wgsl`.
@@ -32,9 +32,9 @@ pub enum Count {
     Chunks(u64),
 }
 
-/// Keys a block, and chunks that the keys of a query are shared out to: shaders/lib/chunks.wgsl has the same.
-const BLOCK: u64 = 64;
-/// See [`n_chunks`].
+/// Keys a block of [`n_chunks`]: shaders/lib/chunks.wgsl has the same rule.
+pub const BLOCK: u64 = 64;
+/// Chunks of [`n_chunks`].
 pub const MAX_CHUNKS: u64 = 32;
 
 /// Chunks of whole blocks of 64 keys, at most [`MAX_CHUNKS`], for the query at a position.
@@ -161,7 +161,7 @@ impl Plan {
         let params = gpu.uniform(label, dispatch.params);
         let mut entries = vec![entry(0, &params)];
         // Layouts hold what a shader names, no more.
-        if dispatch.kernel.libs.contains(&STEP) {
+        if dispatch.kernel.names("step") {
             entries.push(entry(1, &self.step));
         }
         for (buffer, binding) in dispatch.bindings.iter().zip(2..) {

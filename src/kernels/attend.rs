@@ -7,15 +7,11 @@
 use super::attention::Shape;
 use super::rows::Acts;
 use crate::gpu::plan::Group1;
-use crate::gpu::shader::{CHUNKS, MATH, ROPE, STEP};
+use crate::gpu::shader::Variant;
 use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, KvCache, Plan};
 
 /// `shaders/attend.wgsl`.
-pub static KERNEL: Kernel = Kernel {
-    name: "attend",
-    wgsl: include_str!("../../shaders/attend.wgsl"),
-    libs: &[STEP, MATH, ROPE, CHUNKS],
-};
+pub static KERNEL: Kernel = Kernel { name: "attend", wgsl: include_str!("../../shaders/attend.wgsl") };
 
 /// Query heads that a workgroup takes together.
 const HEADS: usize = 4;
@@ -88,7 +84,7 @@ pub fn record(
             "attend",
             &Dispatch {
                 kernel: &KERNEL,
-                variant: cache.shape.kv.variant(),
+                variant: Variant::Kv(cache.shape.kv),
                 params: bytemuck::bytes_of(&params),
                 // Something must be bound for the norms; what it is makes no difference where there are none.
                 bindings: &[acts.buffer, heads.rope_table, heads.norms.unwrap_or(heads.rope_table), partials],

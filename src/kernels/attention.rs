@@ -2,15 +2,11 @@
 
 use super::cap_logits::soft_cap;
 use crate::gpu::plan::Group1;
-use crate::gpu::shader::{CHUNKS, MATH, STEP, Variant};
+use crate::gpu::shader::Variant;
 use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, KvCache, Plan, Tuning};
 
 /// `shaders/attention.wgsl`.
-pub static KERNEL: Kernel = Kernel {
-    name: "attention",
-    wgsl: include_str!("../../shaders/attention.wgsl"),
-    libs: &[STEP, MATH, CHUNKS],
-};
+pub static KERNEL: Kernel = Kernel { name: "attention", wgsl: include_str!("../../shaders/attention.wgsl") };
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]

@@ -1,12 +1,12 @@
 //! Final soft-cap: `x = cap tanh(x / cap)`, `[T, V]`.
 
 use crate::gpu::plan::Group1;
-use crate::gpu::shader::{MATH, STEP, Variant};
+use crate::gpu::shader::Variant;
 use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/cap_logits.wgsl`.
 pub static KERNEL: Kernel =
-    Kernel { name: "cap_logits", wgsl: include_str!("../../shaders/cap_logits.wgsl"), libs: &[STEP, MATH] };
+    Kernel { name: "cap_logits", wgsl: include_str!("../../shaders/cap_logits.wgsl") };
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]

@@ -4,12 +4,11 @@
 
 use super::rows::Acts;
 use crate::gpu::plan::Group1;
-use crate::gpu::shader::{ENCODE, MATH, Variant};
+use crate::gpu::shader::Variant;
 use crate::gpu::{Count, Dispatch, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/gate.wgsl`.
-pub static KERNEL: Kernel =
-    Kernel { name: "gate", wgsl: include_str!("../../shaders/gate.wgsl"), libs: &[MATH, ENCODE] };
+pub static KERNEL: Kernel = Kernel { name: "gate", wgsl: include_str!("../../shaders/gate.wgsl") };
 
 /// Joins gate and up, `[2 * width]` f32 at the first quad, into `[width]` at the second and its codes at the third.
 pub fn record(

@@ -1,12 +1,11 @@
 //! Gated GELU: `y = gelu_tanh(gate) * up`, `[T, F]`.
 
 use crate::gpu::plan::Group1;
-use crate::gpu::shader::{MATH, STEP, Variant};
+use crate::gpu::shader::Variant;
 use crate::gpu::{Arithmetic, Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/geglu.wgsl`.
-pub static KERNEL: Kernel =
-    Kernel { name: "geglu", wgsl: include_str!("../../shaders/geglu.wgsl"), libs: &[STEP, MATH] };
+pub static KERNEL: Kernel = Kernel { name: "geglu", wgsl: include_str!("../../shaders/geglu.wgsl") };
 
 /// Writes `gelu(gate) * up` of `gate_up [T, 2 F]` f32 into `rows [T, F]`, for products of that arithmetic. F is a multiple of 16.
 pub fn record(

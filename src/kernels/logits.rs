@@ -4,12 +4,10 @@
 //! [`cap_logits`](super::cap_logits::cap_logits), and [`block_max`](super::sample::block_max).
 
 use super::rows::{Acts, Batch, NormInput, grid};
-use crate::gpu::shader::{MATH, NORMED};
 use crate::gpu::{Buffer, Dispatch, Gpu, Kernel, Matrix, Plan};
 
 /// `shaders/logits.wgsl`.
-pub static KERNEL: Kernel =
-    Kernel { name: "logits", wgsl: include_str!("../../shaders/logits.wgsl"), libs: &[MATH, NORMED] };
+pub static KERNEL: Kernel = Kernel { name: "logits", wgsl: include_str!("../../shaders/logits.wgsl") };
 
 /// Writes `logits [V]` and `block_max [ceil(V / 32)]` (where a logit of a block is not finite, infinity or NaN), one dispatch a part of `w`; `cap` 0 is none.
 pub fn record(

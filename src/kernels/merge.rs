@@ -2,12 +2,11 @@
 
 use super::rows::Acts;
 use crate::gpu::plan::Group1;
-use crate::gpu::shader::{CHUNKS, ENCODE, STEP, Variant};
+use crate::gpu::shader::Variant;
 use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/merge.wgsl`.
-pub static KERNEL: Kernel =
-    Kernel { name: "merge", wgsl: include_str!("../../shaders/merge.wgsl"), libs: &[STEP, CHUNKS, ENCODE] };
+pub static KERNEL: Kernel = Kernel { name: "merge", wgsl: include_str!("../../shaders/merge.wgsl") };
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]

@@ -4,12 +4,11 @@
 
 use super::rows::{Acts, Batch, NormInput, grid};
 use super::{gate, norm_matvec};
-use crate::gpu::shader::{MATH, NORMED};
 use crate::gpu::{Dispatch, Gpu, Kernel, Matrix, Plan};
 
 /// `shaders/norm_geglu.wgsl`.
 pub static KERNEL: Kernel =
-    Kernel { name: "norm_geglu", wgsl: include_str!("../../shaders/norm_geglu.wgsl"), libs: &[MATH, NORMED] };
+    Kernel { name: "norm_geglu", wgsl: include_str!("../../shaders/norm_geglu.wgsl") };
 
 /// Where results go, in quads.
 #[derive(Clone, Copy, Debug)]

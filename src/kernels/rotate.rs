@@ -4,12 +4,11 @@
 //! Its CPU twins are [`super::norm_add::rms_norm`], [`super::rope::rope`] and [`kv_write`], one after the other.
 
 use crate::gpu::plan::Group1;
-use crate::gpu::shader::{REDUCE, ROPE, STEP};
+use crate::gpu::shader::Variant;
 use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, KvCache, KvType, Plan};
 
 /// `shaders/rotate.wgsl`.
-pub static KERNEL: Kernel =
-    Kernel { name: "rotate", wgsl: include_str!("../../shaders/rotate.wgsl"), libs: &[STEP, REDUCE, ROPE] };
+pub static KERNEL: Kernel = Kernel { name: "rotate", wgsl: include_str!("../../shaders/rotate.wgsl") };
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -71,7 +70,7 @@ pub fn record(
             label,
             &Dispatch {
                 kernel: &KERNEL,
-                variant: shape.kv.variant(),
+                variant: Variant::Kv(shape.kv),
                 params: bytemuck::bytes_of(&params),
                 bindings: &[heads.table, norms, heads.qkv, q_rotated],
                 group1: Group1::Kv(&part.keys, &part.values),

@@ -7,7 +7,7 @@ use crate::gpu::{Dispatch, Gpu, Kernel, Matrix, Plan};
 
 /// `shaders/row_matvec.wgsl`.
 pub static KERNEL: Kernel =
-    Kernel { name: "row_matvec", wgsl: include_str!("../../shaders/row_matvec.wgsl"), libs: &[] };
+    Kernel { name: "row_matvec", wgsl: include_str!("../../shaders/row_matvec.wgsl") };
 
 /// Multiplies the input at quad `x` (its codes at `codes`) by `w` into quads from `out` on.
 pub fn record(plan: &mut Plan, gpu: &Gpu, acts: Acts<'_>, w: &Matrix, (x, codes): (u32, u32), out: u32) {

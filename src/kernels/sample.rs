@@ -3,12 +3,11 @@
 use crate::error::Result;
 use crate::gpu::buffer::UNIFORM_BYTES;
 use crate::gpu::plan::Group1;
-use crate::gpu::shader::{STEP, Variant};
+use crate::gpu::shader::Variant;
 use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Kind, Plan};
 
 /// `shaders/sample.wgsl`.
-pub static KERNEL: Kernel =
-    Kernel { name: "sample", wgsl: include_str!("../../shaders/sample.wgsl"), libs: &[STEP] };
+pub static KERNEL: Kernel = Kernel { name: "sample", wgsl: include_str!("../../shaders/sample.wgsl") };
 
 /// The kernel draws from at most so many tokens.
 pub const MAX_TOP_K: usize = 64;

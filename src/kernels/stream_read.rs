@@ -1,12 +1,12 @@
 //! Reads a buffer once and keeps a checked sum of it: what decoding is compared with, since a token reads every weight once.
 
 use crate::gpu::plan::Group1;
-use crate::gpu::shader::{STEP, Variant};
+use crate::gpu::shader::Variant;
 use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/stream_read.wgsl`.
 pub static KERNEL: Kernel =
-    Kernel { name: "stream_read", wgsl: include_str!("../../shaders/stream_read.wgsl"), libs: &[STEP] };
+    Kernel { name: "stream_read", wgsl: include_str!("../../shaders/stream_read.wgsl") };
 
 /// Vectors that a workgroup reads, and sums that it writes.
 const VECTORS: usize = 8192;

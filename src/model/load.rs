@@ -57,10 +57,10 @@ impl Opened {
 /// Kernels in variants that no weights decide. A model with weights that have no codes takes others of arithmetic f32 instead.
 fn kernels_of_any_model(kv: KvType, tuning: Tuning) -> [(&'static Kernel, Variant); 7] {
     [
-        (&attend::KERNEL, kv.variant()),
+        (&attend::KERNEL, Variant::Kv(kv)),
         (&merge::KERNEL, Variant::Plain),
         (&sample::KERNEL, Variant::Plain),
-        (&rotate::KERNEL, kv.variant()),
+        (&rotate::KERNEL, Variant::Kv(kv)),
         (&attention::KERNEL, Variant::KvOperand(kv, tuning)),
         (&norm_add::KERNEL, Variant::Operand(tuning.arithmetic)),
         (&geglu::KERNEL, Variant::Operand(tuning.arithmetic)),
