@@ -63,7 +63,8 @@ fn read_folder(root: &Path, folder: &str, files: &mut Files) {
 // The checker sees what it should.
 
 fn sound_house() -> Files {
-    let head = "// y = x\n// Shapes: x [T]\n// more\n// Bindings: 0 x\n// Dispatch: T\n// Reference: none\n";
+    let head = "// y = x\n// Shapes: x [T]\n// more\n// Bindings: 0 x\n// Dispatch: T\n// Reference: none\n// Uses: two sums lanes\n\
+                const N = LANES;\nfn add() { let two_of = two(workgroup_sum(N)); }";
     let files = [
         ("src/lib.rs", "pub mod error;\npub use error::Error;"),
         ("src/error.rs", "pub enum Error {}"),
@@ -75,6 +76,13 @@ fn sound_house() -> Files {
         ("src/bin/gemma.rs", "use gemma_web::session::Engine; use std::fs;"),
         ("shaders/add.wgsl", head),
         ("shaders/formats/q4_0.wgsl", "fn weights16() {}"),
+        (
+            "shaders/lib/two.wgsl",
+            "// Double.\n// Uses: sums\nfn two(x: u32) -> u32 { return workgroup_sum(x); }",
+        ),
+        ("shaders/lib/sums.wgsl", "fn workgroup_sum(own: u32) {}"),
+        ("shaders/lib/sums_subgroups.wgsl", "fn workgroup_sum(own: u32) {}"),
+        ("shaders/lib/kv_f16.wgsl", "@group(1) @binding(0) var<storage, read> keys: array<u32>;"),
     ];
     files.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned())).collect()
 }
@@ -86,8 +94,9 @@ fn a_sound_house_has_no_violations() {
 
 #[test]
 fn planted_violations_are_seen() {
-    let four = "// y = x\n// Shapes: x\n// Dispatch: T\n// Bindings: 0 x\n// Reference: none\n";
-    let no_formula = "// Shapes: x\n// Bindings: 0 x\n// Dispatch: T\n// Reference: none\n";
+    let four = "// y = x\n// Shapes: x\n// Dispatch: T\n// Bindings: 0 x\n// Reference: none\n// Uses: two\n";
+    let no_formula = "// Shapes: x\n// Bindings: 0 x\n// Dispatch: T\n// Reference: none\n// Uses: two\n";
+    let no_uses = "// y = x\n// Shapes: x\n// Bindings: 0 x\n// Dispatch: T\n// Reference: none\n";
     let long = "\n".repeat(MAX_LINES + 1);
     let note = concat!("// TO", "DO later");
     let planted = [
@@ -135,6 +144,24 @@ fn planted_violations_are_seen() {
         ("shaders/formats/q8_0.wgsl", "", "shaders/formats/q8_0.wgsl has no src/quant/q8_0.rs"),
         ("shaders/add.wgsl", four, "shaders/add.wgsl: its opening comment has no `// Dispatch:`"),
         ("shaders/add.wgsl", no_formula, "shaders/add.wgsl: does not open with"),
+        ("shaders/add.wgsl", no_uses, "shaders/add.wgsl: its opening comment has no `// Uses:`"),
+        (
+            "shaders/add.wgsl",
+            "// Uses: sums two\nfn add() { two(1); }",
+            "add.wgsl: it uses nothing of `sums`",
+        ),
+        ("shaders/add.wgsl", "// Uses: twice\nfn add() {}", "add.wgsl: it uses nothing of `twice`"),
+        (
+            "shaders/add.wgsl",
+            "// Uses: two\nfn add() { let a = two(workgroup_sum(1)); }",
+            "add.wgsl: it uses `workgroup_sum` of shaders/lib/sums.wgsl, which it does not name",
+        ),
+        (
+            "shaders/add.wgsl",
+            "// Uses: two\nfn add() { return two(keys[0]); }",
+            "add.wgsl: it uses `keys` of shaders/lib/kv_f16.wgsl, which it does not name",
+        ),
+        ("shaders/lib/two.wgsl", "// Uses: sums\nfn two() {}", "two.wgsl: it uses nothing of `sums`"),
     ];
     for (path, text, expected) in planted {
         let mut files = sound_house();

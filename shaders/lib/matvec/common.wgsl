@@ -1,6 +1,5 @@
 // Parameters of the products of one token with the rows of a matrix, four rows a unit of lanes. Places are quads of `acts`; an
 // activation that is also held as codes takes two quads a group of sixteen (lib/codes.wgsl). Twin: src/kernels/rows.rs.
-// Uses: acts
 struct Params {
     n_groups: u32,   // K / 16
     n_rows: u32,     // rows of the first format (or matrix) in this part
