@@ -24,7 +24,7 @@ struct Params {
 @group(2) @binding(0) var<storage, read_write> operand: array<vec4<u32>>;
 
 const LOWEST: f32 = -3.0e38;
-// What an invocation knows of its four rows: the largest scores of a block, at last the sums of the weights.
+// Four rows of an invocation: the largest scores of a block, at last the sums of the weights.
 var<workgroup> of_lane: array<vec4<f32>, LANES>;
 // [four rows][key of the block]
 var<workgroup> weights: array<vec4<f32>, 4u * LANES>;
@@ -58,7 +58,7 @@ fn scores(queries: vec4<u32>, slots: vec4<u32>) -> mat4x4<f32> {
     return sums;
 }
 
-// Scores of one row, LOWEST where it doesn't see the key.
+// Scores of one row, LOWEST if it does not see the key.
 fn seen(x: vec4<f32>, keys: vec4<u32>, position: u32) -> vec4<f32> {
     let live = (keys <= vec4<u32>(position)) & (keys >= vec4<u32>(first_key(position, params.window)));
     return select(vec4<f32>(LOWEST), soft_cap(x * params.scale, params.cap), live);
@@ -68,7 +68,7 @@ fn largest_of(x: vec4<f32>) -> f32 {
     return max(max(x.x, x.y), max(x.z, x.w));
 }
 
-// Zero where the key is not seen, even while no key was.
+// Weights of four keys: zero if the key is not seen, even while no key was.
 fn weights_of(x: vec4<f32>, largest: f32) -> vec4<f32> {
     return select(exp(x - largest), vec4<f32>(), x <= vec4<f32>(LOWEST));
 }

@@ -23,7 +23,7 @@ fn scale_of(lane: u32, squares: f32) -> f32 {
     return 1.0 / sqrt(workgroup_sum(lane, squares) / f32(16u * params.n_groups) + params.eps);
 }
 
-// Adds out to x where it is added, times the post-norm's weights and `scale` where there is one; the sum of the squares of x.
+// Adds out to x if it is added, times the post-norm's weights and `scale` if there is one; the sum of the squares of x.
 fn added(lane: u32, start: u32, scale: f32) -> f32 {
     var squares = 0.0;
     for (var i = lane; i < 4u * params.n_groups; i += LANES) {

@@ -1,5 +1,5 @@
 // q_rotated[t, h, :] = rope(norm(q[t, h, :]));  keys[slot, h, :] = rope(norm(k[t, h, :]));  values[slot, h, :] = v[t, h, :]
-// Shapes: qkv [T, (H + 2 K) C] f32; head_norms [2, C], of queries and keys, where the model has them; q_rotated [T, H, C] f32;
+// Shapes: qkv [T, (H + 2 K) C] f32; head_norms [2, C], of queries and keys, if the model has them; q_rotated [T, H, C] f32;
 // keys, values [n_slots, K, C] in the cache's type; slot = (position + t) mod n_slots.
 // Bindings: 0 params, 1 step, 2 rope_table, 3 head_norms, 4 qkv, 5 q_rotated; group 1 keys, values.
 // Dispatch: (heads of this part, T): one workgroup of 64 a head: the query heads, then those of the keys, then those of the values.

@@ -1,12 +1,13 @@
-//! Composer of shaders: a kernel's file and the fragments that it needs, joined by plain concatenation. WGSL lets module-scope names
-//! stand in any order, so there are no text macros, and a variant is a choice of files.
+//! Composer of shaders: a kernel's file and the fragments that it needs, joined by plain concatenation. WGSL
+//! lets module-scope names stand in any order, so there are no text macros, and a variant is a choice of files.
 //!
-//! A file tells by a line `// Uses: step math kv` which fragments of shaders/lib it calls. Such a name stands for the file of that
-//! name, or for one with an ending that the variant gives: `kv` is kv_f16.wgsl or kv_f32.wgsl. Two names have no file there:
-//! `weights` is the fragment of a block format, `lanes` one line with the size of a workgroup.
+//! A file names the fragments of shaders/lib that it calls in a line `// Uses: step math kv`. Such a name stands
+//! for the file of that name, or for one with an ending that the variant gives: `kv` is `kv_f16.wgsl` or
+//! `kv_f32.wgsl`. Two names have no file there: `weights` is the fragment of a block format, `lanes` one line
+//! with the size of a workgroup.
 //!
-//! There is one exception to plain concatenation. If a kernel takes weights of two formats, [`as_second`] renames the second's
-//! fragment by text: its names get a `_b`, and its bindings move from group 1 to group 2.
+//! There is one exception to plain concatenation. If a kernel takes weights of two formats, [`as_second`] edits
+//! the second's fragment as text: its names get a `_b`, and its bindings move from group 1 to group 2.
 
 use super::kv_cache::KvType;
 use super::tuning::{Arithmetic, Tuning, Unit};
@@ -28,10 +29,22 @@ impl Kernel {
     }
 }
 
-/// Names and texts of the files in shaders/lib.
+/// Names and texts of the files in shaders/lib, without their comments: a page need not download those.
 macro_rules! fragments {
     ($($name:literal)*) => {
-        &[$(($name, include_str!(concat!("../../shaders/lib/", $name, ".wgsl")))),*]
+        &[$(($name, {
+            const FILE: &str = include_str!(concat!("../../shaders/lib/", $name, ".wgsl"));
+            const LEN: usize = strip(FILE, &mut [0; FILE.len()]);
+            const TEXT: [u8; LEN] = {
+                let mut text = [0; LEN];
+                strip(FILE, &mut text);
+                text
+            };
+            match core::str::from_utf8(&TEXT) {
+                Ok(text) => text,
+                Err(_) => "",
+            }
+        })),*]
     };
 }
 
@@ -48,6 +61,40 @@ pub const FRAGMENTS: &[(&str, &str)] = fragments![
 /// Names of the fragments that a file calls.
 pub fn uses(wgsl: &'static str) -> impl Iterator<Item = &'static str> {
     wgsl.lines().find_map(|line| line.strip_prefix("// Uses:")).unwrap_or_default().split_whitespace()
+}
+
+/// Copies a shader without its comments, but for the one that [`uses`] reads, and returns how long the copy is. It runs
+/// in the compiler, for which a wrong index is an error.
+const fn strip(wgsl: &str, out: &mut [u8]) -> usize {
+    const USES: &[u8] = b"// Uses:";
+    let wgsl = wgsl.as_bytes();
+    let (mut from, mut to) = (0, 0);
+    while from < wgsl.len() {
+        let mut alike = 0;
+        while alike < USES.len() && from + alike < wgsl.len() && wgsl[from + alike] == USES[alike] {
+            alike += 1;
+        }
+        if alike < 2 || alike == USES.len() {
+            let n = if alike < 2 { 1 } else { alike };
+            let end = from + n;
+            while from < end {
+                out[to] = wgsl[from];
+                (from, to) = (from + 1, to + 1);
+            }
+            continue;
+        }
+        while from < wgsl.len() && wgsl[from] != b'\n' {
+            from += 1;
+        }
+        while to > 0 && out[to - 1] == b' ' {
+            to -= 1;
+        }
+        // No line is left of a comment alone.
+        if (to == 0 || out[to - 1] == b'\n') && from < wgsl.len() {
+            from += 1;
+        }
+    }
+    to
 }
 
 /// Directive that a browser wants at the top of a text with subgroups. Natively they need none, and naga knows none.
@@ -121,7 +168,7 @@ fn of_arithmetic(arithmetic: Arithmetic) -> &'static str {
     }
 }
 
-/// A second format's fragment, and copies of `shared` that call it: names differ from the first's by a `_b`, bindings are in group 2.
+/// A second format's fragment, and copies of `shared` that call it: names get a `_b`, bindings are in group 2.
 fn as_second(format: &Format, shared: [&str; 2]) -> String {
     let text = format!("{}\n{}", format.wgsl.replace("@group(1)", "@group(2)"), shared.join("\n"));
     let functions = text.split("\nfn ").skip(1).filter_map(|rest| rest.split('(').next());
@@ -156,7 +203,8 @@ pub enum Variant {
     Kv(KvType),
     /// Makes activations for products of this arithmetic.
     Operand(Arithmetic),
-    /// Reads a KV cache in group 1 and makes activations for products of this arithmetic, by workgroups of that shape.
+    /// Reads a KV cache in group 1 and makes activations for products of this arithmetic, by workgroups of that
+    /// shape.
     KvOperand(KvType, Tuning),
 }
 

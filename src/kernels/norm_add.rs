@@ -7,7 +7,7 @@ use crate::gpu::{Arithmetic, Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
 /// `shaders/norm_add.wgsl`.
 pub static KERNEL: Kernel = Kernel { name: "norm_add", wgsl: include_str!("../../shaders/norm_add.wgsl") };
 
-/// Flag of norm_add and of [`NormInput`](super::rows::NormInput): something is added to the residual stream.
+/// Flag of this kernel and of [`NormInput`](super::rows::NormInput): a residual stream gets an addition.
 pub const ADDED: u32 = 1;
 /// Flag of both: it is normalised first.
 pub const POST_NORM: u32 = 2;
