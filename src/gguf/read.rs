@@ -7,7 +7,7 @@ use crate::cancel::Cancel;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
-use crate::source::ByteSource;
+use crate::source::{ByteSource, ModelSource};
 
 /// Bytes of the first read: enough for a file without a vocabulary, little enough for one that turns out to be something else.
 const FIRST_READ: u64 = 64 << 10;
@@ -20,8 +20,8 @@ const FIRST_READ: u64 = 64 << 10;
 ///
 /// # Errors
 /// Those of [`parse`] and of the source; [`Error::WrongShard`] where the files are not all the shards of one model, in order.
-pub async fn read_header<S: ByteSource>(source: &mut S, cancel: &Cancel) -> Result<(Header, Vec<u8>)> {
-    let starts = source.parts();
+pub async fn read_header<S: ModelSource>(source: &mut S, cancel: &Cancel) -> Result<(Header, Vec<u8>)> {
+    let starts = source.file_starts();
     let ends = starts.iter().skip(1).copied().map(Some).chain([source.len()]);
     let files: Vec<(u64, Option<u64>)> = starts.iter().copied().zip(ends).collect();
     let (mut headers, mut first) = (Vec::new(), Vec::new());
@@ -66,7 +66,7 @@ async fn read_one<S: ByteSource>(
 #[cfg(test)]
 mod tests {
     use super::read_header;
-    use crate::source::ByteSource;
+    use crate::source::{ByteSource, ModelSource};
     use crate::{Cancel, Error, Result};
 
     /// A file in memory that can be read once, from front to back.
@@ -95,6 +95,8 @@ mod tests {
             Ok(())
         }
     }
+
+    impl ModelSource for OnePass {}
 
     /// Version 3 without tensors, one key with `n` strings "token".
     fn vocabulary(n: u64) -> Vec<u8> {

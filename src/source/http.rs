@@ -1,4 +1,4 @@
-//! What a download needs of a network: requests with a range, answers with a head and a body.
+//! HTTP as a download needs it: GET requests with a byte range, responses with a head and a streamed body.
 
 use core::ops::Range;
 
@@ -7,22 +7,22 @@ use crate::error::Result;
 /// A GET request.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
-    /// The address.
+    /// The URL.
     pub url: &'a str,
-    /// Headers that the caller gave. They may be secret: they are sent, and go nowhere else.
+    /// The caller's headers. They may be secret: the client sends them and never shows or stores them.
     pub headers: &'a [(String, String)],
-    /// Bytes asked for, in `Range`; none: the whole file.
+    /// Bytes to ask for in `Range`; `None`: the whole file.
     pub range: Option<Range<u64>>,
-    /// The `ETag` under which alone a part is wanted, in `If-Range`.
+    /// The `ETag` to send in `If-Range`: the server sends the part only if the tag still matches.
     pub if_range: Option<&'a str>,
 }
 
-/// The head of an answer: what is there and may be read. Across origins a page reads only what the server exposes.
+/// Status and headers of a response, as far as they are readable. Across origins a page reads only headers that the server exposes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Head {
+pub struct ResponseHead {
     /// The status, after redirects.
     pub status: u16,
-    /// `Content-Length`, which counts the bytes before a `Content-Encoding` is undone.
+    /// `Content-Length`: bytes before a `Content-Encoding` is undone.
     pub content_length: Option<u64>,
     /// `Content-Range`.
     pub content_range: Option<String>,
@@ -36,35 +36,35 @@ pub struct Head {
     pub retry_after: Option<String>,
 }
 
-/// The body of an answer. Dropping it ends the request.
+/// The body of a response. Dropping it ends the request.
 #[allow(async_fn_in_trait, reason = "used through generics in this crate only; web futures are not Send")]
-pub trait Body {
-    /// Fills the beginning of `into`, which is not empty, and says how many bytes that are: at least one, 0 at the end.
+pub trait ResponseBody {
+    /// Fills the beginning of `into`, which is not empty, and returns the number of bytes: 0 at the end of the body.
     ///
     /// # Errors
-    /// [`crate::Error::Network`] where the body breaks off.
+    /// [`crate::Error::Network`] if the connection breaks.
     async fn next(&mut self, into: &mut [u8]) -> Result<usize>;
 }
 
-/// A platform's way to the network.
+/// A platform's HTTP client.
 #[allow(async_fn_in_trait, reason = "used through generics in this crate only; web futures are not Send")]
-pub trait Transport: 'static {
-    /// What answers come with.
-    type Body: Body + 'static;
+pub trait HttpClient: 'static {
+    /// The platform's response body.
+    type Body: ResponseBody + 'static;
 
-    /// Sends a request and waits for the head of its answer, whatever its status; redirects are followed. Dropping the future ends
-    /// the request.
+    /// Sends a request, follows redirects and waits for the head of the response, whatever its status. Dropping the future ends the
+    /// request.
     ///
     /// # Errors
-    /// [`crate::Error::Network`] where there is no answer.
-    async fn get(&self, request: &Request<'_>) -> Result<(Head, Self::Body)>;
+    /// [`crate::Error::Network`] if no response arrives.
+    async fn get(&self, request: &Request<'_>) -> Result<(ResponseHead, Self::Body)>;
 
-    /// Whether `If-Range` may be sent there. Across origins it costs a preflight, which file servers refuse.
+    /// Whether a request to `url` may carry `If-Range`. Across origins it causes a preflight, which file servers refuse.
     fn sends_if_range(&self, url: &str) -> bool;
 
-    /// Waits until the platform believes to be online; at once where it does, or can't know.
+    /// Waits until the platform reports a network. Returns at once if it cannot know.
     async fn online(&self);
 
-    /// Waits so many milliseconds.
+    /// Waits `ms` milliseconds.
     async fn sleep(&self, ms: u32);
 }

@@ -1,21 +1,21 @@
-//! The table of chunks: which are missing, asked for, in memory, being written or stored.
+//! Table of chunks: missing, requested, in memory, being written, or stored.
 
 use core::ops::Range;
 
-/// Bytes of a chunk: what is hashed, stored and fetched again as one.
+/// Bytes of a chunk, the unit of hashing, storing and fetching again.
 pub const CHUNK_BYTES: u64 = 4 << 20;
 
-/// Where a chunk is.
+/// State of a chunk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum State {
-    /// Nowhere.
+pub(super) enum ChunkState {
+    /// Neither here nor requested.
     #[default]
     Missing,
-    /// In a request that is under way.
-    Asked,
+    /// Part of a pending request.
+    Requested,
     /// In memory only.
     Held,
-    /// Handed to the store, which has not written it yet.
+    /// On its way into the store.
     Writing,
     /// In the store.
     Stored,
@@ -23,22 +23,22 @@ pub(super) enum State {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Chunk {
-    state: State,
-    /// Once it is known, it stays: a chunk that comes again has to be the same.
+    state: ChunkState,
+    /// Known hashes stay: a chunk that arrives again must be the same.
     hash: Option<u128>,
-    /// Whether its bytes were counted as cached or fetched.
+    /// Whether its bytes are counted as cached or fetched.
     counted: bool,
 }
 
-/// All chunks of a file, whose size may turn out only at its end.
+/// All chunks of a file. If the server does not tell the size, the table grows until the end of the file.
 #[derive(Debug, Default)]
-pub(super) struct Chunks {
+pub(super) struct ChunkTable {
     size: Option<u64>,
     chunks: Vec<Chunk>,
 }
 
-impl Chunks {
-    /// All missing.
+impl ChunkTable {
+    /// A table of missing chunks.
     pub(super) fn new(size: Option<u64>) -> Self {
         let n_chunks = size.unwrap_or_default().div_ceil(CHUNK_BYTES);
         Self { size, chunks: vec![Chunk::default(); n_chunks as usize] }
@@ -48,18 +48,18 @@ impl Chunks {
         self.size
     }
 
-    /// Chunks of the file, or as far as it is known.
+    /// Number of chunks, as far as it is known.
     pub(super) fn n_chunks(&self) -> u64 {
         self.chunks.len() as u64
     }
 
-    /// The size, which is known now.
-    pub(super) fn end_at(&mut self, size: u64) {
+    /// Sets the size at the end of a file of unknown size.
+    pub(super) fn set_size(&mut self, size: u64) {
         self.size = Some(size);
         self.chunks.resize(size.div_ceil(CHUNK_BYTES) as usize, Chunk::default());
     }
 
-    /// Where a chunk lies in the file.
+    /// Byte range of a chunk in the file.
     pub(super) fn range(&self, ix: u64) -> Range<u64> {
         let start = ix * CHUNK_BYTES;
         start..(start + CHUNK_BYTES).min(self.size.unwrap_or(u64::MAX))
@@ -69,7 +69,7 @@ impl Chunks {
         self.chunks.get(ix as usize).copied().unwrap_or_default()
     }
 
-    pub(super) fn state(&self, ix: u64) -> State {
+    pub(super) fn state(&self, ix: u64) -> ChunkState {
         self.get(ix).state
     }
 
@@ -77,64 +77,72 @@ impl Chunks {
         self.get(ix).hash
     }
 
-    /// The chunk, which is made where the file turns out to be longer; none beyond its end.
-    fn at(&mut self, ix: u64) -> Option<&mut Chunk> {
+    /// The chunk, created if the size is unknown; `None` beyond the end of the file.
+    fn get_mut(&mut self, ix: u64) -> Option<&mut Chunk> {
         if self.size.is_none() && ix >= self.n_chunks() {
             self.chunks.resize(ix as usize + 1, Chunk::default());
         }
         self.chunks.get_mut(ix as usize)
     }
 
-    pub(super) fn set(&mut self, ix: u64, state: State) {
-        if let Some(chunk) = self.at(ix) {
+    pub(super) fn set(&mut self, ix: u64, state: ChunkState) {
+        if let Some(chunk) = self.get_mut(ix) {
             chunk.state = state;
         }
     }
 
     pub(super) fn set_hash(&mut self, ix: u64, hash: u128) {
-        if let Some(chunk) = self.at(ix) {
+        if let Some(chunk) = self.get_mut(ix) {
             chunk.hash = Some(hash);
         }
     }
 
-    /// Whether this is the first time that this is asked of the chunk.
-    pub(super) fn count(&mut self, ix: u64) -> bool {
-        self.at(ix).is_some_and(|chunk| !std::mem::replace(&mut chunk.counted, true))
+    /// Marks the bytes of a chunk as counted; false if they were already.
+    pub(super) fn mark_counted(&mut self, ix: u64) -> bool {
+        self.get_mut(ix).is_some_and(|chunk| !std::mem::replace(&mut chunk.counted, true))
     }
 
     /// The first missing chunk at or after `from`.
     pub(super) fn missing(&self, from: u64) -> Option<u64> {
         let rest = self.chunks.get(from as usize..)?;
-        rest.iter().zip(from..).find_map(|(chunk, ix)| (chunk.state == State::Missing).then_some(ix))
+        rest.iter().zip(from..).find_map(|(chunk, ix)| (chunk.state == ChunkState::Missing).then_some(ix))
     }
 
-    /// How many chunks at or after `from` are in a state.
-    pub(super) fn n_in(&self, state: State, from: u64) -> u64 {
+    /// Number of chunks at or after `from` in a state.
+    pub(super) fn n_in(&self, state: ChunkState, from: u64) -> u64 {
         let rest = self.chunks.get(from as usize..).unwrap_or_default();
         rest.iter().filter(|chunk| chunk.state == state).count() as u64
     }
 
-    /// Missing chunks in a row that begins with `from`, at most `max`.
-    pub(super) fn run(&self, from: u64, max: u64) -> Range<u64> {
-        let missing = |ix: &u64| *ix < self.n_chunks() && self.state(*ix) == State::Missing;
+    /// Consecutive missing chunks from `from` on, at most `max`.
+    fn missing_run(&self, from: u64, max: u64) -> Range<u64> {
+        let missing = |ix: &u64| *ix < self.n_chunks() && self.state(*ix) == ChunkState::Missing;
         from..from + (from..from + max).take_while(missing).count() as u64
     }
 
-    /// Bytes of the chunks that are stored.
+    /// Marks consecutive missing chunks from `from` on, at most `max`, as requested. Returns their bytes, at least those of one chunk.
+    pub(super) fn request(&mut self, from: u64, max: u64) -> Range<u64> {
+        let run = self.missing_run(from, max);
+        let last = run.end.max(from + 1) - 1;
+        run.for_each(|ix| self.set(ix, ChunkState::Requested));
+        self.range(from).start..self.range(last).end
+    }
+
+    /// Bytes of the stored chunks.
     pub(super) fn stored_bytes(&self) -> u64 {
-        let stored = (0..self.n_chunks()).filter(|ix| self.state(*ix) == State::Stored);
+        let stored = (0..self.n_chunks()).filter(|ix| self.state(*ix) == ChunkState::Stored);
         stored.map(|ix| self.range(ix)).map(|range| range.end - range.start).sum()
     }
 
-    /// Whether nothing has to be asked for.
+    /// Whether the whole file is stored.
     pub(super) fn is_stored(&self) -> bool {
-        self.size.is_some() && self.chunks.iter().all(|chunk| chunk.state == State::Stored)
+        self.size.is_some() && self.chunks.iter().all(|chunk| chunk.state == ChunkState::Stored)
     }
 
-    /// All requests ended.
-    pub(super) fn forget_asked(&mut self) {
-        for chunk in self.chunks.iter_mut().filter(|chunk| chunk.state == State::Asked) {
-            chunk.state = State::Missing;
+    /// Marks requested chunks as missing again: all requests have ended.
+    pub(super) fn forget_requested(&mut self) {
+        for chunk in self.chunks.iter_mut().filter(|chunk| chunk.state == ChunkState::Requested) {
+            chunk.state = ChunkState::Missing;
         }
     }
 }
@@ -145,23 +153,26 @@ mod tests {
 
     #[test]
     fn runs_of_missing_chunks() {
-        let mut chunks = Chunks::new(Some(4 * CHUNK_BYTES + 1));
+        let mut chunks = ChunkTable::new(Some(4 * CHUNK_BYTES + 1));
         assert_eq!((chunks.n_chunks(), chunks.range(4)), (5, 4 * CHUNK_BYTES..4 * CHUNK_BYTES + 1));
-        chunks.set(2, State::Stored);
-        assert_eq!((chunks.run(0, 8), chunks.run(3, 8), chunks.run(0, 1)), (0..2, 3..5, 0..1));
+        chunks.set(2, ChunkState::Stored);
+        assert_eq!(
+            (chunks.missing_run(0, 8), chunks.missing_run(3, 8), chunks.missing_run(0, 1)),
+            (0..2, 3..5, 0..1)
+        );
         assert_eq!((chunks.missing(2), chunks.missing(5), chunks.missing(9)), (Some(3), None, None));
-        chunks.set(9, State::Stored);
+        chunks.set(9, ChunkState::Stored);
         assert_eq!((chunks.n_chunks(), chunks.stored_bytes()), (5, CHUNK_BYTES), "there is no chunk 9");
-        assert!(chunks.count(3) && !chunks.count(3) && !chunks.count(9));
+        assert!(chunks.mark_counted(3) && !chunks.mark_counted(3) && !chunks.mark_counted(9));
     }
 
     #[test]
     fn a_file_of_unknown_size_grows() {
-        let mut chunks = Chunks::new(None);
-        chunks.set(1, State::Held);
+        let mut chunks = ChunkTable::new(None);
+        chunks.set(1, ChunkState::Held);
         assert!(chunks.n_chunks() == 2 && !chunks.is_stored());
-        chunks.end_at(CHUNK_BYTES + 3);
+        chunks.set_size(CHUNK_BYTES + 3);
         assert_eq!((chunks.n_chunks(), chunks.range(1).end), (2, CHUNK_BYTES + 3));
-        assert!(Chunks::new(Some(0)).is_stored(), "nothing is missing of nothing");
+        assert!(ChunkTable::new(Some(0)).is_stored(), "nothing is missing of nothing");
     }
 }

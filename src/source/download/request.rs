@@ -1,4 +1,4 @@
-//! One stretch of a file on its way: requests until its bytes are there, chunk by chunk.
+//! Request for one part of a file, repeated until its bytes have arrived, chunk by chunk.
 
 use core::future::{Future, poll_fn};
 use core::ops::Range;
@@ -6,64 +6,50 @@ use core::pin::pin;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::chunks::CHUNK_BYTES;
-use super::pace::Pace;
-use super::reply::{self, Content, Identity};
-use super::{Waiting, Wanted, retry};
+use super::chunk_table::CHUNK_BYTES;
+use super::chunks::Buffers;
+use super::concurrency::Concurrency;
+use super::options::DownloadOptions;
+use super::progress::Waiting;
+use super::response::{self, Content, Identity};
+use super::retry;
 use crate::error::{Error, Result};
 use crate::source::address;
-use crate::source::transport::{Body, Request, Transport};
+use crate::source::http::{HttpClient, Request, ResponseBody};
 
-/// What all jobs of a download share.
+/// State that all requests of a download share.
 #[derive(Debug)]
-pub(super) struct Line<T> {
-    pub(super) transport: Rc<T>,
-    pub(super) wanted: Wanted,
-    /// The address as messages show it.
+pub(super) struct Shared<T> {
+    client: T,
+    pub(super) options: DownloadOptions,
+    /// The URL as messages show it.
     pub(super) name: String,
-    /// The file as the first reply, or the manifest, described it.
+    /// Identity of the file by the first response or by the manifest.
     pub(super) identity: RefCell<Identity>,
-    pub(super) pace: Pace,
-    /// Buffers for chunks: their pages are there already.
-    spare: RefCell<Vec<Vec<u8>>>,
+    pub(super) concurrency: Concurrency,
+    pub(super) buffers: Buffers,
 }
 
-/// Buffers that are kept for the next chunks.
-const SPARE: usize = 8;
-
-impl<T: Transport> Line<T> {
-    pub(super) fn new(transport: T, wanted: Wanted, identity: Identity) -> Self {
+impl<T: HttpClient> Shared<T> {
+    pub(super) fn new(client: T, options: DownloadOptions, identity: Identity) -> Self {
         Self {
-            transport: Rc::new(transport),
-            name: address::shown(&wanted.url),
-            wanted,
+            client,
+            name: address::shown(&options.url),
+            options,
             identity: RefCell::new(identity),
-            pace: Pace::default(),
-            spare: RefCell::default(),
-        }
-    }
-
-    pub(super) fn buffer(&self, len: u64) -> Vec<u8> {
-        let mut buffer = self.spare.borrow_mut().pop().unwrap_or_default();
-        buffer.resize(len as usize, 0);
-        buffer
-    }
-
-    pub(super) fn give_back(&self, buffer: Vec<u8>) {
-        let mut spare = self.spare.borrow_mut();
-        if spare.len() < SPARE {
-            spare.push(buffer);
+            concurrency: Concurrency::default(),
+            buffers: Buffers::default(),
         }
     }
 
     fn set_waiting(&self, waiting: Option<Waiting>) {
-        self.wanted.watch.update(|transfer| transfer.waiting = waiting);
+        self.options.progress.update(|transfer| transfer.waiting = waiting);
     }
 
-    /// Waits for the network to be there; says whether it was not.
-    async fn online(&self) -> bool {
+    /// Waits for a network. Returns whether there was none.
+    async fn wait_online(&self) -> bool {
         let mut was_offline = false;
-        let mut online = pin!(self.transport.online());
+        let mut online = pin!(self.client.online());
         poll_fn(|context| {
             let state = online.as_mut().poll(context);
             if state.is_pending() {
@@ -80,46 +66,46 @@ impl<T: Transport> Line<T> {
     }
 }
 
-/// What a job, or a write, has come to.
+/// Result of a request or of a write.
 #[derive(Debug)]
 pub(super) enum Event<B> {
-    /// The first reply is there and is what was asked for.
-    Opened(Job<B>, Identity),
-    /// A chunk, and the job where it goes on.
-    Chunk(Option<Job<B>>, u64, Vec<u8>),
-    /// The end of a file whose size nobody knew.
+    /// The first response matches the request.
+    Opened(RetryingRequest<B>, Identity),
+    /// A chunk has arrived. The request is there if more chunks follow.
+    Chunk(Option<RetryingRequest<B>>, u64, Vec<u8>),
+    /// The size of a file whose length the server didn't tell.
     End(u64),
-    /// No parts are to be had from this server. It may have sent the whole file instead.
-    Refused(Option<Job<B>>, Identity),
+    /// The server sends no parts. The request is there if it sends the whole file instead.
+    Refused(Option<RetryingRequest<B>>, Identity),
     /// The store has written a chunk.
     Written(u64, Result<()>),
-    /// It is over.
+    /// A request failed for good.
     Failed(Error),
 }
 
-/// A job between two events.
+/// A request between two events.
 #[derive(Debug)]
-pub(super) struct Job<B> {
-    /// The bytes that are wanted; none: the whole file from its start.
+pub(super) struct RetryingRequest<B> {
+    /// The bytes to fetch; `None`: the whole file from the start.
     part: Option<Range<u64>>,
     body: Option<B>,
-    /// Whether to tell when the first reply is there.
-    tells: bool,
-    /// The next byte in the file.
+    /// Whether the first response is an event.
+    report_opened: bool,
+    /// Offset in the file of the next byte.
     at: u64,
-    /// Where the body ends, if that was promised.
+    /// End of the body, if the server promised it.
     end: Option<u64>,
-    /// The chunk that `at` is in, filled up to there.
+    /// The chunk of `at`, filled up to there.
     buffer: Vec<u8>,
-    /// The furthest `at` was.
+    /// The highest value of `at` so far.
     reached: u64,
-    /// Requests that failed since a byte was new.
+    /// Failures since the last new byte.
     n_failed: u32,
-    /// A body of unpromised length has ended.
+    /// A body of unknown length has ended.
     ended: bool,
 }
 
-/// Why a step failed, and what the server said about when to come back.
+/// A failed step, with the server's `Retry-After`.
 struct Failure(Error, Option<String>);
 
 impl From<Error> for Failure {
@@ -128,44 +114,45 @@ impl From<Error> for Failure {
     }
 }
 
-impl<B: Body> Job<B> {
-    fn new(part: Option<Range<u64>>, tells: bool) -> Self {
+impl<B: ResponseBody> RetryingRequest<B> {
+    fn new(part: Option<Range<u64>>, report_opened: bool) -> Self {
         let at = part.as_ref().map_or(0, |part| part.start);
-        let (end, reached) = (part.as_ref().map(|part| part.end), at);
-        Self { part, body: None, tells, at, end, buffer: Vec::new(), reached, n_failed: 0, ended: false }
+        let end = part.as_ref().map(|part| part.end);
+        let (buffer, reached) = (Vec::new(), at);
+        Self { part, body: None, report_opened, at, end, buffer, reached, n_failed: 0, ended: false }
     }
 
-    /// A part that begins with a chunk; `tells`: of its first reply too.
-    pub(super) fn part(part: Range<u64>, tells: bool) -> Self {
-        Self::new(Some(part), tells)
+    /// A request for a part that begins with a chunk.
+    pub(super) fn part(part: Range<u64>, report_opened: bool) -> Self {
+        Self::new(Some(part), report_opened)
     }
 
-    /// The whole file.
-    pub(super) fn whole(tells: bool) -> Self {
-        Self::new(None, tells)
+    /// A request for the whole file.
+    pub(super) fn whole(report_opened: bool) -> Self {
+        Self::new(None, report_opened)
     }
 
-    /// Goes on to the next event, through failures that are worth another try.
-    pub(super) async fn advance<T: Transport<Body = B>>(mut self, line: Rc<Line<T>>) -> Event<B> {
+    /// Runs until the next event, and retries transient failures.
+    pub(super) async fn run<T: HttpClient<Body = B>>(mut self, shared: Rc<Shared<T>>) -> Event<B> {
         loop {
             let step = match self.body.is_some() || self.ended {
-                true => self.chunk(&line).await,
-                false => self.connect(&line).await,
+                true => self.read_chunk(&shared).await,
+                false => self.connect(&shared).await,
             };
             match step {
-                Ok(Step::Connected(identity)) if self.tells => {
-                    self.tells = false;
+                Ok(Step::Connected(identity)) if self.report_opened => {
+                    self.report_opened = false;
                     return Event::Opened(self, identity);
                 }
                 Ok(Step::Connected(_)) => {}
                 Ok(Step::Refused(whole, identity)) => return Event::Refused(whole, identity),
                 Ok(Step::Chunk(ix, bytes)) => {
-                    let goes_on = self.end != Some(self.at);
-                    return Event::Chunk(goes_on.then_some(self), ix, bytes);
+                    let has_more = self.end != Some(self.at);
+                    return Event::Chunk(has_more.then_some(self), ix, bytes);
                 }
                 Ok(Step::End) => return Event::End(self.at),
                 Err(failure) => {
-                    if let Err(error) = self.recover(&line, failure).await {
+                    if let Err(error) = self.wait_for_retry(&shared, failure).await {
                         return Event::Failed(error);
                     }
                 }
@@ -173,24 +160,24 @@ impl<B: Body> Job<B> {
         }
     }
 
-    /// Asks for what is left of the part, or for the whole file again.
-    async fn connect<T: Transport<Body = B>>(&mut self, line: &Line<T>) -> Result<Step<B>, Failure> {
-        line.online().await;
+    /// Requests the rest of the part, or the whole file again.
+    async fn connect<T: HttpClient<Body = B>>(&mut self, shared: &Shared<T>) -> Result<Step<B>, Failure> {
+        shared.wait_online().await;
         let range = self.part.as_ref().map(|part| self.at..part.end);
-        let known = line.identity.borrow().clone();
+        let known = shared.identity.borrow().clone();
         let tag = known.strong_tag().filter(|_| range.is_some());
         let request = Request {
-            url: &line.wanted.url,
-            headers: &line.wanted.headers,
-            if_range: tag.filter(|_| line.transport.sends_if_range(&line.wanted.url)),
+            url: &shared.options.url,
+            headers: &shared.options.headers,
+            if_range: tag.filter(|_| shared.client.sends_if_range(&shared.options.url)),
             range,
         };
-        let (head, body) = line.transport.get(&request).await?;
-        let read = reply::read(&line.name, &head, request.range.as_ref());
-        let (content, identity) = read.map_err(|error| Failure(error, head.retry_after))?;
+        let (head, body) = shared.client.get(&request).await?;
+        let checked = response::check(&shared.name, &head, request.range.as_ref());
+        let (content, identity) = checked.map_err(|error| Failure(error, head.retry_after))?;
         if known.differs(&identity) {
             let (was, is) = (known.shown(), identity.shown());
-            return Err(Error::FileChanged { url: line.name.clone(), was, is }.into());
+            return Err(Error::FileChanged { url: shared.name.clone(), was, is }.into());
         }
         match (&self.part, content) {
             (Some(_), Content::Whole) => {
@@ -213,34 +200,35 @@ impl<B: Body> Job<B> {
         }
     }
 
-    /// Reads on to the end of a chunk.
-    async fn chunk<T: Transport<Body = B>>(&mut self, line: &Line<T>) -> Result<Step<B>, Failure> {
+    /// Reads the body up to the end of a chunk.
+    async fn read_chunk<T: HttpClient<Body = B>>(&mut self, shared: &Shared<T>) -> Result<Step<B>, Failure> {
         let start = self.at - self.at % CHUNK_BYTES;
         let until = (start + CHUNK_BYTES).min(self.end.unwrap_or(u64::MAX));
         if self.ended || self.end == Some(0) {
             return Ok(Step::End);
         }
         if self.buffer.is_empty() {
-            self.buffer = line.buffer(until - start);
+            self.buffer = shared.buffers.take(until - start);
         }
         while self.at < until {
             let Some(body) = &mut self.body else { break };
             let n = body.next(&mut self.buffer[(self.at - start) as usize..]).await?;
             if n == 0 {
-                return self.stopped(line, start);
+                return self.end_of_body(shared, start);
             }
             self.at += n as u64;
-            self.arrived(line, n as u64);
+            self.count(shared, n as u64);
         }
         if self.end == Some(until) {
-            self.expect_end(line).await?;
+            self.expect_end(shared).await?;
         }
         Ok(Step::Chunk(start / CHUNK_BYTES, std::mem::take(&mut self.buffer)))
     }
 
-    fn arrived<T: Transport>(&mut self, line: &Line<T>, n: u64) {
-        line.pace.arrived(n);
-        line.wanted.watch.update(|transfer| {
+    /// Counts `n` received bytes.
+    fn count<T: HttpClient>(&mut self, shared: &Shared<T>, n: u64) {
+        shared.concurrency.on_bytes(n);
+        shared.options.progress.update(|transfer| {
             transfer.fetched += n;
             transfer.waiting = None;
         });
@@ -250,11 +238,11 @@ impl<B: Body> Job<B> {
         }
     }
 
-    /// The body has ended within a chunk: at its natural end, or too early.
-    fn stopped<T: Transport>(&mut self, line: &Line<T>, start: u64) -> Result<Step<B>, Failure> {
+    /// Ends a chunk with the body: at the end of the file, or too early.
+    fn end_of_body<T: HttpClient>(&mut self, shared: &Shared<T>, start: u64) -> Result<Step<B>, Failure> {
         if let Some(end) = self.end {
             let why = format!("the reply ended at byte {}, it was to end at {end}", self.at);
-            return Err(Error::Network { url: line.name.clone(), why }.into());
+            return Err(Error::Network { url: shared.name.clone(), why }.into());
         }
         self.ended = true;
         self.body = None;
@@ -265,47 +253,47 @@ impl<B: Body> Job<B> {
         Ok(Step::Chunk(start / CHUNK_BYTES, std::mem::take(&mut self.buffer)))
     }
 
-    /// A body that goes on beyond its promised end is not the one that was asked for.
-    async fn expect_end<T: Transport>(&mut self, line: &Line<T>) -> Result<()> {
+    /// Checks that the body ends where the server promised. A longer one is not the requested part.
+    async fn expect_end<T: HttpClient>(&mut self, shared: &Shared<T>) -> Result<()> {
         let Some(mut body) = self.body.take() else { return Ok(()) };
-        // A failure behind the last byte takes nothing away.
+        // A failure after the last byte costs nothing.
         match body.next(&mut [0]).await {
             Ok(0) | Err(Error::Network { .. }) => Ok(()),
             Ok(_) => {
                 let expected = format!("to end at byte {}", self.at);
-                Err(reply::bad(&line.name, "the body", expected, "longer".to_owned()))
+                Err(response::bad(&shared.name, "the body", expected, "longer".to_owned()))
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Waits before the next try; fails where there should be none.
-    async fn recover<T: Transport>(&mut self, line: &Line<T>, failure: Failure) -> Result<()> {
+    /// Waits before the next attempt. Fails if there should be none.
+    async fn wait_for_retry<T: HttpClient>(&mut self, shared: &Shared<T>, failure: Failure) -> Result<()> {
         let Failure(error, retry_after) = failure;
         self.body = None;
         if !retry::is_transient(&error) {
             return Err(error);
         }
-        // A network that is gone is nobody's fault: waiting for it costs no attempt.
-        if line.online().await {
+        // A lost network is not the server's fault: waiting for it costs no attempt.
+        if shared.wait_online().await {
             return Ok(());
         }
-        line.pace.trouble();
+        shared.concurrency.on_failure();
         self.n_failed += 1;
         if self.n_failed >= retry::ATTEMPTS {
             return Err(error);
         }
-        line.set_waiting(Some(Waiting::Retrying));
-        line.transport.sleep(retry::delay_ms(self.n_failed, retry_after.as_deref())).await;
-        line.set_waiting(None);
+        shared.set_waiting(Some(Waiting::Retrying));
+        shared.client.sleep(retry::delay_ms(self.n_failed, retry_after.as_deref())).await;
+        shared.set_waiting(None);
         Ok(())
     }
 }
 
-/// What one step came to.
+/// Result of one step.
 enum Step<B> {
     Connected(Identity),
-    Refused(Option<Job<B>>, Identity),
+    Refused(Option<RetryingRequest<B>>, Identity),
     Chunk(u64, Vec<u8>),
     End,
 }

@@ -1,97 +1,143 @@
-//! Which requests a download sends, and what it makes of what they bring.
+//! Schedule of a download: pending requests and writes, and the choice of the next request.
 
-use core::ops::Range;
 use core::pin::pin;
 use core::task::{Context, Poll};
 use std::future::poll_fn;
 use std::rc::Rc;
 
-use futures_util::future::{Either, FutureExt, select};
-use futures_util::stream::StreamExt;
-use xxhash_rust::xxh3::xxh3_128;
+use futures_util::future::{Either, FutureExt, LocalBoxFuture, select};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::chunks::{CHUNK_BYTES, Chunks, State};
-use super::job::{Event, Job};
-use super::manifest::Header;
-use super::pace::{FEWEST_CHUNKS, UNDER_WAY};
-use super::remote::{AHEAD, Remote};
-use super::reply::{self, Identity};
+use super::chunk_table::ChunkState;
+use super::chunks::Chunks;
+use super::concurrency::{FEWEST_CHUNKS, MOST_REQUESTED};
+use super::request::{Event, RetryingRequest, Shared};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
-use crate::source::stored::Store;
-use crate::source::transport::Transport;
+use crate::source::http::HttpClient;
+use crate::source::store::{Store, Writing};
 
-/// Chunks that the store may be writing at once. Each is in memory a second time.
+/// Most chunks that the store may be writing at once. Each is in memory a second time.
 const MOST_WRITES: usize = 2;
 
-impl<T: Transport, S: Store> Remote<T, S> {
-    /// Sends the first request and learns from its reply what the file is.
-    pub(super) async fn begin(&mut self, cancel: &Cancel) -> Result<()> {
-        let part = match self.chunks.size() {
-            Some(_) => self.next_part(self.chunks.missing(0).unwrap_or_default(), FEWEST_CHUNKS),
-            None => 0..FEWEST_CHUNKS * CHUNK_BYTES,
-        };
-        self.launch(Job::part(part, true));
-        loop {
-            match self.event(cancel).await? {
-                Event::Opened(job, identity) => {
-                    self.opened(identity).await?;
-                    self.launch(job);
-                    return Ok(());
-                }
-                Event::Refused(Some(job), identity) => {
-                    self.whole = Some(0);
-                    self.opened(identity).await?;
-                    self.refused(Some(job));
-                    return Ok(());
-                }
-                other => self.take(other)?,
-            }
-        }
+/// Futures of pending requests or writes.
+type Pending<T> = FuturesUnordered<LocalBoxFuture<'static, Event<<T as HttpClient>::Body>>>;
+
+/// Pending requests and writes of one file.
+#[derive(Debug)]
+pub(super) struct Schedule<T: HttpClient> {
+    shared: Rc<Shared<T>>,
+    requests: Pending<T>,
+    writes: Pending<T>,
+    /// The next chunk in the stream of the whole file, if the server sends no parts.
+    whole: Option<u64>,
+    /// Whether to request chunks before the reader needs them. A reader of the header alone does not need them.
+    runs_ahead: bool,
+}
+
+impl<T: HttpClient> Schedule<T> {
+    pub(super) fn new(shared: Rc<Shared<T>>) -> Self {
+        let (requests, writes) = (FuturesUnordered::new(), FuturesUnordered::new());
+        Self { shared, requests, writes, whole: None, runs_ahead: false }
     }
 
-    /// What the file is: asks for room for what is missing of it, and starts a manifest if there is none to go on with.
-    async fn opened(&mut self, identity: Identity) -> Result<()> {
-        if let (Some(size), Some(ledger)) = (self.chunks.size(), &mut self.ledger) {
-            return ledger.reserve(size - self.chunks.stored_bytes()).await;
-        }
-        if self.chunks.size().is_some() {
-            return Ok(());
-        }
-        self.chunks = Chunks::new(identity.size);
-        if self.whole.is_none() {
-            self.next_part(0, FEWEST_CHUNKS);
-        }
-        let name = &self.line.name;
-        if let (Some(size), Some(ledger)) = (identity.size, &mut self.ledger) {
-            ledger.empty()?;
-            ledger.reserve(size).await?;
-            ledger.start(&Header::new(name, size, &identity))?;
-        } else if let Some(mut ledger) = self.ledger.take() {
-            ledger.empty()?;
-            self.line.wanted.watch.update(|transfer| transfer.unkept = true);
-        }
-        *self.line.identity.borrow_mut() = identity;
-        Ok(())
+    /// Adds a request.
+    pub(super) fn launch(&mut self, request: RetryingRequest<T::Body>) {
+        self.requests.push(request.run(Rc::clone(&self.shared)).boxed_local());
     }
 
-    /// Has a job polled from now on.
-    pub(super) fn launch(&mut self, job: Job<T::Body>) {
-        self.jobs.push(job.advance(Rc::clone(&self.line)).boxed_local());
+    /// Adds the write of a chunk.
+    pub(super) fn add_write(&mut self, ix: u64, writing: Writing) {
+        self.writes.push(writing.map(move |written| Event::Written(ix, written)).boxed_local());
+    }
+
+    /// Requests chunks ahead of the reader from now on.
+    pub(super) fn run_ahead_from_now(&mut self) {
+        self.runs_ahead = true;
     }
 
     /// Ends all requests.
-    pub(super) fn stop(&mut self) {
-        self.jobs.clear();
-        self.chunks.forget_asked();
+    pub(super) fn stop<S: Store>(&mut self, chunks: &mut Chunks<S>) {
+        self.requests.clear();
+        chunks.table.forget_requested();
     }
 
-    /// The next thing that a request or a write comes to. Requests wait while the store has enough to write.
+    /// Ends all requests and forgets all writes.
+    pub(super) fn reset<S: Store>(&mut self, chunks: &mut Chunks<S>) {
+        self.stop(chunks);
+        self.writes.clear();
+        self.whole = None;
+    }
+
+    /// Reads the whole file in one request: the given one, or another if the server sent no body.
+    pub(super) fn read_whole<S: Store>(
+        &mut self,
+        request: Option<RetryingRequest<T::Body>>,
+        chunks: &mut Chunks<S>,
+    ) {
+        self.stop(chunks);
+        self.whole = Some(0);
+        self.launch(request.unwrap_or_else(|| RetryingRequest::whole(true)));
+    }
+
+    /// Notes that the stream of the whole file, if there is one, has passed a chunk.
+    pub(super) fn on_chunk(&mut self, ix: u64) {
+        self.whole = self.whole.map(|_| ix + 1);
+    }
+
+    /// Requests a chunk unless it is on its way.
+    pub(super) fn request<S: Store>(&mut self, ix: u64, chunks: &mut Chunks<S>) {
+        if chunks.table.state(ix) == ChunkState::Missing {
+            match self.whole {
+                None => {
+                    let n_chunks = self.request_len(ix, chunks);
+                    self.request_part(ix, n_chunks, chunks);
+                }
+                // The stream of the whole file may have passed the chunk already.
+                Some(next) if next > ix || self.requests.is_empty() => {
+                    self.read_whole(Some(RetryingRequest::whole(false)), chunks);
+                }
+                Some(_) => {}
+            }
+        }
+        self.run_ahead(chunks);
+    }
+
+    /// Requests the chunks that the reader will need next.
+    pub(super) fn run_ahead<S: Store>(&mut self, chunks: &mut Chunks<S>) {
+        let mut from = chunks.front();
+        while self.runs_ahead && self.whole.is_none() && self.requests.len() < self.shared.concurrency.limit()
+        {
+            let Some(ix) = chunks.table.missing(from) else { return };
+            let n_chunks = self.request_len(ix, chunks);
+            if n_chunks == 0 || chunks.table.n_in(ChunkState::Requested, 0) + n_chunks > MOST_REQUESTED {
+                return;
+            }
+            self.request_part(ix, n_chunks, chunks);
+            from = ix;
+        }
+    }
+
+    /// Number of chunks for a request from `ix` on; 0 if it is too far ahead.
+    fn request_len<S: Store>(&self, ix: u64, chunks: &Chunks<S>) -> u64 {
+        let concurrency = &self.shared.concurrency;
+        // All requests share the end of a file, so that none is left with most of it.
+        let n_missing = chunks.table.n_in(ChunkState::Missing, ix);
+        let share = n_missing.div_ceil(concurrency.limit() as u64).max(FEWEST_CHUNKS);
+        concurrency.n_chunks().min(share).min(chunks.room(ix))
+    }
+
+    fn request_part<S: Store>(&mut self, ix: u64, n_chunks: u64, chunks: &mut Chunks<S>) {
+        let part = chunks.table.request(ix, n_chunks);
+        self.launch(RetryingRequest::part(part, false));
+    }
+
+    /// The next event. Requests wait while the store has enough to write.
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Event<T::Body>>> {
         match self.writes.poll_next_unpin(context) {
             Poll::Ready(Some(written)) => Poll::Ready(Some(written)),
             _ if self.writes.len() >= MOST_WRITES => Poll::Pending,
-            _ => match self.jobs.poll_next_unpin(context) {
+            _ => match self.requests.poll_next_unpin(context) {
                 Poll::Ready(None) if !self.writes.is_empty() => Poll::Pending,
                 polled => polled,
             },
@@ -99,188 +145,32 @@ impl<T: Transport, S: Store> Remote<T, S> {
     }
 
     /// Waits for the next event.
-    pub(super) async fn event(&mut self, cancel: &Cancel) -> Result<Event<T::Body>> {
+    pub(super) async fn next_event(&mut self, cancel: &Cancel) -> Result<Event<T::Body>> {
         let stop = pin!(cancel.cancelled());
         match select(poll_fn(|context| self.poll_event(context)), stop).await {
             Either::Left((Some(event), _)) => Ok(event),
             Either::Left((None, _)) => {
-                let what = format!("nothing is under way for chunk {} of {}", self.front, self.line.name);
-                Err(Error::Internal { what })
+                Err(Error::Internal { what: format!("nothing is under way for {}", self.shared.name) })
             }
             Either::Right(_) => Err(Error::Aborted),
         }
     }
 
-    /// Sends what can be sent and takes what has come, without waiting.
-    pub(super) fn look_around(&mut self) -> Result<()> {
-        self.run_ahead();
-        // As often as there may be requests, so that a fast network doesn't keep the reader waiting for what it has.
-        for _ in 0..self.line.pace.limit() {
-            // What the stream of a whole file brings can be dropped, but not be asked for again.
-            if self.ledger.is_none() && self.whole.is_some_and(|next| !self.is_near(next)) {
-                break;
-            }
-            match poll_fn(|context| self.poll_event(context)).now_or_never() {
-                Some(Some(event)) => self.take(event)?,
-                _ => break,
-            }
+    /// The next event, if there is one now.
+    pub(super) fn ready_event<S: Store>(&mut self, chunks: &Chunks<S>) -> Option<Event<T::Body>> {
+        // The stream of a whole file can't repeat a chunk that is dropped.
+        if self.whole.is_some_and(|next| !chunks.keeps(next)) {
+            return None;
         }
-        Ok(())
+        poll_fn(|context| self.poll_event(context)).now_or_never().flatten()
     }
 
-    /// Sees to it that a missing chunk is on its way.
-    pub(super) fn ask(&mut self, ix: u64) {
-        if self.chunks.state(ix) == State::Missing {
-            match self.whole {
-                None => self.request(ix, self.length(ix)),
-                // The stream of the whole file may have passed the chunk already.
-                Some(next) if next > ix || self.jobs.is_empty() => {
-                    self.stop();
-                    self.whole = Some(0);
-                    self.launch(Job::whole(false));
-                }
-                Some(_) => {}
-            }
-        }
-        self.run_ahead();
+    pub(super) fn has_writes(&self) -> bool {
+        !self.writes.is_empty()
     }
 
-    /// Asks for what the reader will want next.
-    fn run_ahead(&mut self) {
-        let mut from = self.front;
-        while self.runs_ahead && self.whole.is_none() && self.jobs.len() < self.line.pace.limit() {
-            let Some(ix) = self.chunks.missing(from) else { return };
-            let length = self.length(ix);
-            if length == 0 || self.chunks.n_in(State::Asked, 0) + length > UNDER_WAY {
-                return;
-            }
-            self.request(ix, length);
-            from = ix;
-        }
-    }
-
-    /// Chunks that a request from this one on should ask for; none where it is too far ahead.
-    fn length(&self, ix: u64) -> u64 {
-        let pace = &self.line.pace;
-        // The end of a file is shared out, so that no request is left with most of it.
-        let share = self.chunks.n_in(State::Missing, ix).div_ceil(pace.limit() as u64).max(FEWEST_CHUNKS);
-        // What comes too far ahead of the reader would be dropped where there is no store.
-        let room = if self.ledger.is_none() { (self.front + AHEAD).saturating_sub(ix) } else { u64::MAX };
-        pace.length().min(share).min(room)
-    }
-
-    fn request(&mut self, ix: u64, length: u64) {
-        let part = self.next_part(ix, length);
-        self.launch(Job::part(part, false));
-    }
-
-    /// The bytes of the missing chunks from this one on that one request asks for, `most` at most; they count as asked for.
-    fn next_part(&mut self, ix: u64, most: u64) -> Range<u64> {
-        let run = self.chunks.run(ix, most);
-        let end = run.end.max(ix + 1) - 1;
-        run.for_each(|ix| self.chunks.set(ix, State::Asked));
-        self.chunks.range(ix).start..self.chunks.range(end).end
-    }
-
-    pub(super) fn take(&mut self, event: Event<T::Body>) -> Result<()> {
-        match event {
-            Event::Opened(job, _) => self.launch(job),
-            Event::Chunk(job, ix, bytes) => {
-                if let Some(job) = job {
-                    self.launch(job);
-                }
-                self.arrived(ix, bytes)?;
-            }
-            Event::End(size) => match self.chunks.size().filter(|known| *known != size) {
-                Some(known) => {
-                    let (expected, found) = (format!("{known} bytes"), format!("{size} bytes"));
-                    return Err(reply::bad(&self.line.name, "the body", expected, found));
-                }
-                None => self.chunks.end_at(size),
-            },
-            Event::Refused(job, _) => self.refused(job),
-            Event::Written(ix, written) => written.and_then(|()| self.stored(ix))?,
-            Event::Failed(error) => {
-                self.stop();
-                let changed = matches!(error, Error::FileChanged { .. });
-                return Err(if changed && self.used { self.worthless(error) } else { error });
-            }
-        }
-        Ok(())
-    }
-
-    /// Goes over to reading the whole file in one request: in this one, if the server has sent it, else in another.
-    fn refused(&mut self, whole: Option<Job<T::Body>>) {
-        self.stop();
-        self.whole = Some(0);
-        self.launch(whole.unwrap_or_else(|| Job::whole(true)));
-    }
-
-    /// A chunk has come.
-    fn arrived(&mut self, ix: u64, bytes: Vec<u8>) -> Result<()> {
-        let hash = xxh3_128(&bytes);
-        if self.chunks.hash(ix).is_some_and(|known| known != hash) {
-            return self.changed(ix);
-        }
-        self.whole = self.whole.map(|_| ix + 1);
-        // The stream of a whole file brings again what there is.
-        if matches!(self.chunks.state(ix), State::Stored | State::Writing | State::Held) {
-            self.line.give_back(bytes);
-            return Ok(());
-        }
-        self.chunks.count(ix);
-        self.chunks.set_hash(ix, hash);
-        let near = self.is_near(ix);
-        match &mut self.ledger {
-            Some(ledger) => match ledger.keep(ix, &bytes)? {
-                Some(writing) => {
-                    self.chunks.set(ix, State::Writing);
-                    self.writes.push(writing.map(move |written| Event::Written(ix, written)).boxed_local());
-                }
-                None => self.stored(ix)?,
-            },
-            None => self.chunks.set(ix, if near { State::Held } else { State::Missing }),
-        }
-        if near {
-            self.held.insert(ix, bytes);
-        } else {
-            self.line.give_back(bytes);
-        }
-        Ok(())
-    }
-
-    /// A chunk is in the store.
-    fn stored(&mut self, ix: u64) -> Result<()> {
-        let hash = self.chunks.hash(ix).unwrap_or_default();
-        self.ledger.as_mut().map_or(Ok(()), |ledger| ledger.record(ix, hash))?;
-        self.damaged.remove(&ix);
-        self.chunks.set(ix, State::Stored);
-        Ok(())
-    }
-
-    /// A chunk is not what it was, though the server says nothing of it: starts over, or gives up where bytes were used.
-    fn changed(&mut self, ix: u64) -> Result<()> {
-        let (size, identity) = (self.chunks.size(), self.line.identity.borrow().clone());
-        if self.used {
-            let (was, is) = (identity.shown(), format!("the same, with other bytes in chunk {ix}"));
-            return Err(self.worthless(Error::FileChanged { url: self.line.name.clone(), was, is }));
-        }
-        self.clear(Chunks::new(size));
-        match (&mut self.ledger, size) {
-            (Some(ledger), Some(size)) => {
-                ledger.empty()?;
-                ledger.start(&Header::new(&self.line.name, size, &identity))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Empties the store: nothing of it may ever be used.
-    pub(super) fn worthless(&mut self, error: Error) -> Error {
-        self.clear(Chunks::new(self.chunks.size()));
-        self.over = Some(error.clone());
-        // What can't be emptied is worth reporting less than why it should be.
-        let _ = self.ledger.as_mut().map(|ledger| ledger.empty());
-        error
+    /// Waits for the next write to end; `None` if there is none.
+    pub(super) async fn next_write(&mut self) -> Option<Event<T::Body>> {
+        self.writes.next().await
     }
 }

@@ -12,7 +12,7 @@ mod vocabulary;
 
 use core::fmt;
 
-use super::ByteSource;
+use super::{ByteSource, ModelSource};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use blocks::Generator;
@@ -161,3 +161,5 @@ impl ByteSource for SyntheticSource {
         Ok(())
     }
 }
+
+impl ModelSource for SyntheticSource {}

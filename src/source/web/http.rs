@@ -1,4 +1,4 @@
-//! The network by `fetch`, in a page as in a worker.
+//! HTTP by `fetch`, in a page or a worker.
 
 use js_sys::{Function, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -8,9 +8,9 @@ use web_sys::{
     RequestCache, RequestInit, Response,
 };
 
-use super::address;
-use super::transport::{Body, Head, Request, Transport};
 use crate::error::{Error, Result};
+use crate::source::address;
+use crate::source::http::{HttpClient, Request, ResponseBody, ResponseHead};
 
 #[wasm_bindgen]
 extern "C" {
@@ -28,25 +28,25 @@ extern "C" {
     fn byob_reader(this: &AnyStream, options: &JsValue) -> Result<ReadableStreamByobReader, JsValue>;
 }
 
-/// Bytes that one read takes at most.
+/// Most bytes of one read.
 const PIECE_BYTES: u32 = 256 << 10;
 
-/// Longest wait for the network. Browsers are sometimes wrong about being offline, so it is tried now and then all the same.
+/// Longest wait for the network. Browsers are sometimes wrong about being offline, so the download tries now and then all the same.
 const OFFLINE_MS: u32 = 30_000;
 
-/// `fetch`.
+/// The client: the `fetch` of the page or the worker.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Fetch;
+pub struct FetchClient;
 
-impl Transport for Fetch {
+impl HttpClient for FetchClient {
     type Body = FetchBody;
 
-    async fn get(&self, request: &Request<'_>) -> Result<(Head, FetchBody)> {
+    async fn get(&self, request: &Request<'_>) -> Result<(ResponseHead, FetchBody)> {
         let failed = |thrown: JsValue| failure(request.url, "before the first byte", &thrown);
         let stop = Stop(AbortController::new().map_err(failed)?);
         let response = match send(request, &stop).await {
-            // Some browsers take no compressed answer to a request with a range, some ask first whether they may send one. A request
-            // from the start can do without; anything else that is wrong is so without it too.
+            // Some browsers accept no compressed response to a request with a range, and some send a preflight for it. A request
+            // from the start can leave the range out; any other failure comes back without it too.
             Err(_) if request.range.as_ref().is_some_and(|range| range.start == 0) => {
                 let whole = Request { range: None, if_range: None, ..request.clone() };
                 send(&whole, &stop).await
@@ -67,7 +67,7 @@ impl Transport for Fetch {
     }
 
     fn sends_if_range(&self, url: &str) -> bool {
-        // Addresses are absolute here.
+        // URLs are absolute here.
         let own = global("location", "origin").and_then(|origin| origin.as_string());
         own.is_some_and(|own| url.strip_prefix(&own).is_some_and(|rest| rest.starts_with(['/', '?', '#'])))
     }
@@ -87,27 +87,32 @@ impl Transport for Fetch {
     }
 
     async fn sleep(&self, ms: u32) {
-        wait(&|resolve| {
-            set_timeout(&resolve, ms);
-        })
-        .await;
+        sleep_ms(ms).await;
     }
 }
 
-/// A field of a global object, of pages and of workers.
+/// Waits `ms` milliseconds; 0 gives other work a turn.
+pub(super) async fn sleep_ms(ms: u32) {
+    wait(&|resolve| {
+        set_timeout(&resolve, ms);
+    })
+    .await;
+}
+
+/// A field of a global object of pages and workers.
 fn global(object: &str, field: &str) -> Option<JsValue> {
     let object = Reflect::get(&js_sys::global(), &object.into()).ok()?;
     Reflect::get(&object, &field.into()).ok()
 }
 
-/// Waits until the function that is handed out was called.
+/// Waits until the function that `start` gets was called.
 async fn wait(start: &dyn Fn(Function)) {
     let promise = Promise::new(&mut |resolve, _| start(resolve));
-    // It is never rejected.
+    // The promise is never rejected.
     let _ = JsFuture::from(promise).await;
 }
 
-/// Ends its request when dropped.
+/// Guard that ends its request when dropped.
 #[derive(Debug)]
 struct Stop(AbortController);
 
@@ -117,22 +122,22 @@ impl Drop for Stop {
     }
 }
 
-/// The body of one answer, read front to back.
+/// The body of one response, read front to back.
 ///
-/// Back-pressure comes for free: a piece is asked for only when its bytes are wanted, and one is held at a time.
+/// Back-pressure comes for free: the reader asks for a piece only when it needs the bytes, and holds one at a time.
 #[derive(Debug)]
 pub struct FetchBody {
     url: String,
     reader: Option<Reader>,
     piece: Uint8Array,
-    /// Bytes of `piece` that were handed out.
+    /// Bytes of `piece` that were read.
     used: u32,
-    /// Bytes of the body that were handed out.
+    /// Bytes of the body that were read.
     position: u64,
     _stop: Stop,
 }
 
-impl Body for FetchBody {
+impl ResponseBody for FetchBody {
     async fn next(&mut self, into: &mut [u8]) -> Result<usize> {
         while self.used == self.piece.length() {
             if !self.next_piece().await? {
@@ -154,7 +159,7 @@ impl FetchBody {
         let failed = |thrown: JsValue| failure(&self.url, &format!("after {} bytes", self.position), &thrown);
         let step = JsFuture::from(reader.read(&self.piece)).await.map_err(failed)?;
         if Reflect::get(&step, &"done".into()).map_err(failed)?.is_truthy() {
-            // What is lent to a reader is empty until it comes back.
+            // An array that is lent to a reader is empty until it comes back.
             (self.piece, self.used) = (Uint8Array::new_with_length(0), 0);
             return Ok(false);
         }
@@ -164,7 +169,7 @@ impl FetchBody {
     }
 }
 
-/// Reads a body into one buffer over and over where the browser can: pieces of their own are garbage that it collects late, a hundred
+/// Reader of a body, into one reused buffer if the browser supports it: separate pieces are garbage that it collects late, a hundred
 /// megabytes of it.
 #[derive(Debug)]
 enum Reader {
@@ -178,12 +183,12 @@ impl Reader {
         Reflect::set(&options, &"mode".into(), &"byob".into())?;
         match body.unchecked_ref::<AnyStream>().byob_reader(&options) {
             Ok(reader) => Ok(Self::Byob(reader)),
-            // Not every browser reads every body so.
+            // Not every browser reads every body this way.
             Err(_) => Ok(Self::Default(body.get_reader().dyn_into()?)),
         }
     }
 
-    /// The next piece. The buffer of the last one, all of whose bytes were used, is lent to the browser for it.
+    /// The next piece. It reuses the buffer of the last one, whose bytes are all read.
     fn read(&self, last: &Uint8Array) -> Promise {
         match self {
             Self::Default(reader) => reader.read(),
@@ -218,15 +223,15 @@ fn init(request: &Request<'_>, stop: &Stop) -> Result<RequestInit, JsValue> {
     let init = RequestInit::new();
     init.set_headers(&headers);
     init.set_signal(Some(&stop.0.signal()));
-    // The browser's own cache would hold the file a second time, and mix old ranges with new ones.
+    // The browser's own cache would keep the file a second time, and mix old ranges with new ones.
     init.set_cache(RequestCache::NoStore);
     Ok(init)
 }
 
-fn head(response: &Response) -> Head {
+fn head(response: &Response) -> ResponseHead {
     let headers = response.headers();
     let header = |name: &str| headers.get(name).ok().flatten();
-    Head {
+    ResponseHead {
         status: response.status(),
         content_length: header("content-length").and_then(|length| length.parse().ok()),
         content_range: header("content-range"),

@@ -1,51 +1,47 @@
-//! An entry of the browser's cache: two synchronous access handles of the origin's private file system, which only workers have.
-//! They are opened, locked and closed in JS. The data of a new entry is another worker's, which writes while this one goes on.
+//! Entries of the browser's cache, in the origin's private file system: files behind synchronous access handles, which only workers
+//! have. JS opens, locks and closes them. The OPFS writer, another worker, holds the data of a new entry.
 
 use js_sys::{Function, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{FileSystemReadWriteOptions, FileSystemSyncAccessHandle};
 
-use super::distant::Distant;
-use super::stored::{RandomFile, Store, Writing, fill};
+use super::opfs_writer::WriterFile;
 use crate::error::{Error, Result};
+use crate::source::store::{ManifestFile, Store, Writing, read_full};
 
-/// What JS hands over: `{ id, data, manifest, available }`, see `www/lib/store.ts`.
+/// An open entry: the JS object `{ id, data, manifest, available }`, see `www/lib/store.ts`.
 #[derive(Debug)]
-pub struct Handles {
-    data: File,
-    manifest: File,
+pub struct OpfsStore {
+    data: DataFile,
+    manifest: OpfsFile,
     available: Function,
 }
 
-/// A file of an entry.
+/// The data of an entry.
 #[derive(Debug)]
-pub enum File {
+enum DataFile {
     /// Open in this worker.
-    Here(Handle),
-    /// Open in another.
-    There(Distant),
+    Here(OpfsFile),
+    /// Open in the OPFS writer.
+    Writer(WriterFile),
 }
 
-impl Handles {
-    /// Takes the object apart.
+impl OpfsStore {
+    /// Reads the fields of the object.
     ///
     /// # Errors
-    /// [`Error::Internal`] where it is something else.
+    /// [`Error::Internal`] if one is missing.
     pub fn new(entry: &JsValue) -> Result<Self> {
         let id = field(entry, "id")?.as_string().unwrap_or_default();
-        let file = |name: &str| -> Result<File> {
-            let (file, name) = (field(entry, name)?, format!("{id}/{name}"));
-            Ok(match file.dyn_into() {
-                Ok(handle) => File::Here(Handle { handle, name }),
-                Err(file) => File::There(Distant::new(file, name)),
-            })
+        let name = |file: &str| format!("{id}/{file}");
+        let data = match field(entry, "data")?.dyn_into() {
+            Ok(handle) => DataFile::Here(OpfsFile { handle, name: name("data") }),
+            Err(file) => DataFile::Writer(WriterFile::new(file, name("data"))),
         };
-        Ok(Self {
-            data: file("data")?,
-            manifest: file("manifest")?,
-            available: field(entry, "available")?.dyn_into().map_err(|_| not_an_entry("available"))?,
-        })
+        let handle = field(entry, "manifest")?.dyn_into().map_err(|_| not_an_entry("manifest"))?;
+        let available = field(entry, "available")?.dyn_into().map_err(|_| not_an_entry("available"))?;
+        Ok(Self { data, manifest: OpfsFile { handle, name: name("manifest") }, available })
     }
 }
 
@@ -57,28 +53,51 @@ fn not_an_entry(name: &str) -> Error {
     Error::Internal { what: format!("an entry of the cache came without `{name}`") }
 }
 
-impl Store for Handles {
-    type File = File;
+impl Store for OpfsStore {
+    type Manifest = OpfsFile;
 
-    fn data(&mut self) -> &mut File {
-        &mut self.data
-    }
-
-    fn manifest(&mut self) -> &mut File {
+    fn manifest(&mut self) -> &mut OpfsFile {
         &mut self.manifest
     }
 
-    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<Option<Writing>> {
-        match &mut self.data {
-            File::Here(handle) => handle.write_at(offset, bytes).map(|()| None),
-            File::There(distant) => distant.write(offset, bytes).map(Some),
+    fn len(&self) -> Result<u64> {
+        match &self.data {
+            DataFile::Here(file) => file.len(),
+            DataFile::Writer(file) => Ok(file.len()),
         }
     }
 
     async fn read(&mut self, offset: u64, into: &mut [u8]) -> Result<usize> {
         match &mut self.data {
-            File::Here(handle) => fill(handle, offset, into),
-            File::There(distant) => distant.read(offset, into).await,
+            DataFile::Here(file) => read_full(offset, into, |offset, into| file.read_at(offset, into)),
+            DataFile::Writer(file) => file.read(offset, into).await,
+        }
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<Option<Writing>> {
+        match &mut self.data {
+            DataFile::Here(file) => file.write_at(offset, bytes).map(|()| None),
+            DataFile::Writer(file) => Ok(Some(file.write(offset, bytes))),
+        }
+    }
+
+    fn clear(&mut self) -> Result<()> {
+        match &mut self.data {
+            DataFile::Here(file) => file.clear(),
+            DataFile::Writer(file) => {
+                file.clear();
+                Ok(())
+            }
+        }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        match &mut self.data {
+            DataFile::Here(file) => file.flush(),
+            DataFile::Writer(file) => {
+                file.flush();
+                Ok(())
+            }
         }
     }
 
@@ -86,7 +105,7 @@ impl Store for Handles {
         let failed = |thrown: JsValue| storage("asking for space", &thrown);
         let promise: Promise =
             self.available.call1(&JsValue::NULL, &(bytes as f64).into()).map_err(failed)?.into();
-        // Not a number where the browser doesn't say.
+        // NaN if the browser doesn't tell.
         let said = JsFuture::from(promise).await.map_err(failed)?.as_f64().filter(|said| !said.is_nan());
         let available = said.map_or(u64::MAX, |said| said.max(0.0) as u64);
         if available < bytes {
@@ -96,64 +115,26 @@ impl Store for Handles {
     }
 }
 
-/// One open file.
+/// A file that this worker has open.
 #[derive(Debug)]
-pub struct Handle {
+pub struct OpfsFile {
     handle: FileSystemSyncAccessHandle,
-    /// What it is called in messages.
+    /// Name in messages.
     name: String,
 }
 
-impl Handle {
-    fn failed(&self, what: &str, thrown: &JsValue) -> Error {
-        storage(&format!("{what} {}", self.name), thrown)
-    }
-}
-
-impl File {
-    fn either(&self) -> &dyn RandomFile {
-        match self {
-            Self::Here(handle) => handle,
-            Self::There(distant) => distant,
-        }
-    }
-
-    fn either_mut(&mut self) -> &mut dyn RandomFile {
-        match self {
-            Self::Here(handle) => handle,
-            Self::There(distant) => distant,
-        }
-    }
-}
-
-impl RandomFile for File {
-    fn len(&self) -> Result<u64> {
-        self.either().len()
-    }
-
-    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<usize> {
-        self.either_mut().read_at(offset, into)
-    }
-
-    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.either_mut().write_at(offset, bytes)
-    }
-
-    fn set_len(&mut self, len: u64) -> Result<()> {
-        self.either_mut().set_len(len)
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.either_mut().flush()
-    }
-}
-
-impl RandomFile for Handle {
+impl OpfsFile {
     fn len(&self) -> Result<u64> {
         let len = self.handle.get_size().map_err(|thrown| self.failed("asking for the size of", &thrown))?;
         Ok(len as u64)
     }
 
+    fn failed(&self, what: &str, thrown: &JsValue) -> Error {
+        storage(&format!("{what} {}", self.name), thrown)
+    }
+}
+
+impl ManifestFile for OpfsFile {
     fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<usize> {
         let read = self.handle.read_with_u8_array_and_options(into, &at(offset));
         Ok(read.map_err(|thrown| self.failed("reading", &thrown))? as usize)
@@ -165,15 +146,14 @@ impl RandomFile for Handle {
             .write_with_u8_array_and_options(bytes, &at(offset))
             .map_err(|thrown| full(&thrown, bytes.len() as u64, || self.failed("writing", &thrown)))?;
         if (written as usize) < bytes.len() {
-            // What some browsers do in place of throwing.
+            // Some browsers do this instead of throwing.
             return Err(Error::QuotaExceeded { needed: bytes.len() as u64, available: written as u64 });
         }
         Ok(())
     }
 
-    fn set_len(&mut self, len: u64) -> Result<()> {
-        let set = self.handle.truncate_with_f64(len as f64);
-        set.map_err(|thrown| full(&thrown, len, || self.failed("setting the size of", &thrown)))
+    fn clear(&mut self) -> Result<()> {
+        self.handle.truncate_with_f64(0.0).map_err(|thrown| self.failed("clearing", &thrown))
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -187,14 +167,16 @@ fn at(offset: u64) -> FileSystemReadWriteOptions {
     options
 }
 
+/// [`Error::QuotaExceeded`] if that is what was thrown, else `otherwise`.
 pub(super) fn full(thrown: &JsValue, needed: u64, otherwise: impl FnOnce() -> Error) -> Error {
     match text(thrown, "name").as_deref() {
-        // Somebody else of this origin, or of this disk, took the space since it was asked for.
+        // Other pages of this origin, or other programs, took the space after `reserve`.
         Some("QuotaExceededError") => Error::QuotaExceeded { needed, available: 0 },
         _ => otherwise(),
     }
 }
 
+/// [`Error::Storage`] with the message of what was thrown.
 pub(super) fn storage(what: &str, thrown: &JsValue) -> Error {
     let why = text(thrown, "message").unwrap_or_else(|| format!("{thrown:?}"));
     Error::Storage { what: what.to_owned(), why }
