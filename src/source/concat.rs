@@ -16,7 +16,8 @@ impl<S: ByteSource> Concat<S> {
     /// Joins files in this order. A single file stays as it is.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] for no file, [`Error::Unsupported`] if the length of any file but the last is unknown.
+    /// [`Error::InvalidOption`] for no file, [`Error::Unsupported`] if the length of any file but the last is
+    /// unknown.
     pub fn new(files: Vec<S>) -> Result<Self> {
         if files.is_empty() {
             let (option, found) = ("source".to_owned(), "an empty list".to_owned());

@@ -17,7 +17,8 @@ pub struct Request<'a> {
     pub if_range: Option<&'a str>,
 }
 
-/// Status and headers of a response, as far as they are readable. Across origins a page reads only headers that the server exposes.
+/// Status and headers of a response, as far as they are readable. Across origins a page reads only headers
+/// that the server exposes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResponseHead {
     /// The status, after redirects.
@@ -39,7 +40,8 @@ pub struct ResponseHead {
 /// The body of a response. Dropping it ends the request.
 #[allow(async_fn_in_trait, reason = "used through generics in this crate only; web futures are not Send")]
 pub trait ResponseBody {
-    /// Fills the beginning of `into`, which is not empty, and returns the number of bytes: 0 at the end of the body.
+    /// Fills the beginning of `into`, which is not empty, and returns the number of bytes: 0 at the end of
+    /// the body.
     ///
     /// # Errors
     /// [`crate::Error::Network`] if the connection breaks.
@@ -52,14 +54,15 @@ pub trait HttpClient: 'static {
     /// The platform's response body.
     type Body: ResponseBody + 'static;
 
-    /// Sends a request, follows redirects and waits for the head of the response, whatever its status. Dropping the future ends the
-    /// request.
+    /// Sends a request, follows redirects and waits for the head of the response, whatever its status.
+    /// Dropping the future ends the request.
     ///
     /// # Errors
     /// [`crate::Error::Network`] if no response arrives.
     async fn get(&self, request: &Request<'_>) -> Result<(ResponseHead, Self::Body)>;
 
-    /// Whether a request to `url` may carry `If-Range`. Across origins it causes a preflight, which file servers refuse.
+    /// Whether a request to `url` may carry `If-Range`. Across origins it causes a preflight, which file
+    /// servers refuse.
     fn sends_if_range(&self, url: &str) -> bool;
 
     /// Waits until the platform reports a network. Returns at once if it cannot know.

@@ -1,4 +1,5 @@
-//! Sources of bytes: one trait for files, downloads and made-up models, and the platforms' files and networks behind it.
+//! Sources of bytes: one trait for files, downloads and made-up models, and the platforms' files and networks
+//! behind it.
 
 use crate::cancel::Cancel;
 use crate::error::Result;
@@ -16,7 +17,8 @@ pub mod timed;
 #[cfg(target_arch = "wasm32")]
 pub mod web;
 
-/// A file that can be read by ranges. One-pass sources accept only ranges that start at or after the end of the last one.
+/// A file that can be read by ranges. One-pass sources accept only ranges that start at or after the end of
+/// the last one.
 #[allow(async_fn_in_trait, reason = "used through generics in this crate only; web futures are not Send")]
 #[allow(
     clippy::len_without_is_empty,
@@ -32,7 +34,8 @@ pub trait ByteSource {
     /// Fills `into` with the bytes from `offset` on.
     ///
     /// # Errors
-    /// [`crate::Error::Truncated`] if the file ends first, [`crate::Error::Aborted`] after `cancel`, and the platform's own.
+    /// [`crate::Error::Truncated`] if the file ends first, [`crate::Error::Aborted`] after `cancel`, and the
+    /// platform's own.
     async fn read(&mut self, offset: u64, into: &mut [u8], cancel: &Cancel) -> Result<()>;
 }
 

@@ -4,7 +4,8 @@ use super::ByteSource;
 use crate::cancel::Cancel;
 use crate::error::Result;
 
-/// A source that serves its first bytes from memory and the rest from another source, which is never asked for the first ones again.
+/// A source that serves its first bytes from memory and the rest from another source, which is never asked
+/// for the first ones again.
 #[derive(Debug)]
 pub struct Prefixed<S> {
     prefix: Vec<u8>,

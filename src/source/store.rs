@@ -9,7 +9,8 @@ pub type Writing = LocalBoxFuture<'static, Result<()>>;
 
 /// The manifest of an entry: a small file that is read and written at any offset, synchronously.
 pub trait ManifestFile {
-    /// Fills the beginning of `into` with the bytes from `offset` on and returns their number, which is 0 only at the end of the file.
+    /// Fills the beginning of `into` with the bytes from `offset` on and returns their number, which is 0
+    /// only at the end of the file.
     ///
     /// # Errors
     /// [`crate::Error::Storage`].
@@ -34,7 +35,8 @@ pub trait ManifestFile {
     fn flush(&mut self) -> Result<()>;
 }
 
-/// One entry of a cache: the data of a file and its manifest. The opener of an entry makes sure that nobody else has it open.
+/// One entry of a cache: the data of a file and its manifest. The opener of an entry makes sure that nobody
+/// else has it open.
 #[allow(async_fn_in_trait, reason = "used through generics in this crate only; web futures are not Send")]
 #[allow(clippy::len_without_is_empty, reason = "no caller needs it")]
 pub trait Store {
@@ -50,14 +52,15 @@ pub trait Store {
     /// [`crate::Error::Storage`].
     fn len(&self) -> Result<u64>;
 
-    /// Fills `into` with the data from `offset` on and returns the number of bytes, which is smaller only at the end of the data.
+    /// Fills `into` with the data from `offset` on and returns the number of bytes, which is smaller only at
+    /// the end of the data.
     ///
     /// # Errors
     /// [`crate::Error::Storage`].
     async fn read(&mut self, offset: u64, into: &mut [u8]) -> Result<usize>;
 
-    /// Writes all of `bytes` into the data at `offset`. A gap before them reads as zeros. `None`: the bytes are written. `Some`: another
-    /// thread is writing them. Writes happen in the order of the calls.
+    /// Writes all of `bytes` into the data at `offset`. A gap before them reads as zeros. `None`: the bytes
+    /// are written. `Some`: another thread is writing them. Writes happen in the order of the calls.
     ///
     /// # Errors
     /// [`crate::Error::Storage`], [`crate::Error::QuotaExceeded`]; from the call or from the [`Writing`].
@@ -82,7 +85,8 @@ pub trait Store {
     async fn reserve(&mut self, bytes: u64) -> Result<()>;
 }
 
-/// Calls `read_at` until `into` is full or a call returns 0 at the end of the file. Returns the number of bytes.
+/// Calls `read_at` until `into` is full or a call returns 0 at the end of the file. Returns the number of
+/// bytes.
 ///
 /// # Errors
 /// Those of `read_at`.

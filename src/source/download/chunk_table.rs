@@ -120,7 +120,8 @@ impl ChunkTable {
         from..from + (from..from + max).take_while(missing).count() as u64
     }
 
-    /// Marks consecutive missing chunks from `from` on, at most `max`, as requested. Returns their bytes, at least those of one chunk.
+    /// Marks consecutive missing chunks from `from` on, at most `max`, as requested. Returns their bytes, at
+    /// least those of one chunk.
     pub(super) fn request(&mut self, from: u64, max: u64) -> Range<u64> {
         let run = self.missing_run(from, max);
         let last = run.end.max(from + 1) - 1;

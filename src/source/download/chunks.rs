@@ -14,7 +14,8 @@ use super::response::Identity;
 use crate::error::Result;
 use crate::source::store::{Store, Writing};
 
-/// Chunks from the reader on that stay in memory although they are stored: the requested ones, and those being read.
+/// Chunks from the reader on that stay in memory although they are stored: the requested ones, and those
+/// being read.
 const HELD: u64 = MOST_REQUESTED + 2;
 /// Chunks from the reader on that are fetched without a store: all of them stay in memory.
 const AHEAD: u64 = 16;
@@ -69,7 +70,8 @@ impl<S: Store> Chunks<S> {
         Self { table, store, held: BTreeMap::new(), damaged: BTreeSet::new(), front: 0, buffers }
     }
 
-    /// Starts the table and the manifest of a file. Drops the store if the size is unknown: it can't keep such a file.
+    /// Starts the table and the manifest of a file. Drops the store if the size is unknown: it can't keep
+    /// such a file.
     pub(super) async fn start_file(&mut self, url: &str, identity: &Identity) -> Result<()> {
         self.table = ChunkTable::new(identity.size);
         match identity.size {
@@ -138,7 +140,8 @@ impl<S: Store> Chunks<S> {
         self.store.is_some() || self.is_near(ix)
     }
 
-    /// Most chunks from this one on that may be requested: without a store, chunks too far ahead of the reader would be dropped.
+    /// Most chunks from this one on that may be requested: without a store, chunks too far ahead of the
+    /// reader would be dropped.
     pub(super) fn room(&self, ix: u64) -> u64 {
         if self.store.is_some() { u64::MAX } else { (self.front + AHEAD).saturating_sub(ix) }
     }
@@ -158,7 +161,8 @@ impl<S: Store> Chunks<S> {
         self.store.as_ref().and_then(|_| (0..self.table.n_chunks()).find(|ix| !is_stored(ix)))
     }
 
-    /// Reads a chunk from the store into memory. False if it is not stored or is damaged, and then counts as missing.
+    /// Reads a chunk from the store into memory. False if it is not stored or is damaged, and then counts as
+    /// missing.
     pub(super) async fn load(&mut self, ix: u64) -> Result<bool> {
         let (Some(store), ChunkState::Stored) = (&mut self.store, self.table.state(ix)) else {
             return Ok(false);

@@ -1,5 +1,5 @@
-//! Number and length of concurrent requests: fewer while the server fails, more if that makes the download faster, and few long ones on a
-//! network so fast that a request costs more than its bytes.
+//! Number and length of concurrent requests: fewer while the server fails, more if that makes the download
+//! faster, and few long ones on a network so fast that a request costs more than its bytes.
 
 use std::cell::Cell;
 
@@ -20,12 +20,14 @@ pub(super) const FEWEST_CHUNKS: u64 = 2;
 const MOST_CHUNKS: u64 = 6;
 /// Time in which a request should complete.
 const REQUEST_SECONDS: f64 = 0.2;
-/// Most chunks in all pending requests. Browsers buffer the bytes that arrived but are not read, and no limit of ours applies to them.
+/// Most chunks in all pending requests. Browsers buffer the bytes that arrived but are not read, and no limit
+/// of ours applies to them.
 pub(super) const MOST_REQUESTED: u64 = 12;
 /// Bytes over which the speed is measured that decides the length of requests.
 const SAMPLE_BYTES: u64 = 16 << 20;
 
-/// Controller that adds requests while they pay, takes one back when it does not, and halves them on failures.
+/// Controller that adds requests while they pay, takes one back when it does not, and halves them on
+/// failures.
 #[derive(Debug)]
 pub(super) struct Concurrency {
     limit: Cell<usize>,
@@ -51,7 +53,8 @@ impl Window {
         self.since.set(since);
     }
 
-    /// Counts bytes. Returns the bytes per second after `until` bytes, and restarts. The first bytes only start the clock.
+    /// Counts bytes. Returns the bytes per second after `until` bytes, and restarts. The first bytes only
+    /// start the clock.
     fn count(&self, bytes: u64, now: Instant, until: u64) -> Option<f64> {
         let Some(since) = self.since.get() else {
             self.restart(Some(now));

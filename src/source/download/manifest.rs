@@ -5,10 +5,11 @@
 //! | magic  | version | n     | n bytes of JSON   | check | … zeros …  | SHA-256 | check | …   | chunk 0 | chunk 1 | …
 //! ```
 //!
-//! Integers are little endian, checks are XXH3-64. The record of a chunk is its XXH3-128 and a check, which also covers the number of the
-//! chunk and the header's check: a record of another chunk or of another file counts as none. The header is written once, and each
-//! record in place after the data of its chunk: a write that breaks off loses a chunk or the whole entry, but never stores a wrong one.
-//! The bytes are not trusted: anybody may have damaged them.
+//! Integers are little endian, checks are XXH3-64. The record of a chunk is its XXH3-128 and a check, which
+//! also covers the number of the chunk and the header's check: a record of another chunk or of another file
+//! counts as none. The header is written once, and each record in place after the data of its chunk: a write
+//! that breaks off loses a chunk or the whole entry, but never stores a wrong one. The bytes are not trusted:
+//! anybody may have damaged them.
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -97,7 +98,8 @@ pub(super) fn read<F: ManifestFile>(file: &mut F) -> Result<Option<Manifest>> {
     Ok(parse(&bytes))
 }
 
-/// The manifest in the bytes of its file; `None` if it is not valid for this version. Records beyond the end are missing.
+/// The manifest in the bytes of its file; `None` if it is not valid for this version. Records beyond the end
+/// are missing.
 pub(super) fn parse(bytes: &[u8]) -> Option<Manifest> {
     let (head, records) = bytes.split_at_checked(RECORDS_AT)?;
     let (header, key) = parse_header(head)?;

@@ -1,13 +1,16 @@
-//! Download of one remote file in chunks: requested by ranges, checked, stored, and requested again after a failure.
+//! Download of one remote file in chunks: requested by ranges, checked, stored, and requested again after a
+//! failure.
 //!
-//! [`RemoteSource`] is the file. Its `schedule` holds the pending `request`s, which retry by the rules of `retry` and accept no
-//! `response` that does not match; `concurrency` decides how many requests are useful. Its `chunks` are in memory and in a
-//! `chunk_store`, which writes a `manifest`. Everything runs inside `read`: a download that nobody reads stands still.
+//! [`RemoteSource`] is the file. Its `schedule` holds the pending `request`s, which retry by the rules of
+//! `retry` and accept no `response` that does not match; `concurrency` decides how many requests are useful.
+//! Its `chunks` are in memory and in a `chunk_store`, which writes a `manifest`. Everything runs inside
+//! `read`: a download that nobody reads stands still.
 //!
-//! Three promises hold whatever servers and disks do. Bytes of two versions of a file are never mixed: every response must describe
-//! the same version as the first, and a chunk that arrives again must be the same. A chunk counts as stored only with a hash that its
-//! bytes match whenever they are read. And a download that ends, however it ends, leaves a store that the next one resumes; only if
-//! the server sends neither `ETag` nor `Last-Modified` it can't, because it can't recognise the file.
+//! Three promises hold whatever servers and disks do. Bytes of two versions of a file are never mixed: every
+//! response must describe the same version as the first, and a chunk that arrives again must be the same. A
+//! chunk counts as stored only with a hash that its bytes match whenever they are read. And a download that
+//! ends, however it ends, leaves a store that the next one resumes; only if the server sends neither `ETag`
+//! nor `Last-Modified` it can't, because it can't recognise the file.
 
 mod checksum;
 mod chunk_store;

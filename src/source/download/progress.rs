@@ -15,7 +15,8 @@ pub struct Transfer {
     pub fetched: u64,
     /// Reason for a pause, if there is one.
     pub waiting: Option<Waiting>,
-    /// There is a cache, but it can't keep the file: the server doesn't tell the length, or sends the file compressed.
+    /// There is a cache, but it can't keep the file: the server doesn't tell the length, or sends the file
+    /// compressed.
     pub unkept: bool,
 }
 
@@ -29,7 +30,8 @@ pub enum Waiting {
     Retrying,
 }
 
-/// Shared view of the progress of a download. Clones show the same state; several downloads with the same handle add up.
+/// Shared view of the progress of a download. Clones show the same state; several downloads with the same
+/// handle add up.
 #[derive(Clone, Debug, Default)]
 pub struct DownloadProgress(Rc<Cell<Transfer>>);
 

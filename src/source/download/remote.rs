@@ -35,7 +35,8 @@ impl<T: HttpClient, S: Store> RemoteSource<T, S> {
     /// Reads the store and, unless it has the whole file, sends the first request.
     ///
     /// # Errors
-    /// [`Error::Http`], [`Error::Network`], [`Error::BadReply`], [`Error::QuotaExceeded`], [`Error::Storage`], [`Error::Aborted`].
+    /// [`Error::Http`], [`Error::Network`], [`Error::BadReply`], [`Error::QuotaExceeded`],
+    /// [`Error::Storage`], [`Error::Aborted`].
     pub async fn open(
         client: T,
         store: Option<S>,
@@ -108,7 +109,8 @@ impl<T: HttpClient, S: Store> RemoteSource<T, S> {
         }
     }
 
-    /// Takes the identity of the file: reserves space for the missing chunks, and starts a manifest unless one is resumed.
+    /// Takes the identity of the file: reserves space for the missing chunks, and starts a manifest unless
+    /// one is resumed.
     async fn identify(&mut self, identity: Identity) -> Result<()> {
         if self.chunks.table.size().is_some() {
             return self.chunks.reserve_missing().await;
@@ -176,8 +178,8 @@ impl<T: HttpClient, S: Store> RemoteSource<T, S> {
         Ok(())
     }
 
-    /// Waits for the next event and handles it. After a failure it waits for the pending writes too, so that the next download has
-    /// those chunks.
+    /// Waits for the next event and handles it. After a failure it waits for the pending writes too, so that
+    /// the next download has those chunks.
     async fn handle_next(&mut self, cancel: &Cancel) -> Result<()> {
         let event = self.schedule.next_event(cancel).await?;
         let handled = self.handle(event);
@@ -230,7 +232,8 @@ impl<T: HttpClient, S: Store> RemoteSource<T, S> {
         }
     }
 
-    /// Handles a chunk that differs although the server reports the same file: starts over, or fails if bytes were read.
+    /// Handles a chunk that differs although the server reports the same file: starts over, or fails if bytes
+    /// were read.
     fn restart_changed(&mut self, ix: u64) -> Result<()> {
         let identity = self.shared.identity.borrow().clone();
         if self.used {

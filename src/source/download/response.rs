@@ -5,7 +5,8 @@ use core::ops::Range;
 use crate::error::{Error, Result};
 use crate::source::http::ResponseHead;
 
-/// Bytes of the largest plausible file. The table of chunks is allocated by a size that a server claims, before the first byte arrives.
+/// Bytes of the largest plausible file. The table of chunks is allocated by a size that a server claims,
+/// before the first byte arrives.
 pub(super) const MAX_SIZE: u64 = 1 << 40;
 
 /// Identity of one version of a file.
@@ -17,13 +18,14 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Whether two responses describe different files: by `ETag` if both have one, else by date, and always by size. A missing value
-    /// proves no difference.
+    /// Whether two responses describe different files: by `ETag` if both have one, else by date, and always
+    /// by size. A missing value proves no difference.
     pub(super) fn differs(&self, other: &Self) -> bool {
         fn differ<T: PartialEq>(a: Option<T>, b: Option<T>) -> bool {
             matches!((a, b), (Some(a), Some(b)) if a != b)
         }
-        // A weak tag means equal content too. It does not mean equal bytes of a compressed response, but those are never kept.
+        // A weak tag means equal content too. It does not mean equal bytes of a compressed response, but
+        // those are never kept.
         let tag =
             |identity: &'_ Self| identity.etag.as_deref().map(|tag| tag.trim_start_matches("W/").to_owned());
         let by_name = match (tag(self), tag(other)) {
@@ -65,7 +67,8 @@ pub(super) enum Content {
 /// Checks the head of a response. `asked`, the requested range, may end beyond the end of the file.
 ///
 /// # Errors
-/// [`Error::Http`] for a status that is no success, [`Error::BadReply`] if the response does not match the request.
+/// [`Error::Http`] for a status that is no success, [`Error::BadReply`] if the response does not match the
+/// request.
 pub(super) fn check(
     url: &str,
     head: &ResponseHead,

@@ -25,7 +25,8 @@ pub(super) fn is_transient(error: &Error) -> bool {
 pub(super) fn delay_ms(n_failed: u32, retry_after: Option<&str>) -> u32 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let asked = retry_after.and_then(|text| retry_after_s(text.trim(), now.as_secs()));
-    // Many clients that lost the same server must not return at the same moment. The clock's last digits are random enough.
+    // Many clients that lost the same server must not return at the same moment. The clock's last digits are
+    // random enough.
     let random = u64::from(now.subsec_micros() % 1000);
     delay(n_failed, asked, random)
 }
@@ -47,7 +48,8 @@ fn retry_after_s(text: &str, now: u64) -> Option<u64> {
     text.parse().ok().or_else(|| Some(http_date(text)?.saturating_sub(now)))
 }
 
-/// Seconds since 1970 of a date such as `Wed, 21 Oct 2015 07:28:00 GMT`, the only form that servers still send.
+/// Seconds since 1970 of a date such as `Wed, 21 Oct 2015 07:28:00 GMT`, the only form that servers still
+/// send.
 fn http_date(text: &str) -> Option<u64> {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

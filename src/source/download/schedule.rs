@@ -31,7 +31,8 @@ pub(super) struct Schedule<T: HttpClient> {
     writes: Pending<T>,
     /// The next chunk in the stream of the whole file, if the server sends no parts.
     whole: Option<u64>,
-    /// Whether to request chunks before the reader needs them. A reader of the header alone does not need them.
+    /// Whether to request chunks before the reader needs them. A reader of the header alone does not need
+    /// them.
     runs_ahead: bool,
 }
 

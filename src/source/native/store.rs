@@ -1,5 +1,5 @@
-//! The cache folder of a user: the files `ID.data` and `ID.manifest` of each entry, and `ID.lock`, which the process holds that has
-//! them open.
+//! The cache folder of a user: the files `ID.data` and `ID.manifest` of each entry, and `ID.lock`, which the
+//! process holds that has them open.
 
 use std::fs::{File, OpenOptions, TryLockError, create_dir_all};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::source::store::{ManifestFile, Store, Writing, read_full};
 
-/// The folder of the cache: `$XDG_CACHE_HOME/gemma-web` or the platform's equivalent; `None` without a home folder.
+/// The folder of the cache: `$XDG_CACHE_HOME/gemma-web` or the platform's equivalent; `None` without a home
+/// folder.
 #[must_use]
 pub fn cache_folder() -> Option<PathBuf> {
     let of = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -27,8 +28,9 @@ pub struct DiskStore {
 }
 
 impl DiskStore {
-    /// Opens an entry by its [`crate::source::address::id`], and creates it if it does not exist. If another process has it open, this
-    /// calls `on_busy` and waits: two processes that load the same file share one download.
+    /// Opens an entry by its [`crate::source::address::id`], and creates it if it does not exist. If another
+    /// process has it open, this calls `on_busy` and waits: two processes that load the same file share one
+    /// download.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -132,7 +134,8 @@ impl ManifestFile for DiskFile {
         self.file.set_len(0).map_err(|e| self.failed("clearing", &e, 0))
     }
 
-    /// Does nothing: the system writes gigabytes in its own time. If a power cut loses some, their hashes tell.
+    /// Does nothing: the system writes gigabytes in its own time. If a power cut loses some, their hashes
+    /// tell.
     fn flush(&mut self) -> Result<()> {
         Ok(())
     }

@@ -31,7 +31,8 @@ extern "C" {
 /// Most bytes of one read.
 const PIECE_BYTES: u32 = 256 << 10;
 
-/// Longest wait for the network. Browsers are sometimes wrong about being offline, so the download tries now and then all the same.
+/// Longest wait for the network. Browsers are sometimes wrong about being offline, so the download tries now
+/// and then all the same.
 const OFFLINE_MS: u32 = 30_000;
 
 /// The client: the `fetch` of the page or the worker.
@@ -45,8 +46,9 @@ impl HttpClient for FetchClient {
         let failed = |thrown: JsValue| failure(request.url, "before the first byte", &thrown);
         let stop = Stop(AbortController::new().map_err(failed)?);
         let response = match send(request, &stop).await {
-            // Some browsers accept no compressed response to a request with a range, and some send a preflight for it. A request
-            // from the start can leave the range out; any other failure comes back without it too.
+            // Some browsers accept no compressed response to a request with a range, and some send a
+            // preflight for it. A request from the start can leave the range out; any other failure comes
+            // back without it too.
             Err(_) if request.range.as_ref().is_some_and(|range| range.start == 0) => {
                 let whole = Request { range: None, if_range: None, ..request.clone() };
                 send(&whole, &stop).await
@@ -124,7 +126,8 @@ impl Drop for Stop {
 
 /// The body of one response, read front to back.
 ///
-/// Back-pressure comes for free: the reader asks for a piece only when it needs the bytes, and holds one at a time.
+/// Back-pressure comes for free: the reader asks for a piece only when it needs the bytes, and holds one at a
+/// time.
 #[derive(Debug)]
 pub struct FetchBody {
     url: String,
@@ -169,8 +172,8 @@ impl FetchBody {
     }
 }
 
-/// Reader of a body, into one reused buffer if the browser supports it: separate pieces are garbage that it collects late, a hundred
-/// megabytes of it.
+/// Reader of a body, into one reused buffer if the browser supports it: separate pieces are garbage that it
+/// collects late, a hundred megabytes of it.
 #[derive(Debug)]
 enum Reader {
     Byob(ReadableStreamByobReader),

@@ -11,7 +11,8 @@ use crate::source::{ByteSource, ModelSource};
 /// Bytes of one read: a call into JS costs much more than a small copy.
 const BLOCK_BYTES: u64 = 4 << 20;
 
-/// A JS object `{ size, name, read(offset, length) -> Promise<Uint8Array> }`. Reading forwards requests every byte once, in order.
+/// A JS object `{ size, name, read(offset, length) -> Promise<Uint8Array> }`. Reading forwards requests every
+/// byte once, in order.
 #[derive(Debug)]
 pub struct JsSource {
     object: JsValue,

@@ -1,5 +1,6 @@
-//! Entries of the browser's cache, in the origin's private file system: files behind synchronous access handles, which only workers
-//! have. JS opens, locks and closes them. The OPFS writer, another worker, holds the data of a new entry.
+//! Entries of the browser's cache, in the origin's private file system: files behind synchronous access
+//! handles, which only workers have. JS opens, locks and closes them. The OPFS writer, another worker, holds
+//! the data of a new entry.
 
 use js_sys::{Function, Promise, Reflect};
 use wasm_bindgen::prelude::*;

@@ -8,8 +8,8 @@ use crate::source::ByteSource;
 /// Bytes between two pauses. A pause takes 4 ms, the shortest timer that browsers grant.
 const BYTES_BETWEEN: u64 = 16 << 20;
 
-/// A source that gives the worker's other work a turn every few megabytes. A source that computes its bytes never waits: without the
-/// pauses no abort arrives and no upload reaches the GPU before the last byte.
+/// A source that gives the worker's other work a turn every few megabytes. A source that computes its bytes
+/// never waits: without the pauses no abort arrives and no upload reaches the GPU before the last byte.
 #[derive(Debug)]
 pub struct Yielding<S> {
     source: S,
