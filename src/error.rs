@@ -5,10 +5,10 @@
 
 use serde::Serialize;
 
-/// What every fallible function of this crate returns.
+/// Result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything that can go wrong, grouped by who can act.
+/// Errors, grouped by who can act on them.
 #[derive(Debug, Clone, thiserror::Error, Serialize)]
 #[serde(tag = "code", rename_all = "snake_case", rename_all_fields = "camelCase")]
 #[non_exhaustive]
@@ -21,9 +21,7 @@ pub enum Error {
         found: Vec<u8>,
     },
     /// A GGUF version this crate does not read.
-    #[error(
-        "GGUF version {version} is not supported (2 and 3 are, little endian); convert the file again with a current llama.cpp"
-    )]
+    #[error("GGUF version {version} is not supported (2 and 3 are); convert the file with a newer llama.cpp")]
     UnsupportedVersion {
         /// The version field as read.
         version: u32,
@@ -59,7 +57,7 @@ pub enum Error {
         /// The measured value and the bound it breaks.
         why: String,
     },
-    /// A saved session of another model, or of one that was loaded otherwise.
+    /// A saved session of another model, or of the same model with other options.
     #[error(
         "the saved session doesn't fit this model: its {what} is {saved}, here it is {here}; load the model that saved it, with the same options"
     )]
@@ -92,9 +90,7 @@ pub enum Error {
         found: String,
     },
     /// Not a Gemma.
-    #[error(
-        "architecture \"{found}\" is not supported: this engine runs gemma, gemma2 and gemma3; choose a Gemma GGUF"
-    )]
+    #[error("architecture \"{found}\" is not supported; choose a GGUF file of gemma, gemma2 or gemma3")]
     UnsupportedArchitecture {
         /// `general.architecture` as read.
         found: String,
@@ -216,10 +212,8 @@ pub enum Error {
         /// What the platform said.
         why: String,
     },
-    /// Somebody else has the entry of the cache open.
-    #[error(
-        "another tab or process has {id} of the cache open; wait until it is done, or load without the cache"
-    )]
+    /// Another tab or process has the cache entry open.
+    #[error("another tab or process has cache entry {id} open; wait for it, or load without the cache")]
     CacheBusy {
         /// The entry.
         id: String,
@@ -233,12 +227,12 @@ pub enum Error {
         why: String,
     },
     // The device: another browser, driver or model.
-    /// There is no WebGPU, or no adapter.
+    /// There is no WebGPU, no GPU adapter, or no device from it.
     #[error(
-        "no WebGPU adapter: {why}; use a current browser with hardware acceleration on, or natively install a Vulkan, Metal or D3D12 driver"
+        "{why}; in a browser, use a current one and turn hardware acceleration on; natively, install a Vulkan, Metal or D3D12 driver"
     )]
     NoWebgpu {
-        /// What was asked and what was found.
+        /// What was asked for and what was found.
         why: String,
     },
     /// A limit of the adapter is too low even after splitting.
@@ -277,10 +271,8 @@ pub enum Error {
         /// What the platform said.
         why: String,
     },
-    /// A kernel computes something else than it should, and so do all its variants.
-    #[error(
-        "{kernel} ({variant}) is wrong by {error} on {adapter}; update browser and driver, or change the GPU"
-    )]
+    /// A kernel and all its variants compute wrong results.
+    #[error("{kernel} ({variant}) is off by {error} on {adapter}; update browser and driver, or change GPU")]
     SelfTestFailed {
         /// The kernel.
         kernel: String,
@@ -291,7 +283,7 @@ pub enum Error {
         /// Largest distance from the right results, as a part of the largest of them; null where it is no number.
         error: f32,
     },
-    /// Results that are no numbers: an overflow, a damaged weight, or a fault of the GPU.
+    /// Results that are not finite: an overflow, a damaged weight, or a fault of the GPU.
     #[error("{what} at position {position} are not finite; check the file, or try tuning f32/1 and kv f32")]
     NumericError {
         /// What was computed.
@@ -299,7 +291,7 @@ pub enum Error {
         /// Context position of the token that it is for.
         position: usize,
     },
-    /// The same input gave different results, or results that are no numbers.
+    /// Different results for the same input, or results that are not finite.
     #[error(
         "the results are not right: {what}: {why}; the speed of wrong results is not measured: please report this with the name of the adapter"
     )]
@@ -338,7 +330,7 @@ pub enum Error {
         /// What is wrong and how to put it right.
         why: String,
     },
-    /// The caller asked to stop.
+    /// The caller aborted the operation.
     #[error("the operation was aborted")]
     Aborted,
     /// Something that should never happen did.
@@ -347,4 +339,11 @@ pub enum Error {
         /// What happened.
         what: String,
     },
+}
+
+impl Error {
+    /// An [`Error::InvalidOption`].
+    pub fn invalid_option(option: &str, found: impl ToString, expected: impl Into<String>) -> Self {
+        Self::InvalidOption { option: option.to_owned(), found: found.to_string(), expected: expected.into() }
+    }
 }

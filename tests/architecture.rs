@@ -72,7 +72,7 @@ fn sound_house() -> Files {
         ("src/gpu/mod.rs", "use wgpu::Device; // use crate::model::Config;"),
         ("src/kernels/mod.rs", "use crate::{error::Error, gpu::Tensor};"),
         ("src/kernels/add.rs", "const S: &str = \"wgpu::Device crate::model\"; use super::Kernel;"),
-        ("src/bin/gemma.rs", "use gemma_web::session::Engine; use std::fs;"),
+        ("src/bin/gemma.rs", "use gemma_web::engine::Engine; use std::fs;"),
         ("shaders/add.wgsl", head),
         ("shaders/formats/q4_0.wgsl", "fn weights16() {}"),
     ];

@@ -6,7 +6,7 @@ mod common;
 use common::goldens::data;
 use common::gpu::{NEED, adapter};
 use common::trial::needing;
-use gemma_web::session::{Engine, FinishReason, GenerateOptions, LoadOptions};
+use gemma_web::engine::{Engine, FinishReason, GenerateOptions, LoadOptions};
 use gemma_web::source::ByteSource;
 use gemma_web::{Cancel, Error, Result};
 use libtest_mimic::{Arguments, Failed};

@@ -7,9 +7,9 @@ use common::goldens::data;
 use common::gpu::{NEED, adapter, greedy, load};
 use common::trial::needing;
 use gemma_web::Cancel;
+use gemma_web::engine::{Engine, GenerateOptions, LoadOptions};
 use gemma_web::gpu::Tuning;
 use gemma_web::gpu::device::Counters;
-use gemma_web::session::{Engine, GenerateOptions, LoadOptions};
 use libtest_mimic::{Arguments, Failed, Trial};
 use pollster::block_on;
 

@@ -6,7 +6,7 @@ mod common;
 use common::chat_model::{Bytes, greedy, load, options, respond, with_template};
 use common::gpu::{NEED, adapter};
 use common::trial::needing;
-use gemma_web::session::{Engine, Event, Generation, Overflow, Prompt, Request, SessionOptions, Signals};
+use gemma_web::engine::{Engine, Event, Generation, Overflow, Prompt, Request, SessionOptions, Signals};
 use gemma_web::source::ByteSource;
 use gemma_web::{Cancel, Error, Result};
 use libtest_mimic::{Arguments, Failed};

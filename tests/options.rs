@@ -9,7 +9,7 @@ use common::chat_model::{Heard, greedy, load, options, respond, try_respond};
 use common::gpu::{NEED, adapter};
 use common::trial::needing;
 use gemma_web::chat::Message;
-use gemma_web::session::{
+use gemma_web::engine::{
     Engine, Event, FinishReason, GenerateOptions, Overflow, Prefill, Prompt, Request, Signals,
 };
 use gemma_web::{Cancel, Error};

@@ -7,7 +7,7 @@ use common::chat_model::{greedy, load, options, respond, try_respond};
 use common::gpu::{NEED, adapter};
 use common::trial::needing;
 use gemma_web::chat::Message;
-use gemma_web::session::{Engine, FinishReason, Overflow, Prompt, Request, SessionOptions, Signals};
+use gemma_web::engine::{Engine, FinishReason, Overflow, Prompt, Request, SessionOptions, Signals};
 use gemma_web::{Cancel, Error};
 use libtest_mimic::{Arguments, Failed};
 use pollster::block_on;

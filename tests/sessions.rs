@@ -9,7 +9,7 @@ use common::goldens::data;
 use common::gpu::{NEED, adapter};
 use common::trial::needing;
 use gemma_web::chat::Message;
-use gemma_web::session::{Engine, Prompt, Request, SessionOptions, Signals};
+use gemma_web::engine::{Engine, Prompt, Request, SessionOptions, Signals};
 use gemma_web::{Cancel, Error};
 use libtest_mimic::{Arguments, Failed};
 use pollster::block_on;

@@ -5,10 +5,10 @@ mod common;
 
 use common::gpu;
 use common::trial::needing;
+use gemma_web::engine::{Engine, GenerateOptions, LoadOptions};
 use gemma_web::gguf::{self, Header, TensorInfo};
 use gemma_web::gpu::GpuOptions;
 use gemma_web::model::{Config, tensors::check_tensors};
-use gemma_web::session::{Engine, GenerateOptions, LoadOptions};
 use gemma_web::source::ByteSource;
 use gemma_web::source::synthetic::{PREFIX, Recipe, SyntheticSource};
 use gemma_web::tokenizer::{Special, Tokenizer};

@@ -1,14 +1,14 @@
-//! Generating behind many positions without computing them each time.
+//! Decode speed at a depth: behind many positions, which are not computed each time.
 
 use web_time::Instant;
 
 use crate::cancel::Cancel;
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::sampler::Sampling;
-use crate::session::Engine;
 
-/// Tokens a second at positions `depth ..`, with as many under way as [`Engine::generate`] has. The positions before hold
-/// whatever they held. The first of the `n_tokens` is not counted.
+/// Tokens a second at positions `depth ..`, with as many in flight as [`Engine::generate`] has. The positions before keep what they
+/// hold. The first of the `n_tokens` is not counted.
 ///
 /// # Errors
 /// As [`Engine::generate`].
@@ -19,12 +19,12 @@ pub(super) async fn decode_speed(
     cancel: &Cancel,
 ) -> Result<f64> {
     let model = engine.model()?;
-    let greedy = Sampling { temperature: 0.0, ..Sampling::default() };
+    let greedy = Sampling::greedy();
     let settings = greedy
-        .on_gpu(0)
+        .settings(0)
         .ok_or_else(|| Error::Internal { what: "the likeliest token is not chosen on the GPU".to_owned() })?;
-    let bos = engine.tokenizer.bos().unwrap_or_default();
-    model.begin(&vec![bos; depth + 1], depth, &settings, cancel).await?;
+    let bos = engine.tokenizer().bos().unwrap_or_default();
+    model.begin(&vec![bos; depth + 1], depth, (&settings, &greedy.logit_bias), cancel).await?;
     let (mut next, end) = (depth + 2, depth + 1 + n_tokens);
     let (mut started, mut last) = (Instant::now(), Instant::now());
     for i in 0..n_tokens {

@@ -1,39 +1,34 @@
-//! Before anything is timed: the results must be right, for the speed of wrong ones means nothing.
+//! Gate of the benchmark: the results must be right before anything is timed, since the speed of wrong results means nothing.
 
 use web_time::Instant;
 
 use super::options::LEAST_CONTEXT;
 use super::report::Gate;
 use crate::cancel::Cancel;
+use crate::engine::{Engine, GenerateOptions};
 use crate::error::{Error, Result};
 use crate::sampler::argmax;
-use crate::session::{Engine, GenerateOptions};
 
-/// Some text. Its first tokens are the prompt, more than fit into one step of the decode path.
+/// A text whose first tokens are the prompt: more than fit into one step of the decode path.
 const TEXT: &str = "Alice was beginning to get very tired of sitting by her sister on the bank, and of having nothing to do: \
     once or twice she had peeped into the book her sister was reading, but it had no pictures or conversations in it.";
 const N_PROMPT: usize = 32;
 const N_TOKENS: usize = 8;
-/// Of the generated tokens, those that are compared with a prompt computed at once.
+/// Indices of the generated tokens that are compared with a prompt computed at once.
 const COMPARED: [usize; 4] = [1, 3, 5, 7];
 /// Two roundings of one sum may prefer another token; it is then a close second. The best of a vocabulary lies four or five
 /// standard deviations above the mean, and so does what a wrong kernel prefers below the best.
 const TOLERANCE: f64 = 0.5;
 
 /// Checks that the model is repeatable, that decoding token by token agrees with prompts computed at once, and that all
-/// logits are numbers. With the report comes the time to the first token, in milliseconds.
+/// logits are finite. Also returns the time to the first token, in milliseconds.
 ///
 /// # Errors
-/// [`Error::Inconsistent`] where the results are not right; those of [`Engine::generate`].
+/// [`Error::Inconsistent`] if the results are wrong; those of [`Engine::generate`].
 pub(super) async fn check(engine: &mut Engine, cancel: &Cancel) -> Result<(Gate, f64)> {
     let mut ids = engine.prompt_ids(TEXT)?;
     ids.truncate(N_PROMPT.min(LEAST_CONTEXT - N_TOKENS));
-    let options = GenerateOptions {
-        max_tokens: N_TOKENS,
-        temperature: 0.0,
-        ignore_end: true,
-        ..GenerateOptions::default()
-    };
+    let options = GenerateOptions { ignore_end: true, ..GenerateOptions::greedy(N_TOKENS) };
     let (started, mut first) = (Instant::now(), None);
     let mut on_token = |_: &_| {
         first.get_or_insert_with(|| started.elapsed());
@@ -57,10 +52,10 @@ pub(super) async fn check(engine: &mut Engine, cancel: &Cancel) -> Result<(Gate,
     Ok((gate, first.map_or(0.0, |first| first.as_secs_f64() * 1e3)))
 }
 
-/// How far the logit of `token` is below the highest, in standard deviations of all.
+/// Distance of the logit of `token` below the highest, in standard deviations of all.
 ///
 /// # Errors
-/// [`Error::Inconsistent`] above the tolerance, or where a logit is no number.
+/// [`Error::Inconsistent`] above the tolerance, or if a logit is not finite.
 fn gap(logits: &[f32], token: u32, position: usize) -> Result<f64> {
     let what = format!("position {position}");
     let best = argmax(logits).unwrap_or_default();

@@ -1,30 +1,28 @@
-//! A benchmark that others can repeat: checks results first, then times prompts and generation by published definitions.
+//! Benchmark that others can repeat: it checks results first, then times prompts and generation by published definitions.
 //!
-//! Times are wall times at which tokens arrive on the CPU, so that work in flight counts for nothing before it is done.
-//! What does not depend on the machine's speed, the work of a token, is counted.
+//! Times are wall times at which tokens arrive on the CPU, so that work in flight does not count before it is done. The work of a
+//! token, which does not depend on the machine's speed, is counted.
 
-mod behind;
+mod depth;
 mod gate;
 mod options;
 mod report;
 mod roofline;
-mod work;
+mod workload;
 
 use web_time::Instant;
 
-use super::{Engine, GenerateOptions};
 use crate::cancel::Cancel;
+use crate::engine::{Engine, GenerateOptions};
 use crate::error::Result;
 use crate::gpu::device::Counters;
 
 pub use options::{BenchOptions, Protocol};
 pub use report::{
-    BenchProgress, BenchReport, Gate, GenerationTest, Kernels, ModelFile, PerToken, PromptTest, Roofline,
-    Spread, Stage,
+    BenchProgress, BenchReport, Gate, GenerationTest, Kernels, PerToken, PromptTest, Roofline, Spread, Stage,
 };
 pub use roofline::roofline;
-pub(super) use work::model_file;
-use work::{flops_per_token, increase, pseudo_random_prompt};
+use workload::{flops_per_token, increase, pseudo_random_prompt};
 
 /// Tokens over which the work of one is averaged.
 const COUNTED_TOKENS: usize = 16;
@@ -32,24 +30,24 @@ const COUNTED_TOKENS: usize = 16;
 const PROFILED_POSITION: usize = 64;
 
 impl Engine {
-    /// Runs a benchmark. `on_progress` hears of each step that is done.
+    /// Runs a benchmark. `on_progress` hears of each finished step.
     ///
     /// # Errors
-    /// [`crate::Error::Inconsistent`] where the model's results are not right, [`crate::Error::InvalidOption`] for options out
-    /// of range or a context that is too short, [`crate::Error::Aborted`] between two tokens, faults of the device.
+    /// [`crate::Error::Inconsistent`] if the model's results are wrong, [`crate::Error::InvalidOption`] for options out of range or a
+    /// context that is too short, [`crate::Error::Aborted`] between two tokens, faults of the device.
     pub async fn bench(
         &mut self,
         options: &BenchOptions,
         cancel: &Cancel,
         on_progress: &mut dyn FnMut(BenchProgress),
     ) -> Result<BenchReport> {
-        options.validate(self.info.context_length)?;
-        self.vacate().await?;
+        options.validate(self.context_length())?;
+        self.clear_kv().await?;
         Bench::new(self, options, cancel, on_progress).run().await
     }
 }
 
-/// Times of one run.
+/// Measurements of one run.
 struct Run {
     first_token_seconds: f64,
     /// Of the tokens after the first.
@@ -57,7 +55,7 @@ struct Run {
     counts: Counters,
 }
 
-/// Runs of a test that count.
+/// Measurements of the runs of a test that count.
 #[derive(Default)]
 struct Runs {
     first_token_seconds: Vec<f64>,
@@ -74,7 +72,7 @@ struct Bench<'a> {
     bos: u32,
     done: usize,
     total: usize,
-    /// Gigabytes a second, where they were measured.
+    /// Gigabytes a second, if they were measured.
     roofline: Option<f64>,
 }
 
@@ -124,7 +122,7 @@ impl<'a> Bench<'a> {
             load_ms: options.load_ms,
             label: options.label.clone(),
             features: engine.model()?.gpu().features(),
-            file: engine.file.clone(),
+            file: engine.file().clone(),
             model: engine.info(),
             protocol: options.protocol,
             repetitions: options.repetitions,
@@ -147,9 +145,7 @@ impl<'a> Bench<'a> {
 
     /// Generates `n_tokens` tokens after `ids`.
     async fn generate(&mut self, ids: &[u32], n_tokens: usize) -> Result<Run> {
-        let (ignore_end, temperature) = (true, 0.0);
-        let options =
-            GenerateOptions { max_tokens: n_tokens, temperature, ignore_end, ..GenerateOptions::default() };
+        let options = GenerateOptions { ignore_end: true, ..GenerateOptions::greedy(n_tokens) };
         let before = self.counters();
         let started = Instant::now();
         let (mut first, mut last) = (None, started);
@@ -167,7 +163,7 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// Runs that do not count, then those that do. Every run has another prompt, so that nothing of the last can be used again.
+    /// Warmups, then the runs that count. Every run has another prompt, so that nothing of the last can be reused.
     async fn repeat(&mut self, stage: Stage, n_prompt: usize, n_tokens: usize) -> Result<Runs> {
         let mut runs = Runs::default();
         let n_vocab = self.engine.tokenizer().n_vocab();
@@ -203,7 +199,7 @@ impl<'a> Bench<'a> {
         Ok(Some(self.generation_test(self.options.generation_depth(), runs.tokens_per_second, runs.counts)))
     }
 
-    /// Both at once, the generation behind the prompt.
+    /// Both tests at once: each generation follows a prompt.
     async fn conversations(&mut self) -> Result<(Option<PromptTest>, Option<GenerationTest>)> {
         let (n_prompt, n_generated) = (self.options.n_prompt(), self.options.n_generated());
         if n_prompt + n_generated == 0 {
@@ -229,9 +225,9 @@ impl<'a> Bench<'a> {
 
     fn generation_test(&self, depth: usize, speeds: Vec<f64>, counts: Counters) -> GenerationTest {
         let tokens = self.options.n_generated();
-        let behind = depth + tokens / 2;
-        let keys_and_values = self.engine.model.as_ref().map_or(0, |model| model.kv_bytes_read(behind));
-        let bytes_per_token = self.engine.file.weight_bytes_per_token + keys_and_values;
+        let position = depth + tokens / 2;
+        let keys_and_values = self.engine.model().map_or(0, |model| model.kv_bytes_read(position));
+        let bytes_per_token = self.engine.file().weight_bytes_per_token + keys_and_values;
         let tokens_per_second = Spread::of(speeds);
         let gigabytes_per_second = tokens_per_second.median * bytes_per_token as f64 / 1e9;
         let of_roofline = self.roofline.map(|roofline| gigabytes_per_second / roofline);
@@ -246,7 +242,7 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// The work of a token: of a generation of many less one of a single token.
+    /// The work of a token: that of a generation of many tokens less that of a single token, divided by the difference.
     async fn per_token(&mut self) -> Result<Option<PerToken>> {
         if self.options.n_generated() == 0 {
             return Ok(None);
@@ -276,7 +272,8 @@ impl<'a> Bench<'a> {
         Ok(Some(result))
     }
 
-    /// The cache is filled once, up to the deepest; where a layer keeps a window only, a lesser depth finds later keys in it.
+    /// Generation at each depth. The cache is filled once, up to the deepest; in a layer that keeps only a window, a lesser depth finds
+    /// later keys.
     async fn at_depths(&mut self) -> Result<Vec<GenerationTest>> {
         let (options, n_vocab) = (self.options, self.engine.tokenizer().n_vocab());
         let Some(deepest) = options.depths.iter().copied().max() else { return Ok(Vec::new()) };
@@ -291,7 +288,7 @@ impl<'a> Bench<'a> {
             for run_ix in 0..options.warmups + options.repetitions {
                 let before = self.counters();
                 let speed =
-                    behind::decode_speed(self.engine, *depth, options.n_generated() + 1, self.cancel).await?;
+                    depth::decode_speed(self.engine, *depth, options.n_generated() + 1, self.cancel).await?;
                 self.step(Stage::Depth, Some(speed));
                 if run_ix >= options.warmups {
                     speeds.push(speed);

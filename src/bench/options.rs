@@ -1,10 +1,10 @@
-//! What a benchmark is told, and what that means in tokens.
+//! Options of the benchmark, and their meaning in tokens.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// Which definitions the two figures follow.
+/// Definitions that the two figures follow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Protocol {
     /// pp512 and tg128 of llama.cpp's `llama-bench`: a prompt alone, and a generation after BOS alone.
@@ -16,33 +16,33 @@ pub enum Protocol {
     LiteRt,
 }
 
-/// How a benchmark is run.
+/// Options of a benchmark.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct BenchOptions {
-    /// Whose definitions.
+    /// Definitions of the tests.
     pub protocol: Protocol,
     /// Tokens of the prompt; `None`: the protocol's. 0 leaves the test out.
     pub prompt_tokens: Option<usize>,
     /// Tokens generated, the first not counted; `None`: the protocol's. 0 leaves the test out.
     pub generated_tokens: Option<usize>,
-    /// Runs of each test that count.
+    /// Counted runs of each test.
     pub repetitions: usize,
-    /// Runs before them that do not; the very first one is reported apart.
+    /// Runs before them that do not count; the very first one is reported apart.
     pub warmups: usize,
-    /// Generates behind so many positions too, filled with ids without a meaning.
+    /// Further generations behind so many positions, filled with meaningless ids.
     pub depths: Vec<usize>,
-    /// Measures how fast the adapter reads memory.
+    /// Whether to measure how fast the adapter reads memory.
     pub roofline: bool,
-    /// Measures where the time of a step goes.
+    /// Whether to measure the time of each kernel.
     pub kernels: bool,
-    /// What the caller calls the model, for the report.
+    /// The caller's name for the model, for the report.
     pub label: Option<String>,
     /// The browser or the machine, for the report.
     pub host: Option<String>,
     /// The day, for the report.
     pub date: Option<String>,
-    /// How long the caller waited for the model, in milliseconds, for the report.
+    /// Time that the caller waited for the model, in milliseconds, for the report.
     pub load_ms: Option<f64>,
 }
 
@@ -65,7 +65,7 @@ impl Default for BenchOptions {
     }
 }
 
-/// Tokens that the gate and the counts take: they run in any context that holds a benchmark.
+/// Positions that the gate and the counts need.
 pub(super) const LEAST_CONTEXT: usize = 48;
 const MAX_RUNS: usize = 1000;
 
@@ -107,9 +107,8 @@ impl BenchOptions {
     /// # Errors
     /// [`Error::InvalidOption`] for numbers out of range, or a context that is too short.
     pub(super) fn validate(&self, context: usize) -> Result<()> {
-        let invalid = |option: &str, found: usize, expected: String| {
-            Err(Error::InvalidOption { option: option.to_owned(), found: found.to_string(), expected })
-        };
+        let invalid =
+            |option, found: usize, expected: String| Err(Error::invalid_option(option, found, expected));
         if self.repetitions == 0 || self.repetitions > MAX_RUNS {
             return invalid("repetitions", self.repetitions, format!("1 to {MAX_RUNS}"));
         }

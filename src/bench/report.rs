@@ -1,13 +1,13 @@
-//! What a benchmark reports. A gigabyte is 10^9 bytes.
+//! Report of a benchmark. A gigabyte is 10^9 bytes.
 
 use serde::Serialize;
 
 use super::options::Protocol;
+use crate::engine::{Info, ModelFile, Stats};
 use crate::gpu::Profile;
 use crate::gpu::device::Counters;
-use crate::session::report::{Info, Stats};
 
-/// Where a benchmark stands.
+/// Stage of a benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
@@ -27,30 +27,30 @@ pub enum Stage {
     Kernels,
 }
 
-/// How far a benchmark is.
+/// Progress of a benchmark.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BenchProgress {
-    /// What was done last.
+    /// The stage of the last step.
     pub stage: Stage,
     /// Steps done, over all stages.
     pub done: usize,
     /// Steps in all.
     pub total: usize,
-    /// Speed of the run that was done last, in tokens per second.
+    /// Speed of the last run, in tokens per second.
     pub tokens_per_second: Option<f64>,
 }
 
 /// Figures of the runs that count.
 #[derive(Clone, Debug, Serialize)]
 pub struct Spread {
-    /// The one in the middle.
+    /// Median.
     pub median: f64,
     /// Lowest.
     pub min: f64,
     /// Highest.
     pub max: f64,
-    /// Each, in the order they were run.
+    /// Every run, in the order they were run.
     pub runs: Vec<f64>,
 }
 
@@ -64,29 +64,17 @@ impl Spread {
     }
 }
 
-/// The file that was measured.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ModelFile {
-    /// Its name, without folders.
-    pub name: String,
-    /// Its size, where known.
-    pub bytes: Option<u64>,
-    /// Bytes of the weights that every token reads: all, but of an embedding that is not the logits' matrix a row only.
-    pub weight_bytes_per_token: u64,
-}
-
-/// What was found right before anything was timed.
+/// Results of the check that precedes the timing.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Gate {
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
-    /// What the model generates after it: the same in two runs.
+    /// The tokens that the model generates after it: the same in two runs.
     pub tokens: Vec<u32>,
     /// Positions at which the prompt with those tokens was computed at once, to compare with token by token.
     pub compared: usize,
-    /// At how many of them the likeliest token is the generated one.
+    /// Positions among them at which the likeliest token is the generated one.
     pub same: usize,
     /// Largest distance of a generated token's logit from the highest, in standard deviations of the logits.
     pub worst_gap: f64,
@@ -94,7 +82,7 @@ pub struct Gate {
     pub tolerance: f64,
 }
 
-/// How fast the adapter reads memory.
+/// Read bandwidth of the adapter's memory.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Roofline {
@@ -106,7 +94,7 @@ pub struct Roofline {
     pub runs: Vec<f64>,
 }
 
-/// Speed at computing prompts.
+/// Result of the prompt test.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PromptTest {
@@ -122,21 +110,21 @@ pub struct PromptTest {
     pub counts: Counters,
 }
 
-/// Speed at generating.
+/// Result of a generation test.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GenerationTest {
-    /// Tokens a run counts: the first one generated is not among them.
+    /// Counted tokens of a run, without the first one generated.
     pub tokens: usize,
-    /// Positions before the first that counts.
+    /// Positions before the first counted token.
     pub depth: usize,
     /// From the arrival of the first token on the CPU to that of the last.
     pub tokens_per_second: Spread,
     /// Weights, keys and values that a token reads, on average.
     pub bytes_per_token: u64,
-    /// The same by the median's time.
+    /// The same per second, at the median speed.
     pub gigabytes_per_second: f64,
-    /// That as a part of the roofline.
+    /// The same as a fraction of the roofline.
     pub of_roofline: Option<f64>,
     /// What the last run added to the counters.
     pub counts: Counters,
@@ -160,7 +148,7 @@ pub struct PerToken {
     pub bytes_written: f64,
 }
 
-/// Where the time goes.
+/// Time of each kernel.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Kernels {
@@ -186,25 +174,25 @@ pub struct BenchReport {
     pub host: Option<String>,
     /// As the caller said.
     pub label: Option<String>,
-    /// As the caller said: how long loading took, in milliseconds.
+    /// Time of the load, as the caller measured it, in milliseconds.
     pub load_ms: Option<f64>,
-    /// What the device was given beyond WebGPU's core, by WebGPU's names.
+    /// Optional features of the device, by WebGPU's names.
     pub features: Vec<&'static str>,
     /// The file.
     pub file: ModelFile,
     /// The model and the adapter.
     pub model: Info,
-    /// Whose definitions.
+    /// Definitions of the tests.
     pub protocol: Protocol,
-    /// Runs of each test that count.
+    /// Counted runs of each test.
     pub repetitions: usize,
-    /// Runs before them that do not.
+    /// Runs before them that do not count.
     pub warmups: usize,
-    /// What was checked.
+    /// Results of the check.
     pub gate: Gate,
-    /// Time to the first token of the gate's prompt, in milliseconds: the very first work of a model that is just loaded.
+    /// Time to the first token of the gate's prompt, in milliseconds: the very first work of a newly loaded model.
     pub cold_first_token_ms: f64,
-    /// Memory speed, where asked for.
+    /// Memory speed, if asked for.
     pub roofline: Option<Roofline>,
     /// Prompts, unless of 0 tokens.
     pub prompt: Option<PromptTest>,
@@ -212,9 +200,9 @@ pub struct BenchReport {
     pub generation: Option<GenerationTest>,
     /// Work of a token, unless none is generated.
     pub per_token: Option<PerToken>,
-    /// Generation behind many positions, where asked for.
+    /// Generation behind many positions, if asked for.
     pub depths: Vec<GenerationTest>,
-    /// Kernel by kernel, where asked for.
+    /// Time of each kernel, if asked for.
     pub kernels: Option<Kernels>,
     /// Running totals at the end.
     pub stats: Stats,

@@ -1,4 +1,4 @@
-//! How fast the adapter reads memory: the bound on decoding, for a token reads every weight.
+//! Roofline: how fast the adapter reads memory. It bounds decoding, since a token reads every weight.
 
 use web_time::Instant;
 
@@ -15,15 +15,15 @@ const LONG_ENOUGH: f64 = 0.02;
 const RUN_SECONDS: f64 = 0.25;
 const MAX_READS: f64 = 512.0;
 const RUNS: usize = 5;
-/// What the buffer is filled with, again and again: words without a pattern, for zeros might be stored as nothing.
+/// Bytes of the words that fill the buffer, again and again: random ones, since zeros might be stored as nothing.
 const PATTERN_BYTES: u64 = 4 << 20;
 /// Bytes written before the GPU has to take them.
 const FLUSH_BYTES: u64 = 64 << 20;
 
-/// Reads as much as fits and takes long enough.
+/// Measures the read bandwidth with the largest size that fits, or the first one that takes long enough.
 ///
 /// # Errors
-/// [`Error::Inconsistent`] where the sum of what was read is wrong, [`Error::OutOfMemory`] where not even the smallest size
+/// [`Error::Inconsistent`] if a sum of the words read is wrong, [`Error::OutOfMemory`] if not even the smallest size
 /// fits, [`Error::Aborted`] between two runs, faults of the device.
 pub async fn roofline(gpu: &Gpu, cancel: &Cancel) -> Result<Roofline> {
     let pattern = pattern();
@@ -81,7 +81,7 @@ async fn read(gpu: &Gpu, bytes: u64, pattern: &[u32], cancel: &Cancel) -> Result
     Ok(Roofline { bytes, gigabytes_per_second, runs })
 }
 
-/// The sums of the buffer are those of the pattern, again and again.
+/// Compares the sums of the buffer with those of the pattern, again and again.
 fn check(sums: &[f32], expected: &[f32]) -> Result<()> {
     let wrong = sums.iter().zip(expected.iter().cycle()).position(|(found, expected)| found != expected);
     wrong.map_or(Ok(()), |at| {

@@ -1,21 +1,7 @@
-//! The work of a token in bytes and operations, from the shapes alone.
+//! Workload of a benchmark: its prompts, and the operations and counted work of a token.
 
-use super::report::ModelFile;
-use crate::gguf::Header;
 use crate::gpu::device::Counters;
 use crate::model::Config;
-
-/// What there is to know of a file for a benchmark. `name` may be a path or an address.
-#[must_use]
-pub(crate) fn model_file(name: &str, bytes: Option<u64>, header: &Header) -> ModelFile {
-    let address = name.split(['?', '#']).next().unwrap_or_default();
-    let name = address.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
-    let embedding = header.tensor("token_embd.weight").filter(|_| header.tensor("output.weight").is_some());
-    let rows = |rows: Option<&u64>| rows.copied().unwrap_or(1).max(1);
-    let all: u64 = header.tensors.iter().map(|tensor| tensor.bytes).sum();
-    let unread = embedding.map_or(0, |tensor| tensor.bytes - tensor.bytes / rows(tensor.shape.get(1)));
-    ModelFile { name, bytes, weight_bytes_per_token: all - unread }
-}
 
 /// Multiplications and additions of a token with the matrices of all layers.
 pub(super) fn flops_per_token(config: &Config) -> f64 {
@@ -24,7 +10,7 @@ pub(super) fn flops_per_token(config: &Config) -> f64 {
     2.0 * config.n_layers as f64 * (d * (q + 2.0 * kv) + q * d + 3.0 * d * f)
 }
 
-/// What was added to the counters.
+/// Difference of two readings of the counters.
 pub(super) fn increase(before: &Counters, after: &Counters) -> Counters {
     Counters {
         dispatches: after.dispatches - before.dispatches,
@@ -37,7 +23,7 @@ pub(super) fn increase(before: &Counters, after: &Counters) -> Counters {
     }
 }
 
-/// BOS, then ids without a meaning: their values make no difference to the work.
+/// BOS, then meaningless ids: their values make no difference to the work.
 pub(super) fn pseudo_random_prompt(bos: u32, seed: u64, n_ids: usize, n_vocab: usize) -> Vec<u32> {
     let mut state = seed;
     let mut next = || {

@@ -1,43 +1,43 @@
-//! What happens where a text doesn't fit in the context: its oldest part is dropped, whole turns of a conversation, or tokens.
+//! Fit of a text into the context: the oldest part of a text that is too long is dropped, whole turns of a conversation, or tokens.
 
-use super::dialogue::{Dialogue, Format};
+use super::history::{ChatFormat, History};
 use super::options::Overflow;
 use crate::error::{Error, Result};
 
-/// What a request continues, as it can be cut.
+/// The text that a request continues, in a form that can be cut.
 #[derive(Clone, Debug)]
-pub(super) enum Script {
-    /// Tokens, of which the first stays where it is BOS.
+pub(super) enum Continuation {
+    /// Tokens.
     Ids {
-        /// All of them.
+        /// All tokens.
         ids: Vec<u32>,
-        /// How many at the beginning stay.
+        /// Tokens at the beginning that stay: 1 if the first is BOS.
         n_kept: usize,
     },
-    /// Turns, and the first of them that is still there.
+    /// Turns of a conversation.
     Turns {
-        /// All of them.
-        dialogue: Dialogue,
-        /// A user's turn.
+        /// All turns.
+        history: History,
+        /// The first turn that is still in the context, a user's.
         first: usize,
     },
 }
 
-/// A text that fits, and how many tokens were left out for that.
+/// A text that fits, and the number of tokens dropped for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fit {
     pub(super) ids: Vec<u32>,
     pub(super) n_dropped: usize,
 }
 
-impl Script {
-    /// The ids of a prompt, short enough to leave room for `max_tokens` or half the context, where the oldest may be dropped.
+impl Continuation {
+    /// The ids of a prompt. If `overflow` lets the oldest part be dropped, they leave room for `max_tokens` or half the context.
     ///
     /// # Errors
-    /// [`Error::ContextFull`] where it doesn't fit; those of [`Dialogue::ids`].
+    /// [`Error::ContextFull`] if the prompt does not fit; those of [`History::ids`].
     pub(super) fn fit(
         &mut self,
-        format: Format<'_>,
+        format: ChatFormat<'_>,
         overflow: Overflow,
         (context, max_tokens): (usize, usize),
     ) -> Result<Fit> {
@@ -49,13 +49,13 @@ impl Script {
         within(self.shorten(format, most)?, context)
     }
 
-    /// Prompt and generated tokens, down to half the context, to go on with where it is full. `None`: nothing more can be dropped.
+    /// Prompt and generated tokens after a slide: the full context, cut down to half. `None` if nothing more can be dropped.
     ///
     /// # Errors
-    /// Those of [`Dialogue::ids`].
+    /// Those of [`History::ids`].
     pub(super) fn slide(
         &mut self,
-        format: Format<'_>,
+        format: ChatFormat<'_>,
         generated: &[u32],
         context: usize,
     ) -> Result<Option<Vec<u32>>> {
@@ -66,22 +66,22 @@ impl Script {
         }
         let mut ids = self.shorten(format, half.saturating_sub(generated.len()))?.ids;
         let fits = ids.len() + generated.len() <= half;
-        // Where the last turn or the answer is long, what was generated first makes room.
+        // If the last turn or the answer is long, the first of the generated tokens make room.
         let room = context.saturating_sub(ids.len());
         let n_kept = if fits { generated.len() } else { generated.len().min(room / 2) };
         ids.extend(generated.iter().skip(generated.len() - n_kept));
         Ok(Some(ids).filter(|ids| ids.len() < context))
     }
 
-    fn ids(&self, format: Format<'_>) -> Result<Vec<u32>> {
+    fn ids(&self, format: ChatFormat<'_>) -> Result<Vec<u32>> {
         match self {
             Self::Ids { ids, .. } => Ok(ids.clone()),
-            Self::Turns { dialogue, first } => dialogue.ids(format, *first),
+            Self::Turns { history, first } => history.ids(format, *first),
         }
     }
 
-    /// Drops the oldest down to `most` tokens, as far as that is possible.
-    fn shorten(&mut self, format: Format<'_>, most: usize) -> Result<Fit> {
+    /// Drops the oldest part, down to `most` tokens if possible.
+    fn shorten(&mut self, format: ChatFormat<'_>, most: usize) -> Result<Fit> {
         match self {
             Self::Ids { ids, n_kept } => {
                 let n_last = most.saturating_sub(*n_kept).max(1);
@@ -89,20 +89,20 @@ impl Script {
                 ids.drain(*n_kept..*n_kept + n_dropped);
                 Ok(Fit { ids: ids.clone(), n_dropped })
             }
-            Self::Turns { dialogue, first } => {
-                let n_before = dialogue.ids(format, *first)?.len();
-                // The model's answer goes with the user's turn before it.
-                let (mut low, mut high) = (*first / 2, dialogue.last() / 2);
+            Self::Turns { history, first } => {
+                let n_before = history.ids(format, *first)?.len();
+                // A user's turn and the model's answer are dropped together.
+                let (mut low, mut high) = (*first / 2, history.last() / 2);
                 while low < high {
                     let middle = low.midpoint(high);
-                    if dialogue.ids(format, 2 * middle)?.len() <= most {
+                    if history.ids(format, 2 * middle)?.len() <= most {
                         high = middle;
                     } else {
                         low = middle + 1;
                     }
                 }
                 *first = 2 * low;
-                let ids = dialogue.ids(format, *first)?;
+                let ids = history.ids(format, *first)?;
                 let n_dropped = n_before.saturating_sub(ids.len());
                 Ok(Fit { ids, n_dropped })
             }
@@ -134,52 +134,52 @@ mod tests {
         }
     }
 
-    fn dialogue(n_turns: usize) -> Dialogue {
-        let mut dialogue = Dialogue { system: Some("Be kind.".to_owned()), ..Dialogue::default() };
+    fn history(n_turns: usize) -> History {
+        let mut history = History { system: Some("Be kind.".to_owned()), ..History::default() };
         for i in 0..n_turns {
-            dialogue.say(&format!("question number {i}"));
+            history.say(&format!("question number {i}"));
             if i + 1 < n_turns {
-                dialogue.answer("an answer", Some(vec![300; 10]));
+                history.answer("an answer", Some(vec![300; 10]));
             }
         }
-        dialogue
+        history
     }
 
     #[test]
     fn tokens_are_dropped_behind_the_first() {
         let tokenizer = tokenizer();
-        let format = Format { tokenizer: &tokenizer, template: Template::WithSystem };
+        let format = ChatFormat { tokenizer: &tokenizer, template: Template::WithSystem };
         let ids: Vec<u32> = (2..22).collect();
-        let script = || Script::Ids { ids: ids.clone(), n_kept: 1 };
-        let fit = script().fit(format, Overflow::Truncate, (16, 4)).unwrap();
+        let continuation = || Continuation::Ids { ids: ids.clone(), n_kept: 1 };
+        let fit = continuation().fit(format, Overflow::Truncate, (16, 4)).unwrap();
         assert_eq!((fit.ids[0], fit.ids[1], fit.ids.len(), fit.n_dropped), (2, 11, 12, 8));
         assert_eq!(fit.ids.last(), Some(&21));
-        let fit = script().fit(format, Overflow::Slide, (16, 400)).unwrap();
+        let fit = continuation().fit(format, Overflow::Slide, (16, 400)).unwrap();
         assert_eq!((fit.ids.len(), fit.n_dropped), (8, 12), "half the context stays free");
-        let refused = script().fit(format, Overflow::Error, (16, 4));
+        let refused = continuation().fit(format, Overflow::Error, (16, 4));
         assert!(matches!(refused, Err(Error::ContextFull { needs: 20, context: 16 })), "{refused:?}");
-        let fit = script().fit(format, Overflow::Truncate, (24, 4)).unwrap();
+        let fit = continuation().fit(format, Overflow::Truncate, (24, 4)).unwrap();
         assert_eq!(fit.n_dropped, 0, "it fits");
     }
 
     #[test]
     fn whole_turns_are_dropped_and_the_system_text_stays() {
         let tokenizer = tokenizer();
-        let format = Format { tokenizer: &tokenizer, template: Template::WithSystem };
-        let dialogue = dialogue(6);
-        let whole = dialogue.ids(format, 0).unwrap().len();
+        let format = ChatFormat { tokenizer: &tokenizer, template: Template::WithSystem };
+        let history = history(6);
+        let whole = history.ids(format, 0).unwrap().len();
         for most in 20..whole + 10 {
-            let mut script = Script::Turns { dialogue: dialogue.clone(), first: 0 };
-            let Ok(fit) = script.fit(format, Overflow::Truncate, (most + 8, 8)) else {
-                assert!(most + 8 < dialogue.ids(format, 10).unwrap().len(), "{most}");
+            let mut continuation = Continuation::Turns { history: history.clone(), first: 0 };
+            let Ok(fit) = continuation.fit(format, Overflow::Truncate, (most + 8, 8)) else {
+                assert!(most + 8 < history.ids(format, 10).unwrap().len(), "{most}");
                 continue;
             };
-            let Script::Turns { first, .. } = script else { panic!("no turns") };
-            assert_eq!(fit.ids, dialogue.ids(format, first).unwrap(), "{most}");
+            let Continuation::Turns { first, .. } = continuation else { panic!("no turns") };
+            assert_eq!(fit.ids, history.ids(format, first).unwrap(), "{most}");
             assert_eq!(fit.n_dropped, whole - fit.ids.len(), "{most}");
             assert!(fit.ids.len() <= most || first == 10, "{most}: {}", fit.ids.len());
             // No more than need be.
-            assert!(first == 0 || dialogue.ids(format, first - 2).unwrap().len() > most, "{most}");
+            assert!(first == 0 || history.ids(format, first - 2).unwrap().len() > most, "{most}");
             let text = tokenizer.decode(&fit.ids);
             assert!(
                 text.starts_with("user\nBe kind.\n\nquestion") && text.ends_with("number 5\nmodel\n"),
@@ -191,14 +191,14 @@ mod tests {
     #[test]
     fn a_full_context_slides_to_half() {
         let tokenizer = tokenizer();
-        let format = Format { tokenizer: &tokenizer, template: Template::WithSystem };
-        let dialogue = dialogue(4);
-        let n_prompt = dialogue.ids(format, 0).unwrap().len();
-        let last = dialogue.ids(format, 6).unwrap();
+        let format = ChatFormat { tokenizer: &tokenizer, template: Template::WithSystem };
+        let history = history(4);
+        let n_prompt = history.ids(format, 0).unwrap().len();
+        let last = history.ids(format, 6).unwrap();
         let generated: Vec<u32> = (300..340).collect();
         let slide = |context: usize| {
-            let mut script = Script::Turns { dialogue: dialogue.clone(), first: 0 };
-            script.slide(format, &generated, context).unwrap()
+            let mut continuation = Continuation::Turns { history: history.clone(), first: 0 };
+            continuation.slide(format, &generated, context).unwrap()
         };
         let fit = slide(n_prompt + 40).unwrap_or_default();
         assert!(fit.len() <= (n_prompt + 40) / 2 && fit.ends_with(&generated), "{}", fit.len());

@@ -1,51 +1,39 @@
-//! One request from its ids to its text: feeds what the KV cache doesn't hold, chooses tokens until the text ends, and keeps the
-//! books on the cache, so that whatever happens on the way the next request knows what is there.
+//! Generation of one request: feeds what the KV cache lacks, samples tokens until the text ends, and records what the cache holds, so
+//! that the next request knows it whatever happens on the way.
 
-use super::active::Active;
-use super::dialogue::Format;
+use super::context_fit::Continuation;
+use super::history::ChatFormat;
+use super::live_kv::LiveKv;
 use super::options::Overflow;
-use super::overflow::Script;
-use super::prompt::Signals;
+use super::output::TokenOutcome;
+use super::request::{RequestState, Signals};
 use super::result::{Event, FinishReason, Prefill};
-use super::writer::{Taken, Writer};
 use crate::error::{Error, Result};
 use crate::kernels::sample::Settings;
 use crate::model::Model;
 use crate::model::choices::MAX_DEPTH;
-use crate::sampler::{Sampling, choose};
+use crate::sampler::choose;
 
-/// A request that was begun: everything but the device that carries it out, which may be lost and another one take its place.
-#[derive(Debug)]
-pub(super) struct Begun {
-    pub(super) session: Option<u32>,
-    pub(super) script: Script,
-    pub(super) sampling: Sampling,
-    pub(super) seed: u64,
-    /// How often the context was full and went on.
-    pub(super) n_slides: u64,
-    pub(super) writer: Writer,
-}
-
-/// A request under way on a device.
-pub(super) struct Run<'a> {
+/// A request in progress on a device.
+pub(super) struct RequestRun<'a> {
     pub(super) model: &'a Model,
-    pub(super) active: &'a mut Active,
-    pub(super) format: Format<'a>,
-    pub(super) begun: &'a mut Begun,
+    pub(super) live_kv: &'a mut LiveKv,
+    pub(super) format: ChatFormat<'a>,
+    pub(super) state: &'a mut RequestState,
     pub(super) signals: &'a Signals,
     pub(super) on_event: &'a mut dyn FnMut(&Event),
 }
 
-/// How far a prompt was fed.
+/// Progress of a prompt when feeding it ends.
 enum Fed {
-    /// All but the last chunk, which begins here.
-    To(usize),
-    /// The caller wants no more.
+    /// All is fed but the last chunk, which begins at this index.
+    UpTo(usize),
+    /// The caller stopped the request.
     Stopped,
 }
 
-impl Run<'_> {
-    /// Generates until the text ends, from where it is: what the KV cache lacks of it is fed first.
+impl RequestRun<'_> {
+    /// Feeds what the KV cache lacks of the text, then generates until the text ends.
     ///
     /// # Errors
     /// [`Error::Aborted`], faults of the device.
@@ -53,44 +41,44 @@ impl Run<'_> {
         let outcome = self.generate().await;
         // After a fault of the device nothing is known of the cache.
         if matches!(&outcome, Err(error) if !matches!(error, Error::Aborted)) {
-            self.active.ids.clear();
+            self.live_kv.ids.clear();
         }
         outcome
     }
 
     async fn generate(&mut self) -> Result<FinishReason> {
         loop {
-            // A prompt is told of until its first token has come, and not again where it is fed to another device.
-            let is_prompt = self.begun.writer.tokens.is_empty();
-            let reused = self.active.reusable(&self.begun.writer.ids, self.model);
-            let total = self.begun.writer.ids.len() - reused;
+            // Progress through a prompt is reported until its first token comes, and not again if another device is fed.
+            let is_prompt = self.state.output.tokens.is_empty();
+            let reused = self.live_kv.reusable(&self.state.output.ids, self.model);
+            let total = self.state.output.ids.len() - reused;
             if is_prompt {
-                self.begun.writer.usage.cached_tokens = reused;
+                self.state.output.usage.cached_tokens = reused;
             }
             let fed = self.feed(is_prompt.then_some(total)).await?;
-            let Fed::To(at) = fed else { return Ok(FinishReason::Cancelled) };
+            let Fed::UpTo(at) = fed else { return Ok(FinishReason::Cancelled) };
             let first = is_prompt.then_some(Prefill { done: total, total });
-            // Positions come again after a slide, and so would the draws.
-            let seed = self.begun.seed.wrapping_add(self.begun.n_slides << 32);
-            let chosen_here = self.begun.writer.options.logprobs.is_some();
-            let settings = self.begun.sampling.on_gpu(seed).filter(|_| !chosen_here);
-            let taken = match settings {
-                Some(settings) => self.chosen_by_gpu(&settings, at, first).await,
-                None => self.chosen_by_cpu(seed, at, first).await,
+            // Positions repeat after a slide, and so would the draws.
+            let seed = self.state.seed.wrapping_add(self.state.n_slides << 32);
+            let options = &self.state.output.options;
+            let settings = options.sampling.settings(seed).filter(|_| options.logprobs.is_none());
+            let outcome = match settings {
+                Some(settings) => self.sample_on_gpu(&settings, at, first).await,
+                None => self.sample_on_cpu(seed, at, first).await,
             }?;
-            match taken {
-                Taken::Ended(reason) => return Ok(reason),
-                _ if self.slide()? => self.begun.n_slides += 1,
+            match outcome {
+                TokenOutcome::Ended(reason) => return Ok(reason),
+                _ if self.slide()? => self.state.n_slides += 1,
                 _ => return Ok(FinishReason::Length),
             }
         }
     }
 
-    /// Feeds all of the text but its last chunk and what the cache holds. Reports progress towards `total`.
+    /// Feeds the text but for what the cache holds and its last chunk. Reports progress towards `total`.
     async fn feed(&mut self, total: Option<usize>) -> Result<Fed> {
-        let text = &self.begun.writer.ids;
-        let from = self.active.reusable(text, self.model);
-        self.active.rewind(from);
+        let text = &self.state.output.ids;
+        let from = self.live_kv.reusable(text, self.model);
+        self.live_kv.rewind(from);
         self.model.ready(text.get(from..).unwrap_or_default(), from).await?;
         let mut at = from;
         while let Some(rows) = self.model.next_chunk(text.len() - at) {
@@ -99,9 +87,9 @@ impl Run<'_> {
                 return Ok(Fed::Stopped);
             }
             let end = at + rows;
-            self.active.writing(end);
+            self.live_kv.mark_written(end);
             self.model.feed_chunk(text.get(at..end).unwrap_or_default(), at).await?;
-            self.active.holds(text, end);
+            self.live_kv.set_ids(text, end);
             at = end;
             if let Some(total) = total {
                 (self.on_event)(&Event::Prefill(Prefill { done: at - from, total }));
@@ -111,95 +99,106 @@ impl Run<'_> {
         if self.signals.stop.is_cancelled() {
             return Ok(Fed::Stopped);
         }
-        self.active.writing(text.len());
-        Ok(Fed::To(at))
+        self.live_kv.mark_written(text.len());
+        Ok(Fed::UpTo(at))
     }
 
-    /// Several tokens are under way at once, each step reading on the GPU what the one before it chose. Those past a stop are dropped:
-    /// what they left in the KV cache lies behind the text, where the next tokens overwrite it.
-    async fn chosen_by_gpu(
+    /// Samples on the GPU. Several tokens are in flight at once: each step reads on the GPU the token that the step before it chose.
+    /// Tokens past a stop are dropped; their keys and values lie behind the text, where the next tokens overwrite them.
+    async fn sample_on_gpu(
         &mut self,
         settings: &Settings,
         at: usize,
         first: Option<Prefill>,
-    ) -> Result<Taken> {
-        let start = self.begun.writer.ids.len();
-        self.model.begin(&self.begun.writer.ids, at, settings, &self.signals.cancel).await?;
-        self.active.holds(&self.begun.writer.ids, start);
-        // Text positions whose tokens are to be chosen.
+    ) -> Result<TokenOutcome> {
+        let output = &self.state.output;
+        let (start, biases) = (output.ids.len(), &output.options.sampling.logit_bias);
+        self.model.begin(&output.ids, at, (settings, biases), &self.signals.cancel).await?;
+        self.live_kv.set_ids(&output.ids, start);
+        // Text positions whose tokens are still to be queued.
         let (mut next, end) =
-            (start + 1, start.saturating_add(self.begun.writer.n_left()).min(self.model.context() + 1));
-        let taken = self.decode(&mut next, end, first).await;
-        // A choice under way for a position has fed the token before it.
-        let mut text = self.begun.writer.ids.clone();
-        text.extend(self.begun.writer.end);
-        self.active.holds(&text, next - 1);
-        taken
+            (start + 1, start.saturating_add(self.state.output.n_left()).min(self.model.context() + 1));
+        let outcome = self.decode(&mut next, end, first).await;
+        // A token in flight for a position has fed the token before it.
+        let mut text = self.state.output.ids.clone();
+        text.extend(self.state.output.end);
+        self.live_kv.set_ids(&text, next - 1);
+        outcome
     }
 
-    async fn decode(&mut self, next: &mut usize, end: usize, mut first: Option<Prefill>) -> Result<Taken> {
+    async fn decode(
+        &mut self,
+        next: &mut usize,
+        end: usize,
+        mut first: Option<Prefill>,
+    ) -> Result<TokenOutcome> {
         loop {
-            let before = self.active.n_written;
-            // Should this never come back, as many as can be may have been written.
-            self.active.writing(*next + MAX_DEPTH);
+            let before = self.live_kv.n_written;
+            // If this future is dropped, at most so many positions were written.
+            self.live_kv.mark_written(*next + MAX_DEPTH);
             let id = self.model.next_choice(next, end).await?;
-            self.active.n_written = before.max(*next - 1);
+            self.live_kv.n_written = before.max(*next - 1);
             self.signals.cancel.check()?;
             first.take().into_iter().for_each(|done| (self.on_event)(&Event::Prefill(done)));
             let context = self.model.context();
-            let taken = self.begun.writer.take(self.format.tokenizer, id, None, context, self.on_event);
-            if taken != Taken::More {
-                return Ok(taken);
+            let outcome = self.state.output.take(self.format.tokenizer, id, None, context, self.on_event);
+            if outcome != TokenOutcome::More {
+                return Ok(outcome);
             }
             if self.signals.stop.is_cancelled() {
-                return Ok(Taken::Ended(FinishReason::Cancelled));
+                return Ok(TokenOutcome::Ended(FinishReason::Cancelled));
             }
         }
     }
 
-    /// Logits are read back whole and a token is chosen from all of them.
-    async fn chosen_by_cpu(&mut self, seed: u64, at: usize, mut first: Option<Prefill>) -> Result<Taken> {
+    /// Samples on the CPU, from logits that are read back whole.
+    async fn sample_on_cpu(
+        &mut self,
+        seed: u64,
+        at: usize,
+        mut first: Option<Prefill>,
+    ) -> Result<TokenOutcome> {
         let context = self.model.context();
-        let last = self.begun.writer.ids.get(at..).unwrap_or_default();
+        let last = self.state.output.ids.get(at..).unwrap_or_default();
         let mut logits = self.model.forward(last, at, &self.signals.cancel).await?;
         loop {
-            let writer = &mut self.begun.writer;
-            let position = writer.ids.len();
-            self.active.holds(&writer.ids, position);
+            let output = &mut self.state.output;
+            let position = output.ids.len();
+            self.live_kv.set_ids(&output.ids, position);
             first.take().into_iter().for_each(|done| (self.on_event)(&Event::Prefill(done)));
-            // Penalties and biases change them.
-            let raw = writer.options.logprobs.map(|_| logits.clone());
-            let chosen = choose(&mut logits, &self.begun.sampling, &writer.ids, seed);
-            // Every token forbidden.
+            // Penalties and biases change the logits.
+            let raw = output.options.logprobs.map(|_| logits.clone());
+            let chosen = choose(&mut logits, &output.options.sampling, &output.ids, seed);
+            // Every token is forbidden.
             let id = chosen
                 .ok_or_else(|| Error::NumericError { what: "the adjusted logits".to_owned(), position })?;
-            let taken = writer.take(self.format.tokenizer, id, raw.as_deref(), context, self.on_event);
-            if taken != Taken::More {
-                return Ok(taken);
+            let outcome = output.take(self.format.tokenizer, id, raw.as_deref(), context, self.on_event);
+            if outcome != TokenOutcome::More {
+                return Ok(outcome);
             }
             if self.signals.stop.is_cancelled() {
-                return Ok(Taken::Ended(FinishReason::Cancelled));
+                return Ok(TokenOutcome::Ended(FinishReason::Cancelled));
             }
-            self.active.writing(position + 1);
+            self.live_kv.mark_written(position + 1);
             logits = self.model.forward(&[id], position, &self.signals.cancel).await?;
         }
     }
 
-    /// Drops the oldest of a full context, where that is wanted and possible.
+    /// Drops the oldest part of a full context, if the options ask for it and if it is possible.
     fn slide(&mut self) -> Result<bool> {
-        let Begun { script, writer, .. } = &mut *self.begun;
-        if writer.options.overflow != Overflow::Slide {
+        let RequestState { continuation, output, .. } = &mut *self.state;
+        if output.options.overflow != Overflow::Slide {
             return Ok(false);
         }
-        let generated = match script {
-            // What was generated before the last slide is part of the text that is cut.
-            Script::Ids { ids, .. } => writer.ids.get(ids.len()..).unwrap_or_default(),
-            Script::Turns { .. } => &writer.tokens,
+        let generated = match continuation {
+            // The text that is cut includes what was generated before the last slide.
+            Continuation::Ids { ids, .. } => output.ids.get(ids.len()..).unwrap_or_default(),
+            Continuation::Turns { .. } => &output.tokens,
         };
-        let slid = script.slide(self.format, generated, self.model.context())?;
+        let slid = continuation.slide(self.format, generated, self.model.context())?;
         let Some(ids) = slid else { return Ok(false) };
-        writer.usage.dropped_tokens += writer.ids.len().saturating_sub(ids.len());
-        writer.ids = ids;
+        output.usage.dropped_tokens += output.ids.len().saturating_sub(ids.len());
+        output.ids = ids;
         Ok(true)
     }
 }

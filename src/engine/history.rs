@@ -1,4 +1,4 @@
-//! The turns of a conversation, those of the model with the ids they were generated as.
+//! History of a conversation: its turns, the model's with the ids they were generated as.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,33 +6,32 @@ use crate::chat::{self, Message, Template};
 use crate::error::{Error, Result};
 use crate::tokenizer::Tokenizer;
 
-/// What turns a conversation into ids.
+/// Tokenizer and template, which together turn a conversation into ids.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Format<'a> {
+pub(super) struct ChatFormat<'a> {
     pub(super) tokenizer: &'a Tokenizer,
     pub(super) template: Template,
 }
 
-/// A message.
+/// A message, with its ids if the model generated it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Turn {
     #[serde(flatten)]
     pub(super) message: Message,
-    /// What the model generated, where this is that and the text is all of it: it is never made of the text again, which might give
-    /// other ids.
+    /// The generated ids, if the text is all they say. They are kept because encoding the text might give other ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ids: Option<Vec<u32>>,
 }
 
 /// System text and turns, user and model in alternation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Dialogue {
+pub(super) struct History {
     pub(super) system: Option<String>,
     pub(super) turns: Vec<Turn>,
 }
 
-impl Dialogue {
-    /// Of messages, the first of which may be a system message.
+impl History {
+    /// The history of `messages`, the first of which may be a system message.
     pub(super) fn new(messages: &[Message]) -> Self {
         let (system, rest) = match messages {
             [first, rest @ ..] if first.role == "system" => (Some(first.content.clone()), rest),
@@ -43,8 +42,8 @@ impl Dialogue {
     }
 
     /// # Errors
-    /// [`Error::InvalidMessage`] for a history that the template refuses, or after which it isn't the user's turn.
-    pub(super) fn check_history(&self, format: Format<'_>) -> Result<()> {
+    /// [`Error::InvalidMessage`] for a history that the template refuses, or that does not end with the model's answer.
+    pub(super) fn check_history(&self, format: ChatFormat<'_>) -> Result<()> {
         if let Some(last) = self.turns.last()
             && self.turns.len() % 2 == 1
             && last.message.role == "user"
@@ -58,17 +57,17 @@ impl Dialogue {
         whole.ids(format, 0).map(|_| ())
     }
 
-    /// Adds what the user says.
+    /// Adds a user's message.
     pub(super) fn say(&mut self, text: &str) {
         self.add("user", text, None);
     }
 
-    /// Adds what the model said.
+    /// Adds the model's answer.
     pub(super) fn answer(&mut self, text: &str, ids: Option<Vec<u32>>) {
         self.add("assistant", text, ids);
     }
 
-    /// Takes back what was said last, so that `n_messages` are left, the system's included.
+    /// Drops the last messages, down to `n_messages`, the system's included.
     pub(super) fn rewind(&mut self, n_messages: usize) {
         self.turns.truncate(n_messages.saturating_sub(usize::from(self.system.is_some())));
     }
@@ -85,11 +84,11 @@ impl Dialogue {
         system.chain(self.turns.iter().skip(first).map(|turn| turn.message.clone())).collect()
     }
 
-    /// Ids from turn `first` on, a user's, up to where the model's answer begins. The system text is put before that turn.
+    /// Ids from turn `first` on, a user's, up to the beginning of the model's answer. The system text comes before that turn.
     ///
     /// # Errors
     /// Those of [`chat::encode`].
-    pub(super) fn ids(&self, format: Format<'_>, first: usize) -> Result<Vec<u32>> {
+    pub(super) fn ids(&self, format: ChatFormat<'_>, first: usize) -> Result<Vec<u32>> {
         let messages = self.messages(first);
         let n_system = usize::from(self.system.is_some());
         let known = |index: usize| {
@@ -99,7 +98,7 @@ impl Dialogue {
         chat::encode_known(format.tokenizer, format.template, &messages, &known)
     }
 
-    /// The turn that the model is to answer, which is the last that can be dropped to.
+    /// The turn that the model is to answer: it can't be dropped.
     pub(super) fn last(&self) -> usize {
         self.turns.len().saturating_sub(1)
     }
@@ -112,16 +111,16 @@ mod tests {
     #[test]
     fn rewinding_leaves_ids_as_they_were() {
         for system in [None, Some("be brief".to_owned())] {
-            let mut dialogue = Dialogue { system, ..Dialogue::default() };
-            dialogue.say("one");
-            dialogue.answer("two", Some(vec![5, 6]));
-            let (before, n) = (dialogue.clone(), dialogue.messages(0).len());
-            dialogue.say("three");
-            dialogue.answer("four", Some(vec![7]));
-            dialogue.rewind(n);
-            assert_eq!(dialogue, before);
-            dialogue.rewind(n + 2);
-            assert_eq!(dialogue, before);
+            let mut history = History { system, ..History::default() };
+            history.say("one");
+            history.answer("two", Some(vec![5, 6]));
+            let (before, n) = (history.clone(), history.messages(0).len());
+            history.say("three");
+            history.answer("four", Some(vec![7]));
+            history.rewind(n);
+            assert_eq!(history, before);
+            history.rewind(n + 2);
+            assert_eq!(history, before);
         }
     }
 }

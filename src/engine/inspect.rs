@@ -1,4 +1,4 @@
-//! What a file is and what it would take, from its header alone: before a download or an allocation.
+//! Inspection of a file by its header alone, before a download or an allocation: what it is, and the memory it takes.
 
 use serde::Serialize;
 
@@ -18,19 +18,19 @@ use crate::source::ByteSource;
 pub struct Inspection {
     /// Hyper-parameters.
     pub config: Config,
-    /// The mixture of formats by the name that files end in: `Q4_K_M`.
+    /// Mixture of formats, by the name that file names end in: `Q4_K_M`.
     pub quantisation: String,
     /// Formats of the weights with the bytes each takes in the file, largest first.
     pub formats: Vec<(String, u64)>,
-    /// Bytes of the file, where known.
+    /// Bytes of the file, if known.
     pub file_bytes: Option<u64>,
-    /// GPU memory that it would take, and whether it fits.
+    /// GPU memory that the model takes, and whether it fits.
     pub memory: MemoryPlan,
-    /// The adapter that the plan is for; `None`: there is none, and the plan is for WebGPU's default limits.
+    /// The adapter that the plan is for. `None` if there is none: the plan is for WebGPU's default limits.
     pub adapter: Option<AdapterInfo>,
 }
 
-/// Reads the header of a file and plans its memory, for the adapter that is there.
+/// Reads the header of a file and plans its memory for the adapter at hand.
 ///
 /// # Errors
 /// Those of the source and of [`memory::plan`]. A model that doesn't fit is no error.
@@ -52,7 +52,7 @@ pub async fn inspect<S: ByteSource>(
     })
 }
 
-/// What the file says its mixture of formats is called; else the format of the most bytes.
+/// Name of the mixture of formats, by the file's own word; if it has none, the format with the most bytes.
 pub(super) fn quantisation(header: &Header) -> Result<String> {
     let mixture = header.metadata.opt_u32("general.file_type")?;
     let named = mixture.and_then(quant::mixture_name).map(str::to_owned);

@@ -1,145 +1,158 @@
-//! The device and what it holds, which come and go: a device may be lost at any moment, and an engine that sleeps has none. Tokenizer,
-//! conversations and the request under way stay.
+//! Load of an engine: the header, the tokenizer, and the weights on their way to a device.
+
+use std::collections::BTreeMap;
 
 use futures_util::future::try_join;
+use web_time::Instant;
 
-use super::bench::{self, ModelFile};
-use super::report::{Phase, Progress};
-use super::{Active, Engine, LoadOptions, SelfTest, Variants, snapshot};
+use super::info::{Info, ModelFile, Phase, Progress};
+use super::live_kv::LiveKv;
+use super::{Engine, GenerateOptions, LoadOptions, SelfTest, inspect, ms, save};
 use crate::cancel::Cancel;
+use crate::chat::{self, Template};
 use crate::error::{Error, Result};
 use crate::gguf::{self, Header};
+use crate::gpu::device::AdapterInfo;
 use crate::model::Model;
+use crate::model::adapter_record::AdapterRecord;
 use crate::model::load::{Opened, Prepared};
 use crate::model::tensors::checked_config;
 use crate::source::ByteSource;
 use crate::source::prefixed::Prefixed;
 use crate::source::timed::Timed;
+use crate::tokenizer::Tokenizer;
 
-/// A model on its device, with what else a load finds.
-pub(super) struct Brought {
+/// A model on its device, with its header and the time spent waiting for bytes.
+pub(super) struct LoadedModel {
     pub(super) model: Model,
     pub(super) header: Header,
     pub(super) read_ms: f64,
 }
 
-/// The beginning of a file.
-pub(super) struct Met<'a> {
+/// The beginning of a file: its header, and the bytes it was read from.
+pub(super) struct FileHead<'a> {
     pub(super) header: &'a Header,
+    pub(super) name: &'a str,
     prefix: &'a [u8],
-    name: &'a str,
     total: Option<u64>,
 }
 
-impl Met<'_> {
+impl FileHead<'_> {
     pub(super) fn fingerprint(&self) -> u64 {
-        snapshot::fingerprint(self.header, self.prefix)
+        save::fingerprint(self.header, self.prefix)
     }
 
-    pub(super) fn file(&self) -> ModelFile {
-        bench::model_file(self.name, self.total, self.header)
+    fn file(&self) -> ModelFile {
+        ModelFile::new(self.name, self.total, self.header)
     }
 }
 
-/// Reads the header, which `meet` looks at while kernels are compiled, and streams the weights to a device of their own.
-pub(super) async fn bring<S: ByteSource>(
+/// The record of an adapter, for a load that has none.
+pub(super) fn no_record(_: &AdapterInfo) -> AdapterRecord {
+    AdapterRecord::default()
+}
+
+impl Engine {
+    /// Reads the header, builds the tokenizer, and streams the weights to the GPU.
+    ///
+    /// # Errors
+    /// Every variant of [`Error`] about files, sources and devices.
+    pub async fn load<S: ByteSource>(
+        source: S,
+        options: &LoadOptions,
+        cancel: &Cancel,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self> {
+        Self::load_recalling(source, options, &no_record, cancel, on_progress).await
+    }
+
+    /// As [`Engine::load`]. `recall` is asked once, when the adapter is open, what is known of it from earlier loads.
+    ///
+    /// # Errors
+    /// As [`Engine::load`].
+    pub async fn load_recalling<S: ByteSource>(
+        source: S,
+        options: &LoadOptions,
+        recall: &dyn Fn(&AdapterInfo) -> AdapterRecord,
+        cancel: &Cancel,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self> {
+        let mut found = None;
+        let mut on_header = |head: &FileHead<'_>| {
+            let started = Instant::now();
+            let tokenizer = Tokenizer::from_gguf(&head.header.metadata)?;
+            found = Some((tokenizer, ms(started), head.fingerprint(), head.file()));
+            Ok(())
+        };
+        let loaded = load_model(source, options, recall, cancel, on_progress, &mut on_header).await?;
+        let LoadedModel { model, header, read_ms } = loaded;
+        let missing = || Error::Internal { what: "a model came without its tokenizer".to_owned() };
+        let (tokenizer, tokenizer_ms, fingerprint, file) = found.ok_or_else(missing)?;
+        let info = Info {
+            config: model.config().clone(),
+            context_length: model.context(),
+            chat: chat::is_chat(&tokenizer, &header.metadata),
+            quantisation: inspect::quantisation(&header)?,
+            formats: inspect::formats(&header),
+            adapter: model.gpu().info().clone(),
+            gpu_bytes: model.gpu_bytes(),
+            tuning: model.tuning(),
+            variants: model.variants(),
+            defaults: GenerateOptions::default(),
+        };
+        Ok(Self {
+            kv_layout: save::kv_layout(fingerprint, &model),
+            fingerprint,
+            options: reload_options(options, &model),
+            model: Some(model),
+            info,
+            tokenizer,
+            file,
+            template: Template::from_gguf(&header.metadata)?,
+            tokenizer_ms,
+            read_ms,
+            live_kv: LiveKv::default(),
+            sessions: BTreeMap::new(),
+            suspended: None,
+            n_opened: 0,
+        })
+    }
+}
+
+/// Reads the header and streams the weights to a device of their own. `on_header` hears of the header while the kernels are being
+/// compiled.
+pub(super) async fn load_model<S: ByteSource>(
     source: S,
     options: &LoadOptions,
+    recall: &dyn Fn(&AdapterInfo) -> AdapterRecord,
     cancel: &Cancel,
     on_progress: &mut dyn FnMut(Progress),
-    meet: &mut dyn FnMut(&Met<'_>) -> Result<()>,
-) -> Result<Brought> {
+    on_header: &mut dyn FnMut(&FileHead<'_>) -> Result<()>,
+) -> Result<LoadedModel> {
     let mut source = Timed::new(source);
     let total = source.len();
     let mut report = |phase, loaded| on_progress(Progress { phase, loaded, total });
     report(Phase::Header, 0);
     let reading = gguf::read_header(&mut source, cancel);
-    let ((header, prefix), opened) = try_join(reading, Opened::new(options)).await?;
+    let ((header, prefix), opened) = try_join(reading, Opened::new(options, recall)).await?;
     // The architecture is checked before the tokenizer: a file of another model is refused for what it is.
     let config = checked_config(&header)?;
     // The kernels are compiled, in a browser by another process, while the tokenizer is built.
     let prepared = Prepared::new(opened, &header, config, options)?;
-    meet(&Met { header: &header, prefix: &prefix, name: source.name(), total })?;
+    on_header(&FileHead { header: &header, prefix: &prefix, name: source.name(), total })?;
     report(Phase::Header, header.data_start);
     let mut rest = Prefixed::new(prefix, &mut source);
     let mut on_bytes = |loaded| report(Phase::Weights, loaded);
     let model = prepared.finish(&header, &mut rest, cancel, &mut on_bytes).await?;
     source.finish(cancel).await?;
     report(Phase::Ready, total.unwrap_or(header.data_start));
-    Ok(Brought { model, header, read_ms: source.spent().as_secs_f64() * 1e3 })
+    Ok(LoadedModel { model, header, read_ms: source.spent().as_secs_f64() * 1e3 })
 }
 
-impl Engine {
-    /// Frees all that the GPU holds. [`Engine::revive`] brings it back; until then whatever needs it fails with [`Error::DeviceLost`].
-    pub fn sleep(&mut self) {
-        self.sessions.values_mut().for_each(|session| session.kept = None);
-        self.active = Active::default();
-        self.model = None;
-    }
-
-    /// Loads the model anew, from the file it was loaded from, onto another device: after [`Engine::sleep`] or [`Error::DeviceLost`].
-    /// Conversations go on; what was computed of them is computed again when their turn comes.
-    ///
-    /// # Errors
-    /// As [`Engine::load`]; [`Error::FileChanged`] where it is another file. The engine sleeps then.
-    pub async fn revive<S: ByteSource>(
-        &mut self,
-        source: S,
-        cancel: &Cancel,
-        on_progress: &mut dyn FnMut(Progress),
-    ) -> Result<()> {
-        self.sleep();
-        let was = self.fingerprint;
-        let mut meet = |met: &Met<'_>| match met.fingerprint() {
-            is if is == was => Ok(()),
-            is => Err(Error::FileChanged {
-                url: met.name.to_owned(),
-                was: format!("{was:016x} by its header"),
-                is: format!("{is:016x}"),
-            }),
-        };
-        let Brought { model, .. } = bring(source, &self.options, cancel, on_progress, &mut meet).await?;
-        self.info.adapter = model.gpu().info().clone();
-        self.info.variants = Variants { self_test: self.info.variants.self_test, ..model.variants() };
-        self.options = again(&self.options, &model);
-        self.model = Some(model);
-        Ok(())
-    }
-
-    /// What destroys the device, as a driver may at any time: for tests.
-    ///
-    /// # Errors
-    /// [`Error::DeviceLost`] where there is none.
-    #[doc(hidden)]
-    pub fn device_destroyer(&self) -> Result<impl Fn() + use<>> {
-        Ok(self.model()?.gpu().destroyer())
-    }
-
-    /// Kernels that were compiled, for tests.
-    ///
-    /// # Errors
-    /// [`Error::DeviceLost`] where there is no device.
-    #[doc(hidden)]
-    pub fn n_pipelines(&self) -> Result<usize> {
-        Ok(self.model()?.gpu().n_pipelines())
-    }
-
-    /// # Errors
-    /// [`Error::DeviceLost`] where there is none.
-    pub(super) fn model(&self) -> Result<&Model> {
-        self.model.as_ref().ok_or_else(asleep)
-    }
-}
-
-/// Options for the same model another time: with the variants that it has now, and without a test of what was tested.
-pub(super) fn again(options: &LoadOptions, model: &Model) -> LoadOptions {
+/// Options for the next load of the same model: with the variants that `model` has now, and without a test of what was tested.
+pub(super) fn reload_options(options: &LoadOptions, model: &Model) -> LoadOptions {
     let variants = model.variants();
     let self_test = if options.self_test == SelfTest::Off { SelfTest::Off } else { SelfTest::Fast };
     let (tuning, tested) = (Some(model.tuning()), model.tested().clone());
     LoadOptions { tuning, kv: variants.kv, self_test, tested, ..options.clone() }
-}
-
-/// The error of what needs a device while there is none.
-pub(super) fn asleep() -> Error {
-    Error::DeviceLost { why: "the model sleeps".to_owned() }
 }

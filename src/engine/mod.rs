@@ -1,24 +1,22 @@
-//! From a file and a prompt to streamed text: loads the engine, feeds the prompt in chunks, samples, stops, and keeps time.
+//! The engine: a loaded model, the sessions it keeps, and one request at a time from a prompt to streamed text.
 
-mod active;
-pub mod bench;
-mod conversation;
-mod dialogue;
+mod context_fit;
 mod generate;
+mod history;
+mod info;
 mod inspect;
-mod logit_bias;
-mod logprobs;
-mod measure;
+mod live_kv;
+mod load;
 mod options;
-mod overflow;
+mod output;
 mod prompt;
-mod report;
-mod respond;
+mod request;
 mod result;
-mod revive;
-mod snapshot;
+mod save;
+mod score;
+mod session;
+mod sleep;
 mod stops;
-mod writer;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -26,117 +24,67 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use web_time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::cancel::Cancel;
-use crate::chat::{self, Template};
-use crate::error::{Error, Result};
+use crate::chat::Template;
+use crate::error::Result;
 use crate::model::{Config, Model};
-use crate::source::ByteSource;
 use crate::tokenizer::Tokenizer;
-use active::Active;
-use conversation::Conversation;
-use generate::Begun;
-use revive::{Brought, Met, bring};
+use history::ChatFormat;
+use live_kv::LiveKv;
+use request::RequestState;
+use session::Session;
 
 pub use crate::gpu::KvType;
 pub use crate::model::ModelOptions as LoadOptions;
+pub use crate::model::adapter_record::AdapterRecord;
 pub use crate::model::self_test::{Effort, Replaced, SelfTest, Tested, Variants};
-pub use conversation::SessionOptions;
+pub use info::{Info, Memory, ModelFile, Phase, Progress, Stats};
 pub use inspect::{Inspection, inspect};
-pub use measure::{Score, ScoredToken};
 pub use options::{GenerateOptions, Overflow};
-pub use prompt::{Prompt, Request, Signals};
-pub use report::{Info, Memory, Phase, Progress, Stats};
+pub use prompt::Prompt;
+pub use request::{Request, Signals};
 pub use result::{Event, FinishReason, Generation, Likely, Piece, Prefill, Timings, TokenLogprob, Usage};
+pub use score::{Score, ScoredToken};
+pub use session::SessionOptions;
 
-/// A loaded model with its tokenizer, and the conversations it keeps. One request runs at a time.
+/// A loaded model with its tokenizer and its sessions. One request runs at a time.
 #[derive(Debug)]
 pub struct Engine {
-    /// None while it sleeps, and where a lost device was not replaced.
+    /// `None` while the engine sleeps, or when a lost device was not replaced.
     model: Option<Model>,
-    /// Those it was loaded with, the variants it then chose among them.
+    /// Options for the next load of the same model: the caller's, with the variants that were chosen.
     options: LoadOptions,
     info: Info,
     tokenizer: Tokenizer,
-    file: bench::ModelFile,
+    file: ModelFile,
     template: Template,
     tokenizer_ms: f64,
     read_ms: f64,
-    /// Tells this file from others.
+    /// Hash of the file's beginning and tensor table: tells this file from others.
     fingerprint: u64,
-    /// Tells this model's KV caches from those of others.
-    layout: u64,
-    active: Active,
-    sessions: BTreeMap<u32, Conversation>,
-    /// A request whose device was lost.
-    suspended: Option<Begun>,
-    /// No number is given twice.
+    /// Hash of everything that the bytes of a KV cache depend on: tells this model's caches from those of others.
+    kv_layout: u64,
+    live_kv: LiveKv,
+    sessions: BTreeMap<u32, Session>,
+    /// The request whose device was lost.
+    suspended: Option<RequestState>,
+    /// Number of sessions opened so far: no number is given twice.
     n_opened: u32,
 }
 
 impl Engine {
-    /// Reads the header, builds the tokenizer, streams the weights to the GPU.
-    ///
-    /// # Errors
-    /// Every variant of [`Error`] about files, sources and devices.
-    pub async fn load<S: ByteSource>(
-        source: S,
-        options: &LoadOptions,
-        cancel: &Cancel,
-        on_progress: &mut dyn FnMut(Progress),
-    ) -> Result<Self> {
-        let mut found = None;
-        let mut meet = |met: &Met<'_>| {
-            let started = Instant::now();
-            let tokenizer = Tokenizer::from_gguf(&met.header.metadata)?;
-            found = Some((tokenizer, ms(started), met.fingerprint(), met.file()));
-            Ok(())
-        };
-        let Brought { model, header, read_ms } =
-            bring(source, options, cancel, on_progress, &mut meet).await?;
-        let missing = || Error::Internal { what: "a model came without its tokenizer".to_owned() };
-        let (tokenizer, tokenizer_ms, fingerprint, file) = found.ok_or_else(missing)?;
-        let info = Info {
-            config: model.config().clone(),
-            context_length: model.context(),
-            chat: chat::is_chat(&tokenizer, &header.metadata),
-            quantisation: inspect::quantisation(&header)?,
-            formats: inspect::formats(&header),
-            adapter: model.gpu().info().clone(),
-            gpu_bytes: model.gpu_bytes(),
-            tuning: model.tuning(),
-            variants: model.variants(),
-            defaults: GenerateOptions::default(),
-        };
-        Ok(Self {
-            layout: snapshot::layout(fingerprint, &model),
-            fingerprint,
-            options: revive::again(options, &model),
-            model: Some(model),
-            info,
-            tokenizer,
-            file,
-            template: Template::from_gguf(&header.metadata)?,
-            tokenizer_ms,
-            read_ms,
-            active: Active::default(),
-            sessions: BTreeMap::new(),
-            suspended: None,
-            n_opened: 0,
-        })
-    }
-
-    /// What is loaded, and on what.
+    /// Description of the model and of the adapter it runs on.
     #[must_use]
     pub fn info(&self) -> Info {
         Info { gpu_bytes: self.memory().kinds, ..self.info.clone() }
     }
 
-    /// What self-tests found on this adapter: to be kept for the next load, as [`LoadOptions::tested`].
+    /// Results of the self-tests on this adapter. Keep them for the next load, as [`LoadOptions::tested`].
     #[must_use]
     pub fn tested(&self) -> &Tested {
         &self.options.tested
     }
 
-    /// Bytes of live GPU buffers by kind: none while it sleeps.
+    /// Bytes of live GPU buffers by kind: none while the engine sleeps.
     #[must_use]
     pub fn memory(&self) -> Memory {
         let kinds = self.model.as_ref().map(Model::gpu_bytes).unwrap_or_default();
@@ -154,24 +102,48 @@ impl Engine {
         }
     }
 
-    /// Hyper-parameters.
+    /// Hyper-parameters of the model.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.info.config
     }
 
-    /// The tokenizer.
+    /// Tokenizer of the model.
     #[must_use]
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
     }
 
+    /// The loaded file.
+    #[must_use]
+    pub fn file(&self) -> &ModelFile {
+        &self.file
+    }
+
+    /// Tokens that fit in the context.
+    #[must_use]
+    pub fn context_length(&self) -> usize {
+        self.info.context_length
+    }
+
+    /// The model on its device.
+    ///
+    /// # Errors
+    /// [`crate::Error::DeviceLost`] while there is no device.
+    pub(crate) fn model(&self) -> Result<&Model> {
+        self.model.as_ref().ok_or_else(sleep::no_device)
+    }
+
+    fn chat_format(&self) -> ChatFormat<'_> {
+        ChatFormat { tokenizer: &self.tokenizer, template: self.template }
+    }
+
     /// Logits `[V]` after the last of `ids`, from an empty cache.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`], [`Error::ContextFull`], [`Error::Aborted`], faults of the device.
+    /// [`crate::Error::InvalidOption`], [`crate::Error::ContextFull`], [`crate::Error::Aborted`], faults of the device.
     pub async fn logits(&mut self, ids: &[u32], cancel: &Cancel) -> Result<Vec<f32>> {
-        self.vacate().await?;
+        self.clear_kv().await?;
         self.model()?.forward(ids, 0, cancel).await
     }
 
@@ -180,11 +152,11 @@ impl Engine {
     /// # Errors
     /// As [`Engine::logits`].
     pub async fn hidden(&mut self, ids: &[u32]) -> Result<Vec<Vec<f32>>> {
-        self.vacate().await?;
+        self.clear_kv().await?;
         self.model()?.hidden(ids, &Cancel::default()).await
     }
 
-    /// Generates after `ids`, from an empty cache. `on_token` hears each token as it is chosen.
+    /// Generates a continuation of `ids` from an empty cache. `on_token` hears each token as it is chosen.
     ///
     /// # Errors
     /// As [`Engine::respond`].
@@ -211,7 +183,7 @@ fn ms(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1e3
 }
 
-/// Another seed each time, below 2^53 so that JS holds it exactly.
+/// A new seed at each call, below 2^53 so that JS holds it exactly.
 fn random_seed() -> u64 {
     // Natively the standard library seeds its hash maps from the system's randomness; in a browser it has none, and the
     // clock tells two texts apart.

@@ -1,10 +1,11 @@
-//! What a request may set, and what is allowed.
+//! Options of a request, by the names that callers use, and their ranges.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::de::{self, Deserializer, MapAccess, Unexpected, Visitor};
+use serde::{Deserialize, Serialize};
 
-use super::logit_bias;
 use crate::error::{Error, Result};
 use crate::sampler::Sampling;
 
@@ -14,74 +15,52 @@ const MAX_STOP_CHARS: usize = 1000;
 /// Most tokens that are listed with their probabilities beside the chosen one.
 pub(super) const MAX_LOGPROBS: usize = 20;
 
-/// What happens where prompt and text don't fit in the context.
+/// Treatment of a text that does not fit in the context.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Overflow {
-    /// [`Error::ContextFull`] where the prompt doesn't fit; at the end of the context the text ends ([`super::FinishReason::Length`]).
+    /// A prompt that does not fit is [`Error::ContextFull`]; at the end of the context the text ends ([`super::FinishReason::Length`]).
     #[default]
     Error,
-    /// The oldest of the prompt is dropped, so that the text fits too (up to half the context). System text and BOS stay.
+    /// The oldest part of the prompt is dropped, so that the text fits too (up to half the context). System text and BOS stay.
     Truncate,
-    /// As truncate; and where the context is full while generating, the oldest is dropped again and the text goes on.
+    /// As truncate; and if the context fills up during generation, the oldest part is dropped again and the text continues.
     Slide,
 }
 
-/// What a request may set. Defaults are those of Gemma's model cards.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+/// Options of a request. Defaults are those of Gemma's model cards.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct GenerateOptions {
-    /// Tokens to generate at most; at least 1.
+    /// Most tokens to generate; at least 1.
     pub max_tokens: usize,
-    /// See [`Sampling::temperature`].
-    pub temperature: f32,
-    /// See [`Sampling::top_k`].
-    pub top_k: usize,
-    /// See [`Sampling::top_p`].
-    pub top_p: f32,
-    /// See [`Sampling::min_p`].
-    pub min_p: f32,
-    /// See [`Sampling::repetition_penalty`].
-    pub repetition_penalty: f32,
-    /// See [`Sampling::frequency_penalty`].
-    pub frequency_penalty: f32,
-    /// See [`Sampling::presence_penalty`].
-    pub presence_penalty: f32,
-    /// See [`Sampling::logit_bias`].
-    #[serde(deserialize_with = "logit_bias::deserialize")]
-    pub logit_bias: BTreeMap<u32, f32>,
-    /// Repeats a sampled text on the same adapter; `None`: another text each time.
+    /// Choice of a token.
+    #[serde(flatten)]
+    pub sampling: Sampling,
+    /// Seed that repeats a sampled text on the same adapter; `None`: another text each time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// Texts before which the generated text ends, without them: up to 16 of 1 to 1000 characters. One string counts as a list of one.
-    #[serde(deserialize_with = "one_or_more")]
+    /// Strings before which the generated text ends, without them: up to 16 of 1 to 1000 characters. One string counts as a list of one.
     pub stop: Vec<String>,
-    /// Tells the log-probability of each token, and of so many others that were likeliest (0 to 20). Every token's logits are then
-    /// read back, which is slower. `None`: doesn't.
+    /// Reports the log-probability of each token, and of so many of the likeliest others (0 to 20). Every token's logits are then
+    /// read back, which is slower. `None`: no log-probabilities.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logprobs: Option<usize>,
-    /// What happens where prompt and text don't fit in the context.
+    /// Treatment of a text that does not fit in the context.
     pub overflow: Overflow,
-    /// Whether a request without a session uses what the last one left in the KV cache, as far as both begin alike. Sessions always do.
+    /// Whether a request without a session reuses what the last one left in the KV cache, as far as both begin alike. Sessions always
+    /// do.
     pub cache_prompt: bool,
-    /// Goes on after an end token, as a benchmark must.
+    /// Continues after an end token, as a benchmark must.
     #[serde(skip)]
     pub ignore_end: bool,
 }
 
 impl Default for GenerateOptions {
     fn default() -> Self {
-        let sampling = Sampling::default();
         Self {
             max_tokens: 256,
-            temperature: sampling.temperature,
-            top_k: sampling.top_k,
-            top_p: sampling.top_p,
-            min_p: sampling.min_p,
-            repetition_penalty: sampling.repetition_penalty,
-            frequency_penalty: sampling.frequency_penalty,
-            presence_penalty: sampling.presence_penalty,
-            logit_bias: sampling.logit_bias,
+            sampling: Sampling::default(),
             seed: None,
             stop: Vec::new(),
             logprobs: None,
@@ -92,17 +71,53 @@ impl Default for GenerateOptions {
     }
 }
 
+/// Reader of an option's value.
+type Read<D, E> = fn(&mut GenerateOptions, D) -> std::result::Result<(), E>;
+
 impl GenerateOptions {
-    pub(super) fn sampling(&self) -> Sampling {
-        Sampling {
-            temperature: self.temperature,
-            top_k: self.top_k,
-            top_p: self.top_p,
-            min_p: self.min_p,
-            repetition_penalty: self.repetition_penalty,
-            frequency_penalty: self.frequency_penalty,
-            presence_penalty: self.presence_penalty,
-            logit_bias: self.logit_bias.clone(),
+    /// Options for the likeliest token at each step.
+    #[must_use]
+    pub fn greedy(max_tokens: usize) -> Self {
+        Self { max_tokens, sampling: Sampling::greedy(), ..Self::default() }
+    }
+
+    /// Sets the option that callers know by `name`.
+    ///
+    /// # Errors
+    /// Those of the deserializer: for an unknown name, which the error answers with all names, or a value of the wrong type.
+    pub fn set<'de, D: Deserializer<'de>>(
+        &mut self,
+        name: &str,
+        value: D,
+    ) -> std::result::Result<(), D::Error> {
+        let readers: [(&str, Read<D, D::Error>); 14] = [
+            ("maxTokens", |options, value| read(&mut options.max_tokens, value)),
+            ("temperature", |options, value| read(&mut options.sampling.temperature, value)),
+            ("topK", |options, value| read(&mut options.sampling.top_k, value)),
+            ("topP", |options, value| read(&mut options.sampling.top_p, value)),
+            ("minP", |options, value| read(&mut options.sampling.min_p, value)),
+            ("repetitionPenalty", |options, value| read(&mut options.sampling.repetition_penalty, value)),
+            ("frequencyPenalty", |options, value| read(&mut options.sampling.frequency_penalty, value)),
+            ("presencePenalty", |options, value| read(&mut options.sampling.presence_penalty, value)),
+            ("logitBias", |options, value| {
+                options.sampling.logit_bias = value.deserialize_map(Biases)?;
+                Ok(())
+            }),
+            ("seed", |options, value| read(&mut options.seed, value)),
+            ("stop", |options, value| {
+                options.stop = one_or_more(value)?;
+                Ok(())
+            }),
+            ("logprobs", |options, value| read(&mut options.logprobs, value)),
+            ("overflow", |options, value| read(&mut options.overflow, value)),
+            ("cachePrompt", |options, value| read(&mut options.cache_prompt, value)),
+        ];
+        match readers.iter().find(|(known, _)| *known == name) {
+            Some((_, read)) => read(self, value),
+            None => {
+                let names = readers.map(|(known, _)| format!("`{known}`")).join(", ");
+                Err(de::Error::custom(format_args!("unknown field `{name}`, expected one of {names}")))
+            }
         }
     }
 
@@ -110,33 +125,34 @@ impl GenerateOptions {
     /// [`Error::InvalidOption`] naming the option, its value and its range.
     pub fn validate(&self) -> Result<()> {
         if self.max_tokens == 0 {
-            return Err(invalid("maxTokens", "0", "at least 1".to_owned()));
+            return Err(Error::invalid_option("maxTokens", 0, "at least 1"));
         }
         let n_stops = self.stop.len();
         if n_stops > MAX_STOPS {
-            return Err(invalid(
-                "stop",
-                format!("{n_stops} strings"),
-                format!("at most {MAX_STOPS} strings"),
-            ));
+            let expected = format!("at most {MAX_STOPS} strings");
+            return Err(Error::invalid_option("stop", format!("{n_stops} strings"), expected));
         }
         let lengths = self.stop.iter().map(|stop| stop.chars().count());
         if let Some(n) = lengths.into_iter().find(|n| !(1..=MAX_STOP_CHARS).contains(n)) {
             let expected = format!("strings of 1 to {MAX_STOP_CHARS} characters");
-            return Err(invalid("stop", format!("a string of {n} characters"), expected));
+            return Err(Error::invalid_option("stop", format!("a string of {n} characters"), expected));
         }
         if let Some(n) = self.logprobs.filter(|n| *n > MAX_LOGPROBS) {
-            return Err(invalid("logprobs", n.to_string(), format!("0 to {MAX_LOGPROBS}")));
+            return Err(Error::invalid_option("logprobs", n, format!("0 to {MAX_LOGPROBS}")));
         }
-        self.sampling().validate()
+        self.sampling.validate()
     }
 }
 
-fn invalid(option: &str, found: impl Into<String>, expected: String) -> Error {
-    Error::InvalidOption { option: option.to_owned(), found: found.into(), expected }
+fn read<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    into: &mut T,
+    value: D,
+) -> std::result::Result<(), D::Error> {
+    *into = T::deserialize(value)?;
+    Ok(())
 }
 
-fn one_or_more<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+fn one_or_more<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "a string or an array of strings")]
     enum OneOrMore {
@@ -149,12 +165,93 @@ fn one_or_more<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Err
     })
 }
 
+/// Biases by token id. JSON and JS objects have names as ids, a JS `Map` has numbers.
+struct Biases;
+
+impl<'de> Visitor<'de> for Biases {
+    type Value = BTreeMap<u32, f32>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or a map from token ids to numbers")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> std::result::Result<Self::Value, A::Error> {
+        let mut biases = BTreeMap::new();
+        while let Some((Id(id), bias)) = entries.next_entry()? {
+            biases.insert(id, bias);
+        }
+        Ok(biases)
+    }
+}
+
+struct Id(u32);
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        from.deserialize_any(IdVisitor)
+    }
+}
+
+struct IdVisitor;
+
+impl Visitor<'_> for IdVisitor {
+    type Value = Id;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("token ids (integers from 0 on)")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> std::result::Result<Id, E> {
+        text.parse().map(Id).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+    }
+
+    fn visit_u64<E: de::Error>(self, id: u64) -> std::result::Result<Id, E> {
+        id.try_into().map(Id).map_err(|_| E::invalid_value(Unexpected::Unsigned(id), &self))
+    }
+
+    fn visit_i64<E: de::Error>(self, id: i64) -> std::result::Result<Id, E> {
+        id.try_into().map(Id).map_err(|_| E::invalid_value(Unexpected::Signed(id), &self))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn read(json: &str) -> Result<GenerateOptions, String> {
-        serde_json::from_str(json).map_err(|error| error.to_string())
+        let entries: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(json).map_err(|error| error.to_string())?;
+        let mut options = GenerateOptions::default();
+        for (name, value) in entries {
+            options.set(&name, value).map_err(|error| error.to_string())?;
+        }
+        Ok(options)
+    }
+
+    #[test]
+    fn every_option_is_set_by_its_name() {
+        let options = GenerateOptions { seed: Some(1), logprobs: Some(2), ..GenerateOptions::default() };
+        let written = serde_json::to_value(&options).unwrap();
+        assert_eq!(written.as_object().unwrap().len(), 14);
+        let set = read(&written.to_string()).unwrap();
+        assert_eq!(serde_json::to_value(&set).unwrap(), written);
+        let unknown = read(r#"{"top_k": 5}"#).unwrap_err();
+        let names = "expected one of `maxTokens`, `temperature`, `topK`, ";
+        assert!(unknown.starts_with("unknown field `top_k`, ") && unknown.contains(names), "{unknown}");
+    }
+
+    #[test]
+    fn biases_have_ids_as_names() {
+        let biases = |json: &str| read(json).map(|options| Vec::from_iter(options.sampling.logit_bias));
+        assert_eq!(biases("{}"), Ok(vec![]));
+        assert_eq!(biases(r#"{"logitBias": {"7": -1.5, "5": 2}}"#), Ok(vec![(5, 2.0), (7, -1.5)]));
+        for (bad, words) in [
+            (r#"{"logitBias": 5}"#, "an object or a map"),
+            (r#"{"logitBias": {"-1": 5}}"#, "token ids"),
+            (r#"{"logitBias": {"5": "x"}}"#, "f32"),
+        ] {
+            assert!(biases(bad).is_err_and(|error| error.contains(words)), "{bad}: {:?}", biases(bad));
+        }
     }
 
     #[test]
@@ -182,6 +279,6 @@ mod tests {
         assert_eq!(with(|o| o.stop = vec!["x".to_owned(); 17]), "stop");
         assert_eq!(with(|o| o.stop = vec!["é".repeat(1000); 16]), "Ok(())");
         assert_eq!(with(|o| o.logprobs = Some(21)), "logprobs");
-        assert_eq!(with(|o| o.top_p = 2.0), "topP");
+        assert_eq!(with(|o| o.sampling.top_p = 2.0), "topP");
     }
 }

@@ -1,34 +1,33 @@
-//! A text being generated: its tokens, its pieces, when it ends, and how long things took.
+//! Output of a request: its tokens, the pieces of its text, its end, and its timings.
 
 use web_time::Instant;
 
-use super::logprobs::logprob;
 use super::options::GenerateOptions;
-use super::result::{Event, FinishReason, Generation, Piece, Timings, TokenLogprob, Usage};
+use super::result::{Event, FinishReason, Generation, Piece, Timings, TokenLogprob, Usage, token_logprob};
 use super::stops::Stops;
 use crate::tokenizer::{Detokenizer, Tokenizer};
 
-/// What becomes of a text with a token.
+/// Effect of a token on the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Taken {
-    /// It goes on.
+pub(super) enum TokenOutcome {
+    /// The text continues.
     More,
-    /// It ends with the token, or before it.
+    /// The text ends with the token, or before it.
     Ended(FinishReason),
-    /// It ends unless something is dropped: the token has no position any more.
+    /// The context is full: the text ends unless its oldest part is dropped.
     Full,
 }
 
-/// What has been generated so far. It holds nothing of the GPU, so that it outlives a device that is lost.
+/// The text generated so far. It holds nothing of the GPU, so it outlives a device that is lost.
 #[derive(Debug)]
-pub(super) struct Writer {
-    /// Prompt and generated tokens, as they follow each other in the context.
+pub(super) struct Output {
+    /// Tokens of the context: the prompt's, then the generated ones.
     pub(super) ids: Vec<u32>,
     /// All generated tokens.
     pub(super) tokens: Vec<u32>,
-    /// The token that ended the text, which is no part of it.
+    /// The end token, which is no part of the text.
     pub(super) end: Option<u32>,
-    /// Whether a stop string did.
+    /// Whether a stop string ended the text.
     pub(super) stopped: bool,
     pub(super) options: GenerateOptions,
     pub(super) usage: Usage,
@@ -41,7 +40,7 @@ pub(super) struct Writer {
     first_token: Option<Instant>,
 }
 
-impl Writer {
+impl Output {
     pub(super) fn new(tokenizer: &Tokenizer, ids: Vec<u32>, options: &GenerateOptions) -> Self {
         let usage =
             Usage { prompt_tokens: ids.len(), completion_tokens: 0, cached_tokens: 0, dropped_tokens: 0 };
@@ -67,7 +66,7 @@ impl Writer {
         self.options.max_tokens.saturating_sub(self.tokens.len())
     }
 
-    /// Takes a chosen token, with the logits it was chosen from where they are at hand.
+    /// Adds a chosen token, with the logits it was chosen from if they were read back.
     pub(super) fn take(
         &mut self,
         tokenizer: &Tokenizer,
@@ -75,16 +74,16 @@ impl Writer {
         logits: Option<&[f32]>,
         context: usize,
         on_event: &mut dyn FnMut(&Event),
-    ) -> Taken {
+    ) -> TokenOutcome {
         let now = Instant::now();
         self.first_token.get_or_insert_with(|| {
-            // The prompt is known to be done when its token comes.
+            // The prompt is done when the first token arrives.
             self.prompt_ms = super::ms(self.started);
             now
         });
         if !self.options.ignore_end && tokenizer.end_tokens().contains(&id) {
             self.end = Some(id);
-            return Taken::Ended(FinishReason::Stop);
+            return TokenOutcome::Ended(FinishReason::Stop);
         }
         let position = self.ids.len();
         self.ids.push(id);
@@ -92,7 +91,7 @@ impl Writer {
         let (text, stopped) = self.stops.push(&self.detokenizer.push(id));
         self.stopped = stopped;
         self.text.push_str(&text);
-        let likely = self.options.logprobs.zip(logits).map(|(n, row)| logprob(tokenizer, row, id, n));
+        let likely = self.options.logprobs.zip(logits).map(|(n, row)| token_logprob(tokenizer, row, id, n));
         let (logprob, top) = match &likely {
             Some(found) => (Some(found.chosen.logprob), Some(found.top.clone())),
             None => (None, None),
@@ -100,13 +99,13 @@ impl Writer {
         self.logprobs.extend(likely);
         on_event(&Event::Token(Piece { id, text, logprob, top }));
         if stopped {
-            Taken::Ended(FinishReason::Stop)
+            TokenOutcome::Ended(FinishReason::Stop)
         } else if self.n_left() == 0 {
-            Taken::Ended(FinishReason::Length)
+            TokenOutcome::Ended(FinishReason::Length)
         } else if position >= context {
-            Taken::Full
+            TokenOutcome::Full
         } else {
-            Taken::More
+            TokenOutcome::More
         }
     }
 

@@ -1,46 +1,24 @@
-//! What a request continues: a prompt in one of its forms, as ids.
+//! Prompts in their forms, and their ids.
 
 use super::Engine;
-use super::options::GenerateOptions;
-use crate::cancel::Cancel;
 use crate::chat::{self, Message};
 use crate::error::{Error, Result};
 use crate::tokenizer::Special;
 
-/// What is to be continued.
+/// The text that a request continues.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Prompt {
-    /// Text, as text. BOS is put before it where the model wants it.
+    /// Text without control tokens. BOS is put before it if the model wants it.
     Text(String),
     /// Token ids, as they are.
     Ids(Vec<u32>),
     /// A conversation, in the model's turn format.
     Messages(Vec<Message>),
-    /// The text of a caller's template: control tokens are meant, and U+FDD0 is left out, with which a caller keeps `<` and `[` in
-    /// what people wrote from being read as one. BOS is put before it where it isn't there.
+    /// The text of a caller's template, in which control tokens count. U+FDD0 is left out: a caller puts it after each `<` and `[`
+    /// of what people wrote, so that they stay text. BOS is put before the text if it is missing.
     Rendered(String),
-    /// What the user says next in a session.
+    /// The user's next message in a session.
     Say(String),
-}
-
-/// A prompt, the session it belongs to, and options.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// What is to be continued.
-    pub prompt: Prompt,
-    /// Goes with [`Prompt::Say`] and [`Prompt::Rendered`].
-    pub session: Option<u32>,
-    /// How.
-    pub options: GenerateOptions,
-}
-
-/// The two ways to end a request early.
-#[derive(Clone, Debug, Default)]
-pub struct Signals {
-    /// Fails it with [`Error::Aborted`].
-    pub cancel: Cancel,
-    /// Ends the text with the next token: [`super::FinishReason::Cancelled`].
-    pub stop: Cancel,
 }
 
 impl Engine {
@@ -55,15 +33,13 @@ impl Engine {
             Prompt::Ids(ids) => Ok(ids.clone()),
             Prompt::Messages(messages) => self.conversation_ids(messages),
             Prompt::Rendered(text) => self.rendered_ids(text),
-            Prompt::Say(_) => Err(Error::InvalidOption {
-                option: "prompt".to_owned(),
-                found: "what a user says next".to_owned(),
-                expected: "a session to say it in".to_owned(),
-            }),
+            Prompt::Say(_) => {
+                Err(Error::invalid_option("prompt", "what a user says next", "a session to say it in"))
+            }
         }
     }
 
-    /// Ids of a prompt: BOS once where the model wants it, then the text as text.
+    /// Ids of a text prompt: BOS once if the model wants it, then the text without control tokens.
     ///
     /// # Errors
     /// Those of [`crate::tokenizer::Tokenizer::encode`].
@@ -74,8 +50,8 @@ impl Engine {
         Ok(ids)
     }
 
-    /// Ids of a conversation in the model's turn format, BOS included, up to where its answer begins; also where the file says
-    /// nothing of a turn format, as long as its vocabulary has the markers.
+    /// Ids of a conversation in the model's turn format, BOS included, up to the beginning of its answer. A file without a turn
+    /// format will do if its vocabulary has the markers.
     ///
     /// # Errors
     /// Those of [`chat::encode`].
@@ -83,16 +59,16 @@ impl Engine {
         chat::encode(&self.tokenizer, self.template, messages)
     }
 
-    /// As [`Engine::chat_ids`], of a model that was tuned for conversations.
+    /// As [`Engine::chat_ids`], for models tuned for conversations only.
     ///
     /// # Errors
-    /// Also [`Error::InvalidOption`] where it wasn't.
+    /// As [`Engine::chat_ids`]; [`Error::InvalidOption`] for another model.
     pub fn conversation_ids(&self, messages: &[Message]) -> Result<Vec<u32>> {
         self.check_chat()?;
         self.chat_ids(messages)
     }
 
-    /// A conversation as one text in the model's turn format, BOS included, up to where its answer begins.
+    /// A conversation as one text in the model's turn format, BOS included, up to the beginning of its answer.
     ///
     /// # Errors
     /// As [`Engine::conversation_ids`].
@@ -102,18 +78,14 @@ impl Engine {
         chat::render(self.template, messages, bos.unwrap_or_default())
     }
 
-    /// The text of ids; control tokens and turn markers are nothing.
+    /// The text of ids; control tokens and turn markers have none.
     ///
     /// # Errors
     /// [`Error::InvalidOption`] for an id outside the vocabulary.
     pub fn detokenize(&self, ids: &[u32]) -> Result<String> {
         let n_vocab = self.tokenizer.n_vocab();
         match ids.iter().find(|id| **id as usize >= n_vocab) {
-            Some(id) => Err(Error::InvalidOption {
-                option: "ids".to_owned(),
-                found: id.to_string(),
-                expected: format!("ids below {n_vocab}"),
-            }),
+            Some(id) => Err(Error::invalid_option("ids", id, format!("ids below {n_vocab}"))),
             None => Ok(self.tokenizer.decode(ids)),
         }
     }
@@ -129,17 +101,13 @@ impl Engine {
     }
 
     /// # Errors
-    /// [`Error::InvalidOption`] where the model was not tuned for conversations.
+    /// [`Error::InvalidOption`] if the model was not tuned for conversations.
     pub(super) fn check_chat(&self) -> Result<()> {
         if self.info.chat {
             return Ok(());
         }
-        Err(Error::InvalidOption {
-            option: "prompt".to_owned(),
-            found: "a conversation".to_owned(),
-            expected: "text: this is a base model, which has no turn format (no chat template in its file); load one that was tuned \
-                for conversations, or give a template of your own"
-                .to_owned(),
-        })
+        let expected = "text: this is a base model, which has no turn format (no chat template in its file); load one that was tuned \
+            for conversations, or give a template of your own";
+        Err(Error::invalid_option("prompt", "a conversation", expected))
     }
 }

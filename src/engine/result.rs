@@ -1,9 +1,11 @@
-//! What a request reports: what happens while it runs, and its result.
+//! Events and the result of a request: tokens, log-probabilities, usage, timings.
 
 use serde::Serialize;
 use web_time::Instant;
 
-/// What happens while a request runs.
+use crate::tokenizer::Tokenizer;
+
+/// An event while a request runs.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum Event {
@@ -11,17 +13,17 @@ pub enum Event {
     Prefill(Prefill),
     /// A token was chosen.
     Token(Piece),
-    /// Text that was held back, at the end, and that no token comes with: it could have begun a stop string or a character.
+    /// Text that was held back, at the end, and that no token comes with: it could have state a stop string or a character.
     Rest {
         /// The text.
         text: String,
     },
 }
 
-/// How far a prompt is, in tokens. What is used again of an earlier request counts neither as done nor in the total.
+/// Progress through a prompt, in tokens. Tokens reused from an earlier request count neither as done nor in the total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Prefill {
-    /// Tokens that are computed.
+    /// Tokens computed so far.
     pub done: usize,
     /// Tokens to compute.
     pub total: usize,
@@ -34,10 +36,10 @@ pub struct Piece {
     pub id: u32,
     /// New text.
     pub text: String,
-    /// Natural logarithm of its probability, where asked for.
+    /// Natural logarithm of its probability, if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logprob: Option<f32>,
-    /// The likeliest tokens, likeliest first, where asked for.
+    /// The likeliest tokens, likeliest first, if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub top: Option<Vec<Likely>>,
 }
@@ -63,7 +65,7 @@ pub struct TokenLogprob {
     pub top: Vec<Likely>,
 }
 
-/// Why a generation ended.
+/// Reason for the end of a generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
@@ -71,7 +73,7 @@ pub enum FinishReason {
     Stop,
     /// `max_tokens` were generated, or the context is full.
     Length,
-    /// The caller asked for no more.
+    /// The caller stopped the request.
     Cancelled,
 }
 
@@ -85,7 +87,7 @@ pub struct Usage {
     pub completion_tokens: usize,
     /// Tokens of the prompt that were in the KV cache already.
     pub cached_tokens: usize,
-    /// Tokens left out because the context was full, of the prompt and, where it slides, of the text.
+    /// Tokens dropped because the context was full, of the prompt and, if it slides, of the text.
     pub dropped_tokens: usize,
 }
 
@@ -101,12 +103,12 @@ pub struct Timings {
     pub decode_ms: f64,
     /// Computed prompt tokens a second.
     pub prompt_per_second: f64,
-    /// Tokens after the first, a second; 0 where there is one.
+    /// Tokens after the first, a second; 0 if there is only one.
     pub decode_per_second: f64,
 }
 
 impl Timings {
-    /// Taken at the end of a generation; `prompt_ms` is from the request to the prompt's logits.
+    /// TokenOutcome at the end of a generation; `prompt_ms` is from the request to the prompt's logits.
     pub(super) fn of(started: Instant, first: Instant, prompt_ms: f64, usage: Usage) -> Self {
         let decode_ms = first.elapsed().as_secs_f64() * 1e3;
         let rate = |n: usize, ms: f64| if ms > 0.0 { n as f64 / ms * 1e3 } else { 0.0 };
@@ -129,17 +131,76 @@ impl Timings {
 pub struct Generation {
     /// The text, up to a stop string.
     pub text: String,
-    /// All generated tokens, also those of a stop string, without the end token.
+    /// All generated tokens, including those of a stop string, without the end token.
     pub tokens: Vec<u32>,
-    /// Why it ended.
+    /// The reason for its end.
     pub finish_reason: FinishReason,
     /// Tokens in and out.
     pub usage: Usage,
-    /// How long it took.
+    /// Times and rates.
     pub timings: Timings,
-    /// The seed that was used: repeats a sampled text.
+    /// The seed that was used; it repeats a sampled text.
     pub seed: u64,
-    /// Each token with its probability, where asked for.
+    /// Each token with its probability, if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logprobs: Option<Vec<TokenLogprob>>,
+}
+
+/// Log-probabilities of token `id` and of the `n` likeliest: the log-softmax of the `logits [V]` that it was chosen from.
+pub(super) fn token_logprob(tokenizer: &Tokenizer, logits: &[f32], id: u32, n: usize) -> TokenLogprob {
+    let norm = log_sum_exp(logits);
+    let likely = |id: u32| {
+        let logit = logits.get(id as usize).copied().unwrap_or(f32::NEG_INFINITY);
+        Likely { id, text: text_of(tokenizer, id), logprob: (f64::from(logit) - norm) as f32 }
+    };
+    let top = likeliest(logits, n).into_iter().map(likely).collect();
+    TokenLogprob { chosen: likely(id), top }
+}
+
+/// The text of one token: U+FFFD for bytes that are part of a character, its name if it stands for no text.
+pub(super) fn text_of(tokenizer: &Tokenizer, id: u32) -> String {
+    let text = tokenizer.decode(&[id]);
+    if text.is_empty() { tokenizer.piece(id).unwrap_or_default().to_owned() } else { text }
+}
+
+/// ln(sum(exp(logits))).
+pub(super) fn log_sum_exp(logits: &[f32]) -> f64 {
+    let largest = f64::from(logits.iter().copied().fold(f32::MIN, f32::max));
+    largest + logits.iter().map(|l| (f64::from(*l) - largest).exp()).sum::<f64>().ln()
+}
+
+/// Ids of the `n` highest logits, highest first, lower ids first among equals.
+fn likeliest(logits: &[f32], n: usize) -> Vec<u32> {
+    if n == 0 {
+        return Vec::new();
+    }
+    let mut all: Vec<(u32, f32)> = (0..).zip(logits.iter().copied()).collect();
+    let order = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+    if all.len() > n {
+        all.select_nth_unstable_by(n - 1, order);
+        all.truncate(n);
+    }
+    all.sort_unstable_by(order);
+    all.into_iter().map(|(id, _)| id).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_likeliest_come_in_order() {
+        let logits = [0.5, 2.0, -1.0, 2.0, 3.0];
+        assert_eq!(likeliest(&logits, 0), [0_u32; 0]);
+        assert_eq!(likeliest(&logits, 3), [4, 1, 3]);
+        assert_eq!(likeliest(&logits, 20), [4, 1, 3, 0, 2]);
+    }
+
+    #[test]
+    fn probabilities_sum_to_one() {
+        let logits = [1.0_f32, -2.0, 30.0, 29.5];
+        let norm = log_sum_exp(&logits);
+        let total: f64 = logits.iter().map(|l| (f64::from(*l) - norm).exp()).sum();
+        assert!((total - 1.0).abs() < 1e-12, "{total}");
+    }
 }

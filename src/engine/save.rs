@@ -1,20 +1,20 @@
-//! Conversations as bytes, with everything that was computed of them, and back.
+//! Saved sessions: a conversation and its KV cache as bytes, and back.
 //!
 //! ```text
 //! magic "gemmaKV\n", version u32, length of the JSON u32, layout u64
-//! JSON: the conversation, the ids in the KV cache
+//! JSON: the history, the ids in the KV cache
 //! keys and values of each layer and part, the slots in use
 //! XXH3 (64 bit) of all bytes before it
 //! ```
-//! Numbers are little endian. The layout is a hash of everything that the bytes of a cache depend on but the context length: what is
-//! saved of global layers grows with the text, not with the room for it.
+//! Numbers are little endian. The layout is a hash of everything that the bytes of a cache depend on, except for the context length:
+//! the part of a global layer grows with the text, not with the room for it.
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::Engine;
-use super::conversation::{Conversation, Kept};
-use super::dialogue::Dialogue;
+use super::history::History;
+use super::session::{Session, WaitingKv};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::gguf::Header;
@@ -26,22 +26,24 @@ const MAGIC: [u8; 8] = *b"gemmaKV\n";
 const VERSION: u32 = 1;
 const HEAD_BYTES: u64 = 24;
 const SUM_BYTES: u64 = 8;
-/// Bytes of JSON at most: a context of 131072 ids takes one of them, and its text little more.
+/// Most bytes of JSON: the ids of a context of 131072 take about one MiB, and its text little more.
 const MAX_JSON_BYTES: u64 = 32 << 20;
 /// Bytes read at a time.
 const BLOCK_BYTES: u64 = 4 << 20;
 
-/// What stands in front of the KV cache.
+/// The JSON in front of the KV cache.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Record {
-    dialogue: Option<Dialogue>,
+    // Its name in saved files.
+    #[serde(rename = "dialogue")]
+    history: Option<History>,
     first: usize,
     ids: Vec<u32>,
     n_written: usize,
 }
 
-/// A hash of a model: of its file's beginning as it was read, which is the header and, because reads grow by doubling, some of the
+/// Hash of a model: of the beginning of its file as it was read, which is the header and, because reads grow by doubling, some of the
 /// weights, and of the shapes and formats of all tensors.
 pub(super) fn fingerprint(header: &Header, prefix: &[u8]) -> u64 {
     let mut hash = Xxh3::new();
@@ -54,23 +56,23 @@ pub(super) fn fingerprint(header: &Header, prefix: &[u8]) -> u64 {
     hash.digest()
 }
 
-/// A hash of everything that the bytes of a KV cache depend on.
-pub(super) fn layout(fingerprint: u64, model: &Model) -> u64 {
+/// Hash of everything that the bytes of a KV cache depend on.
+pub(super) fn kv_layout(fingerprint: u64, model: &Model) -> u64 {
     let mut hash = Xxh3::new();
     hash.update(&fingerprint.to_le_bytes());
     hash.update(&model.kv_layout());
     hash.digest()
 }
 
-/// Reads, and hashes what it read.
-struct Checked<'a, S> {
+/// Reader of a source that hashes the bytes it reads.
+struct HashingReader<'a, S> {
     source: &'a mut S,
     at: u64,
     hash: Xxh3,
     cancel: &'a Cancel,
 }
 
-impl<S: ByteSource> Checked<'_, S> {
+impl<S: ByteSource> HashingReader<'_, S> {
     async fn take(&mut self, n_bytes: u64) -> Result<Vec<u8>> {
         let mut bytes = vec![0; n_bytes as usize];
         self.source.read(self.at, &mut bytes, self.cancel).await?;
@@ -81,10 +83,10 @@ impl<S: ByteSource> Checked<'_, S> {
 }
 
 impl Engine {
-    /// Gives a conversation as bytes to `on_piece`, piece by piece.
+    /// Passes a session as bytes to `on_piece`, piece by piece.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] where it isn't open, [`Error::Aborted`] between pieces, those of `on_piece`, faults of the device.
+    /// [`Error::InvalidOption`] if it is not open, [`Error::Aborted`] between pieces, those of `on_piece`, faults of the device.
     pub async fn save_session(
         &mut self,
         id: u32,
@@ -92,15 +94,15 @@ impl Engine {
         on_piece: &mut impl AsyncFnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
         let session = self.session(id)?;
-        let (ids, n_written, parked) = match &session.kept {
-            Some(kept) => (kept.ids.as_slice(), kept.n_written, Some(&kept.parked)),
-            None if self.active.session == Some(id) => {
-                (self.active.ids.as_slice(), self.active.n_written, None)
+        let (ids, n_written, parked) = match &session.waiting_kv {
+            Some(kv) => (kv.ids.as_slice(), kv.n_written, Some(&kv.parked)),
+            None if self.live_kv.session == Some(id) => {
+                (self.live_kv.ids.as_slice(), self.live_kv.n_written, None)
             }
             None => (&[][..], 0, None),
         };
         let record = Record {
-            dialogue: session.dialogue.clone(),
+            history: session.history.clone(),
             first: session.first,
             ids: ids.to_vec(),
             n_written: n_written.max(ids.len()),
@@ -110,7 +112,7 @@ impl Engine {
         let mut head = MAGIC.to_vec();
         head.extend(VERSION.to_le_bytes());
         head.extend((json.len() as u32).to_le_bytes());
-        head.extend(self.layout.to_le_bytes());
+        head.extend(self.kv_layout.to_le_bytes());
         head.extend(json);
         let mut hash = Xxh3::new();
         hash.update(&head);
@@ -120,23 +122,23 @@ impl Engine {
             hash.update(piece);
             on_piece(piece).await
         };
-        // Nothing is computed of any conversation while the engine sleeps.
+        // While the engine sleeps no session has a KV cache.
         if !ids.is_empty() {
             self.model()?.read_planes(parked, ids.len(), &mut give).await?;
         }
         on_piece(&hash.digest().to_le_bytes()).await
     }
 
-    /// Opens a conversation that [`Engine::save_session`] gave, and returns its number. Nothing of it is computed again.
+    /// Opens a session that [`Engine::save_session`] saved, and returns its number. Nothing is computed again.
     ///
     /// # Errors
-    /// [`Error::SessionMismatch`] where it was saved of another model or another kind of KV cache, or is longer than the context;
-    /// [`Error::MalformedSession`] where it is damaged; those of the source, [`Error::Aborted`], [`Error::OutOfMemory`].
+    /// [`Error::SessionMismatch`] if it belongs to another model or another kind of KV cache, or is longer than the context;
+    /// [`Error::MalformedSession`] if it is damaged; those of the source, [`Error::Aborted`], [`Error::OutOfMemory`].
     pub async fn restore_session<S: ByteSource>(&mut self, mut source: S, cancel: &Cancel) -> Result<u32> {
         let total = source.len().ok_or_else(|| malformed("the size", 0, "it is not known"))?;
-        let mut from = Checked { source: &mut source, at: 0, hash: Xxh3::new(), cancel };
+        let mut from = HashingReader { source: &mut source, at: 0, hash: Xxh3::new(), cancel };
         let record = self.read_record(&mut from, total).await?;
-        let kept = match record.ids.len() {
+        let parked = match record.ids.len() {
             0 => None,
             n_tokens => Some(self.read_cache(&mut from, total, n_tokens).await?),
         };
@@ -149,12 +151,17 @@ impl Engine {
         if saved != sum.to_le_bytes() {
             return Err(malformed("the checksum", at, "it is not that of the bytes before it"));
         }
-        let kept = kept.map(|parked| Kept { ids: record.ids, n_written: record.n_written, parked });
-        self.enter(Conversation { dialogue: record.dialogue, first: record.first, kept })
+        let waiting_kv =
+            parked.map(|parked| WaitingKv { ids: record.ids, n_written: record.n_written, parked });
+        self.insert(Session { history: record.history, first: record.first, waiting_kv })
     }
 
-    /// Everything in front of the KV cache, checked against model and size before anything is allocated for it.
-    async fn read_record<S: ByteSource>(&self, from: &mut Checked<'_, S>, total: u64) -> Result<Record> {
+    /// Everything in front of the KV cache, checked against model and size before anything is allocated for the cache.
+    async fn read_record<S: ByteSource>(
+        &self,
+        from: &mut HashingReader<'_, S>,
+        total: u64,
+    ) -> Result<Record> {
         if total < HEAD_BYTES + SUM_BYTES {
             return Err(malformed("the head", 0, format!("the whole has {total} bytes")));
         }
@@ -173,8 +180,8 @@ impl Engine {
             return mismatch("version", number(8).to_string(), VERSION.to_string());
         }
         let layout = u64::from(number(16)) | u64::from(number(20)) << 32;
-        if layout != self.layout {
-            return mismatch("model and cache", format!("{layout:016x}"), format!("{:016x}", self.layout));
+        if layout != self.kv_layout {
+            return mismatch("model and cache", format!("{layout:016x}"), format!("{:016x}", self.kv_layout));
         }
         let json_len = u64::from(number(12));
         if json_len > MAX_JSON_BYTES.min(total - HEAD_BYTES - SUM_BYTES) {
@@ -197,30 +204,30 @@ impl Engine {
 
     fn check_record(&self, record: &Record) -> Result<()> {
         let wrong = |why: String| malformed("the conversation", HEAD_BYTES, why);
-        let Record { dialogue, first, ids, n_written } = record;
+        let Record { history, first, ids, n_written } = record;
         let n_vocab = self.config().n_vocab;
-        let turns = dialogue.iter().flat_map(|dialogue| &dialogue.turns);
+        let turns = history.iter().flat_map(|history| &history.turns);
         let known = turns.filter_map(|turn| turn.ids.as_ref()).flatten();
         if let Some(id) = ids.iter().chain(known).find(|id| **id as usize >= n_vocab) {
             return Err(wrong(format!("token {id} of {n_vocab}")));
         }
-        // Far more than any context: it only says that rings have come round.
+        // Far above any context: the number only says that rings have wrapped.
         if *n_written < ids.len() || *n_written > usize::MAX / 4 {
             return Err(wrong(format!("{n_written} positions written for {} tokens", ids.len())));
         }
-        let n_turns = dialogue.as_ref().map_or(0, |dialogue| dialogue.turns.len());
+        let n_turns = history.as_ref().map_or(0, |history| history.turns.len());
         if *first > n_turns || first % 2 == 1 || n_turns % 2 == 1 {
             return Err(wrong(format!("turn {first} of {n_turns} is the first in the context")));
         }
-        match dialogue {
-            Some(dialogue) => dialogue.check_history(self.format()).map_err(|why| wrong(why.to_string())),
+        match history {
+            Some(history) => history.check_history(self.chat_format()).map_err(|why| wrong(why.to_string())),
             None => Ok(()),
         }
     }
 
     async fn read_cache<S: ByteSource>(
         &self,
-        from: &mut Checked<'_, S>,
+        from: &mut HashingReader<'_, S>,
         total: u64,
         n_tokens: usize,
     ) -> Result<Parked> {

@@ -1,13 +1,13 @@
-//! What the model makes of a text without continuing it: a vector, and how likely each token is.
+//! Scores and embeddings: the likelihood of a text, token by token, and its vector.
 
 use serde::Serialize;
 
 use super::Engine;
-use super::logprobs::log_sum_exp;
+use super::result::{log_sum_exp, text_of};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 
-/// How likely a text is to the model.
+/// Likelihood of a text.
 #[derive(Clone, Debug, Serialize)]
 pub struct Score {
     /// Every token after the first.
@@ -18,7 +18,7 @@ pub struct Score {
     pub perplexity: f64,
 }
 
-/// A token of a text and how likely it was there.
+/// Likelihood of one token of a text.
 #[derive(Clone, Debug, Serialize)]
 pub struct ScoredToken {
     /// Token id.
@@ -36,33 +36,33 @@ impl Engine {
     /// [`Error::ContextFull`], [`Error::Aborted`], faults of the device.
     pub async fn embed(&mut self, text: &str, cancel: &Cancel) -> Result<Vec<f32>> {
         let ids = self.prompt_ids(text)?;
-        self.vacate().await?;
+        self.clear_kv().await?;
         self.model()?.mean_hidden(&ids, cancel).await
     }
 
-    /// How likely a text is, token by token.
+    /// Likelihood of a text, token by token.
     ///
     /// # Errors
     /// [`Error::InvalidOption`] for a text without a token after the first; as [`Engine::embed`].
     pub async fn score_text(&mut self, text: &str, cancel: &Cancel) -> Result<Score> {
         let ids = self.prompt_ids(text)?;
         if ids.len() < 2 {
-            return Err(Error::InvalidOption {
-                option: "text".to_owned(),
-                found: format!("{} tokens", ids.len()),
-                expected: "a text of at least two tokens, BOS included".to_owned(),
-            });
+            let expected = "a text of at least two tokens, BOS included";
+            return Err(Error::invalid_option("text", format!("{} tokens", ids.len()), expected));
         }
         let nll = self.score(&ids, cancel, &mut |_| ()).await?;
-        let scored =
-            |(id, nll): (&u32, &f32)| ScoredToken { id: *id, text: self.text_of(*id), logprob: -nll };
+        let scored = |(id, nll): (&u32, &f32)| ScoredToken {
+            id: *id,
+            text: text_of(&self.tokenizer, *id),
+            logprob: -nll,
+        };
         let tokens: Vec<ScoredToken> = ids.iter().skip(1).zip(&nll).map(scored).collect();
         let total: f64 = tokens.iter().map(|token| f64::from(token.logprob)).sum();
         let perplexity = (-total / tokens.len() as f64).exp();
         Ok(Score { tokens, total, perplexity })
     }
 
-    /// Negative log-likelihood of `ids[i + 1]` at index i, in nats; `on_progress` hears how many positions are done.
+    /// Negative log-likelihood of `ids[i + 1]` at index i, in nats; `on_progress` hears the number of positions done.
     ///
     /// # Errors
     /// As [`Engine::logits`].
@@ -78,7 +78,7 @@ impl Engine {
             nll.push((log_sum_exp(logits) - target.map_or(f64::NAN, |l| f64::from(*l))) as f32);
             on_progress(i + 1);
         };
-        self.vacate().await?;
+        self.clear_kv().await?;
         self.model()?.every_position(ids, cancel, &mut on_row).await?;
         Ok(nll)
     }

@@ -117,7 +117,7 @@ impl Gpu {
         let (device, queue) = adapter
             .request_device(&descriptor)
             .await
-            .map_err(|e| Error::NoWebgpu { why: format!("the adapter gave no device: {e}") })?;
+            .map_err(|e| Error::NoWebgpu { why: format!("the GPU adapter gave no device ({e})") })?;
         let subgroups = !options.without_subgroups && has_subgroups(&device);
         let fault = Arc::new(Mutex::new(None));
         watch(&device, &fault);
@@ -331,12 +331,40 @@ async fn pick_adapter(options: &GpuOptions) -> Result<wgpu::Adapter> {
         let found =
             adapters.into_iter().find(|a| a.get_info().name.to_lowercase().contains(&wanted.to_lowercase()));
         return found.ok_or_else(|| Error::NoWebgpu {
-            why: format!("no adapter is called \"{wanted}\"; there are {names:?}"),
+            why: format!("no GPU adapter is called \"{wanted}\" (there are {names:?})"),
         });
     }
     let request = wgpu::RequestAdapterOptions {
         power_preference: wgpu::PowerPreference::HighPerformance,
         ..Default::default()
     };
-    instance.request_adapter(&request).await.map_err(|e| Error::NoWebgpu { why: e.to_string() })
+    instance.request_adapter(&request).await.map_err(no_adapter)
+}
+
+/// The error without the text of wgpu's, which lists the backends that this build was compiled without.
+fn no_adapter(_: wgpu::RequestAdapterError) -> Error {
+    Error::NoWebgpu { why: "no GPU adapter was found".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_without_an_adapter_keeps_internals_out() {
+        let none = wgpu::Backends::empty();
+        let found = wgpu::RequestAdapterError::NotFound {
+            active_backends: none,
+            requested_backends: wgpu::Backends::all(),
+            supported_backends: none,
+            no_fallback_backends: none,
+            no_adapter_backends: none,
+            incompatible_surface_backends: none,
+        };
+        assert!(found.to_string().contains("not compiled in"), "{found}");
+        let error = no_adapter(found).to_string();
+        let plain =
+            "no GPU adapter was found; in a browser, use a current one and turn hardware acceleration on";
+        assert!(error.starts_with(plain) && !error.contains("compiled"), "{error}");
+    }
 }

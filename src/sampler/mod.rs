@@ -1,5 +1,5 @@
-//! From logits to one token: biases and penalties, temperature, top-k, top-p, min-p, in this order, and a draw that depends on
-//! seed and position only. This is the CPU twin of the `sample` kernel, and what chooses where that cannot.
+//! Sampling, from logits to one token: biases and penalties, temperature, top-k, top-p, min-p, in this order, and a draw that depends
+//! on seed and position only. It is the CPU twin of the `sample` kernel, and chooses when the kernel cannot.
 
 mod options;
 mod penalties;

@@ -1,4 +1,4 @@
-//! Biases and penalties: what changes the logits before anything is kept or drawn.
+//! Biases and penalties, which change the logits before a token is chosen.
 
 use crate::kernels::sample::RECENT;
 use crate::sampler::Sampling;

@@ -1,4 +1,4 @@
-//! A source that never waits, made to wait now and then.
+//! Source that yields to the worker's other work now and then.
 
 use crate::cancel::Cancel;
 use crate::error::Result;
@@ -8,8 +8,8 @@ use crate::source::ByteSource;
 /// Bytes between two pauses. A pause takes 4 ms, which is what browsers make of a short timer.
 const BYTES_BETWEEN: u64 = 16 << 20;
 
-/// Gives the worker's other work a turn every few megabytes. Bytes that are made in place come without one, and neither
-/// an abort would be heard nor the GPU get its uploads before all of them were there.
+/// A source that pauses every few megabytes. Bytes made in place come without a pause: no abort would be heard, and the GPU would get
+/// its uploads only after all of them.
 #[derive(Debug)]
 pub(super) struct Paced<S> {
     source: S,

@@ -1,4 +1,4 @@
-//! What the worker hands over as a model's source, as one type: the engine's loader is compiled once.
+//! Source of a model, as the worker passes it. It is one type, so that the engine's loader is compiled once.
 
 use js_sys::{Array, Reflect};
 use serde::Deserialize;

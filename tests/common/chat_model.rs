@@ -1,6 +1,6 @@
 //! Tiny models as if they had been tuned for conversations: their files get a chat template, which is all the engine asks for.
 
-use gemma_web::session::{Engine, Event, Generation, KvType, LoadOptions, Prompt, Request, Signals};
+use gemma_web::engine::{Engine, Event, Generation, KvType, LoadOptions, Prompt, Request, Signals};
 use gemma_web::source::ByteSource;
 use gemma_web::{Cancel, Result};
 use pollster::block_on;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gemma_web::gpu::{GpuOptions, Tuning};
-use gemma_web::session::bench::{self, BenchOptions};
-use gemma_web::session::{GenerateOptions, KvType, LoadOptions, SelfTest, Tested};
+use gemma_web::bench::{self, BenchOptions};
+use gemma_web::engine::{GenerateOptions, KvType, LoadOptions, SelfTest, Tested};
 
 /// Runs Google's Gemma from a GGUF file on the GPU.
 ///

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use gemma_web::Cancel;
-use gemma_web::session::{Engine, LoadOptions, Phase, Progress};
+use gemma_web::engine::{Engine, LoadOptions, Phase, Progress};
 use gemma_web::source::download::{Transfer, Watch};
 use indicatif::{ProgressBar, ProgressStyle};
 use pollster::block_on;

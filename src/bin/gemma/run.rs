@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use gemma_web::chat::Message;
-use gemma_web::session::{Engine, GenerateOptions, Generation};
+use gemma_web::engine::{Engine, GenerateOptions, Generation};
 use gemma_web::{Cancel, Error};
 use pollster::block_on;
 
