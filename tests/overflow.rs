@@ -51,7 +51,7 @@ fn request(prompt: Prompt, n: usize, overflow: Overflow) -> Request {
     let mut request = greedy(prompt, None, n);
     request.options.overflow = overflow;
     // Random weights like to say one thing for ever.
-    request.options.frequency_penalty = 1.0;
+    request.options.sampling.frequency_penalty = 1.0;
     request
 }
 

@@ -108,7 +108,7 @@ fn three_turns(engine: &mut Engine, number: usize, mut between: impl FnMut(&mut 
     let session = open(engine);
     let turn = |i| {
         let mut request = say(&format!("conversation {number}, turn {i}, and some words more"), session, 10);
-        (request.options.temperature, request.options.seed) = (1.5, Some(number as u64));
+        (request.options.sampling.temperature, request.options.seed) = (1.5, Some(number as u64));
         request
     };
     let turns = (0..3).map(|i| {
@@ -127,7 +127,7 @@ fn taking_turns(model: &str) {
         for (number, session) in sessions.iter().enumerate() {
             let mut request =
                 say(&format!("conversation {number}, turn {i}, and some words more"), *session, 10);
-            (request.options.temperature, request.options.seed) = (1.5, Some(number as u64));
+            (request.options.sampling.temperature, request.options.seed) = (1.5, Some(number as u64));
             let result = respond(&mut engine, &request).result;
             assert_eq!(result.usage.cached_tokens > 0, i > 0, "{:?}", result.usage);
             together[number].push(result.tokens);

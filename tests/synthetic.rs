@@ -259,7 +259,7 @@ fn a_model_runs() {
     let (mean, std) = moments(&logits);
     assert!(logits.iter().all(|x| x.is_finite()));
     assert!((0.5..8.0).contains(&std) && mean.abs() < 1.0, "logits: mean {mean}, deviation {std}");
-    let options = GenerateOptions { max_tokens: 2, temperature: 0.0, ..GenerateOptions::default() };
+    let options = GenerateOptions::greedy(2);
     let generation = block_on(engine.generate(&ids, &options, &Cancel::default(), &mut |_| ())).unwrap();
     assert_eq!(generation.tokens.len(), 2);
 }

@@ -100,7 +100,7 @@ pub(crate) fn try_respond(engine: &mut Engine, request: &Request, signals: &Sign
 pub(crate) fn greedy(prompt: Prompt, session: Option<u32>, n: usize) -> Request {
     let mut request = Request { prompt, session, options: Default::default() };
     request.options.max_tokens = n;
-    request.options.temperature = 0.0;
+    request.options.sampling.temperature = 0.0;
     request.options.ignore_end = true;
     request
 }

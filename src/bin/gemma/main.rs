@@ -1,7 +1,8 @@
 //! The `gemma` command: runs a Gemma GGUF file on any native adapter.
 
+// By its path, so that its modules lie beside it: all of them exist natively only.
 #[cfg(not(target_arch = "wasm32"))]
-#[path = "gemma/command.rs"]
+#[path = "command.rs"]
 mod command;
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -9,6 +10,6 @@ fn main() -> std::process::ExitCode {
     command::main()
 }
 
-/// In a browser the way in is `gemma_web::web`.
+/// Nothing: in a browser the entry point is `gemma_web::web`.
 #[cfg(target_arch = "wasm32")]
 fn main() {}
