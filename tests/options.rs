@@ -126,8 +126,8 @@ fn penalties(engine: &mut Engine) {
         |o| o.sampling.frequency_penalty = 0.7,
         |o| o.sampling.presence_penalty = 1.5,
         |o| {
-            (o.sampling.repetition_penalty, o.sampling.frequency_penalty, o.sampling.presence_penalty) =
-                (0.8, 1.1, -0.3)
+            let s = &mut o.sampling;
+            (s.repetition_penalty, s.frequency_penalty, s.presence_penalty) = (0.8, 1.1, -0.3);
         },
     ];
     for (i, edit) in kinds.into_iter().enumerate() {

@@ -13,7 +13,7 @@ pub enum Event {
     Prefill(Prefill),
     /// A token was chosen.
     Token(Piece),
-    /// Text that was held back, at the end, and that no token comes with: it could have state a stop string or a character.
+    /// Text at the end that was held back, because it could have begun a stop string or a character. No token comes with it.
     Rest {
         /// The text.
         text: String,
@@ -108,7 +108,7 @@ pub struct Timings {
 }
 
 impl Timings {
-    /// TokenOutcome at the end of a generation; `prompt_ms` is from the request to the prompt's logits.
+    /// Timings at the end of a generation; `prompt_ms` runs from the request to the prompt's logits.
     pub(super) fn of(started: Instant, first: Instant, prompt_ms: f64, usage: Usage) -> Self {
         let decode_ms = first.elapsed().as_secs_f64() * 1e3;
         let rate = |n: usize, ms: f64| if ms > 0.0 { n as f64 / ms * 1e3 } else { 0.0 };
