@@ -62,11 +62,11 @@ pub enum Error {
         "the saved session doesn't fit this model: its {what} is {saved}, here it is {here}; load the model that saved it, with the same options"
     )]
     SessionMismatch {
-        /// What differs.
+        /// The difference.
         what: String,
-        /// As saved.
+        /// Its value in the saved session.
         saved: String,
-        /// As loaded.
+        /// Its value in the loaded model.
         here: String,
     },
     /// A required metadata key is absent.
@@ -84,9 +84,9 @@ pub enum Error {
     BadKey {
         /// The key.
         key: String,
-        /// What was expected.
+        /// The expected type or value.
         expected: String,
-        /// What the file holds.
+        /// The value in the file.
         found: String,
     },
     /// Not a Gemma.
@@ -102,7 +102,7 @@ pub enum Error {
     UnsupportedTensorType {
         /// The tensor's name.
         tensor: String,
-        /// The type's name, or its number where it has none.
+        /// The type's name, or its number if it has none.
         found: String,
         /// The names of the types that are supported.
         supported: String,
@@ -147,7 +147,7 @@ pub enum Error {
     Network {
         /// The address asked for.
         url: String,
-        /// What the platform said.
+        /// The platform's words.
         why: String,
     },
     /// A reply is not what was asked for.
@@ -159,9 +159,9 @@ pub enum Error {
         url: String,
         /// The part of the reply.
         what: String,
-        /// What was asked for.
+        /// The expected value.
         expected: String,
-        /// What came.
+        /// The value received.
         found: String,
     },
     /// The file on the server is no longer the one whose beginning was downloaded.
@@ -189,9 +189,9 @@ pub enum Error {
     WrongShard {
         /// The name of the file.
         file: String,
-        /// What belongs there.
+        /// The shard that belongs there.
         expected: String,
-        /// What it is.
+        /// The file that is there.
         found: String,
     },
     /// There is no room for the file.
@@ -207,9 +207,9 @@ pub enum Error {
     /// The cache can't be read or written.
     #[error("the cache failed: {what}: {why}; load without it, or delete the model from it")]
     Storage {
-        /// What was done with which file.
+        /// The operation and the file.
         what: String,
-        /// What the platform said.
+        /// The platform's words.
         why: String,
     },
     /// Another tab or process has the cache entry open.
@@ -223,7 +223,7 @@ pub enum Error {
     Io {
         /// The path.
         path: String,
-        /// What the system said.
+        /// The system's words.
         why: String,
     },
     // The device: another browser, driver or model.
@@ -232,7 +232,7 @@ pub enum Error {
         "{why}; in a browser, use a current one and turn hardware acceleration on; natively, install a Vulkan, Metal or D3D12 driver"
     )]
     NoWebgpu {
-        /// What was asked for and what was found.
+        /// The missing thing, and the adapters found.
         why: String,
     },
     /// A limit of the adapter is too low even after splitting.
@@ -260,7 +260,7 @@ pub enum Error {
     /// The device is gone.
     #[error("the GPU device was lost: {why}; load the model again")]
     DeviceLost {
-        /// What the platform said.
+        /// The platform's words.
         why: String,
     },
     /// A shader was refused, or a GPU command was invalid.
@@ -268,7 +268,7 @@ pub enum Error {
     Gpu {
         /// The kernel or buffer.
         what: String,
-        /// What the platform said.
+        /// The platform's words.
         why: String,
     },
     /// A kernel and all its variants compute wrong results.
@@ -276,17 +276,17 @@ pub enum Error {
     SelfTestFailed {
         /// The kernel.
         kernel: String,
-        /// Its variant, as it was first.
+        /// Its first variant.
         variant: String,
         /// Name and driver of the adapter.
         adapter: String,
-        /// Largest distance from the right results, as a part of the largest of them; null where it is no number.
+        /// Largest distance from the right results, as a fraction of the largest of them; null if it is not finite.
         error: f32,
     },
     /// Results that are not finite: an overflow, a damaged weight, or a fault of the GPU.
     #[error("{what} at position {position} are not finite; check the file, or try tuning f32/1 and kv f32")]
     NumericError {
-        /// What was computed.
+        /// The computation.
         what: String,
         /// Context position of the token that it is for.
         position: usize,
@@ -296,9 +296,9 @@ pub enum Error {
         "the results are not right: {what}: {why}; the speed of wrong results is not measured: please report this with the name of the adapter"
     )]
     Inconsistent {
-        /// What was computed.
+        /// The computation.
         what: String,
-        /// What was found.
+        /// The measured values.
         why: String,
     },
     // The request: correct the call.
@@ -327,7 +327,7 @@ pub enum Error {
     InvalidMessage {
         /// Index of the message.
         index: usize,
-        /// What is wrong and how to put it right.
+        /// The fault and its remedy.
         why: String,
     },
     /// The caller aborted the operation.
@@ -336,7 +336,7 @@ pub enum Error {
     /// Something that should never happen did.
     #[error("internal error: {what}; please report it")]
     Internal {
-        /// What happened.
+        /// The event.
         what: String,
     },
 }

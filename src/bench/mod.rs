@@ -50,7 +50,7 @@ impl Engine {
 /// Measurements of one run.
 struct Run {
     first_token_seconds: f64,
-    /// Of the tokens after the first.
+    /// Speed of the tokens after the first.
     tokens_per_second: f64,
     counts: Counters,
 }
@@ -60,7 +60,7 @@ struct Run {
 struct Runs {
     first_token_seconds: Vec<f64>,
     tokens_per_second: Vec<f64>,
-    /// Of the last.
+    /// Counts of the last run.
     counts: Counters,
 }
 

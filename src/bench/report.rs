@@ -100,13 +100,13 @@ pub struct Roofline {
 pub struct PromptTest {
     /// Tokens of a prompt.
     pub tokens: usize,
-    /// From the request to the arrival of the first token on the CPU.
+    /// Speed from the request to the arrival of the first token on the CPU.
     pub tokens_per_second: Spread,
     /// The same time, in milliseconds.
     pub first_token_ms: Spread,
     /// Arithmetic of the products with the layers' matrices, 10^12 operations per second.
     pub teraflops: f64,
-    /// What the last run added to the counters.
+    /// Counts of the last run.
     pub counts: Counters,
 }
 
@@ -118,7 +118,7 @@ pub struct GenerationTest {
     pub tokens: usize,
     /// Positions before the first counted token.
     pub depth: usize,
-    /// From the arrival of the first token on the CPU to that of the last.
+    /// Speed from the arrival of the first token on the CPU to that of the last.
     pub tokens_per_second: Spread,
     /// Weights, keys and values that a token reads, on average.
     pub bytes_per_token: u64,
@@ -126,7 +126,7 @@ pub struct GenerationTest {
     pub gigabytes_per_second: f64,
     /// The same as a fraction of the roofline.
     pub of_roofline: Option<f64>,
-    /// What the last run added to the counters.
+    /// Counts of the last run.
     pub counts: Counters,
 }
 
@@ -168,11 +168,11 @@ pub struct Kernels {
 pub struct BenchReport {
     /// Version of this crate.
     pub version: String,
-    /// As the caller said.
+    /// Day, as the caller gave it.
     pub date: Option<String>,
-    /// As the caller said.
+    /// Browser or machine, as the caller gave it.
     pub host: Option<String>,
-    /// As the caller said.
+    /// Name of the model, as the caller gave it.
     pub label: Option<String>,
     /// Time of the load, as the caller measured it, in milliseconds.
     pub load_ms: Option<f64>,

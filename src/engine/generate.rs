@@ -26,7 +26,7 @@ pub(super) struct RequestRun<'a> {
 
 /// Progress of a prompt when feeding it ends.
 enum Fed {
-    /// All is fed but the last chunk, which begins at this index.
+    /// The text is fed except for the last chunk, which begins at this index.
     UpTo(usize),
     /// The caller stopped the request.
     Stopped,

@@ -1,10 +1,10 @@
-//! Stop strings: found across tokens, and what could begin one is held back.
+//! Stop strings, found across tokens: text that could begin one is held back.
 
-/// Text on its way out.
+/// Search for stop strings in a text that comes piece by piece.
 #[derive(Debug)]
 pub(super) struct Stops {
     stops: Vec<String>,
-    /// Given out with what comes next, or never.
+    /// Text held back: passed on with the next piece, or never.
     held: String,
 }
 
@@ -13,7 +13,7 @@ impl Stops {
         Self { stops: stops.to_vec(), held: String::new() }
     }
 
-    /// What can be given out now that `text` has come, and whether a stop string ends it, which isn't.
+    /// Adds `text`. Returns the text to pass on, and whether a stop string ends it; the stop string itself is left out.
     pub(super) fn push(&mut self, text: &str) -> (String, bool) {
         self.held.push_str(text);
         if let Some(at) = self.stops.iter().filter_map(|stop| self.held.find(stop)).min() {
@@ -24,7 +24,7 @@ impl Stops {
         (std::mem::replace(&mut self.held, rest), false)
     }
 
-    /// What was held back, at the end.
+    /// The text held back, at the end.
     pub(super) fn finish(&mut self) -> String {
         std::mem::take(&mut self.held)
     }
@@ -44,7 +44,7 @@ impl Stops {
 mod tests {
     use super::*;
 
-    /// What is given out piece by piece, `|` between, and `!` where a stop ends it.
+    /// The text passed on, with `|` between the pieces and `!` if a stop ends it.
     fn through(stops: &[&str], pieces: &[&str]) -> String {
         let stops: Vec<String> = stops.iter().map(|stop| (*stop).to_owned()).collect();
         let (mut out, mut all) = (Stops::new(&stops), Vec::new());

@@ -71,7 +71,7 @@ fn candidates(logits: &[f32], top_k: usize) -> Vec<(u32, f32)> {
     all
 }
 
-/// How many of the descending `weights` top-p and min-p keep: at least one. The token that crosses p is kept.
+/// Number of the descending `weights` that top-p and min-p keep: at least one. The token that crosses p is kept.
 fn nucleus(weights: &[f64], top_p: f64, min_p: f64) -> usize {
     let total: f64 = weights.iter().sum();
     let threshold = min_p * weights.first().copied().unwrap_or(0.0);

@@ -18,8 +18,8 @@ const MAX_PAIRS: usize = 1 << 21;
 /// The peak of the heap is here, so the merges are kept as pairs of ids until the model asks for strings.
 ///
 /// # Errors
-/// [`Error::BadKey`] where a character could be neither spelled in bytes nor be unknown; [`Error::Internal`] where
-/// the crate refuses what we derived.
+/// [`Error::BadKey`] if a character could be neither spelled in bytes nor be unknown; [`Error::Internal`] if the
+/// crate refuses the derived merges.
 pub(super) fn build(vocab: &Vocab, scores: &[f32]) -> Result<BPE> {
     let ids = piece_ids(vocab);
     let unknown =
@@ -68,7 +68,7 @@ fn piece_ids(vocab: &Vocab) -> PieceIds {
 /// order in which Hugging Face's converter lists them).
 ///
 /// # Errors
-/// [`Error::BadKey`] where a piece is longer, or splits are more, than any real vocabulary has: both cost time and memory.
+/// [`Error::BadKey`] if a piece is longer, or the splits are more, than in any real vocabulary: both cost time and memory.
 fn merge_pairs(vocab: &Vocab, scores: &[f32], ids: &PieceIds) -> Result<Vec<(u32, u32)>> {
     let refused = |expected: String, found: String| {
         Err(Error::BadKey { key: "tokenizer.ggml.tokens".into(), expected, found })

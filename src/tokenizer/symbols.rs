@@ -1,4 +1,4 @@
-//! Symbols that are cut out of the text before anything is merged: leftmost first, then longest.
+//! Symbols, which are cut out of the text before anything is merged: leftmost first, then longest.
 
 use super::vocab::{TokenKind, Vocab};
 
@@ -12,7 +12,7 @@ pub(super) struct SymbolSet {
 }
 
 impl SymbolSet {
-    /// All symbols whose kind is wanted. Of two with the same text the lower id counts.
+    /// Set of all symbols of the wanted kinds. Of two with the same text the lower id counts.
     pub(super) fn new(vocab: &Vocab, wanted: &[TokenKind]) -> Self {
         let mut symbols: Vec<(&str, u32)> = vocab
             .iter()

@@ -26,7 +26,7 @@ extern "C" {
     fn clear_interval(interval: &JsValue);
 }
 
-/// A report to JS. `loaded` counts bytes that went to the GPU, `cached` and `fetched` where they came from.
+/// A report to JS. `loaded` counts bytes that went to the GPU, `cached` and `fetched` those from each origin.
 #[derive(Clone, Copy, Serialize)]
 struct Report {
     #[serde(flatten)]

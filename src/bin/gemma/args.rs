@@ -37,7 +37,7 @@ pub(crate) enum Command {
     Tokenize(Tokenize),
     /// Say what is in a file and whether it can be run; needs no GPU.
     Inspect(Inspect),
-    /// Check the results, then measure prompt and generation speed and where the time goes.
+    /// Check the results, then measure prompt and generation speed and the time of each kernel.
     Bench(Bench),
     /// Write a GGUF file with random weights in the shape of a real model.
     Synth(Synth),
