@@ -20,11 +20,7 @@ const MAX_SHARDS: usize = 1000;
 /// [`Error::InvalidOption`] for a short form with a part missing, and where the address holds a user's name and password: it ends up
 /// in messages and in the cache.
 pub fn resolve(address: &str) -> Result<String> {
-    let refused = |expected: &str| Error::InvalidOption {
-        option: "url".to_owned(),
-        found: format!("\"{}\"", shown(address)),
-        expected: expected.to_owned(),
-    };
+    let refused = |expected: &str| Error::invalid_option("url", format!("\"{}\"", shown(address)), expected);
     if address.len() > MAX_BYTES {
         return Err(refused("an address of at most 8 KiB"));
     }

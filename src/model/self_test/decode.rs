@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use bytemuck::Zeroable;
+
 use super::cases::{AT, Cases, EPS, F16, F32, INT8, K, N, ROTARY, Reads, SLOTS, tolerance};
 use super::inputs::{Heads, Input, encoded, seen};
 use crate::error::Result;
@@ -213,14 +215,9 @@ fn settings(top_k: u32) -> Settings {
         inverse_temperature: 1.0,
         top_k,
         top_p: 1e-3,
-        min_p: 0.0,
         repetition: 1.0,
         inverse_repetition: 1.0,
-        frequency: 0.0,
-        presence: 0.0,
-        penalises: 0,
-        n_biases: 0,
         seed_hash: 1,
-        pad: 0,
+        ..Zeroable::zeroed()
     }
 }
