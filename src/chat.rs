@@ -1,8 +1,8 @@
 //! Conversations as Gemma was trained to see them: turns between `<start_of_turn>` and `<end_of_turn>`.
 //!
-//! The files carry a Jinja template; those of all Gemma generations say the same in two variants, which are written
-//! out here. Turn markers become their ids, and everything a message holds is text: a `<end_of_turn>` that somebody
-//! typed ends nothing.
+//! The files carry a Jinja template; those of all Gemma generations say the same in two variants, which are
+//! written out here. Turn markers become their ids, and everything a message holds is text: a `<end_of_turn>`
+//! that somebody typed ends nothing.
 
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +44,8 @@ impl Template {
     }
 }
 
-/// Whether the model was tuned for conversations: its vocabulary has the turn markers and its file a chat template.
+/// Whether the model was tuned for conversations: its vocabulary has the turn markers and its file a chat
+/// template.
 pub fn is_chat(tokenizer: &Tokenizer, metadata: &Metadata) -> bool {
     let has_template = matches!(metadata.opt_str("tokenizer.chat_template"), Ok(Some(_)));
     has_template && [TURN_START, TURN_END].iter().all(|marker| tokenizer.id_of(marker).is_some())
@@ -52,7 +53,8 @@ pub fn is_chat(tokenizer: &Tokenizer, metadata: &Metadata) -> bool {
 
 /// The conversation as one text, up to the beginning of the model's answer. The text starts with `bos`.
 ///
-/// The text is for people to read. Encoded, it could not be told from one whose messages contain markers; use [`encode`] for ids.
+/// The text is for people to read. Encoded, it could not be told from one whose messages contain markers; use
+/// [`encode`] for ids.
 ///
 /// # Errors
 /// [`Error::InvalidMessage`] for a conversation the template refuses.
@@ -68,13 +70,14 @@ pub fn render(template: Template, messages: &[Message], bos: &str) -> Result<Str
 /// The ids of the conversation, BOS included, up to the beginning of the model's answer.
 ///
 /// # Errors
-/// [`Error::InvalidMessage`] for a conversation the template refuses; [`Error::Unsupported`] if the vocabulary
-/// has no turn markers.
+/// [`Error::InvalidMessage`] for a conversation the template refuses; [`Error::Unsupported`] if the
+/// vocabulary has no turn markers.
 pub fn encode(tokenizer: &Tokenizer, template: Template, messages: &[Message]) -> Result<Vec<u32>> {
     encode_known(tokenizer, template, messages, &|_| None)
 }
 
-/// As [`encode`]. `known` may return the ids that a model's message was generated as, by its index; they are used unchanged.
+/// As [`encode`]. `known` may return the ids that a model's message was generated as, by its index; they are
+/// used unchanged.
 ///
 /// # Errors
 /// As [`encode`].
@@ -100,7 +103,8 @@ pub fn encode_known<'a>(
         ids.push(start);
         match known(index) {
             Some(generated) => ids.extend(answer.iter().chain(generated)),
-            // Role and content in one go: whether a newline merges with what follows is the vocabulary's business.
+            // Role and content in one go: whether a newline merges with what follows is the vocabulary's
+            // business.
             None => ids.extend(text(turn)?),
         }
         ids.push(end);

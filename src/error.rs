@@ -1,7 +1,7 @@
-//! One error enum. Each variant carries what was found and what was needed, and its message ends with a remedy.
+//! Errors, one enum. Each variant carries the found and the needed values, and its message ends with a remedy.
 //!
-//! Serialised (for JS and `--json`) a variant becomes `{ "code": "missing_tensor", … }` with its fields in camelCase:
-//! the code is stable, the message is not.
+//! For JS and `--json` a variant becomes `{ "code": "missing_tensor", … }` with its fields in camelCase. The code
+//! is stable, the message is not.
 
 use serde::Serialize;
 
@@ -280,7 +280,7 @@ pub enum Error {
         variant: String,
         /// Name and driver of the adapter.
         adapter: String,
-        /// Largest distance from the right results, as a fraction of the largest of them; null if it is not finite.
+        /// Largest distance from the right results, as a fraction of the largest; null if it is not finite.
         error: f32,
     },
     /// Results that are not finite: an overflow, a damaged weight, or a fault of the GPU.

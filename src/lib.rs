@@ -2,12 +2,12 @@
 //!
 //! Data flows one way, and this is also the order to read the crate in:
 //!
-//! `source` (where bytes come from) → [`gguf`] (the container) → [`quant`] (block formats, planes) →
-//! [`gpu`] (device, tensors, recorder) → [`kernels`] (one WGSL file each, with a CPU twin) →
-//! [`model`] (config, weights, the forward page) → [`sampler`] → [`engine`] → `bench` → `web` and the `gemma` command.
+//! `source` (where bytes come from) → [`gguf`] (the container) → [`quant`] (block formats, planes) → [`gpu`]
+//! (device, tensors, recorder) → [`kernels`] (one WGSL file each, with a CPU twin) → [`model`] (config,
+//! weights, the forward page) → [`sampler`] → [`engine`] → `bench` → `web` and the `gemma` command.
 //!
-//! Shape letters, used in every doc comment: `T` tokens, `D` model width, `H` query heads, `K` key/value heads,
-//! `C` head size, `F` feed-forward width, `V` vocabulary, `L` layers.
+//! Shape letters, used in every doc comment: `T` tokens, `D` model width, `H` query heads, `K` key/value
+//! heads, `C` head size, `F` feed-forward width, `V` vocabulary, `L` layers.
 
 pub mod bench;
 pub mod cancel;

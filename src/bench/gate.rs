@@ -1,4 +1,5 @@
-//! Gate of the benchmark: the results must be right before anything is timed, since the speed of wrong results means nothing.
+//! Gate of the benchmark: the results must be right before anything is timed, since the speed of wrong
+//! results means nothing.
 
 use web_time::Instant;
 
@@ -16,12 +17,13 @@ const N_PROMPT: usize = 32;
 const N_TOKENS: usize = 8;
 /// Indices of the generated tokens that are compared with a prompt computed at once.
 const COMPARED: [usize; 4] = [1, 3, 5, 7];
-/// Two roundings of one sum may prefer another token; it is then a close second. The best of a vocabulary lies four or five
-/// standard deviations above the mean, and so does what a wrong kernel prefers below the best.
+/// Two roundings of one sum may prefer another token; it is then a close second. The best of a vocabulary
+/// lies four or five standard deviations above the mean, and so does what a wrong kernel prefers below the
+/// best.
 const TOLERANCE: f64 = 0.5;
 
-/// Checks that the model is repeatable, that decoding token by token agrees with prompts computed at once, and that all
-/// logits are finite. Also returns the time to the first token, in milliseconds.
+/// Checks that the model is repeatable, that decoding token by token agrees with prompts computed at once,
+/// and that all logits are finite. Also returns the time to the first token, in milliseconds.
 ///
 /// # Errors
 /// [`Error::Inconsistent`] if the results are wrong; those of [`Engine::generate`].

@@ -1,7 +1,8 @@
-//! Benchmark that others can repeat: it checks results first, then times prompts and generation by published definitions.
+//! Benchmark that others can repeat: it checks results first, then times prompts and generation by published
+//! definitions.
 //!
-//! Times are wall times at which tokens arrive on the CPU, so that work in flight does not count before it is done. The work of a
-//! token, which does not depend on the machine's speed, is counted.
+//! Times are wall times at which tokens arrive on the CPU, so that work in flight does not count before it is
+//! done. The work of a token, which does not depend on the machine's speed, is counted.
 
 mod depth;
 mod gate;
@@ -33,8 +34,9 @@ impl Engine {
     /// Runs a benchmark. `on_progress` hears of each finished step.
     ///
     /// # Errors
-    /// [`crate::Error::Inconsistent`] if the model's results are wrong, [`crate::Error::InvalidOption`] for options out of range or a
-    /// context that is too short, [`crate::Error::Aborted`] between two tokens, faults of the device.
+    /// [`crate::Error::Inconsistent`] if the model's results are wrong, [`crate::Error::InvalidOption`] for
+    /// options out of range or a context that is too short, [`crate::Error::Aborted`] between two tokens,
+    /// faults of the device.
     pub async fn bench(
         &mut self,
         options: &BenchOptions,
@@ -163,7 +165,8 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// Warmups, then the runs that count. Every run has another prompt, so that nothing of the last can be reused.
+    /// Warmups, then the runs that count. Every run has another prompt, so that nothing of the last can be
+    /// reused.
     async fn repeat(&mut self, stage: Stage, n_prompt: usize, n_tokens: usize) -> Result<Runs> {
         let mut runs = Runs::default();
         let n_vocab = self.engine.tokenizer().n_vocab();
@@ -242,7 +245,8 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// The work of a token: that of a generation of many tokens less that of a single token, divided by the difference.
+    /// The work of a token: that of a generation of many tokens less that of a single token, divided by the
+    /// difference.
     async fn per_token(&mut self) -> Result<Option<PerToken>> {
         if self.options.n_generated() == 0 {
             return Ok(None);
@@ -272,8 +276,8 @@ impl<'a> Bench<'a> {
         Ok(Some(result))
     }
 
-    /// Generation at each depth. The cache is filled once, up to the deepest; in a layer that keeps only a window, a lesser depth finds
-    /// later keys.
+    /// Generation at each depth. The cache is filled once, up to the deepest; in a layer that keeps only a
+    /// window, a lesser depth finds later keys.
     async fn at_depths(&mut self) -> Result<Vec<GenerationTest>> {
         let (options, n_vocab) = (self.options, self.engine.tokenizer().n_vocab());
         let Some(deepest) = options.depths.iter().copied().max() else { return Ok(Vec::new()) };

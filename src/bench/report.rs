@@ -190,7 +190,8 @@ pub struct BenchReport {
     pub warmups: usize,
     /// Results of the check.
     pub gate: Gate,
-    /// Time to the first token of the gate's prompt, in milliseconds: the very first work of a newly loaded model.
+    /// Time to the first token of the gate's prompt, in milliseconds: the very first work of a newly loaded
+    /// model.
     pub cold_first_token_ms: f64,
     /// Memory speed, if asked for.
     pub roofline: Option<Roofline>,

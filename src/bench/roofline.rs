@@ -8,14 +8,16 @@ use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Kind, Plan, Step};
 use crate::kernels::stream_read::{n_sums, record, stream_read};
 
-/// Sizes tried in turn, until reading one takes long enough to be measured: the larger, the less a cache helps.
+/// Sizes tried in turn, until reading one takes long enough to be measured: the larger, the less a cache
+/// helps.
 const SIZES: [u64; 3] = [64 << 20, 256 << 20, 1 << 30];
 const LONG_ENOUGH: f64 = 0.02;
 /// The time that the buffer is read over and over in one submission.
 const RUN_SECONDS: f64 = 0.25;
 const MAX_READS: f64 = 512.0;
 const RUNS: usize = 5;
-/// Bytes of the words that fill the buffer, again and again: random ones, since zeros might be stored as nothing.
+/// Bytes of the words that fill the buffer, again and again: random ones, since zeros might be stored as
+/// nothing.
 const PATTERN_BYTES: u64 = 4 << 20;
 /// Bytes written before the GPU has to take them.
 const FLUSH_BYTES: u64 = 64 << 20;
@@ -23,8 +25,8 @@ const FLUSH_BYTES: u64 = 64 << 20;
 /// Measures the read bandwidth with the largest size that fits, or the first one that takes long enough.
 ///
 /// # Errors
-/// [`Error::Inconsistent`] if a sum of the words read is wrong, [`Error::OutOfMemory`] if not even the smallest size
-/// fits, [`Error::Aborted`] between two runs, faults of the device.
+/// [`Error::Inconsistent`] if a sum of the words read is wrong, [`Error::OutOfMemory`] if not even the
+/// smallest size fits, [`Error::Aborted`] between two runs, faults of the device.
 pub async fn roofline(gpu: &Gpu, cancel: &Cancel) -> Result<Roofline> {
     let pattern = pattern();
     let mut result = read(gpu, SIZES[0], &pattern, cancel).await?;

@@ -1,4 +1,5 @@
-//! Fit of a text into the context: the oldest part of a text that is too long is dropped, whole turns of a conversation, or tokens.
+//! Fit of a text into the context: the oldest part of a text that is too long is dropped, whole turns of a
+//! conversation, or tokens.
 
 use super::history::{ChatFormat, History};
 use super::options::Overflow;
@@ -31,7 +32,8 @@ pub(super) struct Fit {
 }
 
 impl Continuation {
-    /// The ids of a prompt. If `overflow` lets the oldest part be dropped, they leave room for `max_tokens` or half the context.
+    /// The ids of a prompt. If `overflow` lets the oldest part be dropped, they leave room for `max_tokens`
+    /// or half the context.
     ///
     /// # Errors
     /// [`Error::ContextFull`] if the prompt does not fit; those of [`History::ids`].
@@ -49,7 +51,8 @@ impl Continuation {
         within(self.shorten(format, most)?, context)
     }
 
-    /// Prompt and generated tokens after a slide: the full context, cut down to half. `None` if nothing more can be dropped.
+    /// Prompt and generated tokens after a slide: the full context, cut down to half. `None` if nothing more
+    /// can be dropped.
     ///
     /// # Errors
     /// Those of [`History::ids`].

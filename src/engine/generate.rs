@@ -1,5 +1,5 @@
-//! Generation of one request: feeds what the KV cache lacks, samples tokens until the text ends, and records what the cache holds, so
-//! that the next request knows it whatever happens on the way.
+//! Generation of one request: feeds what the KV cache lacks, samples tokens until the text ends, and records
+//! what the cache holds, so that the next request knows it whatever happens on the way.
 
 use super::context_fit::Continuation;
 use super::history::ChatFormat;
@@ -48,7 +48,8 @@ impl RequestRun<'_> {
 
     async fn generate(&mut self) -> Result<FinishReason> {
         loop {
-            // Progress through a prompt is reported until its first token comes, and not again if another device is fed.
+            // Progress through a prompt is reported until its first token comes, and not again if another
+            // device is fed.
             let is_prompt = self.state.output.tokens.is_empty();
             let reused = self.live_kv.reusable(&self.state.output.ids, self.model);
             let total = self.state.output.ids.len() - reused;
@@ -103,8 +104,9 @@ impl RequestRun<'_> {
         Ok(Fed::UpTo(at))
     }
 
-    /// Samples on the GPU. Several tokens are in flight at once: each step reads on the GPU the token that the step before it chose.
-    /// Tokens past a stop are dropped; their keys and values lie behind the text, where the next tokens overwrite them.
+    /// Samples on the GPU. Several tokens are in flight at once: each step reads on the GPU the token that
+    /// the step before it chose. Tokens past a stop are dropped; their keys and values lie behind the text,
+    /// where the next tokens overwrite them.
     async fn sample_on_gpu(
         &mut self,
         settings: &Settings,

@@ -18,7 +18,8 @@ pub(super) struct ChatFormat<'a> {
 pub(super) struct Turn {
     #[serde(flatten)]
     pub(super) message: Message,
-    /// The generated ids, if the text is all they say. They are kept because encoding the text might give other ids.
+    /// The generated ids, if the text is all they say. They are kept because encoding the text might give
+    /// other ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ids: Option<Vec<u32>>,
 }
@@ -42,7 +43,8 @@ impl History {
     }
 
     /// # Errors
-    /// [`Error::InvalidMessage`] for a history that the template refuses, or that does not end with the model's answer.
+    /// [`Error::InvalidMessage`] for a history that the template refuses, or that does not end with the
+    /// model's answer.
     pub(super) fn check_history(&self, format: ChatFormat<'_>) -> Result<()> {
         if let Some(last) = self.turns.last()
             && self.turns.len() % 2 == 1
@@ -84,7 +86,8 @@ impl History {
         system.chain(self.turns.iter().skip(first).map(|turn| turn.message.clone())).collect()
     }
 
-    /// Ids from turn `first` on, a user's, up to the beginning of the model's answer. The system text comes before that turn.
+    /// Ids from turn `first` on, a user's, up to the beginning of the model's answer. The system text comes
+    /// before that turn.
     ///
     /// # Errors
     /// Those of [`chat::encode`].

@@ -55,8 +55,8 @@ pub struct Info {
     pub tuning: Tuning,
     /// The same and more, with what the self-test replaced.
     pub variants: Variants,
-    /// Options that a request does not set. Model files name none; these are the values of Gemma's model cards, and the
-    /// `generation_config` files of Gemma 1 and 2 have no others.
+    /// Options that a request does not set. Model files name none; these are the values of Gemma's model
+    /// cards, and the `generation_config` files of Gemma 1 and 2 have no others.
     pub defaults: GenerateOptions,
 }
 
@@ -93,8 +93,8 @@ pub struct ModelFile {
     pub name: String,
     /// Its size, if known.
     pub bytes: Option<u64>,
-    /// Bytes of the weights that every token reads: all of them, except that only one row counts of an embedding that is not also the
-    /// output matrix.
+    /// Bytes of the weights that every token reads: all of them, except that only one row counts of an
+    /// embedding that is not also the output matrix.
     pub weight_bytes_per_token: u64,
 }
 

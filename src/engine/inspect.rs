@@ -1,4 +1,5 @@
-//! Inspection of a file by its header alone, before a download or an allocation: what it is, and the memory it takes.
+//! Inspection of a file by its header alone, before a download or an allocation: what it is, and the memory
+//! it takes.
 
 use serde::Serialize;
 

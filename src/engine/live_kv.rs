@@ -7,8 +7,8 @@ use crate::model::Model;
 pub(super) struct LiveKv {
     /// Tokens at positions 0, 1, …
     pub(super) ids: Vec<u32>,
-    /// Positions written since position 0 last was, those past `ids` included: what they replaced is gone from the rings of local
-    /// layers.
+    /// Positions written since position 0 last was, those past `ids` included: what they replaced is gone
+    /// from the rings of local layers.
     pub(super) n_written: usize,
     /// The session that continues here.
     pub(super) session: Option<u32>,

@@ -66,7 +66,8 @@ impl Engine {
         Self::load_recalling(source, options, &no_record, cancel, on_progress).await
     }
 
-    /// As [`Engine::load`]. `recall` is asked once, when the adapter is open, what is known of it from earlier loads.
+    /// As [`Engine::load`]. `recall` is asked once, when the adapter is open, what is known of it from
+    /// earlier loads.
     ///
     /// # Errors
     /// As [`Engine::load`].
@@ -119,8 +120,8 @@ impl Engine {
     }
 }
 
-/// Reads the header and streams the weights to a device of their own. `on_header` hears of the header while the kernels are being
-/// compiled.
+/// Reads the header and streams the weights to a device of their own. `on_header` hears of the header while
+/// the kernels are being compiled.
 pub(super) async fn load_model<S: ByteSource>(
     source: S,
     options: &LoadOptions,
@@ -149,7 +150,8 @@ pub(super) async fn load_model<S: ByteSource>(
     Ok(LoadedModel { model, header, read_ms: source.spent().as_secs_f64() * 1e3 })
 }
 
-/// Options for the next load of the same model: with the variants that `model` has now, and without a test of what was tested.
+/// Options for the next load of the same model: with the variants that `model` has now, and without a test of
+/// what was tested.
 pub(super) fn reload_options(options: &LoadOptions, model: &Model) -> LoadOptions {
     let variants = model.variants();
     let self_test = if options.self_test == SelfTest::Off { SelfTest::Off } else { SelfTest::Fast };

@@ -1,4 +1,5 @@
-//! The engine: a loaded model, the sessions it keeps, and one request at a time from a prompt to streamed text.
+//! The engine: a loaded model, the sessions it keeps, and one request at a time from a prompt to streamed
+//! text.
 
 mod context_fit;
 mod generate;
@@ -61,7 +62,8 @@ pub struct Engine {
     read_ms: f64,
     /// Hash of the file's beginning and tensor table: tells this file from others.
     fingerprint: u64,
-    /// Hash of everything that the bytes of a KV cache depend on: tells this model's caches from those of others.
+    /// Hash of everything that the bytes of a KV cache depend on: tells this model's caches from those of
+    /// others.
     kv_layout: u64,
     live_kv: LiveKv,
     sessions: BTreeMap<u32, Session>,
@@ -141,7 +143,8 @@ impl Engine {
     /// Logits `[V]` after the last of `ids`, from an empty cache.
     ///
     /// # Errors
-    /// [`crate::Error::InvalidOption`], [`crate::Error::ContextFull`], [`crate::Error::Aborted`], faults of the device.
+    /// [`crate::Error::InvalidOption`], [`crate::Error::ContextFull`], [`crate::Error::Aborted`], faults of
+    /// the device.
     pub async fn logits(&mut self, ids: &[u32], cancel: &Cancel) -> Result<Vec<f32>> {
         self.clear_kv().await?;
         self.model()?.forward(ids, 0, cancel).await
@@ -185,8 +188,8 @@ fn ms(since: Instant) -> f64 {
 
 /// A new seed at each call, below 2^53 so that JS holds it exactly.
 fn random_seed() -> u64 {
-    // Natively the standard library seeds its hash maps from the system's randomness; in a browser it has none, and the
-    // clock tells two texts apart.
+    // Natively the standard library seeds its hash maps from the system's randomness; in a browser it has
+    // none, and the clock tells two texts apart.
     let mut hasher = RandomState::new().build_hasher();
     hasher.write_u128(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos()));
     hasher.finish() >> 11

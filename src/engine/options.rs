@@ -19,12 +19,15 @@ pub(super) const MAX_LOGPROBS: usize = 20;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Overflow {
-    /// A prompt that does not fit is [`Error::ContextFull`]; at the end of the context the text ends ([`super::FinishReason::Length`]).
+    /// A prompt that does not fit is [`Error::ContextFull`]; at the end of the context the text ends
+    /// ([`super::FinishReason::Length`]).
     #[default]
     Error,
-    /// The oldest part of the prompt is dropped, so that the text fits too (up to half the context). System text and BOS stay.
+    /// The oldest part of the prompt is dropped, so that the text fits too (up to half the context). System
+    /// text and BOS stay.
     Truncate,
-    /// As truncate; and if the context fills up during generation, the oldest part is dropped again and the text continues.
+    /// As truncate; and if the context fills up during generation, the oldest part is dropped again and the
+    /// text continues.
     Slide,
 }
 
@@ -40,16 +43,17 @@ pub struct GenerateOptions {
     /// Seed that repeats a sampled text on the same adapter; `None`: another text each time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// Strings before which the generated text ends, without them: up to 16 of 1 to 1000 characters. One string counts as a list of one.
+    /// Strings before which the generated text ends, without them: up to 16 of 1 to 1000 characters. One
+    /// string counts as a list of one.
     pub stop: Vec<String>,
-    /// Reports the log-probability of each token, and of so many of the likeliest others (0 to 20). Every token's logits are then
-    /// read back, which is slower. `None`: no log-probabilities.
+    /// Reports the log-probability of each token, and of so many of the likeliest others (0 to 20). Every
+    /// token's logits are then read back, which is slower. `None`: no log-probabilities.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logprobs: Option<usize>,
     /// Treatment of a text that does not fit in the context.
     pub overflow: Overflow,
-    /// Whether a request without a session reuses what the last one left in the KV cache, as far as both begin alike. Sessions always
-    /// do.
+    /// Whether a request without a session reuses what the last one left in the KV cache, as far as both
+    /// begin alike. Sessions always do.
     pub cache_prompt: bool,
     /// Continues after an end token, as a benchmark must.
     #[serde(skip)]
@@ -84,7 +88,8 @@ impl GenerateOptions {
     /// Sets the option that callers know by `name`.
     ///
     /// # Errors
-    /// Those of the deserializer: for an unknown name, which the error answers with all names, or a value of the wrong type.
+    /// Those of the deserializer: for an unknown name, which the error answers with all names, or a value of
+    /// the wrong type.
     pub fn set<'de, D: Deserializer<'de>>(
         &mut self,
         name: &str,

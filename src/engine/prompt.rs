@@ -14,8 +14,9 @@ pub enum Prompt {
     Ids(Vec<u32>),
     /// A conversation, in the model's turn format.
     Messages(Vec<Message>),
-    /// The text of a caller's template, in which control tokens count. U+FDD0 is left out: a caller puts it after each `<` and `[`
-    /// of what people wrote, so that they stay text. BOS is put before the text if it is missing.
+    /// The text of a caller's template, in which control tokens count. U+FDD0 is left out: a caller puts it
+    /// after each `<` and `[` of what people wrote, so that they stay text. BOS is put before the text if it
+    /// is missing.
     Rendered(String),
     /// The user's next message in a session.
     Say(String),
@@ -25,8 +26,9 @@ impl Engine {
     /// The ids of a prompt.
     ///
     /// # Errors
-    /// Those of the tokenizer and of [`chat::encode`]; [`Error::InvalidOption`] for messages to a model without a turn format, for an
-    /// id outside the vocabulary, and for [`Prompt::Say`], which needs its session.
+    /// Those of the tokenizer and of [`chat::encode`]; [`Error::InvalidOption`] for messages to a model
+    /// without a turn format, for an id outside the vocabulary, and for [`Prompt::Say`], which needs its
+    /// session.
     pub fn ids_of(&self, prompt: &Prompt) -> Result<Vec<u32>> {
         match prompt {
             Prompt::Text(text) => self.prompt_ids(text),
@@ -50,8 +52,8 @@ impl Engine {
         Ok(ids)
     }
 
-    /// Ids of a conversation in the model's turn format, BOS included, up to the beginning of its answer. A file without a turn
-    /// format will do if its vocabulary has the markers.
+    /// Ids of a conversation in the model's turn format, BOS included, up to the beginning of its answer. A
+    /// file without a turn format will do if its vocabulary has the markers.
     ///
     /// # Errors
     /// Those of [`chat::encode`].
@@ -68,7 +70,8 @@ impl Engine {
         self.chat_ids(messages)
     }
 
-    /// A conversation as one text in the model's turn format, BOS included, up to the beginning of its answer.
+    /// A conversation as one text in the model's turn format, BOS included, up to the beginning of its
+    /// answer.
     ///
     /// # Errors
     /// As [`Engine::conversation_ids`].

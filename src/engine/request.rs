@@ -32,7 +32,8 @@ pub struct Signals {
     pub stop: Cancel,
 }
 
-/// State of a request: everything but the device, which may be lost and replaced while the request is in progress.
+/// State of a request: everything but the device, which may be lost and replaced while the request is in
+/// progress.
 #[derive(Debug)]
 pub(super) struct RequestState {
     pub(super) session: Option<u32>,
@@ -44,15 +45,16 @@ pub(super) struct RequestState {
 }
 
 impl Engine {
-    /// Continues a prompt. `on_event` hears of the progress through the prompt, and of each token as it is chosen.
+    /// Continues a prompt. `on_event` hears of the progress through the prompt, and of each token as it is
+    /// chosen.
     ///
-    /// Without a session everything is computed anew unless [`GenerateOptions::cache_prompt`] is set, so that a seed repeats a text to
-    /// the bit. A session's history changes only if the request succeeds. If the device is lost, the request waits for
-    /// [`Engine::resume`] until the next request is made.
+    /// Without a session everything is computed anew unless [`GenerateOptions::cache_prompt`] is set, so that
+    /// a seed repeats a text to the bit. A session's history changes only if the request succeeds. If the
+    /// device is lost, the request waits for [`Engine::resume`] until the next request is made.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`], [`Error::InvalidMessage`], [`Error::ContextFull`] if the prompt does not fit, [`Error::Aborted`],
-    /// faults of the device.
+    /// [`Error::InvalidOption`], [`Error::InvalidMessage`], [`Error::ContextFull`] if the prompt does not
+    /// fit, [`Error::Aborted`], faults of the device.
     pub async fn respond(
         &mut self,
         request: &Request,
@@ -73,8 +75,9 @@ impl Engine {
         self.drive(state, signals, on_event).await
     }
 
-    /// Continues the request that failed with [`Error::DeviceLost`], once there is a device again ([`Engine::reload`]). Everything up to
-    /// its last token is fed anew, and the tokens that follow are reported as if nothing had happened.
+    /// Continues the request that failed with [`Error::DeviceLost`], once there is a device again
+    /// ([`Engine::reload`]). Everything up to its last token is fed anew, and the tokens that follow are
+    /// reported as if nothing had happened.
     ///
     /// # Errors
     /// As [`Engine::respond`]; [`Error::Internal`] if no request waits.

@@ -13,14 +13,16 @@ pub enum Event {
     Prefill(Prefill),
     /// A token was chosen.
     Token(Piece),
-    /// Text at the end that was held back, because it could have begun a stop string or a character. No token comes with it.
+    /// Text at the end that was held back, because it could have begun a stop string or a character. No token
+    /// comes with it.
     Rest {
         /// The text.
         text: String,
     },
 }
 
-/// Progress through a prompt, in tokens. Tokens reused from an earlier request count neither as done nor in the total.
+/// Progress through a prompt, in tokens. Tokens reused from an earlier request count neither as done nor in
+/// the total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Prefill {
     /// Tokens computed so far.
@@ -146,7 +148,8 @@ pub struct Generation {
     pub logprobs: Option<Vec<TokenLogprob>>,
 }
 
-/// Log-probabilities of token `id` and of the `n` likeliest: the log-softmax of the `logits [V]` that it was chosen from.
+/// Log-probabilities of token `id` and of the `n` likeliest: the log-softmax of the `logits [V]` that it was
+/// chosen from.
 pub(super) fn token_logprob(tokenizer: &Tokenizer, logits: &[f32], id: u32, n: usize) -> TokenLogprob {
     let norm = log_sum_exp(logits);
     let likely = |id: u32| {

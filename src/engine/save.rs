@@ -6,8 +6,8 @@
 //! keys and values of each layer and part, the slots in use
 //! XXH3 (64 bit) of all bytes before it
 //! ```
-//! Numbers are little endian. The layout is a hash of everything that the bytes of a cache depend on, except for the context length:
-//! the part of a global layer grows with the text, not with the room for it.
+//! Numbers are little endian. The layout is a hash of everything that the bytes of a cache depend on, except
+//! for the context length: the part of a global layer grows with the text, not with the room for it.
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
@@ -43,8 +43,8 @@ struct Record {
     n_written: usize,
 }
 
-/// Hash of a model: of the beginning of its file as it was read, which is the header and, because reads grow by doubling, some of the
-/// weights, and of the shapes and formats of all tensors.
+/// Hash of a model: of the beginning of its file as it was read, which is the header and, because reads grow
+/// by doubling, some of the weights, and of the shapes and formats of all tensors.
 pub(super) fn fingerprint(header: &Header, prefix: &[u8]) -> u64 {
     let mut hash = Xxh3::new();
     hash.update(prefix);
@@ -86,7 +86,8 @@ impl Engine {
     /// Passes a session as bytes to `on_piece`, piece by piece.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] if it is not open, [`Error::Aborted`] between pieces, those of `on_piece`, faults of the device.
+    /// [`Error::InvalidOption`] if it is not open, [`Error::Aborted`] between pieces, those of `on_piece`,
+    /// faults of the device.
     pub async fn save_session(
         &mut self,
         id: u32,
@@ -129,11 +130,13 @@ impl Engine {
         on_piece(&hash.digest().to_le_bytes()).await
     }
 
-    /// Opens a session that [`Engine::save_session`] saved, and returns its number. Nothing is computed again.
+    /// Opens a session that [`Engine::save_session`] saved, and returns its number. Nothing is computed
+    /// again.
     ///
     /// # Errors
-    /// [`Error::SessionMismatch`] if it belongs to another model or another kind of KV cache, or is longer than the context;
-    /// [`Error::MalformedSession`] if it is damaged; those of the source, [`Error::Aborted`], [`Error::OutOfMemory`].
+    /// [`Error::SessionMismatch`] if it belongs to another model or another kind of KV cache, or is longer
+    /// than the context; [`Error::MalformedSession`] if it is damaged; those of the source,
+    /// [`Error::Aborted`], [`Error::OutOfMemory`].
     pub async fn restore_session<S: ByteSource>(&mut self, mut source: S, cancel: &Cancel) -> Result<u32> {
         let total = source.len().ok_or_else(|| malformed("the size", 0, "it is not known"))?;
         let mut from = HashingReader { source: &mut source, at: 0, hash: Xxh3::new(), cancel };
@@ -156,7 +159,8 @@ impl Engine {
         self.insert(Session { history: record.history, first: record.first, waiting_kv })
     }
 
-    /// Everything in front of the KV cache, checked against model and size before anything is allocated for the cache.
+    /// Everything in front of the KV cache, checked against model and size before anything is allocated for
+    /// the cache.
     async fn read_record<S: ByteSource>(
         &self,
         from: &mut HashingReader<'_, S>,

@@ -30,7 +30,8 @@ pub struct ScoredToken {
 }
 
 impl Engine {
-    /// Mean over the positions of a text, BOS included, of the last hidden state (after the output norm): `[D]`, not normalised.
+    /// Mean over the positions of a text, BOS included, of the last hidden state (after the output norm):
+    /// `[D]`, not normalised.
     ///
     /// # Errors
     /// [`Error::ContextFull`], [`Error::Aborted`], faults of the device.
@@ -62,7 +63,8 @@ impl Engine {
         Ok(Score { tokens, total, perplexity })
     }
 
-    /// Negative log-likelihood of `ids[i + 1]` at index i, in nats; `on_progress` hears the number of positions done.
+    /// Negative log-likelihood of `ids[i + 1]` at index i, in nats; `on_progress` hears the number of
+    /// positions done.
     ///
     /// # Errors
     /// As [`Engine::logits`].

@@ -1,4 +1,5 @@
-//! Sessions: conversations that the engine keeps. One at a time has the live KV cache; those of the others are copied out of it.
+//! Sessions: conversations that the engine keeps. One at a time has the live KV cache; those of the others
+//! are copied out of it.
 
 use serde::Deserialize;
 
@@ -16,7 +17,8 @@ pub struct SessionOptions {
     pub system: Option<String>,
     /// The messages so far, user and assistant in turn.
     pub history: Vec<Message>,
-    /// The caller has its own template: it keeps the history, and sends all of it as [`super::Prompt::Rendered`] each time.
+    /// The caller has its own template: it keeps the history, and sends all of it as
+    /// [`super::Prompt::Rendered`] each time.
     pub rendered: bool,
 }
 
@@ -40,7 +42,8 @@ pub(super) struct WaitingKv {
 }
 
 impl WaitingKv {
-    /// A copied cache, or none if there was no memory for the copy: the session then computes its tokens again at its next request.
+    /// A copied cache, or none if there was no memory for the copy: the session then computes its tokens
+    /// again at its next request.
     fn of(parked: Result<Parked>, ids: &[u32], n_written: usize) -> Result<Option<Self>> {
         match parked {
             Ok(parked) => Ok(Some(Self { ids: ids.to_vec(), n_written, parked })),
@@ -54,7 +57,8 @@ impl Engine {
     /// Opens a session and returns its number.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] if the model has no turn format, [`Error::InvalidMessage`] if the turn format refuses the history.
+    /// [`Error::InvalidOption`] if the model has no turn format, [`Error::InvalidMessage`] if the turn format
+    /// refuses the history.
     pub fn open_session(&mut self, opening: SessionOptions) -> Result<u32> {
         let SessionOptions { system, history, rendered } = opening;
         if rendered && (system.is_some() || !history.is_empty()) {
@@ -112,8 +116,8 @@ impl Engine {
         Ok(self.session(id)?.history.as_ref().map(|history| history.messages(0)).unwrap_or_default())
     }
 
-    /// Drops the last messages of a session, down to `n_messages`, the system's included: for a caller that never received the last
-    /// answer. The KV cache keeps what it holds.
+    /// Drops the last messages of a session, down to `n_messages`, the system's included: for a caller that
+    /// never received the last answer. The KV cache keeps what it holds.
     ///
     /// # Errors
     /// [`Error::InvalidOption`] if the session is not open.
@@ -158,7 +162,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes the live KV cache from the session that has it, if one has. If `keep_ids`, the next request may reuse its contents.
+    /// Takes the live KV cache from the session that has it, if one has. If `keep_ids`, the next request may
+    /// reuse its contents.
     pub(super) async fn deactivate_session(&mut self, keep_ids: bool) -> Result<()> {
         if let Some(id) = self.live_kv.session {
             let waiting_kv = self.copy_live_kv().await?;

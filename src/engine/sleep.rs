@@ -1,5 +1,5 @@
-//! Sleep of an engine, and its return: a device may be lost at any moment, and an engine that sleeps has none. Tokenizer, sessions and
-//! the request in progress stay.
+//! Sleep of an engine, and its return: a device may be lost at any moment, and an engine that sleeps has
+//! none. Tokenizer, sessions and the request in progress stay.
 
 use super::load::{FileHead, load_model, no_record, reload_options};
 use super::{Engine, LiveKv, Progress, Variants};
@@ -8,16 +8,17 @@ use crate::error::{Error, Result};
 use crate::source::ByteSource;
 
 impl Engine {
-    /// Frees everything that the GPU holds. Until [`Engine::reload`], every call that needs the GPU fails with
-    /// [`Error::DeviceLost`].
+    /// Frees everything that the GPU holds. Until [`Engine::reload`], every call that needs the GPU fails
+    /// with [`Error::DeviceLost`].
     pub fn sleep(&mut self) {
         self.sessions.values_mut().for_each(|session| session.waiting_kv = None);
         self.live_kv = LiveKv::default();
         self.model = None;
     }
 
-    /// Loads the model again, from the file it was loaded from, onto another device: after [`Engine::sleep`] or
-    /// [`Error::DeviceLost`]. Sessions stay open; each one's KV cache is computed again at its next request.
+    /// Loads the model again, from the file it was loaded from, onto another device: after [`Engine::sleep`]
+    /// or [`Error::DeviceLost`]. Sessions stay open; each one's KV cache is computed again at its next
+    /// request.
     ///
     /// # Errors
     /// As [`Engine::load`]; [`Error::FileChanged`] if it is another file. The engine sleeps then.

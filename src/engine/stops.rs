@@ -13,7 +13,8 @@ impl Stops {
         Self { stops: stops.to_vec(), held: String::new() }
     }
 
-    /// Adds `text`. Returns the text to pass on, and whether a stop string ends it; the stop string itself is left out.
+    /// Adds `text`. Returns the text to pass on, and whether a stop string ends it; the stop string itself is
+    /// left out.
     pub(super) fn push(&mut self, text: &str) -> (String, bool) {
         self.held.push_str(text);
         if let Some(at) = self.stops.iter().filter_map(|stop| self.held.find(stop)).min() {

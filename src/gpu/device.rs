@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
+use super::adapter;
 use super::buffer::{Accounts, Kind};
 use super::limits::Limits;
 use crate::error::{Error, Result};
@@ -106,7 +107,7 @@ impl Gpu {
     /// # Errors
     /// [`Error::NoWebgpu`] where there is no adapter, none of that name, or it gives no device.
     pub async fn open(options: &GpuOptions) -> Result<Self> {
-        let adapter = pick_adapter(options).await?;
+        let adapter = adapter::pick(options).await?;
         let limits = adapter.limits();
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("gemma-web"),
@@ -321,50 +322,4 @@ fn has_subgroups(device: &wgpu::Device) -> bool {
         .and_then(|f| f.dyn_into::<js_sys::Function>().ok());
     has.and_then(|has| has.call1(&features, &"subgroups".into()).ok())
         .is_some_and(|granted| granted.is_truthy())
-}
-
-async fn pick_adapter(options: &GpuOptions) -> Result<wgpu::Adapter> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    if let Some(wanted) = &options.adapter {
-        let adapters = instance.enumerate_adapters(wgpu::Backends::all()).await;
-        let names: Vec<String> = adapters.iter().map(|a| a.get_info().name).collect();
-        let found =
-            adapters.into_iter().find(|a| a.get_info().name.to_lowercase().contains(&wanted.to_lowercase()));
-        return found.ok_or_else(|| Error::NoWebgpu {
-            why: format!("no GPU adapter is called \"{wanted}\" (there are {names:?})"),
-        });
-    }
-    let request = wgpu::RequestAdapterOptions {
-        power_preference: wgpu::PowerPreference::HighPerformance,
-        ..Default::default()
-    };
-    instance.request_adapter(&request).await.map_err(no_adapter)
-}
-
-/// The error without the text of wgpu's, which lists the backends that this build was compiled without.
-fn no_adapter(_: wgpu::RequestAdapterError) -> Error {
-    Error::NoWebgpu { why: "no GPU adapter was found".to_owned() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_error_without_an_adapter_keeps_internals_out() {
-        let none = wgpu::Backends::empty();
-        let found = wgpu::RequestAdapterError::NotFound {
-            active_backends: none,
-            requested_backends: wgpu::Backends::all(),
-            supported_backends: none,
-            no_fallback_backends: none,
-            no_adapter_backends: none,
-            incompatible_surface_backends: none,
-        };
-        assert!(found.to_string().contains("not compiled in"), "{found}");
-        let error = no_adapter(found).to_string();
-        let plain =
-            "no GPU adapter was found; in a browser, use a current one and turn hardware acceleration on";
-        assert!(error.starts_with(plain) && !error.contains("compiled"), "{error}");
-    }
 }

@@ -1,5 +1,6 @@
-//! Sampling, from logits to one token: biases and penalties, temperature, top-k, top-p, min-p, in this order, and a draw that depends
-//! on seed and position only. It is the CPU twin of the `sample` kernel, and chooses when the kernel cannot.
+//! Sampling, from logits to one token: biases and penalties, temperature, top-k, top-p, min-p, in this order,
+//! and a draw that depends on seed and position only. It is the CPU twin of the `sample` kernel, and chooses
+//! when the kernel cannot.
 
 mod options;
 mod penalties;
@@ -21,8 +22,8 @@ pub fn argmax(logits: &[f32]) -> Option<u32> {
     best.map(|(id, _)| id)
 }
 
-/// The token that follows `text`, chosen from its `logits [V]`, which biases and penalties are applied to. `None`: one is NaN or
-/// infinite, or all are -infinity (forbidden).
+/// The token that follows `text`, chosen from its `logits [V]`, which biases and penalties are applied to.
+/// `None`: one is NaN or infinite, or all are -infinity (forbidden).
 #[must_use]
 pub fn choose(logits: &mut [f32], sampling: &Sampling, text: &[u32], seed: u64) -> Option<u32> {
     if logits.iter().any(|logit| logit.is_nan() || *logit == f32::INFINITY) {
@@ -32,8 +33,8 @@ pub fn choose(logits: &mut [f32], sampling: &Sampling, text: &[u32], seed: u64) 
     sample(logits, sampling, seed, text.len() as u32)
 }
 
-/// Chooses a token from `logits [V]`. `position` is the context position the token will have: with the same seed, position and
-/// logits the choice is the same, whatever was drawn before.
+/// Chooses a token from `logits [V]`. `position` is the context position the token will have: with the same
+/// seed, position and logits the choice is the same, whatever was drawn before.
 #[must_use]
 pub fn sample(logits: &[f32], sampling: &Sampling, seed: u64, position: u32) -> Option<u32> {
     if sampling.is_greedy() {
@@ -71,7 +72,8 @@ fn candidates(logits: &[f32], top_k: usize) -> Vec<(u32, f32)> {
     all
 }
 
-/// Number of the descending `weights` that top-p and min-p keep: at least one. The token that crosses p is kept.
+/// Number of the descending `weights` that top-p and min-p keep: at least one. The token that crosses p is
+/// kept.
 fn nucleus(weights: &[f64], top_p: f64, min_p: f64) -> usize {
     let total: f64 = weights.iter().sum();
     let threshold = min_p * weights.first().copied().unwrap_or(0.0);

@@ -20,7 +20,8 @@ pub struct Sampling {
     pub top_p: f32,
     /// Then keeps tokens at least this fraction as likely as the likeliest. 0 to 1.
     pub min_p: f32,
-    /// Divides the positive and multiplies the negative logits of recent tokens; 1 changes nothing. 0.01 to 100.
+    /// Divides the positive and multiplies the negative logits of recent tokens; 1 changes nothing. 0.01 to
+    /// 100.
     pub repetition_penalty: f32,
     /// Subtracted from the logit of a recent token for each time it occurs. -2 to 2.
     pub frequency_penalty: f32,
@@ -113,16 +114,17 @@ impl Sampling {
         self.repetition_penalty != 1.0 || self.frequency_penalty != 0.0 || self.presence_penalty != 0.0
     }
 
-    /// Settings of the `sample` kernel, which takes [`Sampling::logit_bias`] beside them. `None` if the kernel cannot choose so: a draw
-    /// from all tokens (`top_k` 0), or from more than [`MAX_TOP_K`], is made on the CPU, by [`super::choose`], from logits that are
-    /// read back.
+    /// Settings of the `sample` kernel, which takes [`Sampling::logit_bias`] beside them. `None` if the
+    /// kernel cannot choose so: a draw from all tokens (`top_k` 0), or from more than [`MAX_TOP_K`], is made
+    /// on the CPU, by [`super::choose`], from logits that are read back.
     #[must_use]
     pub fn settings(&self, seed: u64) -> Option<Settings> {
         if !self.is_greedy() && !(1..=MAX_TOP_K).contains(&self.top_k) {
             return None;
         }
         Some(Settings {
-            // Below this temperature only the likeliest tokens have a weight, and its inverse is still finite.
+            // Below this temperature only the likeliest tokens have a weight, and its inverse is still
+            // finite.
             inverse_temperature: 1.0 / self.temperature.max(1e-30),
             top_k: if self.is_greedy() { 1 } else { self.top_k as u32 },
             top_p: self.top_p,

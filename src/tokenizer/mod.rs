@@ -1,8 +1,9 @@
 //! Tokenizer: text to token ids and back, by the vocabulary inside a GGUF file.
 //!
-//! Gemma's tokenizer is SentencePiece BPE: spaces become U+2581 without a dummy prefix, nothing else is normalised,
-//! user-defined symbols (runs of newlines, spaces and tabs, HTML tags) are cut out first, and characters without a
-//! piece are spelled in bytes. Merging is done by the `tokenizers` crate; its merges are derived from the scores.
+//! Gemma's tokenizer is SentencePiece BPE: spaces become U+2581 without a dummy prefix, nothing else is
+//! normalised, user-defined symbols (runs of newlines, spaces and tabs, HTML tags) are cut out first, and
+//! characters without a piece are spelled in bytes. Merging is done by the `tokenizers` crate; its merges are
+//! derived from the scores.
 
 mod detokenizer;
 mod merges;
@@ -21,7 +22,8 @@ use vocab::{SPACE, TokenKind, Vocab};
 use crate::gguf::Metadata;
 use crate::{Error, Result};
 
-/// A character that is none (U+FDD0, a noncharacter): between the letters of a control token's name it keeps the name text.
+/// A character that is none (U+FDD0, a noncharacter): between the letters of a control token's name it keeps
+/// the name text.
 pub const SHIELD: char = '\u{fdd0}';
 
 /// Special tokens that the text itself may name.
@@ -29,16 +31,16 @@ pub const SHIELD: char = '\u{fdd0}';
 /// Newline, space and tab runs and HTML tags are text, and have their ids in every mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Special {
-    /// No special token: `<start_of_turn>`, `<unused0>` or `<bos>` written in the text stay text. The mode for anything a user
-    /// typed. Equal to llama.cpp with `parse_special` off, except for `</s>` (an HTML tag to Gemma, which llama.cpp
-    /// takes for an end token) and for runs of literal U+2581 (as SentencePiece).
+    /// No special token: `<start_of_turn>`, `<unused0>` or `<bos>` written in the text stay text. The mode
+    /// for anything a user typed. Equal to llama.cpp with `parse_special` off, except for `</s>` (an HTML tag
+    /// to Gemma, which llama.cpp takes for an end token) and for runs of literal U+2581 (as SentencePiece).
     #[default]
     AsText,
-    /// The tokens that Gemma's SentencePiece model calls user-defined: turn markers, `<unusedN>`, `<mask>`; but not `<bos>`,
-    /// `<eos>`, `<pad>`, `<unk>`, which stay text. Equal to SentencePiece's own `encode`.
+    /// The tokens that Gemma's SentencePiece model calls user-defined: turn markers, `<unusedN>`, `<mask>`;
+    /// but not `<bos>`, `<eos>`, `<pad>`, `<unk>`, which stay text. Equal to SentencePiece's own `encode`.
     Markers,
-    /// All special tokens. Equal to llama.cpp with `parse_special` on and to Hugging Face, except for runs of literal
-    /// U+2581 (as SentencePiece).
+    /// All special tokens. Equal to llama.cpp with `parse_special` on and to Hugging Face, except for runs of
+    /// literal U+2581 (as SentencePiece).
     Parse,
 }
 
@@ -124,8 +126,8 @@ impl Tokenizer {
         Ok(ids)
     }
 
-    /// The ids of a text in which control tokens and markers count, and [`SHIELD`] is left out. The rest is text: a shield after a `<`
-    /// keeps it so.
+    /// The ids of a text in which control tokens and markers count, and [`SHIELD`] is left out. The rest is
+    /// text: a shield after a `<` keeps it so.
     ///
     /// # Errors
     /// As [`Tokenizer::encode`].
@@ -167,8 +169,8 @@ impl Tokenizer {
         Ok(())
     }
 
-    /// The text of the ids: U+2581 becomes a space, bytes that make no character become U+FFFD; control tokens,
-    /// turn markers and ids outside the vocabulary have no text.
+    /// The text of the ids: U+2581 becomes a space, bytes that make no character become U+FFFD; control
+    /// tokens, turn markers and ids outside the vocabulary have no text.
     pub fn decode(&self, ids: &[u32]) -> String {
         let mut stream = self.stream();
         let mut out = String::with_capacity(4 * ids.len());
@@ -204,7 +206,8 @@ impl Tokenizer {
         self.vocab.len()
     }
 
-    /// The id of a piece as the vocabulary spells it, spaces as U+2581; special tokens by name, `<end_of_turn>`.
+    /// The id of a piece as the vocabulary spells it, spaces as U+2581; special tokens by name,
+    /// `<end_of_turn>`.
     pub fn id_of(&self, piece: &str) -> Option<u32> {
         let [_, _, all] = &self.symbols;
         all.id_of(&self.vocab, piece).or_else(|| self.bpe.token_to_id(piece))

@@ -9,7 +9,8 @@ use super::{Engine, call, options, to_js, to_js_error};
 
 #[wasm_bindgen]
 impl Engine {
-    /// Checks the model's results, then measures. Returns a plain object made from [`crate::bench::BenchReport`].
+    /// Checks the model's results, then measures. Returns a plain object made from
+    /// [`crate::bench::BenchReport`].
     ///
     /// # Errors
     /// An object `{ code, message, … }` made from [`crate::Error`].

@@ -29,8 +29,8 @@ struct Located {
     sha256: Option<String>,
 }
 
-/// All files of a model, with the names of their cache entries, from the files that the caller named. One shard's address stands for
-/// all shards.
+/// All files of a model, with the names of their cache entries, from the files that the caller named. One
+/// shard's address stands for all shards.
 ///
 /// # Errors
 /// An object `{ code, message, … }` made from [`Error::InvalidOption`].
@@ -74,7 +74,8 @@ fn headers(file: &Sent) -> Result<Vec<(String, String)>> {
     Ok(headers)
 }
 
-/// Contents of a cache entry, by its manifest and the length of its data: a plain object made from [`download::Entry`], or null.
+/// Contents of a cache entry, by its manifest and the length of its data: a plain object made from
+/// [`download::Entry`], or null.
 ///
 /// # Errors
 /// An object `{ code, message, … }` made from [`Error::Storage`].

@@ -1,7 +1,8 @@
 //! The JS boundary: one class, `Engine`, with promises, callbacks and an `AbortSignal`.
 //!
-//! It is the only module that mentions JS besides `source::{distant, handles, http, script}`. Results cross as plain objects, errors as
-//! `{ code, message, …details }`; the TypeScript in `www/lib` makes `GemmaError`s of them.
+//! It is the only module that mentions JS besides `source::{distant, handles, http, script}`. Results cross
+//! as plain objects, errors as `{ code, message, …details }`; the TypeScript in `www/lib` makes `GemmaError`s
+//! of them.
 
 mod abort;
 mod bench;
@@ -31,8 +32,8 @@ pub use cache::{describe_entry, locate, verify_entry};
 /// Runs once, when the module is instantiated.
 #[wasm_bindgen(start)]
 pub fn start() {
-    // A panic can't be caught in wasm. Thrown with its message it reaches the worker's error listener, which ends
-    // every pending promise; the bare trap would say "unreachable" only.
+    // A panic can't be caught in wasm. Thrown with its message it reaches the worker's error listener, which
+    // ends every pending promise; the bare trap would say "unreachable" only.
     std::panic::set_hook(Box::new(|info| wasm_bindgen::throw_str(&info.to_string())));
 }
 
@@ -47,9 +48,10 @@ pub struct Engine {
 impl Engine {
     /// Fetches, checks and uploads the model, and compiles its shaders.
     ///
-    /// `source` is an array of files. Each is one that [`locate`] returned, with a `store` if it is to be kept (`{ id, data, manifest,
-    /// available }`), or an object `{ size, name, read(offset, length) }`. Or `source` is `synthetic:SHAPE:FORMAT`, for random weights in
-    /// the shape of a real model, without a download. `signal` stops a load, for callers without a worker to terminate.
+    /// `source` is an array of files. Each is one that [`locate`] returned, with a `store` if it is to be
+    /// kept (`{ id, data, manifest, available }`), or an object `{ size, name, read(offset, length) }`. Or
+    /// `source` is `synthetic:SHAPE:FORMAT`, for random weights in the shape of a real model, without a
+    /// download. `signal` stops a load, for callers without a worker to terminate.
     ///
     /// # Errors
     /// An object `{ code, message, … }` made from [`Error`].
@@ -70,12 +72,14 @@ impl Engine {
         load.await.map(|engine| Self { engine }).map_err(|error| to_js_error(&error))
     }
 
-    /// Frees everything that the GPU holds. Until [`Engine::reload`], every call that needs the GPU fails with `device_lost`.
+    /// Frees everything that the GPU holds. Until [`Engine::reload`], every call that needs the GPU fails
+    /// with `device_lost`.
     pub fn sleep(&mut self) {
         self.engine.sleep();
     }
 
-    /// Loads the model again onto another device, from the file it was loaded from: `source` is as in [`Engine::load`].
+    /// Loads the model again onto another device, from the file it was loaded from: `source` is as in
+    /// [`Engine::load`].
     ///
     /// # Errors
     /// As [`Engine::load`]; `file_changed` if it is another file.
@@ -98,7 +102,8 @@ impl Engine {
         reload.await.map_err(|error| to_js_error(&error))
     }
 
-    /// Reads the header of a file and plans its memory, without loading it: a plain object. `source` is as in [`Engine::load`].
+    /// Reads the header of a file and plans its memory, without loading it: a plain object. `source` is as in
+    /// [`Engine::load`].
     ///
     /// # Errors
     /// An object `{ code, message, … }` made from [`Error`].
@@ -137,7 +142,8 @@ impl Engine {
         to_js(&self.engine.info()).map_err(|error| to_js_error(&error))
     }
 
-    /// Results of the self-tests on this adapter, for the option `tested` of the next load; empty if none ran.
+    /// Results of the self-tests on this adapter, for the option `tested` of the next load; empty if none
+    /// ran.
     #[must_use]
     pub fn tested(&self) -> String {
         self.engine.tested().clone().into()
@@ -151,7 +157,8 @@ impl Engine {
         to_js(&self.engine.stats()).map_err(|error| to_js_error(&error))
     }
 
-    /// Bytes of live GPU buffers: `{ weights, kv, scratch, sessions, total }`. `sessions` are KV caches of waiting sessions.
+    /// Bytes of live GPU buffers: `{ weights, kv, scratch, sessions, total }`. `sessions` are KV caches of
+    /// waiting sessions.
     ///
     /// # Errors
     /// An object `{ code, message, … }` made from [`Error`].
@@ -160,7 +167,8 @@ impl Engine {
     }
 }
 
-/// Calls a callback of ours in the worker. It only posts messages; if it throws, there is nothing to undo here.
+/// Calls a callback of ours in the worker. It only posts messages; if it throws, there is nothing to undo
+/// here.
 fn call(callback: &Function, argument: &JsValue) {
     let _ = callback.call1(&JsValue::NULL, argument);
 }

@@ -102,8 +102,8 @@ fn entries(options: &JsValue) -> Result<Vec<(String, JsValue)>> {
         .collect())
 }
 
-/// Reads an object entry by entry, since serde names neither the field of a wrong value nor, for JS objects, an
-/// unknown one.
+/// Reads an object entry by entry, since serde names neither the field of a wrong value nor, for JS objects,
+/// an unknown one.
 fn read<T: DeserializeOwned + Default>(options: &JsValue) -> Result<T> {
     let entries = entries(options)?;
     for (name, value) in &entries {

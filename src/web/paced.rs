@@ -8,8 +8,8 @@ use crate::source::ByteSource;
 /// Bytes between two pauses. A pause takes 4 ms, which is what browsers make of a short timer.
 const BYTES_BETWEEN: u64 = 16 << 20;
 
-/// A source that pauses every few megabytes. Bytes made in place come without a pause: no abort would be heard, and the GPU would get
-/// its uploads only after all of them.
+/// A source that pauses every few megabytes. Bytes made in place come without a pause: no abort would be
+/// heard, and the GPU would get its uploads only after all of them.
 #[derive(Debug)]
 pub(super) struct Paced<S> {
     source: S,

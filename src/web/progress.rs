@@ -80,7 +80,8 @@ impl Drop for Reporter {
 }
 
 impl State {
-    /// Makes a report if it is due: at once for every change of phase and for the last bytes, else ten times a second.
+    /// Makes a report if it is due: at once for every change of phase and for the last bytes, else ten times
+    /// a second.
     fn look(&mut self) {
         let Some(callback) = &self.callback else { return };
         let (now, progress, transfer) = (Date::now(), self.now, self.watch.now());

@@ -12,12 +12,13 @@ use crate::source::script::ScriptSource;
 
 #[wasm_bindgen]
 impl Engine {
-    /// Opens a session: `{ system, history, rendered }`. `history` are the messages so far, user and assistant in turn. With
-    /// `rendered: true` the page has its own template: it keeps the history and sends the whole conversation each time as
-    /// `{ rendered }`; the session keeps the KV cache only.
+    /// Opens a session: `{ system, history, rendered }`. `history` are the messages so far, user and
+    /// assistant in turn. With `rendered: true` the page has its own template: it keeps the history and sends
+    /// the whole conversation each time as `{ rendered }`; the session keeps the KV cache only.
     ///
     /// # Errors
-    /// An object `{ code, message, … }` made from [`Error`]: if the model has no turn format, or the turn format refuses the history.
+    /// An object `{ code, message, … }` made from [`Error`]: if the model has no turn format, or the turn
+    /// format refuses the history.
     pub async fn session_open(&mut self, opening: JsValue) -> Result<u32, JsValue> {
         let id = options::session(&opening).and_then(|opening| self.engine.open_session(opening));
         id.map_err(|error| to_js_error(&error))
@@ -56,8 +57,8 @@ impl Engine {
         self.engine.rewind_session(id, n_messages as usize).map_err(|error| to_js_error(&error))
     }
 
-    /// Passes a session as bytes, its KV cache included, in pieces of up to 16 MiB to `on_piece(Uint8Array)`. If that returns a promise,
-    /// the next piece waits for it.
+    /// Passes a session as bytes, its KV cache included, in pieces of up to 16 MiB to `on_piece(Uint8Array)`.
+    /// If that returns a promise, the next piece waits for it.
     ///
     /// # Errors
     /// An object `{ code, message, … }` made from [`Error`]; an exception of `on_piece` becomes `storage`.
@@ -72,12 +73,12 @@ impl Engine {
         self.engine.save_session(id, link.cancel(), &mut give).await.map_err(|error| to_js_error(&error))
     }
 
-    /// Opens a saved session, from `on_read(offset, length) -> Promise<Uint8Array>` of `size` bytes. It continues where it was saved;
-    /// nothing is computed again.
+    /// Opens a saved session, from `on_read(offset, length) -> Promise<Uint8Array>` of `size` bytes. It
+    /// continues where it was saved; nothing is computed again.
     ///
     /// # Errors
-    /// An object `{ code, message, … }` made from [`Error`]: `session_mismatch` if it belongs to another model or another kind of KV
-    /// cache, `malformed` if it is damaged.
+    /// An object `{ code, message, … }` made from [`Error`]: `session_mismatch` if it belongs to another
+    /// model or another kind of KV cache, `malformed` if it is damaged.
     pub async fn session_restore(
         &mut self,
         on_read: Function,

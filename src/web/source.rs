@@ -42,7 +42,8 @@ struct Located {
 }
 
 impl Source {
-    /// Opens a name (`synthetic:…`) or an array of files, each one that [`super::cache::locate`] gave or an object with `read`.
+    /// Opens a name (`synthetic:…`) or an array of files, each one that [`super::cache::locate`] gave or an
+    /// object with `read`.
     ///
     /// # Errors
     /// Those of [`Remote::open`], [`Joined::new`], and of a name that is wrong.

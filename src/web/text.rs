@@ -21,16 +21,19 @@ impl Engine {
     /// The text of ids: control tokens have none, bytes that make no character become U+FFFD.
     ///
     /// # Errors
-    /// An object `{ code, message, … }` made from [`crate::Error`], for example for an id outside the vocabulary.
+    /// An object `{ code, message, … }` made from [`crate::Error`], for example for an id outside the
+    /// vocabulary.
     pub fn detokenize(&self, ids: JsValue) -> Result<String, JsValue> {
         let text = options::ids("ids", &ids).and_then(|ids| self.engine.detokenize(&ids));
         text.map_err(|error| to_js_error(&error))
     }
 
-    /// A conversation as one text in the model's turn format, BOS included, up to the beginning of its answer: for people to read.
+    /// A conversation as one text in the model's turn format, BOS included, up to the beginning of its
+    /// answer: for people to read.
     ///
     /// # Errors
-    /// An object `{ code, message, … }` made from [`crate::Error`]: if the model has no turn format, or the turn format refuses the messages.
+    /// An object `{ code, message, … }` made from [`crate::Error`]: if the model has no turn format, or the
+    /// turn format refuses the messages.
     pub fn render_chat(&self, messages: JsValue) -> Result<String, JsValue> {
         let text = options::messages("messages", &messages).and_then(|all| self.engine.render_chat(&all));
         text.map_err(|error| to_js_error(&error))
@@ -54,7 +57,8 @@ impl Engine {
         ids.map_err(|error| to_js_error(&error))
     }
 
-    /// The mean over a text's positions, BOS included, of the last hidden state (after the output norm): `[D]`, not normalised.
+    /// The mean over a text's positions, BOS included, of the last hidden state (after the output norm):
+    /// `[D]`, not normalised.
     ///
     /// # Errors
     /// An object `{ code, message, … }` made from [`crate::Error`].
@@ -68,8 +72,8 @@ impl Engine {
         mean.map(|mean| Float32Array::from(mean.as_slice())).map_err(|error| to_js_error(&error))
     }
 
-    /// Likelihood of a text: `{ tokens: [{ id, text, logprob }], total, perplexity }`, of every token after the first (which is BOS if
-    /// prompts start with it); `total` is the sum of the natural logarithms.
+    /// Likelihood of a text: `{ tokens: [{ id, text, logprob }], total, perplexity }`, of every token after
+    /// the first (which is BOS if prompts start with it); `total` is the sum of the natural logarithms.
     ///
     /// # Errors
     /// An object `{ code, message, … }` made from [`crate::Error`].

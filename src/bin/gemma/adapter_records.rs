@@ -1,5 +1,5 @@
-//! Records of adapters in the user's cache folder: the fastest variants of the kernels, and the kernels that passed their self-tests. They
-//! are measured and tested once, and a seed gives the same text from then on.
+//! Records of adapters in the user's cache folder: the fastest variants of the kernels, and the kernels that
+//! passed their self-tests. They are measured and tested once, and a seed gives the same text from then on.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -35,8 +35,8 @@ pub(super) fn recall(adapter: &AdapterInfo, options: &LoadOptions) -> AdapterRec
     read().remove(&key(adapter)).unwrap_or_default()
 }
 
-/// Keeps the results of the self-tests and, unless the caller `chose` them, the measured variants. A record that can't be kept is no
-/// reason to fail: the adapter is measured again.
+/// Keeps the results of the self-tests and, unless the caller `chose` them, the measured variants. A record
+/// that can't be kept is no reason to fail: the adapter is measured again.
 pub(super) fn keep(engine: &Engine, chose: bool) {
     let Some(file) = file() else { return };
     let (mut records, info) = (read(), engine.info());

@@ -11,7 +11,8 @@ use super::generate_args::Generate;
 
 /// Runs Google's Gemma from a GGUF file on the GPU.
 ///
-/// The result goes to standard output, everything else to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage.
+/// The result goes to standard output, everything else to standard error. Exit codes: 0 done, 1 failed, 2
+/// wrong usage.
 #[derive(Debug, Parser)]
 #[command(name = "gemma", version, disable_help_subcommand = true)]
 pub(crate) struct Cli {
@@ -60,16 +61,16 @@ pub(crate) struct Download {
 /// The model and the GPU it runs on.
 #[derive(Debug, Args)]
 pub(crate) struct Model {
-    /// The GGUF file, or the first of its shards; or an address that begins with `https://`, `http://` or, for Hugging Face,
-    /// `hf:owner/repo/file.gguf` with or without `@revision`; or `synthetic:SHAPE:FORMAT`.
+    /// The GGUF file, or the first of its shards; or an address that begins with `https://`, `http://` or,
+    /// for Hugging Face, `hf:owner/repo/file.gguf` with or without `@revision`; or `synthetic:SHAPE:FORMAT`.
     ///
     /// Downloads are kept in the user's cache folder. The token in `HF_TOKEN` is sent to Hugging Face.
     #[arg(required_unless_present = "synthetic")]
     pub(crate) model: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) download: Download,
-    /// Take random weights in the shape of a real model instead of a file, such as gemma-2b:q4_0: the speed is that of the real model,
-    /// the text is not.
+    /// Take random weights in the shape of a real model instead of a file, such as gemma-2b:q4_0: the speed
+    /// is that of the real model, the text is not.
     #[arg(long, value_name = "SHAPE:FORMAT", conflicts_with = "model")]
     pub(crate) synthetic: Option<String>,
     /// Take the adapter with this in its name, any case.
@@ -84,10 +85,12 @@ pub(crate) struct Model {
     /// Prompt tokens computed at once, at most.
     #[arg(long, value_name = "N", default_value = "256", value_parser = at_least_one)]
     pub(crate) prefill_chunk: usize,
-    /// Variants of the kernels, f32/1, f32/32, int8/1 or int8/32 [default: the fastest, by a short measurement].
+    /// Variants of the kernels, f32/1, f32/32, int8/1 or int8/32 [default: the fastest, by a short
+    /// measurement].
     #[arg(long, value_name = "NAME")]
     pub(crate) tuning: Option<Tuning>,
-    /// Kernels to compare with their CPU twins first: all (full), those that did not pass before (fast), or none (off).
+    /// Kernels to compare with their CPU twins first: all (full), those that did not pass before (fast), or
+    /// none (off).
     #[arg(long, value_name = "WHICH", default_value = "fast", value_parser = ["full", "fast", "off"])]
     pub(crate) self_test: String,
 }

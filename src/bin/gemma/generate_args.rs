@@ -44,7 +44,8 @@ struct Sampling {
     /// Keep the tokens at least this likely, relative to the most likely one; 0 keeps all.
     #[arg(long, value_name = "P", default_value_t = default().min_p, allow_negative_numbers = true)]
     min_p: f32,
-    /// Divide the positive and multiply the negative logits of the last 64 tokens, prompt included; 1 changes nothing.
+    /// Divide the positive and multiply the negative logits of the last 64 tokens, prompt included; 1 changes
+    /// nothing.
     #[arg(long, value_name = "R", default_value_t = default().repetition_penalty, allow_negative_numbers = true)]
     repetition_penalty: f32,
     /// Subtract F from the logit of a token for each time it is among the last 64.

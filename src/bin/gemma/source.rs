@@ -32,7 +32,8 @@ pub(crate) fn of(model: &Model, watch: &Watch) -> Result<Joined<Source>, Failure
     }
 }
 
-/// Opens a file or an address with the other shards of the model, or the synthetic model of a name that starts with `synthetic:`.
+/// Opens a file or an address with the other shards of the model, or the synthetic model of a name that
+/// starts with `synthetic:`.
 pub(crate) fn open(model: &Path, download: &Download, watch: &Watch) -> Result<Joined<Source>, Failure> {
     let name = model.to_str().unwrap_or_default();
     let shards = address::shards(name);
