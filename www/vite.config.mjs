@@ -28,7 +28,7 @@ const policy = {
 
 const pwa = VitePWA({
   registerType: 'prompt',
-  // Registered by state/worker.ts.
+  // Registered by state/service-worker.ts.
   injectRegister: null,
   manifest: {
     id: './',

@@ -5,8 +5,8 @@ import { mkdir } from 'node:fs/promises';
 import { after, before, it } from 'node:test';
 import type { Browser, ElementHandle, Page } from 'puppeteer-core';
 import type { BenchReport } from '../../www/lib/index.js';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { modelUrl, startSite, tinyModels } from './site.js';
+import { inBothBrowsers, openPage } from './support/browsers.js';
+import { modelUrl, startSite, tinyModels } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 const MODEL = 'tiny-gemma1-q4_0.gguf';

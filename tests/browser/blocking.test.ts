@@ -7,10 +7,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, openApp, press, send, until, waitForText } from './app.js';
-import { launch, launchWithDevtools, missing } from './browsers.js';
-import { realModel, startSite } from './site.js';
-import { longestGap, longestTask, watchGaps } from './threads.js';
+import { answered, openApp, press, send, until, waitForText } from './support/app.js';
+import { launch, launchWithDevtools, missing } from './support/browsers.js';
+import { realModel, startSite } from './support/site.js';
+import { longestGap, longestTask, watchGaps } from './support/main-thread-time.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 /** What counts as a long task on the web. */

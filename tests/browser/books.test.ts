@@ -4,9 +4,9 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { CHAT, chatModels, someIds } from './chats.js';
-import { modelUrl, startSite } from './site.js';
+import { inBothBrowsers, openPage } from './support/browsers.js';
+import { CHAT, chatModels, someIds } from './support/tiny-model.js';
+import { modelUrl, startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 declare global {

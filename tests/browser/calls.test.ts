@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { modelUrl, startSite, tinyModels } from './site.js';
+import { inBothBrowsers, openPage } from './support/browsers.js';
+import { modelUrl, startSite, tinyModels } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 const MODEL = 'tiny-gemma3-q4_0.gguf';

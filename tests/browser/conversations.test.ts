@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import type { Browser, ElementHandle, Page } from 'puppeteer-core';
-import { answered, fill, press, send, until, waitForText } from './app.js';
-import { inBothBrowsers } from './browsers.js';
-import { startSite } from './site.js';
-import { loadStub, openStubbed } from './stubbed.js';
+import { answered, fill, press, send, until, waitForText } from './support/app.js';
+import { inBothBrowsers } from './support/browsers.js';
+import { startSite } from './support/site.js';
+import { loadStub, openStubbed } from './support/stubbed-page.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 inBothBrowsers((_, start) => {

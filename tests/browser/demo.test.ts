@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, loadOffered, openApp, press, send, until, waitForText } from './app.js';
-import { BASE, chatModels } from './chats.js';
-import { inBothBrowsers } from './browsers.js';
-import { startSite } from './site.js';
+import { answered, loadOffered, openApp, press, send, until, waitForText } from './support/app.js';
+import { BASE, chatModels } from './support/tiny-model.js';
+import { inBothBrowsers } from './support/browsers.js';
+import { startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 inBothBrowsers((_, start) => {

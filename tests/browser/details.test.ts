@@ -4,14 +4,14 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, fill, press, send, until, waitForText } from './app.js';
-import { inBothBrowsers, launchWithDevtools, openPage } from './browsers.js';
-import { startSite } from './site.js';
-import { loadStub, openStubbed } from './stubbed.js';
+import { answered, fill, press, send, until, waitForText } from './support/app.js';
+import { inBothBrowsers, launchWithDevtools, openPage } from './support/browsers.js';
+import { startSite } from './support/site.js';
+import { loadStub, openStubbed } from './support/stubbed-page.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 declare global {
-  /** What the page asked of the stand-in for the engine: see stub.mjs. */
+  /** What the page asked of the stand-in for the engine: see stub-engine.mjs. */
   var calls: { type: string; options?: { temperature?: number; topK?: number; overflow?: string } }[];
   var copied: string[];
   /** When the first model can be chosen, after the beginning of the navigation. */

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { type Faults, type FaultServer, type FaultyFile, startFaultServer } from './faults.js';
-import { assertError, assertRight, assertStored, CHUNK, clearCache, type Download, download, entryOf, load, openForBytes, openWithWorker, sha1, spreadModel, until } from './loads.js';
-import { startSite } from './site.js';
+import { inBothBrowsers, openPage } from './support/browsers.js';
+import { type Faults, type FaultServer, type FaultyFile, startFaultServer } from './support/faulty-server.js';
+import { assertError, assertRight, assertStored, CHUNK, clearCache, type Download, download, entryOf, load, openForBytes, openWithWorker, sha1, spreadModel, until } from './support/loads.js';
+import { startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 const bytes = spreadModel(26 << 20);

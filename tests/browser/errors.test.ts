@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { brokenFiles } from './fixtures.js';
-import { modelUrl, startSite, tinyModels } from './site.js';
+import { inBothBrowsers, openPage } from './support/browsers.js';
+import { brokenFiles } from './support/broken-files.js';
+import { modelUrl, startSite, tinyModels } from './support/site.js';
 import type { GemmaError } from '../../www/lib/index.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 

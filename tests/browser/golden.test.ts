@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { type BrowserName, inBothBrowsers, openPage } from './browsers.js';
-import { certainSteps, tinyGoldens, worstDifference } from './goldens.js';
-import { modelUrl, startSite, tinyModels } from './site.js';
+import { type BrowserName, inBothBrowsers, openPage } from './support/browsers.js';
+import { certainSteps, tinyGoldens, worstDifference } from './support/goldens.js';
+import { modelUrl, startSite, tinyModels } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 /** Largest difference of a logit from the exact one, with the reason. */

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { WebWorker } from 'puppeteer-core';
-import { launchWithDevtools, missing } from './browsers.js';
-import { modelUrl, realModel, startSite } from './site.js';
+import { launchWithDevtools, missing } from './support/browsers.js';
+import { modelUrl, realModel, startSite } from './support/site.js';
 
 const JS_BYTES = 64e6;
 const WASM_BYTES = 256e6;

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, send } from './app.js';
-import { inBothBrowsers } from './browsers.js';
-import { startSite } from './site.js';
-import { loadStub, openStubbed } from './stubbed.js';
+import { answered, send } from './support/app.js';
+import { inBothBrowsers } from './support/browsers.js';
+import { startSite } from './support/site.js';
+import { loadStub, openStubbed } from './support/stubbed-page.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 const HOSTILE = `# Heading

@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Browser, CDPSession, Page } from 'puppeteer-core';
-import { until } from './app.js';
-import { inBothBrowsers, launchWithDevtools, missing, openPage } from './browsers.js';
-import { startSite } from './site.js';
+import { until } from './support/app.js';
+import { inBothBrowsers, launchWithDevtools, missing, openPage } from './support/browsers.js';
+import { startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 interface Icon {

@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
 import type { DeviceLoss, LoadOptions } from '../../www/lib/index.js';
-import { inBothBrowsers } from './browsers.js';
-import { CHAT, chatModels } from './chats.js';
-import { openWithWorker } from './loads.js';
-import { modelUrl, startSite } from './site.js';
+import { inBothBrowsers } from './support/browsers.js';
+import { CHAT, chatModels } from './support/tiny-model.js';
+import { openWithWorker } from './support/loads.js';
+import { modelUrl, startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 // What the page of these tests has.

@@ -5,12 +5,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, fill, openApp, press, send, until, waitForText } from './app.js';
-import { BASE } from './chats.js';
-import { inBothBrowsers } from './browsers.js';
-import { type FaultServer, type FaultyFile, startFaultServer } from './faults.js';
-import { CHUNK, spreadModel } from './loads.js';
-import { startSite, TINY } from './site.js';
+import { answered, fill, openApp, press, send, until, waitForText } from './support/app.js';
+import { BASE } from './support/tiny-model.js';
+import { inBothBrowsers } from './support/browsers.js';
+import { type FaultServer, type FaultyFile, startFaultServer } from './support/faulty-server.js';
+import { CHUNK, spreadModel } from './support/loads.js';
+import { startSite, TINY } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 inBothBrowsers((_, start) => {

@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, loadOffered, openApp, press, send, until, waitForText } from './app.js';
-import { CHAT, chatModels } from './chats.js';
-import { inBothBrowsers } from './browsers.js';
-import { ROOT } from './site.js';
+import { answered, loadOffered, openApp, press, send, until, waitForText } from './support/app.js';
+import { CHAT, chatModels } from './support/tiny-model.js';
+import { inBothBrowsers } from './support/browsers.js';
+import { ROOT } from './support/site.js';
 import { startServer, type StaticServer } from '../../www/tools/serve.mjs';
 
 interface Icon {

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import type { Page } from 'puppeteer-core';
-import { inBothBrowsers } from './browsers.js';
-import { type FaultServer, type FaultyFile, startFaultServer } from './faults.js';
-import { assertRight, load, spreadModel } from './loads.js';
-import { startSite } from './site.js';
+import { inBothBrowsers } from './support/browsers.js';
+import { type FaultServer, type FaultyFile, startFaultServer } from './support/faulty-server.js';
+import { assertRight, load, spreadModel } from './support/loads.js';
+import { startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 const bytes = spreadModel(6 << 20);

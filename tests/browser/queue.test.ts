@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { CHAT, chatModels, loadInPage } from './chats.js';
-import { modelUrl, ROOT, startSite } from './site.js';
+import { inBothBrowsers, openPage } from './support/browsers.js';
+import { CHAT, chatModels, loadInPage } from './support/tiny-model.js';
+import { modelUrl, ROOT, startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 inBothBrowsers((_, start) => {

@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { certainSteps, realGoldens } from './goldens.js';
-import { modelUrl, native, realModel, startSite } from './site.js';
+import { inBothBrowsers, openPage } from './support/browsers.js';
+import { certainSteps, realGoldens } from './support/goldens.js';
+import { modelUrl, native, realModel, startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 const STEPS = 16;

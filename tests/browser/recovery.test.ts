@@ -5,10 +5,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, loadOffered, press, send, until, waitForText, withSettings } from './app.js';
-import { CHAT, chatModels } from './chats.js';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { ROOT, startSite } from './site.js';
+import { answered, loadOffered, press, send, until, waitForText, withSettings } from './support/app.js';
+import { CHAT, chatModels } from './support/tiny-model.js';
+import { inBothBrowsers, openPage } from './support/browsers.js';
+import { ROOT, startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 // What the page of these tests has.

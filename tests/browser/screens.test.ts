@@ -5,10 +5,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, pause, press, send, until, waitForText } from './app.js';
-import { inBothBrowsers } from './browsers.js';
-import { ROOT, startSite } from './site.js';
-import { loadStub, openStubbed, type Stub } from './stubbed.js';
+import { answered, pause, press, send, until, waitForText } from './support/app.js';
+import { inBothBrowsers } from './support/browsers.js';
+import { ROOT, startSite } from './support/site.js';
+import { loadStub, openStubbed, type Stub } from './support/stubbed-page.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 const AXE = readFileSync(join(ROOT, 'www/node_modules/axe-core/axe.min.js'), 'utf8');

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import type { Page } from 'puppeteer-core';
 import type { GemmaError, LoadOptions, Variants } from '../../www/lib/index.js';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { withNaN } from './gguf.js';
-import { modelUrl, startSite, TINY, tinyModels } from './site.js';
+import { inBothBrowsers, openPage } from './support/browsers.js';
+import { withNaN } from './support/gguf.js';
+import { modelUrl, startSite, TINY, tinyModels } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 const MODEL = 'tiny-gemma3-q8_0.gguf';

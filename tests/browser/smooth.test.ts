@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, send, until } from './app.js';
-import { launchWithDevtools, missing } from './browsers.js';
-import { startSite } from './site.js';
-import { loadStub, openStubbed } from './stubbed.js';
-import { longestTask } from './threads.js';
+import { answered, send, until } from './support/app.js';
+import { launchWithDevtools, missing } from './support/browsers.js';
+import { startSite } from './support/site.js';
+import { loadStub, openStubbed } from './support/stubbed-page.js';
+import { longestTask } from './support/main-thread-time.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 /** What counts as a long task on the web. */

@@ -4,9 +4,9 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { inBothBrowsers } from './browsers.js';
-import { clearCache, openWithWorker } from './loads.js';
-import { modelUrl, realModel, startSite } from './site.js';
+import { inBothBrowsers } from './support/browsers.js';
+import { clearCache, openWithWorker } from './support/loads.js';
+import { modelUrl, realModel, startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 const RUNS = Number(process.env['GEMMA_WEB_SPEED_RUNS'] ?? 1);

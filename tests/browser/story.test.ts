@@ -4,9 +4,9 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, openApp, press, send, until, waitForText } from './app.js';
-import { inBothBrowsers } from './browsers.js';
-import { realModel, startSite } from './site.js';
+import { answered, openApp, press, send, until, waitForText } from './support/app.js';
+import { inBothBrowsers } from './support/browsers.js';
+import { realModel, startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 const file = realModel();

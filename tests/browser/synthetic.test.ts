@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { startSite } from './site.js';
+import { inBothBrowsers, openPage } from './support/browsers.js';
+import { startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 const NAME = 'synthetic:gemma-3-270m:q4_0';

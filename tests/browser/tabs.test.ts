@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, loadOffered, openApp, press, send, until, waitForText } from './app.js';
-import { CHAT, chatModels } from './chats.js';
-import { inBothBrowsers } from './browsers.js';
-import { startSite } from './site.js';
-import { loadStub, openStubbed } from './stubbed.js';
+import { answered, loadOffered, openApp, press, send, until, waitForText } from './support/app.js';
+import { CHAT, chatModels } from './support/tiny-model.js';
+import { inBothBrowsers } from './support/browsers.js';
+import { startSite } from './support/site.js';
+import { loadStub, openStubbed } from './support/stubbed-page.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 const ANSWER = 'An answer of some length, so that it takes its time to be written. '.repeat(12);

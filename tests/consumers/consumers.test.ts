@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Browser } from 'puppeteer-core';
 import { type StaticServer, startServer } from '../../www/tools/serve.mjs';
-import { inBothBrowsers, openPage } from '../browser/browsers.js';
-import { tinyModels } from '../browser/site.js';
+import { inBothBrowsers, openPage } from '../browser/support/browsers.js';
+import { tinyModels } from '../browser/support/site.js';
 import { ADAPTERS, APPS, type App, buildApp, makeProjects } from './apps.js';
 import { GOLDEN } from './expected.js';
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
-import { TINY } from '../browser/site.js';
+import { TINY } from '../browser/support/site.js';
 import { makeProjects, runIn } from './apps.js';
 import { GOLDEN } from './expected.js';
 

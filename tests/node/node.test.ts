@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { tinyGoldens } from '../browser/goldens.js';
-import { tunedForChat } from '../browser/gguf.js';
-import { modelUrl, ROOT, startSite, TINY } from '../browser/site.js';
+import { tinyGoldens } from '../browser/support/goldens.js';
+import { tunedForChat } from '../browser/support/gguf.js';
+import { modelUrl, ROOT, startSite, TINY } from '../browser/support/site.js';
 import type { GpuDeviceLike, GpuLike, ModelSource } from '../../www/lib/index.js';
 
 const NAME = 'tiny-gemma3-q4_0.gguf';

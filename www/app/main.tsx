@@ -11,7 +11,7 @@ import { current, open, refresh, startNew } from './state/chats.js';
 import { loaded, lookAround, resume } from './state/engine.js';
 import { go, route } from './state/route.js';
 import { startSettings } from './state/settings.js';
-import { startServiceWorker } from './state/worker.js';
+import { startServiceWorker } from './state/service-worker.js';
 import { newConversation } from './state/tree.js';
 import { Shell } from './ui/shell.js';
 

@@ -2,7 +2,7 @@
 
 import createDOMPurify from 'dompurify';
 import { Lexer, Marked, type Token, type Tokens } from 'marked';
-import { later } from './later.js';
+import { later } from './idle-work.js';
 import { t } from './strings.js';
 
 const escape = (text: string): string => text.replace(/[&<>"']/g, (found) => `&#${found.charCodeAt(0)};`);

@@ -1,13 +1,13 @@
 // @ts-check
 // Takes the pictures in www/app/screenshots: what the chat page looks like on a phone and on a desktop, in light and in dark. The answers
-// are scripted (tests/browser/stub.mjs), so that the pictures are the same on every machine.
+// are scripted (tests/browser/support/stub-engine.mjs), so that the pictures are the same on every machine.
 //
 //   GEMMA_WEB_CHROMIUM=/usr/bin/chromium node www/tools/screenshots.mjs        after ./build.sh build
 
 import { mkdirSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import puppeteer from 'puppeteer-core';
-import { stubEngine } from '../../tests/browser/stub.mjs';
+import { stubEngine } from '../../tests/browser/support/stub-engine.mjs';
 import { startServer } from './serve.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));

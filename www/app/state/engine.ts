@@ -3,7 +3,7 @@
 import { batch, computed, signal } from '@preact/signals';
 import { cache, type CacheEntry, type Gemma, GemmaError, type Inspection, inspect, loadGemma, type LoadProgress, type ModelSource, probe, type Probe } from 'gemma-web';
 import { CATALOGUE } from '../catalogue.js';
-import { explain, type Offer, offeredModels } from '../page.js';
+import { explain, type Offer, offeredModels } from '../format.js';
 import { recall, remember, settings } from './settings.js';
 
 /** A model somebody chose. */

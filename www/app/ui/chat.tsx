@@ -10,7 +10,7 @@ import { t } from '../strings.js';
 import { Composer, draft } from './composer.js';
 import { Gem, Icon } from './icons.js';
 import { Message, spoken } from './message.js';
-import { Paper } from './paper.js';
+import { Paper } from './text-editor.js';
 
 /** Nearer to the end than this, the view follows what is written. */
 const NEAR = 60;

@@ -7,10 +7,10 @@ import { current } from '../state/chats.js';
 import { loaded } from '../state/engine.js';
 import { t } from '../strings.js';
 import { Icon } from './icons.js';
-import { Meter } from './meter.js';
+import { Meter } from './context-meter.js';
 import { IconButton } from './parts.js';
 import { settingsOpen } from './settings.js';
-import { Unready } from './unready.js';
+import { Unready } from './composer-notice.js';
 
 /** What is to stand in the field: set by ideas and by keys elsewhere. */
 export const draft = signal<{ readonly text: string } | undefined>(undefined);

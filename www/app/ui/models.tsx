@@ -3,13 +3,13 @@
 import type { CacheEntry } from 'gemma-web';
 import { cache } from 'gemma-web';
 import { useEffect, useState } from 'preact/hooks';
-import { megabytes } from '../page.js';
+import { megabytes } from '../format.js';
 import { busy } from '../state/answer.js';
 import { choiceOf, failureOf, kept, load, loaded, refreshKept, stage, unload, verdict } from '../state/engine.js';
 import { go } from '../state/route.js';
 import { t } from '../strings.js';
 import { Confirm } from './parts.js';
-import { StagePanel } from './stage.js';
+import { StagePanel } from './load-panel.js';
 import { Verdict } from './start.js';
 
 function Now() {

@@ -2,7 +2,7 @@
 
 import { useRef, useState } from 'preact/hooks';
 import { CATALOGUE, SYNTHETIC } from '../catalogue.js';
-import { megabytes } from '../page.js';
+import { megabytes } from '../format.js';
 import { type Choice, choiceOf, fileOf, kept, load, nameOf, offers, review } from '../state/engine.js';
 import { t } from '../strings.js';
 import { Icon } from './icons.js';

@@ -6,7 +6,7 @@ import { busy } from '../state/answer.js';
 import { current, eraseAll, update } from '../state/chats.js';
 import { loaded } from '../state/engine.js';
 import { type Sampling, set, settings, type Theme } from '../state/settings.js';
-import { exportAll, fileName, importFile, save, toJson, toMarkdown } from '../state/transfer.js';
+import { exportAll, fileName, importFile, save, toJson, toMarkdown } from '../state/import-export.js';
 import { t } from '../strings.js';
 import { Confirm, IconButton, Sheet } from './parts.js';
 

@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { keepingFailed } from '../state/chats.js';
 import { loaded, recovering, stage } from '../state/engine.js';
 import { drawer, go, hrefOf, route } from '../state/route.js';
-import { offlineReady, updateNow, updateReady } from '../state/worker.js';
+import { offlineReady, updateNow, updateReady } from '../state/service-worker.js';
 import { t } from '../strings.js';
 import { Chat } from './chat.js';
 import { Models } from './models.js';

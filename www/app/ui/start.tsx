@@ -3,7 +3,7 @@
 import { stage, verdict } from '../state/engine.js';
 import { t } from '../strings.js';
 import { Gem, Icon } from './icons.js';
-import { StagePanel } from './stage.js';
+import { StagePanel } from './load-panel.js';
 
 /** Whether models run on this device, in plain words. */
 export function Verdict() {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Browser, Page } from 'puppeteer-core';
-import type { CacheEntry, CacheOutcome, GemmaError, LoadProgress } from '../../www/lib/index.js';
+import type { CacheEntry, CacheOutcome, GemmaError, LoadProgress } from '../../../www/lib/index.js';
 import { type BrowserName, openPage } from './browsers.js';
 import { tinyGoldens } from './goldens.js';
 import { TINY } from './site.js';

@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
-import { type ServerOptions, startServer, type StaticServer } from '../../www/tools/serve.mjs';
+import { type ServerOptions, startServer, type StaticServer } from '../../../www/tools/serve.mjs';
 
 export const ROOT = process.cwd();
 export const TINY = join(ROOT, 'tests/data/tiny');

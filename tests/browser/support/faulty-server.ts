@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
-import { parseRange } from '../../www/tools/serve.mjs';
+import { parseRange } from '../../../www/tools/serve.mjs';
 
 /** What is wrong with a file's server. */
 export interface Faults {

@@ -6,7 +6,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'puppeteer-core';
-import type { GenerateOptions, GenerateResult, LoadOptions, Prompt } from '../../www/lib/index.js';
+import type { GenerateOptions, GenerateResult, LoadOptions, Prompt } from '../../../www/lib/index.js';
 import { tunedForChat } from './gguf.js';
 import { TINY } from './site.js';
 

@@ -1,9 +1,9 @@
-// The chat page with a stand-in for the engine: see stub.mjs.
+// The chat page with a stand-in for the engine: see stub-engine.mjs.
 
 import type { Browser, Page } from 'puppeteer-core';
 import { press, withSettings } from './app.js';
 import { openPage } from './browsers.js';
-import { stubEngine } from './stub.mjs';
+import { stubEngine } from './stub-engine.mjs';
 
 export type Stub = Parameters<typeof stubEngine>[0];
 

@@ -2,7 +2,7 @@
 
 import type { Inspection, LoadProgress } from 'gemma-web';
 import { useEffect, useRef } from 'preact/hooks';
-import { megabytes } from '../page.js';
+import { megabytes } from '../format.js';
 import { cancel, type Choice, type Failure, kept, fileOf, load, review, stage } from '../state/engine.js';
 import { t } from '../strings.js';
 import { Gem, Icon } from './icons.js';

@@ -1,7 +1,7 @@
 // Shows a report: speeds, plot, facts, kernels, and the JSON to copy.
 
 import type { BenchReport, BenchSpread, GenerationTest, KernelProfile, WorkCounts } from 'gemma-web';
-import { element, megabytes } from './page.js';
+import { element, megabytes } from '../format.js';
 import { plot } from './plot.js';
 
 const page = {

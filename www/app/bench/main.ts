@@ -1,7 +1,7 @@
 // The page that measures: loads a model, runs its benchmark, shows the report.
 
 import { type BenchProgress, type BenchReport, type Gemma, inspect, loadGemma, type LoadProgress } from 'gemma-web';
-import { element, explain, megabytes, offeredModels, progressText } from './page.js';
+import { element, explain, megabytes, offeredModels, progressText } from '../format.js';
 import { showReport } from './report.js';
 
 const page = {

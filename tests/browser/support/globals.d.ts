@@ -1,15 +1,15 @@
 // What tests/browser/page/page.js puts on the test page.
 
-type GemmaWeb = typeof import('../../www/lib/index.js');
+type GemmaWeb = typeof import('../../../www/lib/index.js');
 
 declare var gemmaWeb: GemmaWeb;
 /** Makes a source of `{ kind, urls }`, see page/sources.js. */
-declare function makeSource(given: unknown): Promise<import('../../www/lib/index.js').ModelSource>;
+declare function makeSource(given: unknown): Promise<import('../../../www/lib/index.js').ModelSource>;
 /** What the last `object` was asked for: offsets and lengths. */
 declare var asked: [number, number][];
 /** What it was last given to know when to stop. */
 declare var lastSignal: AbortSignal;
 /** The model of a test file that loads one for all its tests. */
-declare var model: import('../../www/lib/index.js').Gemma;
+declare var model: import('../../../www/lib/index.js').Gemma;
 /** Promises that were rejected and that nobody cared for, as text. */
 declare var unhandled: string[];

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, press, send, until, waitForText } from './app.js';
-import { inBothBrowsers } from './browsers.js';
-import { startSite } from './site.js';
-import { loadStub, openStubbed } from './stubbed.js';
+import { answered, press, send, until, waitForText } from './support/app.js';
+import { inBothBrowsers } from './support/browsers.js';
+import { startSite } from './support/site.js';
+import { loadStub, openStubbed } from './support/stubbed-page.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 const MORE = ' there was a keeper of a light who counted the ships.';
