@@ -79,7 +79,7 @@ inBothBrowsers((_, start) => {
     const folder = mkdtempSync(join(tmpdir(), 'gemma-web-import-'));
     await page.reload({ waitUntil: 'load' });
     await press(page, /^Settings$/);
-    for (const [name, found] of [['all.json', /2 conversations imported/], ['one.md', /1 conversation imported/], ['wrong.json', /could not be imported: it is no file of conversations/]] as const) {
+    for (const [name, found] of [['all.json', /2 conversations imported/], ['one.md', /1 conversation imported/], ['wrong.json', /could not be imported: it does not contain conversations/]] as const) {
       writeFileSync(join(folder, name), saved[name] ?? '{"a":1}');
       const input = (await page.$('#import')) as ElementHandle<HTMLInputElement>;
       await input.uploadFile(join(folder, name));
@@ -100,7 +100,7 @@ inBothBrowsers((_, start) => {
     await press(page, /^Delete$/, 'dialog.confirm[open]');
     await until(page, 'none', async () => (await titles()).length === 0);
     await page.reload({ waitUntil: 'load' });
-    await waitForText(page, '.conversations', /kept here/);
+    await waitForText(page, '.conversations', /stored here/);
     assert.deepEqual(problems, []);
   });
 });

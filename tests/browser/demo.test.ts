@@ -40,7 +40,7 @@ inBothBrowsers((_, start) => {
     await send(page, 'The quick brown fox');
     await answered(page);
     assert.equal((await texts('.bubble'))[0], 'The quick brown fox');
-    assert.match((await texts('.turn-figures'))[0] ?? '', /tokens\/s.*first after.*s.*24 tokens/);
+    assert.match((await texts('.turn-figures'))[0] ?? '', /tokens\/s.*first token after.*s.*24 tokens/);
     await waitForText(page, '.meter', /[1-9]\d* \/ 512/);
   });
 

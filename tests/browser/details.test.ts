@@ -147,7 +147,7 @@ inBothBrowsers((browserName, start) => {
     const changed = await asked();
     assert.deepEqual([changed?.temperature, changed?.topK], [0.5, 7]);
     await press(page, /^Settings$/, '.composer');
-    await press(page, /^Back to the model’s own values$/);
+    await press(page, /^Use the model’s own values$/);
     await page.keyboard.press('Escape');
     await send(page, 'And again');
     await answered(page);
@@ -157,9 +157,24 @@ inBothBrowsers((browserName, start) => {
   it('the meter says what happens when the context is full, and the engine is asked for just that', async () => {
     await press(page, /tokens of context used/);
     const text = await until(page, 'the explanation', () => page.$eval('#meter-more', (popover) => popover.matches(':popover-open') && popover.textContent));
-    assert.match(text, /When it is full, the oldest messages are left out/);
+    assert.match(text, /When it is full, the model no longer sees the oldest messages/);
     assert.equal((await asked())?.overflow, 'slide');
     await page.keyboard.press('Escape');
+  });
+
+  it('a failure is told in plain words with a remedy, not in those of the engine', async () => {
+    const failure = { code: 'no_webgpu', message: 'no WebGPU adapter: noop support not compiled in', details: {} };
+    const { page: failing } = await openStubbed(browser, `${site.url}/`, { text: '', failure });
+    const said = (): Promise<string> => failing.$eval('main', (main) => main.textContent ?? '');
+    await press(failing, /^Gemma 3 1B/, '.cards');
+    await press(failing, /^Download .* and load$/);
+    await waitForText(failing, '.failed [role=alert]', /no graphics card.*hardware acceleration/);
+    assert.doesNotMatch(await said(), /noop|compiled|adapter/);
+    await press(failing, /^Choose another$/);
+    // The verdict on a browser whose WebGPU is off.
+    await waitForText(failing, '.verdict', /can’t run here yet.*(?:hardware acceleration|another|current)/);
+    assert.doesNotMatch(await said(), /noop|compiled|adapter/);
+    await failing.close();
   });
 
   it('a page that goes out of sight while it waits for a frame shows what comes all the same', async () => {

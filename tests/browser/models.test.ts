@@ -64,7 +64,7 @@ inBothBrowsers((_, start) => {
 
   it('shows what is wrong with a broken file and what to do, and goes back', async () => {
     await drop('broken.gguf', [...'not a model at all'].map((letter) => letter.charCodeAt(0)), '.sidebar, .topbar');
-    await waitForText(page, '.failed [role=alert]', /Not a GGUF file.*give a \.gguf file/i);
+    await waitForText(page, '.failed [role=alert]', /not a model.*ends in \.gguf/);
     const alert = (await texts('.failed [role=alert]'))[0] ?? '';
     assert.ok(alert.length > 40, alert);
     await waitForText(page, '.failed .note', /Code: not_gguf/);
@@ -86,12 +86,12 @@ inBothBrowsers((_, start) => {
     file.faults = { speed: 1.5e6 };
     await page.evaluate(() => void (location.hash = '#/models'));
     await fill(page, '#address', file.url);
-    await press(page, /^Look at it$/);
+    await press(page, /^Inspect$/);
     await waitForText(page, '.facts', /Free storage/);
     await press(page, /^Download 17 MB and load$/);
     await until(page, 'half of it', () => page.evaluate(() => (document.querySelector('progress')?.value ?? 0) > 0.5));
     await press(page, /^Cancel$/, '.panel');
-    await waitForText(page, '.row-card', /MB of 17 MB are here/);
+    await waitForText(page, '.row-card', /MB of 17 MB downloaded/);
     file.faults = {};
     file.forget();
     await press(page, /^Resume$/, '.row-card');
@@ -103,7 +103,7 @@ inBothBrowsers((_, start) => {
     await page.evaluate(() => void (location.hash = '#/models'));
     await waitForText(page, '.row-card', /17 MB, complete/);
     await press(page, /^Verify$/);
-    await waitForText(page, '.row-card [role=status]', /All right: \d parts checked/);
+    await waitForText(page, '.row-card [role=status]', /No damage found: \d parts checked/);
     await page.evaluate(async () => {
       const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('gemma-web');
       for await (const folder of (root as unknown as { values(): AsyncIterable<FileSystemDirectoryHandle> }).values()) {
@@ -114,7 +114,7 @@ inBothBrowsers((_, start) => {
       }
     });
     await press(page, /^Verify$/);
-    await waitForText(page, '.row-card [role=status]', /1 part was damaged and will be fetched again/);
+    await waitForText(page, '.row-card [role=status]', /1 part is damaged and will be downloaded again/);
     file.forget();
     await press(page, /^Resume$/, '.row-card');
     await page.waitForSelector('#message', { timeout: 60_000 });
@@ -128,9 +128,9 @@ inBothBrowsers((_, start) => {
     await press(page, /^Cancel$/, 'dialog[open]');
     await press(page, /^Delete$/, '.row-card');
     await press(page, /^Delete$/, 'dialog[open]');
-    await waitForText(page, '.models', /Nothing is kept yet/);
+    await waitForText(page, '.models', /No model is stored yet/);
     await page.reload({ waitUntil: 'load' });
-    await waitForText(page, '.models', /Nothing is kept yet/);
+    await waitForText(page, '.models', /No model is stored yet/);
     assert.deepEqual(problems, []);
   });
 });

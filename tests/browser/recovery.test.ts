@@ -63,7 +63,7 @@ inBothBrowsers((_, start) => {
     await send(page, 'A long story');
     await someText();
     await page.evaluate(() => loseAll());
-    await until(page, 'the notice', () => page.evaluate(() => /graphics card went away.*is being loaded again/.test(globalThis.notices)));
+    await until(page, 'the notice', () => page.evaluate(() => /graphics card went away.*is loading again/.test(globalThis.notices)));
     await answered(page);
     assert.match((await figures())[0] ?? '', /tokens\/s/);
     assert.ok(!/error/.test((await figures())[0] ?? ''), String(await figures()));
@@ -77,7 +77,7 @@ inBothBrowsers((_, start) => {
       globalThis.fate = 'destroy';
       loseAll();
     });
-    await waitForText(page, '.problem', /GPU device was lost/);
+    await waitForText(page, '.problem', /graphics card stopped working/);
     await waitForText(page, '.turn-figures', /ended by an error/);
     await page.evaluate(() => void (globalThis.fate = 'keep'));
     await press(page, /^Load tiny-gemma3-chat/, '.composer-notice');

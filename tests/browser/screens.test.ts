@@ -144,7 +144,7 @@ inBothBrowsers((_, start) => {
     await answered(page);
     await check(page, 'paper');
     await press(page, /^Edit the text$/);
-    await page.waitForSelector('.paper textarea');
+    await page.waitForSelector('.text-editor textarea');
     await check(page, 'changing a text');
   });
 

@@ -43,10 +43,10 @@ inBothBrowsers((_, start) => {
 
   it('is changed anywhere: the old text stays as another version', async () => {
     await press(page, /^Edit the text$/);
-    await page.waitForSelector('.paper textarea');
-    assert.equal(await page.$eval('.paper textarea', (area) => (area as HTMLTextAreaElement).value), `Once${MORE.slice(0, HELD)}`);
-    await page.$eval('.paper textarea', (area) => void ((area as HTMLTextAreaElement).value = 'Once, long ago,'));
-    await page.focus('.paper textarea');
+    await page.waitForSelector('.text-editor textarea');
+    assert.equal(await page.$eval('.text-editor textarea', (area) => (area as HTMLTextAreaElement).value), `Once${MORE.slice(0, HELD)}`);
+    await page.$eval('.text-editor textarea', (area) => void ((area as HTMLTextAreaElement).value = 'Once, long ago,'));
+    await page.focus('.text-editor textarea');
     await page.keyboard.down('Control');
     await page.keyboard.press('Enter');
     await page.keyboard.up('Control');
@@ -60,9 +60,9 @@ inBothBrowsers((_, start) => {
 
   it('Esc leaves the text as it was', async () => {
     await press(page, /^Edit the text$/);
-    await page.waitForSelector('.paper textarea');
-    await page.$eval('.paper textarea', (area) => void ((area as HTMLTextAreaElement).value = 'Nothing of it'));
-    await page.focus('.paper textarea');
+    await page.waitForSelector('.text-editor textarea');
+    await page.$eval('.text-editor textarea', (area) => void ((area as HTMLTextAreaElement).value = 'Nothing of it'));
+    await page.focus('.text-editor textarea');
     await page.keyboard.press('Escape');
     await until(page, 'the text', async () => (await prose()) === `Once${MORE.slice(0, HELD)}`);
     assert.deepEqual(problems, []);

@@ -1,10 +1,10 @@
-// Models that are offered: data, to be edited freely. Sizes are what is shown before anything is asked for; `inspect` says the exact ones.
+// The catalogue: models that the page offers. Edit it freely. Sizes are shown before any request; `inspect` tells the exact ones.
 
 export interface CatalogueEntry {
   readonly name: string;
-  /** What it is good for, in a few words. */
+  /** Its use, in a few words. */
   readonly about: string;
-  /** As `loadGemma` takes it. */
+  /** The source for `loadGemma`. */
   readonly source: string;
   readonly bytes: number;
   /** Tokens it was trained for. */

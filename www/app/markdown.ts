@@ -1,8 +1,8 @@
-// From Markdown of a model to elements that can do no harm: no HTML of its own, no images, links to the web and to mail only.
+// Markdown of a model as harmless elements: no HTML of its own, no images, and links to the web and to mail only.
 
 import createDOMPurify from 'dompurify';
 import { Lexer, Marked, type Token, type Tokens } from 'marked';
-import { later } from './idle-work.js';
+import { whenIdle } from './idle-work.js';
 import { t } from './strings.js';
 
 const escape = (text: string): string => text.replace(/[&<>"']/g, (found) => `&#${found.charCodeAt(0)};`);
@@ -136,8 +136,8 @@ export class Growing {
   }
 
   /**
-   * Shows a text that is there whole. A long one is made little by little, and stands there as it is until then; returns what calls that
-   * off.
+   * Shows a text that is complete. A long one is converted a few blocks at a time, and stands there as plain text until then. The function
+   * that it returns cancels the conversion.
    */
   fill(text: string): () => void {
     if (this.#text !== '' && text.startsWith(this.#text)) {
@@ -153,14 +153,14 @@ export class Growing {
       blocks ??= blocksOf(text.replace(/\r\n|\r/g, '\n')).filter(({ type }) => type !== 'space');
       for (const block of blocks.splice(0, BLOCKS_A_STEP)) made.push(render(block));
       if (blocks.length > 0) {
-        callOff = later(step);
+        cancel = whenIdle(step);
         return;
       }
       this.#into.classList.remove('raw');
       this.#into.replaceChildren(...made);
     };
-    let callOff = later(step);
-    return () => callOff();
+    let cancel = whenIdle(step);
+    return () => cancel();
   }
 
   #clear(): void {
