@@ -46,8 +46,9 @@ inBothBrowsers((_, start) => {
         const target = document.querySelector(selector);
         const tell = (type: string): boolean => !target?.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer }));
         if (!tell('dragover')) throw new Error('the browser would take it');
-        await new Promise((done) => setTimeout(done, 100));
-        if (!document.querySelector('.drop')) throw new Error('nothing says that it can be dropped');
+        for (const deadline = performance.now() + 5000; !document.querySelector('.drop'); await new Promise((done) => setTimeout(done, 10))) {
+          if (performance.now() > deadline) throw new Error('nothing says that it can be dropped');
+        }
         if (!tell('drop')) throw new Error('the browser would open it');
       },
       name,

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, pause, press, send, until, waitForText } from './support/app.js';
+import { answered, press, send, settled, until, waitForText } from './support/app.js';
 import { inBothBrowsers } from './support/browsers.js';
 import { ROOT, startSite } from './support/site.js';
 import { loadStub, openStubbed, type Stub } from './support/stubbed-page.js';
@@ -69,7 +69,7 @@ inBothBrowsers((_, start) => {
       await page.setViewport({ width, height });
       for (const theme of ['light', 'dark']) {
         await page.evaluate((value) => void (document.documentElement.dataset['theme'] = value), theme);
-        await pause(250);
+        await settled(page);
         found.push(...(await violations(page)).map((violation) => `${name}, ${theme}, ${width}: ${violation}`));
         const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         if (over > 0) found.push(`${name}, ${width}: ${over} pixels too wide`);
