@@ -1,4 +1,4 @@
-// A model that says what the test wants: for the mapping, without a GPU.
+// A model that says what a test wants, without a GPU: for tests of the mapping.
 
 import type { Gemma } from '../../www/lib/client.js';
 import type { GenerateOptions, GenerateResult, Message, Prompt, TokenLogprob } from '../../www/lib/generate.js';

@@ -1,5 +1,5 @@
-// The books of GPU memory, kept a second time by the browser's own functions: every buffer is registered, none outlives its model, nothing
-// is made where an error would go unheard, and a GPU that is out of memory is told of in time.
+// GPU memory, counted a second time by the browser's own functions: every buffer is registered, none outlives its model, no object is
+// created outside an error scope, and a GPU that runs out of memory is reported in time.
 
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, it } from 'node:test';

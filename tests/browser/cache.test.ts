@@ -1,4 +1,4 @@
-// What is kept: tabs that are killed, damage, too little space, two tabs at once, no network, no place to keep anything.
+// The cache of models: killed tabs, damage, too little space, two tabs at once, no network, and no place for files.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

@@ -1,4 +1,4 @@
-// How calls behave: progress, streaming, cancellation, order, disposal.
+// Calls of the package: progress, streaming, cancellation, order, disposal.
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';

@@ -1,4 +1,4 @@
-// Conversations: edited, branched, found, saved as files and read back, deleted.
+// Conversations of the chat page: edited, branched, searched, exported and imported, deleted.
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, writeFileSync } from 'node:fs';

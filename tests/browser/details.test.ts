@@ -1,5 +1,5 @@
-// Small things of the chat page that people notice when they are not right: what is copied, what settings do, the keyboard, what is read
-// aloud, what moves, what the catalogue says, and a page out of sight.
+// Small things of the chat page that people notice when they are wrong: copying, settings, the keyboard, screen readers, motion, the
+// catalogue, failures, and a hidden page.
 
 import assert from 'node:assert/strict';
 import { before, it } from 'node:test';

@@ -1,4 +1,4 @@
-// The same seed gives the same text, again and again, whatever was done between.
+// The text of a seed: the same again and again, whatever ran in between.
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';

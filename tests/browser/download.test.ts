@@ -1,4 +1,4 @@
-// Servers and lines that misbehave: the right model or a typed error, never wrong weights.
+// Downloads from servers and over connections that misbehave: the right model or a typed error, never wrong weights.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

@@ -1,4 +1,4 @@
-// What is wrong is said with a stable code, in both browsers, through the public API.
+// Errors of the public API: a stable code for each fault, in both browsers.
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// What a generation is, and what each of its options does, on a tiny model.
+// Generations and each of their options, on a tiny model.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

@@ -1,4 +1,4 @@
-// What a load takes of the memory of JavaScript, over the protocol of Chromium's own tools: no other tells the heap of a worker.
+// The memory of JavaScript during a load, through the protocol of Chromium's own tools: only it tells the heap of a worker.
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';

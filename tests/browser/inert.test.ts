@@ -1,4 +1,4 @@
-// What a model writes can do nothing: whatever it looks like, it is text, or one of a few harmless elements.
+// Hostile text of a model: whatever it looks like, the page shows it as text or as one of a few harmless elements.
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';

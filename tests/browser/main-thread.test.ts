@@ -1,4 +1,4 @@
-// Without a worker: the same model, the same text, and nothing of the page touched.
+// A model without a worker: the same text as in a worker, and nothing of the page touched.
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';

@@ -1,4 +1,4 @@
-// Models on the page: dropped anywhere, cut off and gone on with, checked, deleted, broken.
+// Models on the chat page: dropped anywhere, resumed after a cancelled download, verified, deleted, broken.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// The page as an app: it can be installed, it works with its server gone, and a new version comes whole, when the reader wants it.
+// The chat page as an app: it works without its server, and a new version replaces it as a whole when the reader agrees.
 
 import assert from 'node:assert/strict';
 import { cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// What browsers grant or not: a private window, and the request that stored files be kept.
+// Permissions of browsers: private windows, and the request that stored files persist.
 
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';

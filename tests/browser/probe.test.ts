@@ -1,4 +1,4 @@
-// What is said of a device before anything is downloaded.
+// The verdict on a device before any download.
 
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';

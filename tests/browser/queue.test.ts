@@ -1,4 +1,4 @@
-// Whose turn it is: fair between sessions, in order within one, and aborted at once.
+// The order of calls: fair between sessions, in order within one, and aborted at once.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

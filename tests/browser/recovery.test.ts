@@ -1,4 +1,5 @@
-// The graphics card goes away under the chat page: it is shown, and the answer goes on; where it does not come back, the page says how to go on.
+// The loss of the graphics card under the chat page: a notice appears, and the answer continues. If the card does not come back, the page
+// tells how to continue.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

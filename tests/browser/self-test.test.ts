@@ -1,4 +1,4 @@
-// What a load does about kernels before they are used, and a generation about numbers that are none, through the public API.
+// The self-test of kernels during a load, and logits that are not finite, through the public API.
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// Conversations: what is kept of them, what they share, and how they survive their page.
+// Sessions: their history, the KV cache that they share, and saving and restoring.
 
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';

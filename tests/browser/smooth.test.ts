@@ -1,4 +1,4 @@
-// The page stays quick: it is there at once, and long answers and long conversations never hold it up.
+// The speed of the chat page: it is usable at once, and no long answer or long conversation holds it up.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
@@ -7,7 +7,7 @@ import { answered, send, until } from './support/app.js';
 import { launchWithDevtools, missing } from './support/browsers.js';
 import { startSite } from './support/site.js';
 import { loadStub, openStubbed } from './support/stubbed-page.js';
-import { longestTask } from './support/main-thread-time.js';
+import { longestTask } from './support/long-tasks.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 /** What counts as a long task on the web. */

@@ -1,5 +1,5 @@
-// A long conversation that slides through its context: memory stays as it is, and what is computed does not drift from what a fresh
-// prefill of the same tokens gives.
+// A long conversation that slides through its context: memory stays constant, and the results do not drift from those of a fresh prefill
+// of the same tokens.
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';

@@ -1,4 +1,4 @@
-// What a model may be loaded from besides one address: files, streams, objects of the page, shards, short names.
+// Sources of a model besides one address: files, streams, objects of the page, shards, short names.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';

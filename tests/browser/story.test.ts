@@ -1,5 +1,5 @@
-// The whole story with the real Gemma 3 270M, which continues texts: a first visit, a load that is cut off by a reload, a text, a stop, a
-// reload, and all of it again without a server.
+// The whole story with the real Gemma 3 270M, which continues texts: a first visit, a load cut off by a reload, a text, a stop, a reload,
+// and all of it again without a server.
 
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';

@@ -1,4 +1,4 @@
-// A model of full size that is made up in the worker: loaded without a request, generating in both browsers.
+// A synthetic model of full size, made in the worker: it loads without a request and generates in both browsers.
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';

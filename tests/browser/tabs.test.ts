@@ -1,4 +1,4 @@
-// Two tabs of the page: the same conversations and the same model.
+// Two tabs of the chat page: the same conversations and the same model.
 
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';

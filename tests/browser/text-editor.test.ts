@@ -1,4 +1,5 @@
-// A base model continues a text: written in turns, changed anywhere, with the tokens counted as they come.
+// The text of a base model: the reader and the model write it in turns, the reader changes it anywhere, and its tokens are counted as
+// they come.
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';

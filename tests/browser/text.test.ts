@@ -1,4 +1,4 @@
-// What a model tells beside generating: ids, scores, vectors, memory.
+// The functions of a model besides generating: ids, scores, vectors, memory.
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';

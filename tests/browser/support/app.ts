@@ -1,4 +1,4 @@
-// The chat page as tests use it: what a person would press, found by its words.
+// The chat page in the hands of tests: they find buttons and fields by the words that a person reads.
 
 import type { Browser, Page } from 'puppeteer-core';
 import { openPage } from './browsers.js';

@@ -1,4 +1,4 @@
-// A server that misbehaves as told, and remembers exactly what it was asked for and what it sent.
+// A server that misbehaves as a test tells it, and records exactly each request and each answer.
 
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';

@@ -1,4 +1,4 @@
-// What tests/browser/page/page.js puts on the test page.
+// The globals of the test page, which tests/browser/page/page.js sets.
 
 type GemmaWeb = typeof import('../../../www/lib/index.js');
 

@@ -1,4 +1,4 @@
-// One load of a model in a page, and everything there is to know about it; what the tests of downloads share.
+// Loads and downloads of a model in a page, with everything that tests check of them.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';

@@ -1,4 +1,4 @@
-// The static server as the tests use it: the package, the demo page, the test page and models.
+// The static server of the tests: the package, the chat page, the test page, and models.
 
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
