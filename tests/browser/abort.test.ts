@@ -5,7 +5,7 @@ import { it } from 'node:test';
 import { withModel } from './support/setup.js';
 import { BASE, CHAT, loadInPage, someIds } from './support/tiny-model.js';
 
-/** From the abort to the rejection, at most, in milliseconds. */
+/** Longest time from the abort to the rejection, in milliseconds. */
 const PROMPTLY = 200;
 
 withModel(BASE, { contextLength: 2048, prefillChunk: 64 }, (tab) => {

@@ -12,13 +12,13 @@ import { realModel, startSite } from './support/site.js';
 import { longestGap, longestTask, watchGaps } from './support/long-tasks.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
-/** What counts as a long task on the web. */
+/** Duration of a long task, as the web defines it. */
 const LONG_MS = 50;
 const LOAD_MS = 400_000;
 const file = realModel();
 const skip = file === undefined ? 'GEMMA_WEB_MODEL names no file' : false;
 
-// What the observed page has.
+// Globals of the observed page.
 declare global {
   var longTasks: { readonly at: number; readonly ms: number }[];
 }

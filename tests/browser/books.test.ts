@@ -14,7 +14,7 @@ declare global {
   var books: { live: Map<unknown, number>; unscoped: string[]; uncaptured: string[]; devices: number; shortOf: number };
 }
 
-/** What a wasm memory may grow by after it has seen everything once: a page of it. */
+/** Growth that is allowed to a wasm memory after it has seen everything once: one page. */
 const GROWTH = 64 << 10;
 
 inBothBrowsers((browserName, start) => {

@@ -11,7 +11,7 @@ import { withDownloads } from './support/setup.js';
 
 const bytes = spreadModel(26 << 20);
 const SHA1 = sha1(bytes);
-/** Of the parts of a file that are checked one by one. */
+/** Bytes of the last chunk; the others have the length `CHUNK`. */
 const lastChunk = bytes.length % CHUNK;
 
 withDownloads(bytes, (tab) => {

@@ -10,7 +10,7 @@ import { onStubbedPage } from './support/setup.js';
 import { loadStub, openStubbed } from './support/stubbed-page.js';
 
 declare global {
-  /** What the page asked of the stand-in for the engine: see stub-engine.mjs. */
+  /** The page's calls of the stand-in for the engine: see stub-engine.mjs. */
   var calls: { type: string; options?: { temperature?: number; topK?: number; overflow?: string } }[];
   var copied: string[];
   /** When the first model can be chosen, after the beginning of the navigation. */

@@ -13,7 +13,7 @@ import type { ServerOptions } from '../../www/tools/serve.mjs';
 
 const MODEL = 'tiny-gemma1-q4_0.gguf';
 
-/** What a call threw, in plain data. */
+/** The error that a call threw, as plain data. */
 interface Thrown {
   readonly name: string;
   readonly code: unknown;

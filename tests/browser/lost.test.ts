@@ -10,11 +10,11 @@ import { openWithWorker } from './support/loads.js';
 import { modelUrl, startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
-// What the page of these tests has.
+// Globals of the page of these tests.
 declare global {
   /** Destroys all devices of the worker. */
   var lose: () => void;
-  /** What becomes of the devices that are made next; kept where nothing is said. */
+  /** The fates of the devices that are created next; they are kept if the list is empty. */
   var fates: ('keep' | 'destroy')[];
   var made: number;
   var losses: DeviceLoss[];

@@ -36,7 +36,7 @@ inBothBrowsers((_, start) => {
 
   const texts = (selector: string): Promise<string[]> => page.$$eval(selector, (found) => found.map((element) => element.textContent ?? ''));
 
-  /** What a hand does with a file of the desktop: over an element of the page, and dropped there. */
+  /** Drops a file of the desktop on an element of the page. */
   const drop = async (name: string, bytes: readonly number[] | string, on: string): Promise<void> => {
     await page.evaluate(
       async (called, given, selector) => {

@@ -14,7 +14,7 @@ const WASM_BYTES = 150e6;
 // An f16 cache moves the logits of this model by up to 0.021 (llama.cpp's).
 const TOLERANCE = 0.03;
 
-/** What each of them made of the same prompt. */
+/** Tokens that each of them generated from the same prompt. */
 const heard = new Map<string, readonly number[]>();
 
 const file = realModel();

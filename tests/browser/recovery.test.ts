@@ -12,11 +12,11 @@ import { inBothBrowsers, openPage } from './support/browsers.js';
 import { ROOT, startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
-// What the page of these tests has.
+// Globals of the page of these tests.
 declare global {
   /** Destroys all devices of the worker. */
   var loseAll: () => void;
-  /** What becomes of the devices that are made next. */
+  /** The fate of the devices that are created next. */
   var fate: 'keep' | 'destroy';
   /** Every notice that was ever shown. */
   var notices: string;

@@ -31,7 +31,7 @@ const tide = (hours) => Math.cos((2 * Math.PI * hours) / 12.42); // a comment th
 > quoted
 `;
 
-/** What `axe` reports, as far as it is read here. */
+/** A report of `axe`, as far as these tests read it. */
 interface Violation {
   readonly id: string;
   readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[];
@@ -62,7 +62,7 @@ inBothBrowsers((_, start) => {
     return page;
   };
 
-  /** In both themes and both widths. */
+  /** Checks a screen in both themes and at both widths. */
   async function check(page: Page, name: string): Promise<void> {
     const found: string[] = [];
     for (const [width, height] of [[320, 640], [1280, 800]] as const) {

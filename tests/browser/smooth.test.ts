@@ -10,7 +10,7 @@ import { loadStub, openStubbed } from './support/stubbed-page.js';
 import { longestTask } from './support/long-tasks.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
-/** What counts as a long task on the web. */
+/** Duration of a long task, as the web defines it. */
 const LONG_MS = 50;
 
 const PARAGRAPH = 'Some **words** with `code`, a [link](https://example.org/), and more words that make a paragraph of usual length. ';

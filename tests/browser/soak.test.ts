@@ -7,10 +7,10 @@ import { withModel } from './support/setup.js';
 import { CHAT } from './support/tiny-model.js';
 
 const TURNS = 40;
-/** Of a turn. */
+/** Tokens of a turn. */
 const TOKENS = 50;
 const CONTEXT = 256;
-/** Twice what a logit of these models may be off, with an f32 cache: nearer to each other than that, either token may come first. */
+/** Twice the error of a logit of these models with an f32 cache: if two logits are nearer to each other, either token may come first. */
 const NEAR = 4e-3;
 const N_TOKENS = TURNS * TOKENS;
 

@@ -11,7 +11,7 @@ const marked = new Marked({
   gfm: true,
   breaks: false,
   renderer: {
-    // What looks like HTML is text that the model wrote.
+    // Anything that looks like HTML is text of the model's.
     html: ({ text }) => escape(text),
     // Nothing is fetched because a model says so.
     image: ({ text, href }) => escape(text || href),
@@ -106,7 +106,7 @@ const BLOCKS_A_STEP = 8;
 
 /** A growing text in an element: blocks that can't change any more are left alone, only the last one is made anew. */
 export class Growing {
-  /** How much of the text lies in blocks that are done. */
+  /** Length of the text in finished blocks. */
   #done = 0;
   #open: HTMLElement | undefined;
   #text = '';

@@ -1,5 +1,5 @@
 // @ts-check
-// What a page that uses the package has to fetch, what a first visit of the chat page fetches without the wasm, and the bounds on both.
+// The size of the package, and of a first visit to the chat page without the wasm, each with its bound.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

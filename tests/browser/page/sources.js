@@ -55,7 +55,7 @@ const MADE = {
   nonsense: () => ({ some: 'object' }),
 };
 
-/** What `{ kind, urls }` stands for; anything else is itself. */
+/** The source that `{ kind, urls }` stands for; anything else is itself. */
 export async function makeSource(given) {
   return given?.kind in MADE ? MADE[given.kind](given.urls) : given;
 }

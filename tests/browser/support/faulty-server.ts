@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { parseRange } from '../../../www/tools/serve.mjs';
 
-/** What is wrong with a file's server. */
+/** The faults of a file's server. */
 export interface Faults {
   /** Ranges are ignored: 200 and the whole file. */
   ranges?: 'ignored';

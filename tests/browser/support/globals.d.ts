@@ -5,9 +5,9 @@ type GemmaWeb = typeof import('../../../www/lib/index.js');
 declare var gemmaWeb: GemmaWeb;
 /** Makes a source of `{ kind, urls }`, see page/sources.js. */
 declare function makeSource(given: unknown): Promise<import('../../../www/lib/index.js').ModelSource>;
-/** What the last `object` was asked for: offsets and lengths. */
+/** The reads of the last `object`: offsets and lengths. */
 declare var asked: [number, number][];
-/** What it was last given to know when to stop. */
+/** The signal of its last read. */
 declare var lastSignal: AbortSignal;
 /** The model of a test file that loads one for all its tests. */
 declare var model: import('../../../www/lib/index.js').Gemma;

@@ -37,7 +37,7 @@ interface Gap {
   readonly end: number;
 }
 
-// What a page that is watched has.
+// Globals of a watched page.
 declare global {
   var gaps: Gap[];
 }

@@ -8,7 +8,7 @@
  *   failure?: { code: string, message: string, details: object } }} stubbed
  */
 export function stubEngine(stubbed) {
-  // What the page asked for, for tests to look at.
+  // The page's calls, for tests to look at.
   const calls = (globalThis.calls = []);
   globalThis.Worker = class StubbedWorker {
     onmessage = null;

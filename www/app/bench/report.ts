@@ -119,7 +119,7 @@ function showKernels({ kernels }: BenchReport): void {
 
 /** A report with what only the page knows. */
 export interface PageReport extends BenchReport {
-  /** What the browser says of its adapter. */
+  /** The adapter's name as the browser tells it. */
   readonly adapterInfo: string;
   /** Whether the page was hidden for a while. */
   readonly pageHidden: boolean;
