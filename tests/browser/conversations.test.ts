@@ -48,9 +48,9 @@ onStubbedPage({ text: 'An answer with **weight**.', piece: 5, perTick: 3, loaded
   // The browser closes a dialog at once and sends `close` later, in Chromium by a millisecond or more.
   it('opens a panel again before the browser has told that it closed', async () => {
     const opensAgain = async (opener: string, dialog: string): Promise<void> => {
-      await page.evaluate((button) => document.querySelector<HTMLButtonElement>(button)?.click(), opener);
-      await page.waitForSelector(`${dialog}[open]`);
-      await page.evaluate(
+      await tab.page.evaluate((button) => document.querySelector<HTMLButtonElement>(button)?.click(), opener);
+      await tab.page.waitForSelector(`${dialog}[open]`);
+      await tab.page.evaluate(
         (button, panel) => {
           document.querySelector<HTMLDialogElement>(panel)?.close();
           document.querySelector<HTMLButtonElement>(button)?.click();
@@ -58,12 +58,12 @@ onStubbedPage({ text: 'An answer with **weight**.', piece: 5, perTick: 3, loaded
         opener,
         dialog,
       );
-      await page.waitForSelector(`${dialog}[open]`, { timeout: 5000 });
+      await tab.page.waitForSelector(`${dialog}[open]`, { timeout: 5000 });
       // It stays, and the next Esc closes it.
-      await page.evaluate(() => new Promise((done) => setTimeout(done, 100)));
-      assert.equal((await page.$$(`${dialog}[open]`)).length, 1);
-      await page.keyboard.press('Escape');
-      await page.waitForSelector(`${dialog}:not([open])`);
+      await tab.page.evaluate(() => new Promise((done) => setTimeout(done, 100)));
+      assert.equal((await tab.page.$$(`${dialog}[open]`)).length, 1);
+      await tab.page.keyboard.press('Escape');
+      await tab.page.waitForSelector(`${dialog}:not([open])`);
     };
     await opensAgain('.composer .icon-button', 'dialog.side');
     await opensAgain('.conversations .icon-button[aria-label^="Delete"]', '.wide-only dialog.confirm');
