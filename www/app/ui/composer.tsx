@@ -8,7 +8,7 @@ import { loaded } from '../state/engine.js';
 import { t } from '../strings.js';
 import { Icon } from './icons.js';
 import { ContextMeter } from './context-meter.js';
-import { IconButton } from './parts.js';
+import { IconButton } from './components.js';
 import { settingsOpen } from './settings.js';
 import { ComposerNotice } from './composer-notice.js';
 

@@ -8,7 +8,7 @@ import { current, fork, update } from '../state/chats.js';
 import { ready } from '../state/engine.js';
 import { select, siblingsOf, type Turn } from '../state/tree.js';
 import { t } from '../strings.js';
-import { CopyButton, IconButton } from './parts.js';
+import { CopyButton, IconButton } from './components.js';
 
 /** The part of an answer that screen readers announce while it is written: whole blocks, not letters. */
 export const spoken = signal('');

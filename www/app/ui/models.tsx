@@ -9,7 +9,7 @@ import { busy } from '../state/answer.js';
 import { cachedModels, choiceOf, load, loaded, refreshCachedModels, stage, unload, verdict } from '../state/engine.js';
 import { go } from '../state/route.js';
 import { t } from '../strings.js';
-import { Confirm } from './parts.js';
+import { Confirm } from './components.js';
 import { LoadPanel } from './load-panel.js';
 import { DeviceVerdict } from './start.js';
 

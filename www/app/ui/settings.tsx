@@ -8,7 +8,7 @@ import { loaded } from '../state/engine.js';
 import { type Sampling, set, settings, type Theme } from '../state/settings.js';
 import { download, exportAll, fileName, importFile, toJson, toMarkdown } from '../state/import-export.js';
 import { t } from '../strings.js';
-import { Confirm, IconButton, Sheet } from './parts.js';
+import { Confirm, IconButton, Sheet } from './components.js';
 
 export const settingsOpen = signal(false);
 

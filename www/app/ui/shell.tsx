@@ -9,7 +9,7 @@ import { offlineReady, updateNow, updateReady } from '../state/service-worker.js
 import { t } from '../strings.js';
 import { Chat } from './chat.js';
 import { Models } from './models.js';
-import { IconButton, Sheet } from './parts.js';
+import { IconButton, Sheet } from './components.js';
 import { chooseFiles } from './picker.js';
 import { SettingsSheet } from './settings.js';
 import { Sidebar } from './sidebar.js';

@@ -8,7 +8,7 @@ import { loaded } from '../state/engine.js';
 import { hrefOf, route } from '../state/route.js';
 import { t } from '../strings.js';
 import { Gem, Icon } from './icons.js';
-import { Confirm, IconButton } from './parts.js';
+import { Confirm, IconButton } from './components.js';
 import { settingsOpen } from './settings.js';
 
 const DAY = 86_400_000;

@@ -8,7 +8,7 @@ import { ready } from '../state/engine.js';
 import { rewrite, type Turn } from '../state/tree.js';
 import { t } from '../strings.js';
 import { Figures, isWriting, Versions, Waiting } from './message.js';
-import { CopyButton, IconButton } from './parts.js';
+import { CopyButton, IconButton } from './components.js';
 
 const wholeOf = (turns: readonly Turn[]): string => turns.map(({ text }) => text).join('');
 
