@@ -6,8 +6,9 @@ import type { Browser, Page } from 'puppeteer-core';
 import type { LoadProgress } from '../../www/lib/index.js';
 import { openPage } from './support/browsers.js';
 import { startFaultServer } from './support/faulty-server.js';
-import { assertError, assertRight, assertStored, CHUNK, download, entryOf, load, openForBytes, openWithWorker, sha1, spreadModel, until } from './support/loads.js';
+import { assertError, assertRight, assertStored, CHUNK, download, entryOf, load, openForBytes, openWithWorker, sha1, spreadModel } from './support/loads.js';
 import { withDownloads } from './support/setup.js';
+import { until } from './support/waiting.js';
 
 const bytes = spreadModel(26 << 20);
 const SHA1 = sha1(bytes);

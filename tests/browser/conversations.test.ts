@@ -6,12 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import type { ElementHandle } from 'puppeteer-core';
-import { answered, fill, press, send, until, waitForText } from './support/app.js';
+import { answered, fill, press, send, texts, until, waitForText } from './support/app.js';
 import { onStubbedPage } from './support/setup.js';
 
 onStubbedPage({ text: 'An answer with **weight**.', piece: 5, perTick: 3, loaded: true }, (tab) => {
-  const texts = (selector: string): Promise<string[]> => tab.page.$$eval(selector, (found) => found.map((element) => element.textContent ?? ''));
-  const titles = (): Promise<string[]> => texts('.conversations a');
+  const titles = (): Promise<string[]> => texts(tab.page, '.conversations a');
 
   it('sends an edited message beside the old one', async () => {
     await send(tab.page, 'First question');
@@ -22,16 +21,16 @@ onStubbedPage({ text: 'An answer with **weight**.', piece: 5, perTick: 3, loaded
     await fill(tab.page, '.editor textarea', 'First question, put better');
     await tab.page.focus('.editor textarea');
     await tab.page.keyboard.press('Enter');
-    await until(tab.page, 'the new branch', async () => (await texts('.bubble')).join('|') === 'First question, put better');
+    await until(tab.page, 'the new branch', async () => (await texts(tab.page, '.bubble')).join('|') === 'First question, put better');
     await answered(tab.page);
     await press(tab.page, /^Previous version/);
-    await until(tab.page, 'the old branch', async () => (await texts('.bubble')).join('|') === 'First question|Second question');
+    await until(tab.page, 'the old branch', async () => (await texts(tab.page, '.bubble')).join('|') === 'First question|Second question');
   });
 
   it('branches into a conversation of its own', async () => {
     await press(tab.page, /^Branch from here$/);
     await until(tab.page, 'two conversations', async () => (await titles()).length === 2);
-    assert.deepEqual(await texts('.bubble'), ['First question']);
+    assert.deepEqual(await texts(tab.page, '.bubble'), ['First question']);
     await send(tab.page, 'Only over here');
     await answered(tab.page);
   });

@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Faults, FaultyFile } from './support/faulty-server.js';
-import { assertError, assertRight, assertStored, CHUNK, type Download, download, entryOf, load, openForBytes, openWithWorker, sha1, spreadModel, until } from './support/loads.js';
+import { assertError, assertRight, assertStored, CHUNK, type Download, download, entryOf, load, openForBytes, openWithWorker, sha1, spreadModel } from './support/loads.js';
 import { withDownloads } from './support/setup.js';
+import { pause, until } from './support/waiting.js';
 
 const bytes = spreadModel(26 << 20);
 const other = Buffer.from(bytes);
@@ -79,7 +80,7 @@ withDownloads(bytes, (tab) => {
     tab.file.faults = { resetAfter: 1 };
     await until('connections are cut', () => tab.file.requests.every(({ cutAt, bytes: sent, range }) => cutAt !== undefined || (range && sent > range.last - range.first)));
     const count = tab.file.requests.length;
-    await new Promise((done) => setTimeout(done, 1500));
+    await pause(1500);
     assert.equal(tab.file.requests.length, count);
     tab.file.faults = {};
     await setOnline(true);

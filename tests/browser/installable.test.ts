@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Browser, CDPSession, Page } from 'puppeteer-core';
-import { until } from './support/app.js';
+import { controlled } from './support/app.js';
 import { inBothBrowsers, launchWithDevtools, missing, openPage } from './support/browsers.js';
 import { startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
@@ -16,9 +16,6 @@ interface Icon {
   readonly type: string;
   readonly purpose?: string;
 }
-
-const controlled = (page: Page): Promise<unknown> =>
-  until(page, 'a service worker in charge', () => page.evaluate(() => navigator.serviceWorker.ready.then(() => navigator.serviceWorker.controller !== null)));
 
 describe('chromium, by its developer tools', { skip: missing('chromium') }, () => {
   let site: StaticServer;

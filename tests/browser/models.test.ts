@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, fill, openApp, press, send, until, waitForText } from './support/app.js';
+import { answered, fill, openApp, press, send, texts, until, waitForText } from './support/app.js';
 import { BASE } from './support/tiny-model.js';
 import { inBothBrowsers } from './support/browsers.js';
 import { type FaultServer, type FaultyFile, startFaultServer } from './support/faulty-server.js';
@@ -33,8 +33,6 @@ inBothBrowsers((_, start) => {
     await site.close();
     await server.close();
   });
-
-  const texts = (selector: string): Promise<string[]> => page.$$eval(selector, (found) => found.map((element) => element.textContent ?? ''));
 
   /** Drops a file of the desktop on an element of the page. */
   const drop = async (name: string, bytes: readonly number[] | string, on: string): Promise<void> => {
@@ -66,7 +64,7 @@ inBothBrowsers((_, start) => {
   it('shows what is wrong with a broken file and what to do, and goes back', async () => {
     await drop('broken.gguf', [...'not a model at all'].map((letter) => letter.charCodeAt(0)), '.sidebar, .topbar');
     await waitForText(page, '.failed [role=alert]', /not a model.*ends in \.gguf/);
-    const alert = (await texts('.failed [role=alert]'))[0] ?? '';
+    const alert = (await texts(page, '.failed [role=alert]'))[0] ?? '';
     assert.ok(alert.length > 40, alert);
     await waitForText(page, '.failed .note', /Code: not_gguf/);
     await press(page, /^Choose another$/);

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, loadOffered, openApp, press, send, until, waitForText } from './support/app.js';
+import { answered, controlled, loadOffered, openApp, press, send, until, waitForText } from './support/app.js';
 import { CHAT, chatModels } from './support/tiny-model.js';
 import { inBothBrowsers } from './support/browsers.js';
 import { ROOT } from './support/site.js';
@@ -24,8 +24,6 @@ inBothBrowsers((_, start) => {
   let browser: Browser;
   let page: Page;
   const models = chatModels();
-
-  const controlled = (): Promise<unknown> => until(page, 'a service worker', () => page.evaluate(() => navigator.serviceWorker.ready.then(() => navigator.serviceWorker.controller !== null)));
 
   before(async () => {
     folder = join(mkdtempSync(join(tmpdir(), 'gemma-web-site-')), 'site');
@@ -53,7 +51,7 @@ inBothBrowsers((_, start) => {
   });
 
   it('is whole on this device after the first visit, the engine included', async () => {
-    await controlled();
+    await controlled(page);
     const kept = await page.evaluate(async () => {
       const names = await caches.keys();
       const all = await Promise.all(names.map(async (name) => (await (await caches.open(name)).keys()).map(({ url }) => new URL(url).pathname)));
@@ -66,7 +64,7 @@ inBothBrowsers((_, start) => {
 
   it('answers, asks for nothing after the model is loaded, and goes on with its server gone', async () => {
     await loadOffered(page, new RegExp(CHAT.replace('.gguf', '')));
-    await controlled();
+    await controlled(page);
     const asked = site.requests.length;
     await send(page, 'With a network');
     await answered(page);

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { withModel } from './support/setup.js';
 import { CHAT } from './support/tiny-model.js';
+import { pause } from './support/waiting.js';
 import { ROOT } from './support/site.js';
 
 withModel(CHAT, { contextLength: 512 }, (tab) => {
@@ -72,10 +73,10 @@ describe('the queue', () => {
     const alone = queue.add('d', job('never'));
     queue.add('b', job('b2'));
     assert.deepEqual([first(), withdraw(), withdraw(), alone()], [false, true, false, true]);
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await pause(10);
     assert.deepEqual(ran, ['a1', 'a2', 'b1', 'c1', 'a3', 'b2']);
     queue.add('e', job('later'));
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await pause(10);
     assert.equal(ran.at(-1), 'later');
   });
 });

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, loadOffered, press, send, until, waitForText, withSettings } from './support/app.js';
+import { answered, loadOffered, press, send, texts, until, waitForText, withSettings } from './support/app.js';
 import { CHAT, chatModels } from './support/tiny-model.js';
 import { inBothBrowsers, openPage } from './support/browsers.js';
 import { ROOT, startSite } from './support/site.js';
@@ -57,7 +57,7 @@ inBothBrowsers((_, start) => {
   });
   after(() => site.close());
 
-  const figures = (): Promise<string[]> => page.$$eval('.turn-figures', (found) => found.map((element) => element.textContent ?? ''));
+  const figures = (): Promise<string[]> => texts(page, '.turn-figures');
   const someText = (): Promise<unknown> => until(page, 'some text', () => page.$eval('.streaming', (element) => (element.textContent ?? '').length > 10));
 
   it('is shown, and the answer goes on by itself', async () => {

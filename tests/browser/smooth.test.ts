@@ -8,6 +8,7 @@ import { launchWithDevtools, missing } from './support/browsers.js';
 import { startSite } from './support/site.js';
 import { loadStub, openStubbed } from './support/stubbed-page.js';
 import { longestTask } from './support/long-tasks.js';
+import { pause } from './support/waiting.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 /** Duration of a long task, as the web defines it. */
@@ -61,7 +62,7 @@ describe('chromium', { skip: missing('chromium') }, () => {
     await page.$eval('.transcript', (element) => element.scrollBy(0, -600));
     await until(page, 'the way to the end', () => page.$('.to-end'));
     const at = await page.$eval('.transcript', (element) => element.scrollTop);
-    await new Promise((done) => setTimeout(done, 400));
+    await pause(400);
     const then = await page.$eval('.transcript', (element) => [element.scrollTop, element.scrollHeight - element.scrollTop - element.clientHeight]);
     assert.ok(Math.abs((then[0] ?? 0) - at) < 40 && (then[1] ?? 0) > 300, `${at}, then ${then}`);
     await page.click('.to-end');

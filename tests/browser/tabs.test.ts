@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, loadOffered, openApp, press, send, until, waitForText } from './support/app.js';
+import { answered, loadOffered, openApp, press, send, texts, until, waitForText } from './support/app.js';
 import { CHAT, chatModels } from './support/tiny-model.js';
 import { inBothBrowsers } from './support/browsers.js';
 import { startSite } from './support/site.js';
@@ -30,8 +30,6 @@ inBothBrowsers((_, start) => {
     }
   });
   after(() => site.close());
-
-  const texts = (page: Page, selector: string): Promise<string[]> => page.$$eval(selector, (found) => found.map((element) => element.textContent ?? ''));
 
   it('what one writes is in the other, without a reload', async () => {
     // Firefox draws only the tab in front.

@@ -2,36 +2,27 @@
 
 import type { Browser, Page } from 'puppeteer-core';
 import { openPage } from './browsers.js';
+import { until as waitUntil } from './waiting.js';
 
 /** Longest time of a step: a software GPU is slow. */
 const STEP_MS = 60_000;
 
-export const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
-
-/** Waits until `look` finds something. */
-export async function until<T>(page: Page, what: string, look: () => Promise<T | false | undefined | null>, patience = STEP_MS): Promise<T> {
-  const deadline = Date.now() + patience;
-  let last: unknown;
-  while (Date.now() < deadline) {
-    try {
-      const found = await look();
-      if (found) return found;
-    } catch (error) {
-      // The page may be on its way to another address.
-      last = error;
-    }
-    await pause(50);
-  }
-  const text = await page.evaluate(() => document.body.innerText).catch(() => '?');
-  throw new Error(`${what} did not come; the page says: ${text.slice(0, 1500)} ${last === undefined ? '' : String(last)}`);
+/** Waits until `look` finds something in the page. */
+export function until<T>(page: Page, what: string, look: () => Promise<T | false | undefined | null>, patience = STEP_MS): Promise<T> {
+  return waitUntil(what, look, patience).catch(async (error: unknown) => {
+    const text = await page.evaluate(() => document.body.innerText).catch(() => '?');
+    throw new Error(`${error instanceof Error ? error.message : String(error)}; the page says: ${text.slice(0, 1500)}`);
+  }) as Promise<T>;
 }
+
+/** The texts of all elements that a selector finds. */
+export const texts = (page: Page, selector: string): Promise<string[]> =>
+  page.$$eval(selector, (elements) => elements.map((element) => element.textContent ?? ''));
 
 /** Waits until the text of an element matches. */
 export function waitForText(page: Page, selector: string, pattern: RegExp, patience = STEP_MS): Promise<string> {
-  return until(page, `${pattern} in ${selector}`, async () => {
-    const texts = await page.$$eval(selector, (elements) => elements.map((element) => element.textContent ?? ''));
-    return texts.find((text) => pattern.test(text));
-  }, patience);
+  const look = async (): Promise<string | undefined> => (await texts(page, selector)).find((text) => pattern.test(text));
+  return until(page, `${pattern} in ${selector}`, look, patience);
 }
 
 /** Presses the first visible button, link or card that is called so; waits until it is there and enabled. */
@@ -115,3 +106,7 @@ export async function openApp(browser: Browser, url: string, settings: Readonly<
   opened.origins.delete('null');
   return opened;
 }
+
+/** Waits until the page's service worker is in charge of it. */
+export const controlled = (page: Page): Promise<unknown> =>
+  until(page, 'a service worker in charge', () => page.evaluate(() => navigator.serviceWorker.ready.then(() => navigator.serviceWorker.controller !== null)));

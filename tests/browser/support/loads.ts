@@ -169,12 +169,3 @@ export function clearCache(page: Page): Promise<void> {
     await gemmaWeb.cache.clear();
   });
 }
-
-/** Waits for a condition on this side. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>, ms = 20_000): Promise<void> {
-  const deadline = Date.now() + ms;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`${what}: not within ${ms} ms`);
-    await new Promise((done) => setTimeout(done, 20));
-  }
-}

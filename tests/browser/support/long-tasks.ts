@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Browser, Page } from 'puppeteer-core';
-import { pause } from './app.js';
+import { pause } from './waiting.js';
 
 interface TraceEvent {
   readonly name: string;

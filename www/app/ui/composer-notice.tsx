@@ -1,7 +1,7 @@
 // The notice in place of the composer while there is no model to ask: what is missing, and how to get it.
 
 import { current } from '../state/chats.js';
-import { previous, cancel, load, loaded, stage } from '../state/engine.js';
+import { cancel, load, loaded, previous, stage } from '../state/engine.js';
 import { go } from '../state/route.js';
 import { t } from '../strings.js';
 

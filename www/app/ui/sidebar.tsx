@@ -37,7 +37,7 @@ function useFound(text: string): readonly Summary[] | undefined {
   return found && text.trim() !== '' ? all?.filter(({ id }) => found.has(id)) : all;
 }
 
-const nameOf = ({ title }: Summary): string => title || t.chat.untitled;
+const shownTitle = ({ title }: Summary): string => title || t.chat.untitled;
 
 /** A field to change a title in its place: Enter and leaving the field save it, Esc does not. */
 function Renaming({ summary, onDone }: { readonly summary: Summary; readonly onDone: () => void }) {
@@ -94,9 +94,9 @@ export function Sidebar() {
                   <li key={summary.id}><Renaming summary={summary} onDone={() => setRenaming(undefined)} /></li>
                 ) : (
                   <li key={summary.id} class={here ? 'here' : ''}>
-                    <a href={hrefOf({ screen: 'chat', id: summary.id })} aria-current={here ? 'page' : undefined} title={summary.title}>{nameOf(summary)}</a>
-                    <IconButton icon="edit" label={`${t.rename}: ${nameOf(summary)}`} disabled={busy.value} onClick={() => setRenaming(summary.id)} />
-                    <IconButton icon="trash" label={`${t.remove}: ${nameOf(summary)}`} disabled={busy.value} onClick={() => setDeleting(summary)} />
+                    <a href={hrefOf({ screen: 'chat', id: summary.id })} aria-current={here ? 'page' : undefined} title={summary.title}>{shownTitle(summary)}</a>
+                    <IconButton icon="edit" label={`${t.rename}: ${shownTitle(summary)}`} disabled={busy.value} onClick={() => setRenaming(summary.id)} />
+                    <IconButton icon="trash" label={`${t.remove}: ${shownTitle(summary)}`} disabled={busy.value} onClick={() => setDeleting(summary)} />
                   </li>
                 );
               })}
@@ -113,7 +113,7 @@ export function Sidebar() {
         <button type="button" class="row-button" onClick={() => void (settingsOpen.value = true)}><Icon name="settings" />{t.settings.heading}</button>
         <p class="privacy"><Icon name="lock" />{t.privacy}</p>
       </div>
-      <Confirm question={deleting && t.settings.deleteAsk(nameOf(deleting))} onNo={() => setDeleting(undefined)}
+      <Confirm question={deleting && t.settings.deleteAsk(shownTitle(deleting))} onNo={() => setDeleting(undefined)}
         onYes={() => {
           if (deleting) void erase(deleting.id);
           setDeleting(undefined);
