@@ -42,7 +42,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   },
   {
     name: 'Gemma 2 2B',
-    about: 'Better answers, for a GPU with some memory',
+    about: 'Better answers, for a card with more memory',
     source: 'hf:bartowski/gemma-2-2b-it-GGUF/gemma-2-2b-it-Q4_K_M.gguf',
     bytes: 1.71e9,
     context: 8192,
