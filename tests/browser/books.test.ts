@@ -30,7 +30,7 @@ inBothBrowsers((browserName, start) => {
     browser = await start();
   });
   after(() => site.close());
-  // In the page's own thread, where its functions can be replaced.
+  // In the page's own thread, because only there can tests replace the browser's functions.
   beforeEach(async () => {
     ({ page, problems } = await openPage(browser, `${site.url}/test/`));
     await page.evaluate(() => import(String('/test/books.js')));

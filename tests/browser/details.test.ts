@@ -20,7 +20,7 @@ declare global {
 const CODE = 'const a = 1;\nconst b = "<b>";';
 const TEXT = `Look:\n\n\`\`\`js\n${CODE}\n\`\`\`\n\nThat is **all**.`;
 
-/** Each with its size, context and where it comes from. */
+/** The models of the catalogue, with size, context and file. */
 const CATALOGUE = [
   ['Gemma 3 270M', '253 MB', '32,768', 'gemma-3-270m-it-Q4_K_M.gguf'],
   ['Gemma 3 1B', '806 MB', '32,768', 'gemma-3-1b-it-Q4_K_M.gguf'],

@@ -87,12 +87,12 @@ inBothBrowsers((browserName, start) => {
     }, modelUrl(site, 'gemma-3-270m.gguf'));
     assert.equal(times.length, 3);
     context.diagnostic(`${browserName}: header and tokenizer in ${times.map((time) => time.toFixed(0)).join(', ')} ms`);
-    // Firefox compiles wasm twice, and its quicker code comes late where there are few cores: no promise there.
+    // Firefox compiles wasm twice, and on few cores its faster code comes late, so nothing is promised for it.
     if (browserName === 'chromium') assert.ok(Math.min(...times) < 2000);
   });
 });
 
-// Greedy text may part only where two tokens are as good as equal: each of two computations may be off by TOLERANCE. Behind such a step
+// Greedy texts may differ only if two tokens are as good as equal: each of two computations may be off by TOLERANCE. After such a step
 // the texts are different ones, and nothing is compared.
 it('is continued by the same tokens in Chromium, Firefox and natively', { skip }, async (context) => {
   const golden = realGoldens().find(({ name }) => name === 'english');

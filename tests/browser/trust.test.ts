@@ -109,7 +109,7 @@ inBothBrowsers((browserName, start) => {
       const source = { url: `${file.url}?signature=${inQuery}#${inHash}`, headers: { 'X-Key': inHeader, Authorization: `Bearer ${token}` } };
       const outcomes = [await download(page, source), await download(page, source)];
       const kept = await page.evaluate(everythingKept);
-      // … and where it fails: no such file, a wrong checksum, a file that breaks off, an address that is none.
+      // … and of loads that fail: no such file, a wrong checksum, a file that breaks off, an address that is none.
       const failing = [
         { ...source, url: `${server.url}/none.gguf?signature=${inQuery}` },
         { ...source, sha256: '00'.repeat(32) },

@@ -43,7 +43,7 @@ export const APPS: readonly App[] = [
 
 const run = promisify(execFile);
 
-/** Runs a program in a folder; what it printed is in the error where it fails. */
+/** Runs a program in a folder. If it fails, its output is in the error. */
 export async function runIn(folder: string, [program = '', ...rest]: readonly string[]): Promise<string> {
   const path = program === 'node' ? process.execPath : program === 'npm' ? 'npm' : join(HERE, 'node_modules/.bin', program);
   try {

@@ -1,4 +1,4 @@
-// The packed tarball in Node.js. It is left out where there is no Vulkan driver, and fails there where a GPU is required.
+// The packed tarball in Node.js. Without a Vulkan driver it is skipped, or fails if a GPU is required.
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';

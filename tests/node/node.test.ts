@@ -1,4 +1,4 @@
-// The package in Node.js: imported where there is no browser, and run on Dawn, the WebGPU of npm's `webgpu`.
+// The package in Node.js: imported without a browser, and run on Dawn, the WebGPU of npm's `webgpu`.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -17,7 +17,7 @@ const PATH = join(TINY, NAME);
 const PACKAGE = pathToFileURL(join(ROOT, 'dist/gemma-web/index.js')).href;
 const gemmaWeb = (await import(PACKAGE)) as typeof import('../../www/lib/index.js');
 
-/** Dawn's GPU; what is wrong with it where there is none. */
+/** Dawn's GPU, or the reason why there is none. */
 async function dawn(): Promise<GpuLike | string> {
   try {
     const { create, globals } = await import('webgpu');

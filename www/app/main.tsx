@@ -32,14 +32,14 @@ effect(() => {
   });
 });
 
-// Tabs and history are told apart by their titles.
+// Titles distinguish tabs and entries of the history.
 const name = document.title;
 effect(() => {
   const { title } = current.value;
   document.title = route.value.screen === 'chat' && title !== '' ? `${title} · ${name}` : name;
 });
 
-// The reader wants to use a model that was just loaded: the shown conversation goes on with it, or a new one begins.
+// The reader wants to use a model that was just loaded: the shown conversation continues with it, or a new one begins.
 let before = loaded.peek();
 effect(() => {
   const model = loaded.value;
