@@ -1,10 +1,10 @@
-// How long the main thread of a page works at a stretch: its own time, not the clock's. Here a software GPU takes all cores, and a page that
-// waits for its turn is not a page that blocks.
+// The longest time that the main thread of a page runs at a stretch: its own time, not that of the clock. If a software GPU takes all
+// cores, a page that waits for its turn does not block.
 
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Browser, Page } from 'puppeteer-core';
-import { pause } from './app.js';
+import { pause } from './waiting.js';
 
 interface TraceEvent {
   readonly name: string;
@@ -37,7 +37,7 @@ interface Gap {
   readonly end: number;
 }
 
-// What a page that is watched has.
+// Globals of a watched page.
 declare global {
   var gaps: Gap[];
 }

@@ -1,11 +1,11 @@
-// One driver for both browsers: puppeteer-core over WebDriver BiDi.
+// The driver of both browsers: puppeteer-core over WebDriver BiDi.
 
 import { after, describe } from 'node:test';
-import puppeteer, { type Browser, type LaunchOptions, type Page } from 'puppeteer-core';
+import puppeteer, { type Browser, type BrowserContext, type LaunchOptions, type Page } from 'puppeteer-core';
 
 export type BrowserName = 'chromium' | 'firefox';
 
-/** Longest that one step in a page may take: the real model on a software GPU is slow. */
+/** Longest time of one step in a page: the real model on a software GPU is slow. */
 const STEP_MS = 600_000;
 
 const EXECUTABLES: Record<BrowserName, string | undefined> = {
@@ -36,11 +36,11 @@ export async function launchWithDevtools(): Promise<Browser> {
   return puppeteer.launch({ executablePath: pathOf('chromium'), headless: true, protocolTimeout: STEP_MS, browser: 'chrome', args });
 }
 
-/** Why a test of this browser can't be run here: it fails where `CI` is set. */
+/** The reason why tests of this browser can't run here; false if `CI` is set, so that they fail there. */
 export const missing = (name: BrowserName): string | false =>
   EXECUTABLES[name] === undefined && !process.env['CI'] ? `${name} is not installed` : false;
 
-/** `prefs` are Firefox's. */
+/** Starts a browser; `prefs` are Firefox's. */
 export async function launch(name: BrowserName, webgpu = true, prefs: Record<string, unknown> = {}): Promise<Browser> {
   const executablePath = pathOf(name);
   const common = { executablePath, headless: true, protocol: 'webDriverBiDi', protocolTimeout: STEP_MS } satisfies LaunchOptions;
@@ -61,8 +61,8 @@ export async function launch(name: BrowserName, webgpu = true, prefs: Record<str
   );
 }
 
-/** A page at `url`, with everything that went wrong on it and everyone it asked. */
-export async function openPage(browser: Browser, url: string): Promise<{ page: Page; problems: string[]; origins: Set<string> }> {
+/** A page at `url`, with its errors and the origins that it sent requests to. */
+export async function openPage(browser: Browser | BrowserContext, url: string): Promise<{ page: Page; problems: string[]; origins: Set<string> }> {
   const page = await browser.newPage();
   const problems: string[] = [];
   const origins = new Set<string>();
@@ -75,11 +75,14 @@ export async function openPage(browser: Browser, url: string): Promise<{ page: P
   return { page, problems, origins };
 }
 
+/** Starts a browser that is closed after the tests of the file; `prefs` are Firefox's. */
+export type Start = (webgpu?: boolean, prefs?: Record<string, unknown>) => Promise<Browser>;
+
 /**
- * The same tests for each browser. One that is not installed is shown as skipped on a developer's machine, and fails
- * where `CI` is set: there nothing may pass by being left out.
+ * The same tests for each browser. A browser that is not installed is shown as skipped on a developer's machine. Where `CI` is set it
+ * fails: there nothing may pass by being left out.
  */
-export function inBothBrowsers(body: (name: BrowserName, start: (webgpu?: boolean, prefs?: Record<string, unknown>) => Promise<Browser>) => void): void {
+export function inBothBrowsers(body: (name: BrowserName, start: Start) => void): void {
   for (const name of ['chromium', 'firefox'] as const) {
     describe(name, { skip: missing(name) }, () => {
       const started: Browser[] = [];

@@ -1,37 +1,28 @@
-// The chat page as tests use it: what a person would press, found by its words.
+// The chat page in the hands of tests: they find buttons and fields by the words that a person reads.
 
 import type { Browser, Page } from 'puppeteer-core';
 import { openPage } from './browsers.js';
+import { until as waitUntil } from './waiting.js';
 
-/** Longest that a step may take: a software GPU is slow. */
+/** Longest time of a step: a software GPU is slow. */
 const STEP_MS = 60_000;
 
-export const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
-
-/** Waits until something in the page is so. */
-export async function until<T>(page: Page, what: string, look: () => Promise<T | false | undefined | null>, patience = STEP_MS): Promise<T> {
-  const deadline = Date.now() + patience;
-  let last: unknown;
-  while (Date.now() < deadline) {
-    try {
-      const found = await look();
-      if (found) return found;
-    } catch (error) {
-      // The page may be on its way to another address.
-      last = error;
-    }
-    await pause(50);
-  }
-  const text = await page.evaluate(() => document.body.innerText).catch(() => '?');
-  throw new Error(`${what} did not come; the page says: ${text.slice(0, 1500)} ${last === undefined ? '' : String(last)}`);
+/** Waits until `look` finds something in the page. */
+export function until<T>(page: Page, what: string, look: () => Promise<T | false | undefined | null>, patience = STEP_MS): Promise<T> {
+  return waitUntil(what, look, patience).catch(async (error: unknown) => {
+    const text = await page.evaluate(() => document.body.innerText).catch(() => '?');
+    throw new Error(`${error instanceof Error ? error.message : String(error)}; the page says: ${text.slice(0, 1500)}`);
+  }) as Promise<T>;
 }
 
-/** Waits for the text of an element to match. */
-export function waitForText(page: Page, selector: string, pattern: RegExp): Promise<string> {
-  return until(page, `${pattern} in ${selector}`, async () => {
-    const texts = await page.$$eval(selector, (elements) => elements.map((element) => element.textContent ?? ''));
-    return texts.find((text) => pattern.test(text));
-  });
+/** The texts of all elements that a selector finds. */
+export const texts = (page: Page, selector: string): Promise<string[]> =>
+  page.$$eval(selector, (elements) => elements.map((element) => element.textContent ?? ''));
+
+/** Waits until the text of an element matches. */
+export function waitForText(page: Page, selector: string, pattern: RegExp, patience = STEP_MS): Promise<string> {
+  const look = async (): Promise<string | undefined> => (await texts(page, selector)).find((text) => pattern.test(text));
+  return until(page, `${pattern} in ${selector}`, look, patience);
 }
 
 /** Presses the first visible button, link or card that is called so; waits until it is there and enabled. */
@@ -55,7 +46,7 @@ export async function press(page: Page, name: RegExp, within = 'body'): Promise<
   );
 }
 
-/** Writes into a field as the keyboard would, in place of what is there. */
+/** Replaces the text of a field, with the events of a keyboard. */
 export async function fill(page: Page, selector: string, text: string): Promise<void> {
   await until(page, selector, () => page.$(selector));
   await page.$eval(
@@ -85,13 +76,21 @@ export async function send(page: Page, text: string): Promise<void> {
   await page.keyboard.press('Enter');
 }
 
+/** Waits until nothing moves any more: layout is done, and every animation and transition that ends has ended. */
+export const settled = (page: Page): Promise<void> =>
+  page.evaluate(async () => {
+    for (let frames = 0; frames < 2; frames += 1) await new Promise(requestAnimationFrame);
+    const ending = document.getAnimations().filter(({ effect }) => effect?.getComputedTiming().endTime !== Infinity);
+    await Promise.allSettled(ending.map(({ finished }) => finished));
+  });
+
 /** Waits until nothing is being answered. */
 export const answered = (page: Page, patience = STEP_MS): Promise<unknown> => {
   const done = (): Promise<boolean> => page.evaluate(() => document.querySelector('.send') !== null && document.querySelector('.send.stop, .waiting, .streaming') === null);
   return until(page, 'the end of the answer', done, patience);
 };
 
-/** What the settings are before the page starts. */
+/** Sets the page's settings before it starts. */
 export async function withSettings(page: Page, settings: Readonly<Record<string, unknown>>): Promise<void> {
   await page.evaluateOnNewDocument((json) => {
     if (!location.protocol.startsWith('http')) return;
@@ -107,3 +106,7 @@ export async function openApp(browser: Browser, url: string, settings: Readonly<
   opened.origins.delete('null');
   return opened;
 }
+
+/** Waits until the page's service worker is in charge of it. */
+export const controlled = (page: Page): Promise<unknown> =>
+  until(page, 'a service worker in charge', () => page.evaluate(() => navigator.serviceWorker.ready.then(() => navigator.serviceWorker.controller !== null)));

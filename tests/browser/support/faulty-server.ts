@@ -1,12 +1,12 @@
-// A server that misbehaves as told, and remembers exactly what it was asked for and what it sent.
+// A server that misbehaves as a test tells it, and records exactly each request and each answer.
 
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
-import { parseRange } from '../../www/tools/serve.mjs';
+import { parseRange } from '../../../www/tools/serve.mjs';
 
-/** What is wrong with a file's server. */
+/** The faults of a file's server. */
 export interface Faults {
   /** Ranges are ignored: 200 and the whole file. */
   ranges?: 'ignored';

@@ -1,12 +1,12 @@
-// Work that may wait, done between frames a little at a time, so that no task of the page blocks it. What was asked for last is done
-// first: of a conversation that is opened, its end is what is seen.
+// Work that may wait: done between frames, a little at a time, so that no task blocks the page. The newest work comes first: the end of
+// a conversation is what the reader sees when it opens.
 
 const SLICE_MS = 10;
 const waiting: (() => void)[] = [];
 let running = false;
 
-/** Does something soon; returns what calls it off. */
-export function later(task: () => void): () => void {
+/** Runs a task between frames; the function that it returns cancels it. */
+export function whenIdle(task: () => void): () => void {
   waiting.push(task);
   if (!running) {
     running = true;

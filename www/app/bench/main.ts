@@ -1,7 +1,11 @@
-// The page that measures: loads a model, runs its benchmark, shows the report.
+// The benchmark page: loads a model, runs its benchmark, and shows the report.
 
 import { type BenchProgress, type BenchReport, type Gemma, inspect, loadGemma, type LoadProgress } from 'gemma-web';
-import { element, explain, megabytes, offeredModels, progressText } from './page.js';
+import { failureOf } from '../failure.js';
+import { megabytes } from '../format.js';
+import { figuresOf, phaseOf } from '../load-progress.js';
+import { offeredModels } from '../offered-models.js';
+import { element } from './dom.js';
 import { showReport } from './report.js';
 
 const page = {
@@ -21,9 +25,9 @@ const page = {
 };
 
 const PROTOCOLS = { 'llama-bench': [512, 128], litert: [1024, 256] } as const;
-/** Parts of the greatest depth that are measured too. */
+/** Fractions of the greatest depth at which it measures. */
 const PARTS = [0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1];
-/** What can be measured without a file, smallest first. */
+/** Models that need no file, smallest first. */
 const SYNTHETIC = ['gemma-3-270m:q4_k_m', 'gemma-3-1b:q4_0', 'gemma-2b:q4_0', 'gemma-2-2b:q4_0', 'gemma-3-4b:q4_0'];
 const STAGES: Readonly<Record<BenchProgress['stage'], string>> = {
   gate: 'Results checked',
@@ -36,7 +40,7 @@ const STAGES: Readonly<Record<BenchProgress['stage'], string>> = {
 };
 
 let running: AbortController | undefined;
-/** Whether the page was out of sight while it measured: browsers slow such pages down. */
+/** Whether the page was hidden while it measured: browsers slow hidden pages down. */
 let hidden = false;
 
 function show(text: string, bad = false): void {
@@ -47,7 +51,7 @@ function show(text: string, bad = false): void {
 function showLoading(progress: LoadProgress): void {
   if (progress.phase === 'ready') return;
   if (progress.total !== null) page.progress.value = progress.loaded / progress.total;
-  show(progressText(progress));
+  show([phaseOf(progress), ...figuresOf(progress)].join(', '));
 }
 
 function showStep({ stage, done, total, tokensPerSecond }: BenchProgress): void {
@@ -56,7 +60,7 @@ function showStep({ stage, done, total, tokensPerSecond }: BenchProgress): void 
   show(`${done} of ${total}. ${STAGES[stage]}${speed}`);
 }
 
-/** Depths up to what was asked for; where the context ends before, the last is as deep as it allows. */
+/** Depths up to the greatest one; if the context is shorter, the last is as deep as it allows. */
 function depths(most: number, available: number): number[] {
   if (most === 0) return [];
   const within = PARTS.map((part) => part * most).filter((depth) => depth <= available);
@@ -74,7 +78,7 @@ function subject(): Subject {
   return { source: page.address.value, label: page.address.value };
 }
 
-/** What the browser says of its adapter, which is little and not always something. */
+/** The adapter's name as the browser tells it, which may be empty. */
 async function describeAdapter(): Promise<string> {
   type Adapter = { readonly info?: Readonly<Record<'vendor' | 'architecture' | 'device' | 'description', string>> };
   const { gpu } = navigator as { readonly gpu?: { requestAdapter(options: object): Promise<Adapter | null> } };
@@ -89,7 +93,7 @@ async function measure({ source, label }: Subject, signal: AbortSignal): Promise
   const longest = (await inspect(source, { signal })).config.contextLength;
   const wanted = depths(Number(page.depth.value), longest - generatedTokens - 1);
   const before = Math.max(protocol === 'litert' ? promptTokens : 1, ...wanted);
-  // Never less than the check of the results takes.
+  // At least what the check of the results needs.
   const contextLength = Math.min(longest, Math.max(64, promptTokens + 1, before + generatedTokens + 1));
   const begin = performance.now();
   const model: Gemma = await loadGemma(source, { contextLength, signal, onProgress: showLoading });
@@ -114,7 +118,7 @@ async function measure({ source, label }: Subject, signal: AbortSignal): Promise
 
 async function start(): Promise<void> {
   const what = subject();
-  if (what.source === '') return show('Give an address, or choose a file.', true);
+  if (what.source === '') return show('Enter an address, or choose a file.', true);
   running = new AbortController();
   hidden = document.hidden;
   page.progress.removeAttribute('value');
@@ -123,10 +127,10 @@ async function start(): Promise<void> {
   try {
     const report = await measure(what, running.signal);
     showReport({ ...report, adapterInfo: await describeAdapter(), pageHidden: hidden });
-    show(hidden ? 'Done, but the page was out of sight for a while: browsers slow such pages down.' : 'Done.', hidden);
+    show(hidden ? 'Done, but the page was hidden for a while, and browsers slow hidden pages down.' : 'Done.', hidden);
   } catch (error) {
-    const reason = explain(error);
-    show(reason ?? 'Cancelled.', reason !== undefined);
+    const failure = failureOf(error);
+    show(failure ? `${failure.message} (${failure.code})` : 'Cancelled.', failure !== undefined);
   } finally {
     running = undefined;
     updateControls();
@@ -164,7 +168,7 @@ page.protocol.addEventListener('change', () => {
   page.generatedTokens.value = String(generated);
 });
 page.address.addEventListener('input', () => {
-  // What was set last counts.
+  // The last choice counts.
   page.file.value = '';
 });
 document.addEventListener('visibilitychange', () => {

@@ -36,7 +36,7 @@ export interface BrokenFile {
   readonly details: Readonly<Record<string, unknown>>;
 }
 
-/** From a Gemma 1 model. */
+/** Broken files made from a Gemma 1 model. */
 export function brokenFiles(path: string): BrokenFile[] {
   const sound = readFileSync(path);
   return [

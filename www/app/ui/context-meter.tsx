@@ -1,4 +1,4 @@
-// How much of the context is used, and what happens when it is full.
+// The meter of the context: how much is used, and what happens when it is full.
 
 import { useEffect, useState } from 'preact/hooks';
 import { answer, busy, streamedTokens } from '../state/answer.js';
@@ -8,14 +8,14 @@ import { promptOf } from '../state/prompt.js';
 import { branchOf } from '../state/tree.js';
 import { t } from '../strings.js';
 
-/** Tokens of the branch shown, as the engine counts them; while an answer is written, of what it answers and what is there of it. */
+/** Tokens of the branch shown, as the engine counts them. While an answer is written: those of its prompt and those written so far. */
 function useCount(): number {
   const model = loaded.value?.gemma;
   const conversation = current.value;
   const [counted, setCounted] = useState(0);
   const waits = busy.value;
   useEffect(() => {
-    // The engine does one thing at a time, and answering is more important.
+    // The engine does one thing at a time, and the answer is more important.
     if (!model || waits) return undefined;
     let stale = false;
     const branch = branchOf(conversation);
@@ -24,11 +24,11 @@ function useCount(): number {
     count.then((tokens) => void (stale || setCounted(tokens)), () => undefined);
     return () => void (stale = true);
   }, [model, conversation.id, conversation.leaf, conversation.system, waits]);
-  const under = answer.value;
-  return under?.conversation === conversation.id && under.promptTokens > 0 ? under.promptTokens + streamedTokens.value : counted;
+  const ongoing = answer.value;
+  return ongoing?.conversation === conversation.id && ongoing.promptTokens > 0 ? ongoing.promptTokens + streamedTokens.value : counted;
 }
 
-export function Meter() {
+export function ContextMeter() {
   const of = loaded.value?.gemma.info.contextLength ?? 0;
   const count = useCount();
   const used = Math.min(count, of);

@@ -1,9 +1,11 @@
-// From a choice to a loaded model: what it would take, how far it is, what went wrong.
+// The panel of a model on its way: the choice, what it needs, how far the load is, what went wrong.
 
 import type { Inspection, LoadProgress } from 'gemma-web';
 import { useEffect, useRef } from 'preact/hooks';
-import { megabytes } from '../page.js';
-import { cancel, type Choice, type Failure, kept, fileOf, load, review, stage } from '../state/engine.js';
+import type { Failure } from '../failure.js';
+import { megabytes } from '../format.js';
+import { figuresOf, phaseOf } from '../load-progress.js';
+import { cachedModels, cancel, type Choice, fileOf, load, review, stage } from '../state/engine.js';
 import { t } from '../strings.js';
 import { Gem, Icon } from './icons.js';
 import { Picker } from './picker.js';
@@ -22,7 +24,7 @@ function judge({ memory, storage, fileBytes, adapter }: Inspection, download: bo
   const { verdict } = memory;
   if (!adapter) return { good: false, title: t.review.noAdapter, why: '' };
   if (verdict.kind === 'does_not_fit') {
-    return { good: false, title: t.review.doesNotFit, why: t.review.doesNotFitWhy(verdict.what, megabytes(verdict.needs), megabytes(verdict.offers)) };
+    return { good: false, title: t.review.doesNotFit, why: t.review.doesNotFitWhy(megabytes(verdict.needs), megabytes(verdict.offers)) };
   }
   if (download && storage && fileBytes !== null && storage.quota - storage.usage < fileBytes) return { good: false, title: t.review.noRoom, why: '' };
   const title = verdict.kind === 'fits_with_context' ? t.review.fitsLess(verdict.maxContextLength) : t.review.fits;
@@ -31,12 +33,12 @@ function judge({ memory, storage, fileBytes, adapter }: Inspection, download: bo
 
 function Review({ choice, inspection }: { readonly choice: Choice; readonly inspection: Inspection }) {
   const button = useRef<HTMLButtonElement>(null);
-  // The verdict stays in sight: on a phone the button is far below it.
+  // Without scrolling: on a phone the button is far below the verdict.
   useEffect(() => button.current?.focus({ preventScroll: true }), []);
   const { config, quantisation, fileBytes, memory, storage } = inspection;
   const { source } = choice;
   const remote = typeof source === 'string' && !source.startsWith('synthetic:');
-  const entry = remote ? kept.value?.find(({ url }) => fileOf(url) === fileOf(source)) : undefined;
+  const entry = remote ? cachedModels.value?.find(({ url }) => fileOf(url) === fileOf(source)) : undefined;
   const download = remote && !entry?.complete;
   const size = fileBytes === null ? t.review.unknown : megabytes(fileBytes);
   const verdict = judge(inspection, download);
@@ -65,30 +67,10 @@ function Review({ choice, inspection }: { readonly choice: Choice; readonly insp
   );
 }
 
-/** What a load is doing, in words. */
-function phaseOf(progress: LoadProgress | undefined): string {
-  if (!progress) return t.loading.starting;
-  const { phase, paused, loaded, total, cached } = progress;
-  if (phase === 'waiting') return t.loading.waiting;
-  if (paused) return t.loading[paused];
-  if (loaded === total) return t.loading.preparing;
-  return cached > 0 && cached === loaded ? t.loading.reading : t.loading.fetching;
-}
-
-function figuresOf(progress: LoadProgress | undefined): readonly string[] {
-  if (!progress || progress.loaded === 0) return [];
-  const { loaded, total, bytesPerSecond, etaSeconds, paused } = progress;
-  const figures = [t.loading.of(megabytes(loaded), total === null ? undefined : megabytes(total))];
-  if (paused || loaded === total) return figures;
-  if (bytesPerSecond > 0) figures.push(t.loading.speed(megabytes(bytesPerSecond)));
-  if (etaSeconds !== null) figures.push(t.loading.left(etaSeconds < 90 ? t.loading.seconds(Math.ceil(etaSeconds)) : t.loading.minutes(Math.round(etaSeconds / 60))));
-  return figures;
-}
-
 function Loading({ choice, progress }: { readonly choice: Choice; readonly progress: LoadProgress | undefined }) {
   const part = progress?.total ? progress.loaded / progress.total : undefined;
   const heading = useRef<HTMLHeadingElement>(null);
-  // The button that was pressed is gone: what reads the page aloud goes on here.
+  // The button that had the focus is gone, so a screen reader continues here.
   useEffect(() => heading.current?.focus(), []);
   return (
     <section class="panel loading" aria-labelledby="loading-heading">
@@ -98,7 +80,7 @@ function Loading({ choice, progress }: { readonly choice: Choice; readonly progr
       <progress aria-labelledby="loading-heading" {...(part === undefined ? {} : { value: part })} />
       <p class="figures">{figuresOf(progress).map((figure) => <span key={figure.replace(/[\d.,]/g, '')}>{figure}</span>)}</p>
       <div class="actions"><button type="button" class="plain" onClick={cancel}>{t.cancel}</button></div>
-      {typeof choice.source === 'string' && <p class="note">{t.loading.keeps}</p>}
+      {typeof choice.source === 'string' && <p class="note">{t.loading.resumable}</p>}
     </section>
   );
 }
@@ -111,24 +93,24 @@ function Failed({ choice, error }: { readonly choice: Choice; readonly error: Fa
       <p class="note">{choice.name}. {t.failed.code(error.code)}</p>
       <div class="actions">
         <button type="button" class="plain" onClick={cancel}>{t.review.back}</button>
-        <button type="button" class="primary" onClick={() => void review(choice)}>{t.failed.again}</button>
+        <button type="button" class="primary" onClick={() => void review(choice)}>{t.failed.retry}</button>
       </div>
     </section>
   );
 }
 
-export function StagePanel({ withKept = true }: { readonly withKept?: boolean }) {
+export function LoadPanel({ withCached = true }: { readonly withCached?: boolean }) {
   const now = stage.value;
   switch (now.at) {
     case 'choosing':
-      return <Picker withKept={withKept} />;
+      return <Picker withCached={withCached} />;
     case 'inspecting':
       return (
         <section class="panel loading" aria-busy="true">
           <div class="breathing"><Gem /></div>
           <h1>{now.choice.name}</h1>
-          <p class="phase" role="status">{t.review.looking}</p>
-          <p class="note">{t.review.lookingNote}</p>
+          <p class="phase" role="status">{t.review.reading}</p>
+          <p class="note">{t.review.readingNote}</p>
           <div class="actions"><button type="button" class="plain" onClick={cancel}>{t.cancel}</button></div>
         </section>
       );

@@ -1,10 +1,10 @@
-// The static server as the tests use it: the package, the demo page, the test page and models.
+// The static server of the tests: the package, the chat page, the test page, and models.
 
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
-import { type ServerOptions, startServer, type StaticServer } from '../../www/tools/serve.mjs';
+import { type ServerOptions, startServer, type StaticServer } from '../../../www/tools/serve.mjs';
 
 export const ROOT = process.cwd();
 export const TINY = join(ROOT, 'tests/data/tiny');
@@ -16,14 +16,14 @@ export function tinyModels(): Record<string, string> {
   return Object.fromEntries(files.map((name) => [name, join(TINY, name)]));
 }
 
-/** The real Gemma 3 270M; undefined where `GEMMA_WEB_MODEL` does not say where it is. */
+/** The path of the real Gemma 3 270M; undefined if `GEMMA_WEB_MODEL` is not set. */
 export function realModel(): string | undefined {
   const file = process.env['GEMMA_WEB_MODEL'] || undefined;
   if (file !== undefined && !existsSync(file)) throw new Error(`GEMMA_WEB_MODEL: there is no file ${file}`);
   return file;
 }
 
-/** What the command `gemma` prints, as `cargo test` has built it. */
+/** The output of the command `gemma`, as `cargo test` has built it. */
 export async function native(args: readonly string[]): Promise<string> {
   const command = join(process.env['CARGO_TARGET_DIR'] ?? join(ROOT, 'target'), 'debug/gemma');
   if (!existsSync(command)) throw new Error(`there is no ${command}: cargo build`);

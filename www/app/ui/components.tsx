@@ -1,4 +1,4 @@
-// Small parts that several screens use.
+// Components that several screens use.
 
 import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';

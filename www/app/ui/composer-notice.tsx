@@ -1,13 +1,13 @@
-// In place of the field to write in while no model can be asked: what is missing, and the way there.
+// The notice in place of the composer while there is no model to ask: what is missing, and how to get it.
 
 import { current } from '../state/chats.js';
-import { again, cancel, load, loaded, stage } from '../state/engine.js';
+import { cancel, load, loaded, previous, stage } from '../state/engine.js';
 import { go } from '../state/route.js';
 import { t } from '../strings.js';
 
-export function Unready() {
+export function ComposerNotice() {
   const now = stage.value;
-  const choice = now.at === 'failed' ? now.choice : again.value;
+  const choice = now.at === 'failed' ? now.choice : previous.value;
   const other = (): void => {
     if (now.at === 'failed') cancel();
     go({ screen: 'models' });
@@ -29,7 +29,7 @@ export function Unready() {
     <div class="composer-notice">
       <p role={now.at === 'failed' ? 'alert' : undefined}>{text}</p>
       <div class="chips">
-        {choice && !mismatch && <button type="button" class="primary" onClick={() => void load(choice)}>{t.chat.loadAgain(choice.name)}</button>}
+        {choice && !mismatch && <button type="button" class="primary" onClick={() => void load(choice)}>{t.chat.reload(choice.name)}</button>}
         <button type="button" class={choice && !mismatch ? 'plain' : 'primary'} onClick={other}>{t.chat.loadOther}</button>
       </div>
     </div>

@@ -1,7 +1,8 @@
-// Shows a report: speeds, plot, facts, kernels, and the JSON to copy.
+// The report of a benchmark on the page: speeds, plot, facts, kernels, and the JSON to copy.
 
 import type { BenchReport, BenchSpread, GenerationTest, KernelProfile, WorkCounts } from 'gemma-web';
-import { element, megabytes } from './page.js';
+import { megabytes } from '../format.js';
+import { element } from './dom.js';
 import { plot } from './plot.js';
 
 const page = {
@@ -32,10 +33,10 @@ function row(heading: string, ...cells: string[]): HTMLTableRowElement {
   return made('tr', head, ...cells.map((cell) => made('td', cell)));
 }
 
-/** Three digits that count, never as 1e+3. */
+/** Three significant digits, without an exponent. */
 const digits = (value: number): string => (Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3))));
 const percent = (part: number): string => `${(100 * part).toFixed(1)} %`;
-/** Three digits, with the zeros at the end. */
+/** Three significant digits, with trailing zeros. */
 const speed = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
 const between = ({ min, max }: BenchSpread): string => `${speed(min)} to ${speed(max)}`;
 const seconds = (ms: number): string => (ms < 1000 ? `${digits(ms)} ms` : `${digits(ms / 1000)} s`);
@@ -71,16 +72,16 @@ function facts(report: BenchReport): (readonly [string, string])[] {
   const { gate, roofline, perToken, loadMs, coldFirstTokenMs, features } = report;
   return [
     [
-      'Checked first',
-      `${gate.tokens.length} tokens the same in two runs; ${gate.same} of ${gate.compared} positions the same computed at once ` +
-        `(largest gap ${gate.worstGap.toFixed(2)}, at most ${gate.tolerance})`,
+      'Check of the results',
+      `${gate.tokens.length} tokens are the same in two runs; ${gate.same} of ${gate.compared} positions are the same when computed at once ` +
+        `(largest gap ${gate.worstGap.toFixed(2)}, limit ${gate.tolerance})`,
     ],
     ...(roofline ? [['Memory speed', `${digits(roofline.gigabytesPerSecond)} GB/s, over ${roofline.bytes / 2 ** 20} MiB`] as const] : []),
-    ...(perToken ? [['Work of a token', work(perToken)] as const] : []),
-    ['Loaded in', `${loadMs === null ? '?' : seconds(loadMs)}, first token of all after ${seconds(coldFirstTokenMs)}`],
+    ...(perToken ? [['Work per token', work(perToken)] as const] : []),
+    ['Load time', `${loadMs === null ? '?' : seconds(loadMs)}, first token of all after ${seconds(coldFirstTokenMs)}`],
     ['Kernels', report.model.tuning],
     ['Optional features', features.length === 0 ? 'none' : features.join(', ')],
-    ['Runs', `${report.repetitions} that count, ${report.warmups} before them that do not`],
+    ['Runs', `${report.repetitions}, after ${report.warmups} for warming up`],
   ];
 }
 
@@ -108,19 +109,19 @@ function showKernels({ kernels }: BenchReport): void {
   const coarse = (kernels.decode.resolutionNs ?? 0) > 1000 ? `, which this browser gives in steps of ${digits((kernels.decode.resolutionNs ?? 0) / 1000)} µs` : '';
   page.kernelsMethod.textContent =
     kernels.decode.method === 'timestamps'
-      ? `By the GPU's own timestamps around each dispatch${coarse}; alone a dispatch takes longer than among others.`
-      : 'This browser gives no timestamps: each kernel was repeated alone, and its time is what that took.';
+      ? `Measured by the GPU's timestamps around each dispatch${coarse}. A dispatch takes longer alone than among others.`
+      : 'This browser gives no timestamps, so each kernel was repeated alone and timed by the clock.';
   page.kernels.replaceChildren(
     kernelTable(`A token at position ${kernels.decodePosition}`, kernels.decode),
     kernelTable(`A prompt's first ${kernels.promptTokens} tokens`, kernels.prompt),
   );
 }
 
-/** A report with what the page knows. */
+/** A report with what only the page knows. */
 export interface PageReport extends BenchReport {
-  /** What the browser says of its adapter. */
+  /** The adapter's name as the browser tells it. */
   readonly adapterInfo: string;
-  /** Whether the page was out of sight for a while. */
+  /** Whether the page was hidden for a while. */
   readonly pageHidden: boolean;
 }
 
@@ -128,7 +129,7 @@ export interface PageReport extends BenchReport {
 export function showReport(report: PageReport): void {
   const { model, label, file, adapterInfo } = report;
   const size = file.bytes === null ? '' : `, ${megabytes(file.bytes)}`;
-  const device = model.adapter.name || adapterInfo || 'an adapter without a name';
+  const device = model.adapter.name || adapterInfo || 'an unnamed adapter';
   page.subject.textContent = `${label ?? file.name} (${model.quantisation}${size}) on ${device}`;
   page.speeds.tBodies[0]?.replaceChildren(...speedRows(report));
   page.plotFigure.hidden = report.depths.length < 2;
@@ -143,6 +144,6 @@ export function showReport(report: PageReport): void {
 page.copy.addEventListener('click', () => {
   navigator.clipboard.writeText(page.json.textContent ?? '').then(
     () => void (page.copied.textContent = 'Copied.'),
-    () => void (page.copied.textContent = 'The browser refused; the text is below.'),
+    () => void (page.copied.textContent = 'The browser did not allow it. Copy the text below.'),
   );
 });

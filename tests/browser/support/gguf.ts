@@ -46,7 +46,7 @@ class Reader {
     return this.bytes.toString('utf8', this.at - length, this.at);
   }
 
-  /** What a step passes over. */
+  /** The bytes that a step passes over. */
   over(step: () => void): Buffer {
     const start = this.at;
     step();

@@ -1,6 +1,6 @@
 // @ts-nocheck: it runs in pages, as text.
-// Stands in for the engine's worker on a page: answers the library's calls as a model would, with the text it is given. For what has to be
-// the same on every machine and fast on each: what the page does with an answer, whatever the answer.
+// A stand-in for the engine's worker on a page: answers the library's calls as a model would, with a given text. For tests of what the
+// page does with an answer: the same on every machine, and fast on each.
 
 /**
  * For `page.evaluateOnNewDocument`: refers to nothing outside of itself.
@@ -8,7 +8,7 @@
  *   failure?: { code: string, message: string, details: object } }} stubbed
  */
 export function stubEngine(stubbed) {
-  // What the page asked for, for tests to look at.
+  // The page's calls, for tests to look at.
   const calls = (globalThis.calls = []);
   globalThis.Worker = class StubbedWorker {
     onmessage = null;

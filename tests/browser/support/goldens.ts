@@ -1,4 +1,4 @@
-// Exact results (tests/data/README.md) and how far a GPU may be from them.
+// Exact results (tests/data/README.md) and the distance that a GPU may have from them.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,13 +1,13 @@
-// The chat page with a stand-in for the engine: see stub.mjs.
+// The chat page with a stand-in for the engine: see stub-engine.mjs.
 
-import type { Browser, Page } from 'puppeteer-core';
+import type { Browser, BrowserContext, Page } from 'puppeteer-core';
 import { press, withSettings } from './app.js';
 import { openPage } from './browsers.js';
-import { stubEngine } from './stub.mjs';
+import { stubEngine } from './stub-engine.mjs';
 
 export type Stub = Parameters<typeof stubEngine>[0];
 
-export async function openStubbed(browser: Browser, url: string, stub: Stub, settings: Readonly<Record<string, unknown>> = {}): ReturnType<typeof openPage> {
+export async function openStubbed(browser: Browser | BrowserContext, url: string, stub: Stub, settings: Readonly<Record<string, unknown>> = {}): ReturnType<typeof openPage> {
   const opened = await openPage(browser, 'about:blank');
   await withSettings(opened.page, settings);
   await opened.page.evaluateOnNewDocument(stubEngine, stub);

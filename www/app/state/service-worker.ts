@@ -1,15 +1,15 @@
-// The service worker: keeps the page itself for use without a network, and brings new versions when the reader wants them.
+// The service worker: stores the page for use without a network, and installs new versions when the reader agrees.
 
 import { signal } from '@preact/signals';
 import { registerSW } from 'virtual:pwa-register';
 
-/** A new version is there, whole, and waits. */
+/** A new version is complete, and waits. */
 export const updateReady = signal(false);
 export const offlineReady = signal(false);
 
 let update: (() => Promise<void>) | undefined;
 
-/** How long "works offline" is shown. */
+/** Time that “works without a network” is shown. */
 const SHOWN_MS = 6000;
 
 export function startServiceWorker(): void {

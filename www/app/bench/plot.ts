@@ -1,4 +1,4 @@
-// Speed against depth as an SVG: the median as a line, lowest and highest as a bar.
+// A plot of speed against depth as SVG: the median as a line, lowest and highest as a bar.
 
 import type { GenerationTest } from 'gemma-web';
 

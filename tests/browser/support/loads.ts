@@ -1,10 +1,10 @@
-// One load of a model in a page, and everything there is to know about it; what the tests of downloads share.
+// Loads and downloads of a model in a page, with everything that tests check of them.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Browser, Page } from 'puppeteer-core';
-import type { CacheEntry, CacheOutcome, GemmaError, LoadProgress } from '../../www/lib/index.js';
+import type { CacheEntry, CacheOutcome, GemmaError, LoadProgress } from '../../../www/lib/index.js';
 import { type BrowserName, openPage } from './browsers.js';
 import { tinyGoldens } from './goldens.js';
 import { TINY } from './site.js';
@@ -24,7 +24,7 @@ const [golden] = tinyGoldens(MODEL);
 assert.ok(golden);
 const expected = golden.greedy.slice(0, STEPS);
 
-/** What a load came to. */
+/** The outcome of a load. */
 export interface Outcome {
   readonly error: { readonly name: string; readonly code: string; readonly message: string; readonly details: Readonly<Record<string, unknown>> } | null;
   readonly tokens: readonly number[];
@@ -33,7 +33,7 @@ export interface Outcome {
   readonly ms: number;
 }
 
-/** What a page can be told to load: what can be sent to it, or how to make something else of the bytes at addresses. */
+/** A source as it can be sent to a page: itself, or how to make it of the bytes at addresses. */
 export type Given = string | { kind: string; urls: readonly string[] } | object;
 
 /** Loads a model in the page and continues a text with it. */
@@ -69,7 +69,7 @@ export function assertRight({ error, tokens, progress }: Outcome): void {
   assert.equal(progress.at(-1)?.phase, 'ready');
 }
 
-/** What a download came to: the hash of what is stored, or an error. */
+/** The outcome of a download: the hash of the stored file, or an error. */
 export interface Download extends Pick<Outcome, 'error' | 'progress' | 'ms'> {
   readonly sha1: string;
 }
@@ -133,7 +133,7 @@ export async function openForBytes(browser: Browser, name: BrowserName, url: str
   return (await openPage(browser, `${url}/test/`)).page;
 }
 
-/** In order, never backwards, and not too often. */
+/** Asserts that progress is in order, never goes backwards, and does not come too often. */
 export function assertProgress(progress: Outcome['progress']): void {
   const order = ['waiting', 'header', 'weights', 'ready'];
   for (const [index, { phase, loaded, total, cached, bytesPerSecond, etaSeconds }] of progress.entries()) {
@@ -168,13 +168,4 @@ export function clearCache(page: Page): Promise<void> {
     while ((await navigator.locks.query()).held?.length) await new Promise((done) => setTimeout(done, 20));
     await gemmaWeb.cache.clear();
   });
-}
-
-/** Waits for a condition on this side. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>, ms = 20_000): Promise<void> {
-  const deadline = Date.now() + ms;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`${what}: not within ${ms} ms`);
-    await new Promise((done) => setTimeout(done, 20));
-  }
 }

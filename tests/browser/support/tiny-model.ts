@@ -6,7 +6,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'puppeteer-core';
-import type { GenerateOptions, GenerateResult, LoadOptions, Prompt } from '../../www/lib/index.js';
+import type { GenerateOptions, GenerateResult, LoadOptions, Prompt } from '../../../www/lib/index.js';
 import { tunedForChat } from './gguf.js';
 import { TINY } from './site.js';
 
@@ -74,7 +74,7 @@ export function penalised(values: readonly number[], ids: readonly number[], { r
   });
 }
 
-/** Of several numbers, where the largest is and by how much it is larger than the next. */
+/** The index of the largest number, and its distance from the second largest. */
 export function likeliest(values: readonly number[]): { readonly id: number; readonly margin: number } {
   const order = values.map((value, id) => ({ value, id })).sort((a, b) => b.value - a.value);
   const [first, second] = order;

@@ -1,4 +1,4 @@
-// A text that the reader and a base model write in turns.
+// The text of a base model: the reader and the model write it in turns.
 
 import { effect } from '@preact/signals';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
@@ -8,11 +8,11 @@ import { ready } from '../state/engine.js';
 import { rewrite, type Turn } from '../state/tree.js';
 import { t } from '../strings.js';
 import { Figures, isWriting, Versions, Waiting } from './message.js';
-import { CopyButton, IconButton } from './parts.js';
+import { CopyButton, IconButton } from './components.js';
 
 const wholeOf = (turns: readonly Turn[]): string => turns.map(({ text }) => text).join('');
 
-/** A text under way, as it is. */
+/** The text that is being written, without Markdown. */
 function Streaming() {
   const into = useRef<HTMLSpanElement>(null);
   useLayoutEffect(() => {
@@ -22,7 +22,7 @@ function Streaming() {
   return <span ref={into} class="generated streaming" aria-busy="true" />;
 }
 
-/** All of the text, to be changed anywhere. */
+/** The whole text in a field. */
 function Editor({ text, onDone }: { readonly text: string; readonly onDone: () => void }) {
   const area = useRef<HTMLTextAreaElement>(null);
   useLayoutEffect(() => {
@@ -63,7 +63,7 @@ function Foot({ turns, last, onEdit }: { readonly turns: readonly Turn[]; readon
       <div class="tools">
         <CopyButton text={() => wholeOf(turns)} />
         <IconButton icon="edit" label={t.chat.editText} disabled={busy.value} onClick={onEdit} />
-        {answered && <IconButton icon="again" label={t.chat.regenerate} disabled={!ready.value || busy.value} onClick={() => void respond(current.value, last.parent)} />}
+        {answered && <IconButton icon="refresh" label={t.chat.regenerate} disabled={!ready.value || busy.value} onClick={() => void respond(current.value, last.parent)} />}
         <IconButton icon="branch" label={t.chat.branch} disabled={busy.value} onClick={() => void fork(last.id)} />
       </div>
       <Versions turn={last} />
@@ -72,12 +72,12 @@ function Foot({ turns, last, onEdit }: { readonly turns: readonly Turn[]; readon
   );
 }
 
-export function Paper({ turns }: { readonly turns: readonly Turn[] }) {
+export function TextEditor({ turns }: { readonly turns: readonly Turn[] }) {
   const [editing, setEditing] = useState(false);
   const last = turns.at(-1);
-  if (editing) return <article class="paper" aria-label={t.chat.beginning}><Editor text={wholeOf(turns)} onDone={() => setEditing(false)} /></article>;
+  if (editing) return <article class="text-editor" aria-label={t.chat.beginning}><Editor text={wholeOf(turns)} onDone={() => setEditing(false)} /></article>;
   return (
-    <article class="paper" aria-label={t.chat.beginning}>
+    <article class="text-editor" aria-label={t.chat.beginning}>
       <div class="prose">
         {turns.map((turn) => {
           if (isWriting(turn)) return answer.value?.writing ? <Streaming key={turn.id} /> : <Waiting key={turn.id} />;
