@@ -1,9 +1,9 @@
 // The worker: the engine's half with a thread of its own, or by its name the one that writes. One script for both, so that there is one
 // to put beside the page.
 
-import { Host } from './host.js';
-import type { FromHost, ToHost } from './protocol.js';
-import { write, WRITER } from './writer.js';
+import { Host } from './engine/server.js';
+import type { FromHost, ToHost } from './shared/protocol.js';
+import { write, WRITER } from './engine/opfs-writer.js';
 
 /** What of a worker's global scope is used here; lib.dom and lib.webworker can't be loaded together. */
 interface WorkerScope {

@@ -1,7 +1,7 @@
 // From a call of the AI SDK to a prompt and options.
 
 import type { LanguageModelV3CallOptions, LanguageModelV3Message, SharedV3Warning } from '@ai-sdk/provider';
-import type { GenerateOptions, Message } from '../generate.js';
+import type { GenerateOptions, Message } from '../types/generate.js';
 import { joinSystem, refuse } from './shared.js';
 
 /** A call that can be carried out. */

@@ -22,10 +22,10 @@ import type {
   LanguageModelV3StreamResult,
   LanguageModelV3Usage,
 } from '@ai-sdk/provider';
-import type { Gemma } from '../client.js';
-import { GemmaError } from '../errors.js';
-import type { GenerateResult, TokenUsage } from '../generate.js';
-import type { Generation } from '../generation.js';
+import type { Gemma } from '../page/gemma.js';
+import { GemmaError } from '../shared/errors.js';
+import type { GenerateResult, TokenUsage } from '../types/generate.js';
+import type { Generation } from '../page/generation.js';
 import { readCall } from './ai-sdk-request.js';
 
 /** Options of {@link gemmaLanguageModel}. */

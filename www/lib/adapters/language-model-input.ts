@@ -1,7 +1,7 @@
 // Inputs and options of the Prompt API, checked as its specification says.
 
-import type { GenerateDefaults } from '../types.js';
-import type { Message } from '../generate.js';
+import type { GenerateDefaults } from '../types/model.js';
+import type { Message } from '../types/generate.js';
 import type { LanguageModelCreateCoreOptions, LanguageModelParams, LanguageModelSamplingMode } from './language-model-types.js';
 
 /** A turn beside its text: `<start_of_turn>`, role, newline, `<end_of_turn>`, newline. */

@@ -1,10 +1,10 @@
 // A session of the Prompt API over a session of the model.
 
-import type { Gemma } from '../client.js';
-import { GemmaError } from '../errors.js';
-import type { GenerateResult, Message } from '../generate.js';
-import type { Generation } from '../generation.js';
-import type { Session } from '../session.js';
+import type { Gemma } from '../page/gemma.js';
+import { GemmaError } from '../shared/errors.js';
+import type { GenerateResult, Message } from '../types/generate.js';
+import type { Generation } from '../page/generation.js';
+import type { Session } from '../page/session.js';
 import { checkPromptOptions, inTurns, notSupported, readInput, type Sampling, tokensOf } from './language-model-input.js';
 import type { LanguageModelPrompt, LanguageModelPromptOptions, LanguageModelSession } from './language-model-types.js';
 

@@ -12,12 +12,12 @@
  * @packageDocumentation
  */
 
-import { cache } from '../cache.js';
-import type { Gemma } from '../client.js';
-import { loadGemma } from '../load.js';
-import { probe } from '../probe.js';
-import type { ModelSource } from '../sources.js';
-import type { LoadOptions, LoadProgress } from '../types.js';
+import { cache } from '../page/cache.js';
+import type { Gemma } from '../page/gemma.js';
+import { loadGemma } from '../page/load.js';
+import { probe } from '../page/probe.js';
+import type { ModelSource } from '../page/source.js';
+import type { LoadOptions, LoadProgress } from '../types/model.js';
 import {
   checkSampling,
   inTurns,

@@ -1,8 +1,8 @@
 // From results and tokens to completions and chunks.
 
 import type { OpenAI } from 'openai';
-import type { GenerateResult, TokenLogprob, TokenPiece, TokenUsage, TopLogprob } from '../generate.js';
-import type { Generation } from '../generation.js';
+import type { GenerateResult, TokenLogprob, TokenPiece, TokenUsage, TopLogprob } from '../types/generate.js';
+import type { Generation } from '../page/generation.js';
 
 /** What all parts of an answer carry. */
 export interface Reply {

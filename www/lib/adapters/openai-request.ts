@@ -1,7 +1,7 @@
 // From the parameters of a chat completion to a prompt and options; what is not taken is refused, never left out in silence.
 
 import type { OpenAI } from 'openai';
-import type { GenerateOptions, Message } from '../generate.js';
+import type { GenerateOptions, Message } from '../types/generate.js';
 import { joinSystem, refuse, textOf } from './shared.js';
 
 export type Params = OpenAI.ChatCompletionCreateParams;

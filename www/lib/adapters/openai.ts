@@ -14,7 +14,7 @@
  */
 
 import type { OpenAI } from 'openai';
-import type { Gemma } from '../client.js';
+import type { Gemma } from '../page/gemma.js';
 import { refuse } from './shared.js';
 import { type Reply, replyOf, type StreamReply, streamOf } from './openai-replies.js';
 import { type Params, readParams } from './openai-request.js';

@@ -1,7 +1,7 @@
 // What the adapters share: refusals that name the thing, and contents in parts.
 
-import { GemmaError } from '../errors.js';
-import type { Message } from '../generate.js';
+import { GemmaError } from '../shared/errors.js';
+import type { Message } from '../types/generate.js';
 
 /** What was found, short enough for a message. */
 function shown(found: unknown): string {

@@ -1,12 +1,12 @@
 // The messages between the page's half (client.ts) and the engine's half (host.ts), which is in a worker or not.
 
-import type { BenchProgress, BenchReport } from './bench.js';
-import type { CacheEntry, CacheReport } from './cache.js';
+import type { BenchProgress, BenchReport } from '../types/bench.js';
+import type { CacheEntry, CacheReport } from '../page/cache.js';
 import type { ErrorRecord } from './errors.js';
-import type { GenerateResult, Message, PrefillProgress, Score, TokenPiece } from './generate.js';
-import type { SentSource } from './sources.js';
-import type { DeviceLoss, GpuMemory, Inspection, LoadProgress, ModelInfo, ModelStats } from './types.js';
-import type { FromWriter, ToWriter } from './writer.js';
+import type { GenerateResult, Message, PrefillProgress, Score, TokenPiece } from '../types/generate.js';
+import type { SentSource } from '../page/source.js';
+import type { DeviceLoss, GpuMemory, Inspection, LoadProgress, ModelInfo, ModelStats } from '../types/model.js';
+import type { FromWriter, ToWriter } from '../engine/opfs-writer.js';
 
 /** Options as the caller wrote them, without callbacks and signal: the engine checks them in one place. */
 export type PlainOptions = Readonly<Record<string, unknown>>;

@@ -1,12 +1,12 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // What a page calls: a model and how to get one. The work is done in a worker, or where the page wants it.
 
-import type { BenchOptions, BenchReport } from './bench.js';
-import type { Connection } from './connection.js';
-import { GemmaError } from './errors.js';
-import type { ChatTemplate, GenerateOptions, Message, Prompt, Score } from './generate.js';
+import type { BenchOptions, BenchReport } from '../types/bench.js';
+import type { Connection } from './engine-client.js';
+import { GemmaError } from '../shared/errors.js';
+import type { ChatTemplate, GenerateOptions, Message, Prompt, Score } from '../types/generate.js';
 import { type Generation, startGeneration } from './generation.js';
-import type { PlainOptions } from './protocol.js';
+import type { PlainOptions } from '../shared/protocol.js';
 import {
   checkFormat,
   checkFunction,
@@ -17,10 +17,10 @@ import {
   plainOptions,
   rendered,
   toSentPrompt,
-} from './requests.js';
-import { openSaved, splitHistory } from './saved.js';
+} from './validate.js';
+import { openSaved, splitHistory } from './saved-sessions.js';
 import { makeSession, type Session, type SessionOptions } from './session.js';
-import type { GpuMemory, ModelInfo, ModelStats } from './types.js';
+import type { GpuMemory, ModelInfo, ModelStats } from '../types/model.js';
 
 /** A signal to stop a call by. */
 interface Stoppable {

@@ -1,11 +1,11 @@
 // How messages reach the engine's half: in a worker, or in the same thread.
 
-import { bytesOf } from './distant.js';
-import { GemmaError, toRecord } from './errors.js';
-import type { FromHost, ToHost, ToPage } from './protocol.js';
-import type { GpuDeviceLike, GpuLike } from './types.js';
-import { startTrusted } from './trust.js';
-import { type FromWriter, WRITER } from './writer.js';
+import { bytesOf } from '../engine/opfs-writer-client.js';
+import { GemmaError, toRecord } from '../shared/errors.js';
+import type { FromHost, ToHost, ToPage } from '../shared/protocol.js';
+import type { GpuDeviceLike, GpuLike } from '../types/model.js';
+import { startTrusted } from '../start-worker.js';
+import { type FromWriter, WRITER } from '../engine/opfs-writer.js';
 
 /** The way to the engine's half. */
 export interface Link {
@@ -65,7 +65,7 @@ export function linkHere(setting: Setting, receive: (message: ToPage) => void, f
   let open = true;
   // Nothing is kept without a worker, so nothing is to be written.
   const deliver = (message: FromHost): void => queueMicrotask(() => void (open && message.type !== 'write' && receive(message)));
-  const host = import('./host.js').then(({ Host }) => new Host(deliver, setting));
+  const host = import('../engine/server.js').then(({ Host }) => new Host(deliver, setting));
   host.catch((thrown: unknown) => fail(new GemmaError('internal', toRecord(thrown).message)));
   return {
     post: (message) => {

@@ -2,10 +2,10 @@
 //
 // The data of a new entry is open in a worker of its own, which writes while the engine goes on.
 
-import type { CacheOutcome } from './types.js';
-import { DistantFile, type Writer } from './distant.js';
-import { closeBoth, LINGER_MS, nameOf, openFiles, roomIn, type SyncHandle, theFolder } from './folder.js';
-import { describeEntry } from './pkg/gemma_web.js';
+import type { CacheOutcome } from '../types/model.js';
+import { DistantFile, type Writer } from './opfs-writer-client.js';
+import { closeBoth, LINGER_MS, nameOf, openFiles, roomIn, type SyncHandle, theFolder } from './opfs.js';
+import { describeEntry } from '../pkg/gemma_web.js';
 
 const LOCK = 'gemma-web:';
 

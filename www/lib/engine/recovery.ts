@@ -1,7 +1,7 @@
 // What is done where the GPU is gone in the middle of a call: it is brought back, a few times, and then given up.
 
-import { GemmaError, toRecord } from './errors.js';
-import type { DeviceLoss } from './types.js';
+import { GemmaError, toRecord } from '../shared/errors.js';
+import type { DeviceLoss } from '../types/model.js';
 
 /** So many losses within so many milliseconds are too many. */
 const MOST_TRIES = 3;

@@ -1,7 +1,7 @@
 // The GPU for an engine: the page's or the worker's own, one of another implementation of WebGPU, or a device that the caller has.
 
-import type { Setting } from './link.js';
-import type { GpuDeviceLike } from './types.js';
+import type { Setting } from '../page/transport.js';
+import type { GpuDeviceLike } from '../types/model.js';
 
 /** The GPU while an engine is opened, and what is left to do when it ends. */
 export interface Opening<T> {

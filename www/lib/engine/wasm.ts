@@ -1,10 +1,10 @@
 // The engine's WebAssembly, wherever this runs.
 
-import { readLocal } from './files.js';
-import init from './pkg/gemma_web.js';
+import { readLocal } from '../shared/node-files.js';
+import init from '../pkg/gemma_web.js';
 
 /** Beside the generated JS, which finds it by itself wherever `fetch` reads files: not in Node.js. */
-const FILE = './pkg/gemma_web_bg.wasm';
+const FILE = '../pkg/gemma_web_bg.wasm';
 
 let memory: Promise<WebAssembly.Memory> | undefined;
 

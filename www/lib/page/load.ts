@@ -1,14 +1,14 @@
 // How a page gets a model, or learns about one.
 
-import { createGemma, type Gemma } from './client.js';
-import { Connection } from './connection.js';
-import { abortError, GemmaError } from './errors.js';
-import { localFiles } from './files.js';
-import { hasWorkers, type Setting } from './link.js';
-import type { Calls, PlainOptions } from './protocol.js';
-import { checkFlag, checkFunction, checkSignal, invalidOption } from './requests.js';
-import { isOnce, type ModelSource, type Prepared, prepare } from './sources.js';
-import type { Inspection, LoadOptions } from './types.js';
+import { createGemma, type Gemma } from './gemma.js';
+import { Connection } from './engine-client.js';
+import { abortError, GemmaError } from '../shared/errors.js';
+import { localFiles } from '../shared/node-files.js';
+import { hasWorkers, type Setting } from './transport.js';
+import type { Calls, PlainOptions } from '../shared/protocol.js';
+import { checkFlag, checkFunction, checkSignal, invalidOption } from './validate.js';
+import { isOnce, type ModelSource, type Prepared, prepare } from './source.js';
+import type { Inspection, LoadOptions } from '../types/model.js';
 
 /** Timers count no further. */
 const MOST_IDLE_MS = 2 ** 31 - 1;

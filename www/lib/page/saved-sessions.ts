@@ -1,8 +1,8 @@
 // Conversations that were saved: under a name in the origin's private files, at gemma-web/sessions/NAME, or in a Blob.
 
-import { GemmaError } from './errors.js';
-import type { Message } from './generate.js';
-import { checkMessages, invalidOption } from './requests.js';
+import { GemmaError } from '../shared/errors.js';
+import type { Message } from '../types/generate.js';
+import { checkMessages, invalidOption } from './validate.js';
 
 /** A conversation kept by {@link Session.save}. */
 export interface SavedSession {

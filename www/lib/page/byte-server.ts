@@ -1,6 +1,6 @@
 // Bytes that don't come from a server: what the page has, served over a port, and how the worker reads it.
 
-import type { ByteSource } from './sources.js';
+import type { ByteSource } from './source.js';
 
 /** What the page serves. */
 export type LocalSource =

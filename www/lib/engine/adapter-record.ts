@@ -1,7 +1,7 @@
 // Which variants of the kernels were fastest on this browser's adapter, and which kernels are right there, kept between visits so that it is
 // measured and tested once.
 
-import type { GpuLike, Tuning } from './types.js';
+import type { GpuLike, Tuning } from '../types/model.js';
 
 /** Of what is kept; another number makes older files be measured anew. */
 const FORMAT = 2;

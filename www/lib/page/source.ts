@@ -1,7 +1,7 @@
 // What a model may be loaded from, and the form in which it crosses to the worker.
 
-import { type LocalSource, type Part, serveBytes } from './bytes.js';
-import { GemmaError } from './errors.js';
+import { type LocalSource, type Part, serveBytes } from './byte-server.js';
+import { GemmaError } from '../shared/errors.js';
 
 /** A file on a server, with what the server or the file needs. */
 export interface RemoteFile {

@@ -1,10 +1,10 @@
 // What is kept of models between visits, for pages to show and to clear. It lies in the origin's private file system, where only
 // workers can read and write without copies, so each call here starts one.
 
-import { Connection } from './connection.js';
-import { abortError, GemmaError } from './errors.js';
-import { hasWorkers } from './link.js';
-import type { CallName, Calls } from './protocol.js';
+import { Connection } from './engine-client.js';
+import { abortError, GemmaError } from '../shared/errors.js';
+import { hasWorkers } from './transport.js';
+import type { CallName, Calls } from '../shared/protocol.js';
 
 /** A file that is kept, or as much of it as arrived. */
 export interface CacheEntry {

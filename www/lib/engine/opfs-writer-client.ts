@@ -1,6 +1,6 @@
 // The engine's end of the worker that writes (writer.ts): the data of a new entry, as src/source/distant.rs calls it.
 
-import type { FromWriter, ToWriter } from './writer.js';
+import type { FromWriter, ToWriter } from './opfs-writer.js';
 
 /** A call that has not been answered yet. */
 interface Pending {

@@ -1,6 +1,6 @@
 // The public shapes of a benchmark. Sizes are in bytes, times in milliseconds, rates in tokens per second; a GB is 10^9 bytes.
 
-import type { ModelInfo, ModelStats } from './types.js';
+import type { ModelInfo, ModelStats } from './model.js';
 
 /** Options of {@link Gemma.bench}. */
 export interface BenchOptions {

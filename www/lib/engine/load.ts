@@ -1,17 +1,17 @@
 // How the engine gets a model: the source with its entries in the cache, the GPU, and what is remembered of it.
 
-import { Engine, locate } from './pkg/gemma_web.js';
-import { blobPart, type Part, portPart } from './bytes.js';
-import type { Told } from './calling.js';
-import type { Writer } from './distant.js';
-import { withGpu } from './gpus.js';
-import type { Setting } from './link.js';
-import { type EngineReport, Meter, WAITING } from './progress.js';
-import type { CallMessage, SentLoad } from './protocol.js';
-import type { SentFile, SentSource } from './sources.js';
-import { notKept, type Opened, openEntries, openExisting, type Store } from './store.js';
-import { recallTuning } from './tuning.js';
-import type { GenerateDefaults, Inspection, LoadProgress, ModelInfo } from './types.js';
+import { Engine, locate } from '../pkg/gemma_web.js';
+import { blobPart, type Part, portPart } from '../page/byte-server.js';
+import type { Told } from './calls.js';
+import type { Writer } from './opfs-writer-client.js';
+import { withGpu } from './gpu-shim.js';
+import type { Setting } from '../page/transport.js';
+import { type EngineReport, Meter, WAITING } from './load-meter.js';
+import type { CallMessage, SentLoad } from '../shared/protocol.js';
+import type { SentFile, SentSource } from '../page/source.js';
+import { notKept, type Opened, openEntries, openExisting, type Store } from './cache-store.js';
+import { recallTuning } from './adapter-record.js';
+import type { GenerateDefaults, Inspection, LoadProgress, ModelInfo } from '../types/model.js';
 
 /** An engine with what is to be told of it. */
 export interface Loaded {

@@ -1,6 +1,6 @@
 // From what the engine says about a load to what a page is told.
 
-import type { LoadProgress } from './types.js';
+import type { LoadProgress } from '../types/model.js';
 
 /** What the engine says: `loaded` went to the GPU, `cached` and `fetched` came from the cache and from the network. */
 export interface EngineReport {

@@ -2,7 +2,7 @@
 // only. Ours is called `gemma-web`, is made once, when the first worker starts, and lets through the one script that workers are started
 // from; a page with a list of policies (`trusted-types`) has to name it.
 
-import { GemmaError } from './errors.js';
+import { GemmaError } from './shared/errors.js';
 
 /** The policy's name, for the page's `trusted-types`. */
 export const POLICY = 'gemma-web';

@@ -1,7 +1,7 @@
 // A generation under way: one object to await, to iterate and to stop.
 
-import type { GenerateOptions, GenerateResult, TokenPiece } from './generate.js';
-import { isSignal } from './requests.js';
+import type { GenerateOptions, GenerateResult, TokenPiece } from '../types/generate.js';
+import { isSignal } from './validate.js';
 
 /** What a generation is told and asked while it runs. */
 export interface Running {

@@ -1,6 +1,6 @@
 // The worker that writes the data of new entries, while the engine waits for the network or feeds the GPU.
 
-import { openData, roomIn, type SyncHandle } from './folder.js';
+import { openData, roomIn, type SyncHandle } from './opfs.js';
 
 /** What is asked of it: in this order, for each entry. Numbered where an answer is waited for. */
 export type ToWriter =

@@ -1,19 +1,19 @@
 // Calls of the engine, one for each kind of message.
 
-import type { Engine } from './pkg/gemma_web.js';
-import type { BenchProgress, BenchReport } from './bench.js';
-import { Writer } from './distant.js';
-import { clearEntries, deleteEntry, exportEntry, listEntries, sizeOfEntries, verifyStored } from './entries.js';
-import { GemmaError } from './errors.js';
-import type { GenerateResult, Message, Score, TokenPiece } from './generate.js';
-import type { Setting } from './link.js';
-import { inspectModel, loadModel, type Loaded } from './opening.js';
-import type { CallMessage, CallName, Calls, Errand, Event } from './protocol.js';
+import type { Engine } from '../pkg/gemma_web.js';
+import type { BenchProgress, BenchReport } from '../types/bench.js';
+import { Writer } from './opfs-writer-client.js';
+import { clearEntries, deleteEntry, exportEntry, listEntries, sizeOfEntries, verifyStored } from './cache-entries.js';
+import { GemmaError } from '../shared/errors.js';
+import type { GenerateResult, Message, Score, TokenPiece } from '../types/generate.js';
+import type { Setting } from '../page/transport.js';
+import { inspectModel, loadModel, type Loaded } from './load.js';
+import type { CallMessage, CallName, Calls, Errand, Event } from '../shared/protocol.js';
 import { givenUp, isLoss, Recovery } from './recovery.js';
-import { isOnce } from './sources.js';
-import type { DeviceLoss, GpuMemory, ModelInfo, ModelStats } from './types.js';
+import { isOnce } from '../page/source.js';
+import type { DeviceLoss, GpuMemory, ModelInfo, ModelStats } from '../types/model.js';
 import { instantiate } from './wasm.js';
-import type { FromWriter } from './writer.js';
+import type { FromWriter } from './opfs-writer.js';
 
 /** What a call tells before it is answered. */
 export type Told = Event | Errand;

@@ -1,8 +1,8 @@
 // From what a caller writes to what is sent: prompts, options and callbacks, checked as far as the engine can't see them.
 
-import { GemmaError } from './errors.js';
-import type { ChatTemplate, GenerateOptions, Message, Prompt } from './generate.js';
-import type { PlainOptions, SentPrompt } from './protocol.js';
+import { GemmaError } from '../shared/errors.js';
+import type { ChatTemplate, GenerateOptions, Message, Prompt } from '../types/generate.js';
+import type { PlainOptions, SentPrompt } from '../shared/protocol.js';
 
 /** Comes after each `<` and `[` of what messages hold when a template of the page's own renders them: so that it stays text. */
 const MARK = '\uFDD0';

@@ -1,11 +1,11 @@
 // The page's end: sends calls to the engine's half and turns its answers into promises and callbacks.
 
-import type { BenchProgress } from './bench.js';
-import { abortError, GemmaError, toError } from './errors.js';
-import type { PrefillProgress, TokenPiece } from './generate.js';
-import { type Link, linkHere, linkWorker, type Setting } from './link.js';
-import type { CallMessage, CallName, Calls, Event, ToHost, ToPage } from './protocol.js';
-import type { DeviceLoss, LoadProgress } from './types.js';
+import type { BenchProgress } from '../types/bench.js';
+import { abortError, GemmaError, toError } from '../shared/errors.js';
+import type { PrefillProgress, TokenPiece } from '../types/generate.js';
+import { type Link, linkHere, linkWorker, type Setting } from './transport.js';
+import type { CallMessage, CallName, Calls, Event, ToHost, ToPage } from '../shared/protocol.js';
+import type { DeviceLoss, LoadProgress } from '../types/model.js';
 
 /** What the caller of {@link Connection.call} may listen to. */
 interface Listeners {

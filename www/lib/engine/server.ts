@@ -1,11 +1,11 @@
 // The engine's half, in a worker or not: takes calls, lets them wait for their turns, and answers them.
 
-import { Calling, type Told } from './calling.js';
-import { bytesOf } from './distant.js';
-import { toRecord } from './errors.js';
-import type { Setting } from './link.js';
-import type { CallMessage, FromHost, ToHost } from './protocol.js';
-import { FairQueue } from './queue.js';
+import { Calling, type Told } from './calls.js';
+import { bytesOf } from './opfs-writer-client.js';
+import { toRecord } from '../shared/errors.js';
+import type { Setting } from '../page/transport.js';
+import type { CallMessage, FromHost, ToHost } from '../shared/protocol.js';
+import { FairQueue } from './fair-queue.js';
 
 /** A call that is not answered yet. */
 interface Open {

@@ -1,12 +1,12 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // A conversation with a model.
 
-import type { Connection } from './connection.js';
-import { abortError, GemmaError } from './errors.js';
-import type { ChatTemplate, GenerateOptions, GenerateResult, Message } from './generate.js';
+import type { Connection } from './engine-client.js';
+import { abortError, GemmaError } from '../shared/errors.js';
+import type { ChatTemplate, GenerateOptions, GenerateResult, Message } from '../types/generate.js';
 import { type Generation, type Running, startGeneration } from './generation.js';
-import { checkFormat, checkMessages, checkText, plainOptions, renderMarked, type TurnFormat } from './requests.js';
-import { storeSession, withHistory } from './saved.js';
+import { checkFormat, checkMessages, checkText, plainOptions, renderMarked, type TurnFormat } from './validate.js';
+import { storeSession, withHistory } from './saved-sessions.js';
 
 /** Options of {@link Gemma.session}. */
 export interface SessionOptions {

@@ -1,6 +1,6 @@
 // Whether models run here at all, before anything is downloaded.
 
-import type { AdapterInfo, GpuLike } from './types.js';
+import type { AdapterInfo, GpuLike } from '../types/model.js';
 
 /** What {@link probe} finds. */
 export interface Probe {

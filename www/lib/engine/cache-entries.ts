@@ -1,10 +1,10 @@
 // The worker's half of the calls about the cache: what is there, what it takes, and how it goes.
 
-import type { CacheEntry, CacheReport } from './cache.js';
-import { describeEntry, verifyEntry } from './pkg/gemma_web.js';
-import { SESSIONS } from './saved.js';
-import { lock } from './store.js';
-import { closeBoth, nameOf, openFiles, patiently, theFolder } from './folder.js';
+import type { CacheEntry, CacheReport } from '../page/cache.js';
+import { describeEntry, verifyEntry } from '../pkg/gemma_web.js';
+import { SESSIONS } from '../page/saved-sessions.js';
+import { lock } from './cache-store.js';
+import { closeBoth, nameOf, openFiles, patiently, theFolder } from './opfs.js';
 
 /** What there is. Entries that another tab is filling are shown as they are. */
 export async function listEntries(): Promise<CacheEntry[]> {

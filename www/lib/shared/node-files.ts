@@ -1,8 +1,8 @@
 // Files by their paths, in Node.js and what is like it.
 
-import type { Part } from './bytes.js';
+import type { Part } from '../page/byte-server.js';
 import { GemmaError } from './errors.js';
-import type { ModelSource } from './sources.js';
+import type { ModelSource } from '../page/source.js';
 
 /** Of Node's modules, what is used here. */
 interface Files {
