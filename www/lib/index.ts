@@ -9,6 +9,14 @@
  * @packageDocumentation
  */
 
+export { cache } from './page/cache.js';
+export { Gemma } from './page/gemma.js';
+export { Generation } from './page/generation.js';
+export { inspect, loadGemma } from './page/load.js';
+export { probe, type Probe, type ProbeOptions } from './page/probe.js';
+export { type SavedSession, type SavedSessions, savedSessions } from './page/saved-sessions.js';
+export { type SendOptions, Session, type SessionOptions } from './page/session.js';
+export { GemmaError, type GemmaErrorCode } from './shared/errors.js';
 export type {
   BenchGate,
   BenchKernels,
@@ -21,9 +29,7 @@ export type {
   PromptTest,
   WorkCounts,
 } from './types/bench.js';
-export { cache, type CacheEntry, type CacheReport, type ModelCache } from './page/cache.js';
-export { Gemma } from './page/gemma.js';
-export { GemmaError, type GemmaErrorCode } from './shared/errors.js';
+export type { CacheEntry, CacheOutcome, CacheReport, ModelCache } from './types/cache.js';
 export type {
   ChatTemplate,
   FinishReason,
@@ -40,24 +46,13 @@ export type {
   TokenUsage,
   TopLogprob,
 } from './types/generate.js';
-export { Generation } from './page/generation.js';
-export { inspect, loadGemma } from './page/load.js';
-export { probe, type Probe, type ProbeOptions } from './page/probe.js';
-export { type SavedSession, type SavedSessions, savedSessions } from './page/saved-sessions.js';
-export { type SendOptions, Session, type SessionOptions } from './page/session.js';
-export type { ByteSource, ModelSource, RemoteFile } from './page/source.js';
+export type { DeviceLoss, GpuDeviceLike, GpuLike, LoadOptions, LoadProgress } from './types/load.js';
 export type {
   AdapterInfo,
-  CacheOutcome,
-  DeviceLoss,
   GenerateDefaults,
   GpuBytes,
-  GpuDeviceLike,
-  GpuLike,
   GpuMemory,
   Inspection,
-  LoadOptions,
-  LoadProgress,
   MemoryPlan,
   ModelConfig,
   ModelInfo,
@@ -65,3 +60,4 @@ export type {
   Tuning,
   Variants,
 } from './types/model.js';
+export type { ByteSource, ModelSource, RemoteFile } from './types/source.js';

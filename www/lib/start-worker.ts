@@ -1,65 +1,76 @@
-// Trusted Types (`Content-Security-Policy: require-trusted-types-for 'script'`): such pages take the addresses of workers from policies
-// only. Ours is called `gemma-web`, is made once, when the first worker starts, and lets through the one script that workers are started
-// from; a page with a list of policies (`trusted-types`) has to name it.
+// Starting of workers, also on pages with Trusted Types (`Content-Security-Policy: require-trusted-types-for 'script'`). Such pages take the
+// addresses of workers only from policies. The package's policy is called `gemma-web`. It is created when the first worker starts, and lets
+// through only the address of that worker; a page with a list of policies (`trusted-types`) has to name it.
+//
+// This file lies beside worker.js, since bundles do, too: a bundler that does not follow `new URL(…, import.meta.url)` resolves the address
+// against the bundle.
 
 import { GemmaError } from './shared/errors.js';
+import { messageOf } from './shared/shown.js';
 
-/** The policy's name, for the page's `trusted-types`. */
+/** Name of the policy, for the page's `trusted-types`. */
 export const POLICY = 'gemma-web';
 
-/** What lib.dom doesn't have. */
+/** A Trusted Types policy; lib.dom has no types for them. */
 interface Policy {
   createScriptURL(address: string): string;
 }
-interface Policies {
+interface PolicyFactory {
   createPolicy(name: string, rules: { createScriptURL(address: string): string }): Policy;
 }
 
-let policy: Policy | undefined;
-let asked = false;
-/** What the policy lets through while a worker is being started. */
-let own: string | undefined;
+let ownPolicy: Policy | undefined;
+let tried = false;
+/** The address that the policy lets through while a worker is being started. */
+let allowed: string | undefined;
 
-/** Undefined where the browser has no Trusted Types, or the page does not allow the policy. */
-function thePolicy(): Policy | undefined {
-  const policies = (globalThis as { trustedTypes?: Policies }).trustedTypes;
-  if (asked || !policies) return policy;
-  asked = true;
+/** The package's policy; undefined if the browser has no Trusted Types, or the page does not allow the policy. */
+function workerPolicy(): Policy | undefined {
+  const factory = (globalThis as { trustedTypes?: PolicyFactory }).trustedTypes;
+  if (tried || !factory) return ownPolicy;
+  tried = true;
   const createScriptURL = (address: string): string => {
-    if (address !== own) throw new TypeError(`the policy ${POLICY} is for the workers of gemma-web, not for ${address}`);
+    if (address !== allowed) throw new TypeError(`the policy ${POLICY} is for the workers of gemma-web, not for ${address}`);
     return address;
   };
   try {
-    policy = policies.createPolicy(POLICY, { createScriptURL });
+    ownPolicy = factory.createPolicy(POLICY, { createScriptURL });
   } catch {
-    // Whether a policy is required at all is seen when the worker starts.
+    // The start of the worker shows whether a policy is required at all.
   }
-  return policy;
+  return ownPolicy;
+}
+
+/** `Worker` for addresses that go through a policy. */
+function throughPolicy(Original: typeof Worker, policy: Policy): typeof Worker {
+  return class extends Original {
+    constructor(address: string | URL, options?: WorkerOptions) {
+      allowed = String(address);
+      super(policy.createScriptURL(allowed), options);
+    }
+  };
 }
 
 /**
- * Calls `start`, in which `new Worker(new URL(…))` stands as bundlers have to find it: `Worker` then is, until `start` returns, one that
- * sends the address through the policy. Nothing but the making of that address runs meanwhile.
+ * Starts a worker of this name.
+ *
+ * Bundlers only find a worker that is started as `new Worker(new URL(…))`. So that the policy sees the address nevertheless, `Worker` is
+ * replaced until the constructor returns; no other code runs meanwhile.
+ *
+ * @throws {GemmaError} `unsupported` if the page forbids it.
  */
-export function startTrusted(start: () => Worker): Worker {
+export function startWorker(name: string): Worker {
   const Original = globalThis.Worker;
-  const trusting = thePolicy();
+  const policy = workerPolicy();
   try {
-    if (!trusting) return start();
-    const { createScriptURL } = trusting;
-    globalThis.Worker = class extends Original {
-      constructor(address: string | URL, options?: WorkerOptions) {
-        own = String(address);
-        super(createScriptURL.call(trusting, own), options);
-      }
-    };
-    return start();
+    if (policy) globalThis.Worker = throughPolicy(Original, policy);
+    return new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name });
   } catch (thrown) {
-    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    const why = messageOf(thrown);
     const remedy = `allow it in the page's Content-Security-Policy (worker-src, and trusted-types ${POLICY}), or load with worker: false`;
     throw new GemmaError('unsupported', `this page starts no worker: ${why}; ${remedy}`, { what: 'a worker', found: why });
   } finally {
     globalThis.Worker = Original;
-    own = undefined;
+    allowed = undefined;
   }
 }

@@ -1,57 +1,53 @@
-// Calls of the engine, one for each kind of message.
+// Calls of the engine: one method for each kind of message.
 
-import type { Engine } from '../pkg/gemma_web.js';
-import type { BenchProgress, BenchReport } from '../types/bench.js';
-import { Writer } from './opfs-writer-client.js';
-import { clearEntries, deleteEntry, exportEntry, listEntries, sizeOfEntries, verifyStored } from './cache-entries.js';
 import { GemmaError } from '../shared/errors.js';
+import { type CallMessage, type CallName, type Calls, type EngineMessage, type InlineTarget, isStream } from '../shared/protocol.js';
+import type { FromWriter } from '../shared/writer-protocol.js';
+import type { BenchProgress, BenchReport } from '../types/bench.js';
 import type { GenerateResult, Message, Score, TokenPiece } from '../types/generate.js';
-import type { Setting } from '../page/transport.js';
-import { inspectModel, loadModel, type Loaded } from './load.js';
-import type { CallMessage, CallName, Calls, Errand, Event } from '../shared/protocol.js';
-import { givenUp, isLoss, Recovery } from './recovery.js';
-import { isOnce } from '../page/source.js';
-import type { DeviceLoss, GpuMemory, ModelInfo, ModelStats } from '../types/model.js';
+import type { DeviceLoss } from '../types/load.js';
+import type { GpuMemory, ModelInfo, ModelStats } from '../types/model.js';
+import type { Engine } from '../pkg/gemma_web.js';
+import { clearEntries, deleteEntry, entriesSize, exportEntry, listEntries, verifyStoredEntry } from './cache-entries.js';
+import { inspectModel, loadModel, type LoadedModel } from './load.js';
+import { OpfsWriterClient } from './opfs-writer-client.js';
+import { isDeviceLoss, Recovery, recoveryError } from './recovery.js';
 import { instantiate } from './wasm.js';
-import type { FromWriter } from './opfs-writer.js';
 
-/** What a call tells before it is answered. */
-export type Told = Event | Errand;
-
-/** How a call is followed and ended. */
-export interface Following {
+/** Signals of a call, and where its messages go. */
+export interface CallContext {
   readonly signal: AbortSignal;
   readonly stopSignal: AbortSignal;
-  readonly tell: (told: Told) => void;
+  readonly emit: (message: EngineMessage) => void;
 }
 
-/** What the engine tells of a generation. `rest`: text that was held back; the result has it too. */
-type EngineEvent =
+/** An event of a generation in the Rust half. `rest`: text that was held back, which the result has as well. */
+type GenerationEvent =
   | { readonly type: 'prefill'; readonly done: number; readonly total: number }
   | ({ readonly type: 'token' } & TokenPiece)
   | { readonly type: 'rest' };
 
-/** An engine, once it is loaded. One call at a time. */
-export class Calling {
-  readonly #setting: Setting | undefined;
+/** The calls of one engine, of which one runs at a time. */
+export class EngineCalls {
+  readonly #target: InlineTarget | undefined;
   readonly #closed = new AbortController();
   #memory: WebAssembly.Memory | undefined;
-  #loaded: Loaded | undefined;
-  /** How it was loaded, to load it again. */
-  #call: CallOf<'load'> | undefined;
+  #loaded: LoadedModel | undefined;
+  /** The call that loaded the model, to load it again. */
+  #loadCall: CallOf<'load'> | undefined;
   readonly #recovery = new Recovery();
   #asleep = false;
-  #idle: ReturnType<typeof setTimeout> | undefined;
-  #writer: Writer | undefined;
+  #sleepTimer: ReturnType<typeof setTimeout> | undefined;
+  #writer: OpfsWriterClient | undefined;
 
-  constructor(setting: Setting | undefined) {
-    this.#setting = setting;
+  constructor(target: InlineTarget | undefined) {
+    this.#target = target;
   }
 
-  /** Gives the GPU back; whatever runs will fail. */
+  /** Gives the GPU back; a call that still runs fails. */
   close(): void {
     this.#closed.abort();
-    clearTimeout(this.#idle);
+    clearTimeout(this.#sleepTimer);
     this.#loaded?.release();
   }
 
@@ -61,96 +57,96 @@ export class Calling {
     this.#loaded = undefined;
   }
 
-  /** An answer of the worker that writes. */
-  written(answer: FromWriter): void {
+  /** Takes an answer of the OPFS writer. */
+  receiveFromWriter(answer: FromWriter): void {
     this.#writer?.receive(answer);
   }
 
-  /** Carries a call out, all over again where the device is lost meanwhile, but a generation goes on where it was. */
-  async carryOut(call: CallMessage, following: Following): Promise<Calls[CallName]['back']> {
-    // Whoever watches the memory doesn't keep the model awake.
+  /** Runs a call. If the device is lost meanwhile, the call is repeated once the model is loaded again; a generation continues. */
+  async run(call: CallMessage, context: CallContext): Promise<Calls[CallName]['back']> {
+    // Watching the memory does not keep the model awake.
     const isRequest = call.type !== 'memory' && call.type !== 'stats';
-    if (isRequest) clearTimeout(this.#idle);
+    if (isRequest) clearTimeout(this.#sleepTimer);
     try {
-      for (let again = false; ; again = true) {
+      for (let repeated = false; ; repeated = true) {
         try {
-          return await this.#attempt(call, following, again);
+          return await this.#dispatch(call, context, repeated);
         } catch (thrown) {
-          if (!isLoss(thrown) || this.#closed.signal.aborted || following.signal.aborted) throw thrown;
-          await this.#comeBack(thrown, call, following);
+          if (!isDeviceLoss(thrown) || this.#closed.signal.aborted || context.signal.aborted) throw thrown;
+          await this.#reload(thrown, call, context);
         }
       }
     } finally {
-      if (isRequest) this.#rest();
+      if (isRequest) this.#scheduleSleep();
     }
   }
 
-  async #attempt(call: CallMessage, following: Following, again: boolean): Promise<Calls[CallName]['back']> {
+  async #dispatch(call: CallMessage, context: CallContext, repeated: boolean): Promise<Calls[CallName]['back']> {
     this.#memory ??= await instantiate();
     switch (call.type) {
       case 'load':
-        return this.#load(call, following);
+        return this.#load(call, context);
       case 'sleep':
-        if (this.#comesBack) return this.#sleep();
+        if (this.#canReload) return this.#sleep();
         throw new GemmaError('unsupported', 'a model that came from a stream can’t come back from sleep; dispose it, and load it again later', {
           what: 'sleep',
           found: 'a source that can be read only once',
         });
       case 'inspect':
-        return inspectModel(call, this.#setting);
+        return inspectModel(call, this.#target);
       case 'generate':
-        return this.#generate(call, following, again);
+        return this.#generate(call, context, repeated);
       case 'stats':
         return this.#withMemory(this.#engine.stats() as Omit<ModelStats, 'wasmBytes'>);
       case 'bench': {
-        const onStep = (step: BenchProgress): void => following.tell({ type: 'step', step });
-        const report = (await this.#engine.bench(call.options, onStep, following.signal)) as BenchReport;
+        const onStep = (step: BenchProgress): void => context.emit({ type: 'step', step });
+        const report = (await this.#engine.bench(call.options, onStep, context.signal)) as BenchReport;
         return { ...report, stats: this.#withMemory(report.stats) };
       }
       default:
-        if (isOf(call, 'cache')) return ofCache(call);
-        return isOf(call, 'session') ? this.#ofSession(call, following) : this.#ofText(call, following);
+        if (isOf(call, 'cache')) return cacheCall(call);
+        return isOf(call, 'session') ? this.#sessionCall(call, context) : this.#textCall(call, context);
     }
   }
 
-  async #load(call: CallOf<'load'>, { tell }: Following): Promise<ModelInfo> {
-    this.#call = call;
-    const startWriter = (): Writer => (this.#writer = new Writer((message) => tell({ type: 'write', message })));
-    const around = { tell, startWriter, setting: this.#setting, signal: this.#closed.signal };
-    this.#loaded = await loadModel(call, around, this.#loaded?.engine);
+  async #load(call: CallOf<'load'>, { emit }: CallContext): Promise<ModelInfo> {
+    this.#loadCall = call;
+    const startWriter = (): OpfsWriterClient => (this.#writer = new OpfsWriterClient((message) => emit({ type: 'toWriter', message })));
+    const context = { emit, startWriter, target: this.#target, signal: this.#closed.signal };
+    this.#loaded = await loadModel(call, context, this.#loaded?.engine);
     this.#asleep = false;
-    // The page may have gone on without it.
+    // The page may have closed the engine meanwhile.
     if (this.#closed.signal.aborted) this.close();
     return this.#loaded.info;
   }
 
-  /** Has the model loaded again: one that slept, or one whose device was `lost`, of which `following` hears. */
-  async #comeBack(lost: unknown, call: CallMessage, following: Following): Promise<void> {
-    const from = this.#call;
+  /** Loads the model again, which slept or whose device was `lost`; `call` is told of losses. */
+  async #reload(lost: unknown, call: CallMessage, context: CallContext): Promise<void> {
+    const from = this.#loadCall;
     if (!from) throw lost;
-    if (!this.#comesBack) throw givenUp(lost, 'it came from a stream, which can be read only once; load the model again');
-    const load = async (): Promise<void> => void (await this.#load(from, following));
+    if (!this.#canReload) throw recoveryError(lost, 'it came from a stream, which can be read only once; load the model again');
+    const load = async (): Promise<void> => void (await this.#load(from, context));
     if (this.#asleep) {
       const failed = await load().then(() => undefined, (thrown: unknown) => thrown);
       if (failed === undefined) return;
-      if (!isLoss(failed)) throw failed;
+      if (!isDeviceLoss(failed)) throw failed;
     }
-    if (this.#setting?.device) throw givenUp(lost, 'it was given to loadGemma as `device`; load the model again with another one');
+    if (this.#target?.device) throw recoveryError(lost, 'it was given to loadGemma as `device`; load the model again with another one');
     this.#loaded?.release();
-    const tell = (loss: DeviceLoss): void => following.tell({ type: 'lost', loss });
-    // A load that is under way begins anew by itself.
+    const notify = (loss: DeviceLoss): void => context.emit({ type: 'lost', loss });
+    // A load under way is repeated anyway.
     try {
-      await this.#recovery.recover(lost, call.type === 'load' ? () => Promise.resolve() : load, tell);
+      await this.#recovery.recover(lost, call.type === 'load' ? () => Promise.resolve() : load, notify);
     } catch (thrown) {
-      // The next call tries anew.
+      // The next call tries again.
       this.#sleep();
       throw thrown;
     }
   }
 
-  /** Whether it can be loaded again. */
-  get #comesBack(): boolean {
-    return this.#call !== undefined && !isOnce(this.#call.source);
+  /** Whether the model can be loaded again. */
+  get #canReload(): boolean {
+    return this.#loadCall !== undefined && !isStream(this.#loadCall.source);
   }
 
   #sleep(): undefined {
@@ -160,30 +156,30 @@ export class Calling {
     this.#asleep = true;
   }
 
-  /** Has the model sleep where nothing happens for a while. */
-  #rest(): void {
-    const ms = this.#call?.idleTimeout;
-    if (ms === undefined || !this.#comesBack || this.#asleep || this.#closed.signal.aborted) return;
-    clearTimeout(this.#idle);
-    this.#idle = setTimeout(() => this.#sleep(), ms);
-    // In Node.js it would keep the program running.
-    (this.#idle as { unref?(): void }).unref?.();
+  /** Lets the model sleep after a while without a request. */
+  #scheduleSleep(): void {
+    const ms = this.#loadCall?.idleTimeout;
+    if (ms === undefined || !this.#canReload || this.#asleep || this.#closed.signal.aborted) return;
+    clearTimeout(this.#sleepTimer);
+    this.#sleepTimer = setTimeout(() => this.#sleep(), ms);
+    // In Node.js the timer would keep the program running.
+    (this.#sleepTimer as { unref?(): void }).unref?.();
   }
 
-  async #generate(call: CallOf<'generate'>, { signal, stopSignal, tell }: Following, again: boolean): Promise<Calls['generate']['back']> {
-    const onEvent = (event: EngineEvent): void => {
-      if (event.type === 'prefill') tell({ type: 'prefill', progress: { done: event.done, total: event.total } });
+  async #generate(call: CallOf<'generate'>, { signal, stopSignal, emit }: CallContext, repeated: boolean): Promise<Calls['generate']['back']> {
+    const onEvent = (event: GenerationEvent): void => {
+      if (event.type === 'prefill') emit({ type: 'prefill', progress: { done: event.done, total: event.total } });
       if (event.type !== 'token') return;
       const { type, ...piece } = event;
-      tell({ type, piece });
+      emit({ type, piece });
     };
     const { prompt, session, options } = call;
-    const result = (await this.#engine.generate(again ? null : { prompt, session, options }, onEvent, signal, stopSignal)) as GenerateResult;
+    const result = (await this.#engine.generate(repeated ? null : { prompt, session, options }, onEvent, signal, stopSignal)) as GenerateResult;
     const history = session !== undefined && 'say' in prompt ? await this.#history(session) : undefined;
     return { result, history };
   }
 
-  async #ofSession(call: CallOf<'session'>, { signal }: Following): Promise<Calls[CallOf<'session'>['type']]['back']> {
+  async #sessionCall(call: CallOf<'session'>, { signal }: CallContext): Promise<Calls[CallOf<'session'>['type']]['back']> {
     switch (call.type) {
       case 'sessionOpen':
         return this.#engine.session_open({ system: call.system, history: call.history, rendered: call.rendered });
@@ -196,7 +192,7 @@ export class Calling {
         await this.#engine.session_rewind(call.session, call.messages);
         return undefined;
       case 'sessionSave': {
-        // A Blob each: browsers keep them out of this process.
+        // One Blob for each piece: browsers keep Blobs outside this process.
         const pieces: Blob[] = [];
         const onPiece = (piece: Uint8Array<ArrayBuffer>): void => void pieces.push(new Blob([piece]));
         await this.#engine.session_save(call.session, onPiece, signal);
@@ -212,7 +208,7 @@ export class Calling {
     }
   }
 
-  async #ofText(call: TextCall, { signal }: Following): Promise<Calls[TextCall['type']]['back']> {
+  async #textCall(call: TextCall, { signal }: CallContext): Promise<Calls[TextCall['type']]['back']> {
     switch (call.type) {
       case 'tokenize':
         return Array.from(this.#engine.tokenize(call.text));
@@ -247,7 +243,7 @@ export class Calling {
   }
 }
 
-/** Calls by how their names begin. */
+/** Calls whose names begin alike. */
 type CallOf<Group extends string> = Extract<CallMessage, { type: `${Group}${string}` }>;
 type TextCall = Exclude<CallMessage, CallOf<'session' | 'cache'> | { type: 'load' | 'inspect' | 'generate' | 'sleep' | 'stats' | 'bench' }>;
 
@@ -255,18 +251,18 @@ function isOf<Group extends 'session' | 'cache'>(call: CallMessage, group: Group
   return call.type.startsWith(group);
 }
 
-async function ofCache(call: CallOf<'cache'>): Promise<Calls[CallOf<'cache'>['type']]['back']> {
+async function cacheCall(call: CallOf<'cache'>): Promise<Calls[CallOf<'cache'>['type']]['back']> {
   switch (call.type) {
     case 'cacheList':
       return listEntries();
     case 'cacheSize':
-      return sizeOfEntries();
+      return entriesSize();
     case 'cacheDelete':
       return deleteEntry(call.entry);
     case 'cacheClear':
       return clearEntries();
     case 'cacheVerify':
-      return verifyStored(call.entry);
+      return verifyStoredEntry(call.entry);
     case 'cacheExport':
       return exportEntry(call.entry);
   }

@@ -1,21 +1,21 @@
-// Whose turn it is: the requests of one model, one at a time.
+// Queue of one model's calls, which run one at a time.
 
-/** Work that waits for its turn. */
+/** A job that waits for its turn. */
 interface Job {
   readonly party: unknown;
   readonly run: () => Promise<void>;
 }
 
 /**
- * Jobs of several parties: the parties take turns, and each one's jobs keep their order, so that nobody waits longer for others than for one
- * job of each.
+ * Queue of several parties' jobs. The parties take turns, and each one's jobs keep their order, so that a party waits for at most one job of
+ * every other.
  */
 export class FairQueue {
   /** Parties with jobs, the next one first. */
   readonly #waiting = new Map<unknown, Job[]>();
   #running = false;
 
-  /** Adds a job, which must not reject. Returns what takes it out again: false once it has begun. */
+  /** Adds a job, which must not reject. Returns a function that takes it out again: false once it has begun. */
   add(party: unknown, run: () => Promise<void>): () => boolean {
     const job: Job = { party, run };
     const jobs = this.#waiting.get(party);
@@ -36,7 +36,7 @@ export class FairQueue {
     if (!entry) return undefined;
     const [party, jobs] = entry;
     const job = jobs.shift();
-    // Behind all others, for its next job.
+    // The party goes behind all others for its next job.
     this.#waiting.delete(party);
     if (jobs.length > 0) this.#waiting.set(party, jobs);
     return job;

@@ -1,16 +1,16 @@
-// The GPU for an engine: the page's or the worker's own, one of another implementation of WebGPU, or a device that the caller has.
+// GPU of an engine: the page's or the worker's own, one of another WebGPU implementation, or a device that the caller owns.
 
-import type { Setting } from '../page/transport.js';
-import type { GpuDeviceLike } from '../types/model.js';
+import type { InlineTarget } from '../shared/protocol.js';
+import type { GpuDeviceLike } from '../types/load.js';
 
-/** The GPU while an engine is opened, and what is left to do when it ends. */
-export interface Opening<T> {
+/** A value that was opened on a GPU. */
+export interface OnGpu<T> {
   readonly value: T;
-  /** Gives back the device that was made for the engine, or leaves the caller's alone. */
+  /** Destroys the device if it was created for the engine, and leaves the caller's alone. */
   release(): void;
 }
 
-/** Of a device, what is used here. */
+/** A device, as far as it is used here. */
 type Device = GpuDeviceLike &
   Partial<EventTarget> & { destroy(): void; adapterInfo?: object; onuncapturederror?: ((event: never) => void) | null };
 
@@ -21,19 +21,19 @@ interface Adapter {
   requestDevice(descriptor?: { readonly requiredFeatures?: Iterable<string> }): Promise<Device>;
 }
 
-/** One engine looks for its GPU at a time, since where wgpu does so there is room for one. */
+/** The last engine that looks for its GPU. They take turns, since wgpu looks in a place that has room for one. */
 let last: Promise<unknown> = Promise.resolve();
 
-/** Runs `open`, which finds the setting's GPU, or the page's, where wgpu's web backend looks for it. */
-export async function withGpu<T>({ gpu, device }: Setting, open: () => Promise<T>): Promise<Opening<T>> {
-  const here = (globalThis.navigator as { gpu?: Setting['gpu'] } | undefined)?.gpu;
-  const from = device ? gpuOf(device as Device) : (gpu ?? here);
-  // wgpu finds that there is none; without a place to look it would not go on.
+/** Runs `open` while the target's GPU, or else the page's, lies where wgpu's web backend looks for it. */
+export async function withGpu<T>({ gpu, device }: InlineTarget, open: () => Promise<T>): Promise<OnGpu<T>> {
+  const own = (globalThis.navigator as { gpu?: InlineTarget['gpu'] } | undefined)?.gpu;
+  const from = device ? gpuOfDevice(device as Device) : (gpu ?? own);
+  // wgpu has to find that there is none; without a place to look it would not continue.
   if (!from) return { value: await whileInstalled(() => undefined, open), release: () => undefined };
   const made: Device[] = [];
   const keep = handlerKeeper(device as Device | undefined);
   try {
-    const value = await whileInstalled((found) => standIn(from, made, found), open);
+    const value = await whileInstalled((found) => withSubgroups(from, made, found), open);
     const release = keep();
     return { value, release: () => (device ? release() : destroyAll(made)) };
   } catch (error) {
@@ -43,7 +43,7 @@ export async function withGpu<T>({ gpu, device }: Setting, open: () => Promise<T
   }
 }
 
-/** Runs `open` with a GPU where wgpu looks for it, until it found it there. */
+/** Runs `open` with a GPU in the place where wgpu looks for it, until wgpu has found it there. */
 async function whileInstalled<T>(make: (found: () => void) => object | undefined, open: () => Promise<T>): Promise<T> {
   const before = last;
   let leave = (): void => undefined;
@@ -68,8 +68,8 @@ function destroyAll(devices: readonly Device[]): void {
 }
 
 /**
- * wgpu takes a device's one place for a handler of errors. What this returns puts the caller's back, lets the engine's listen beside it, and
- * returns what ends that.
+ * Keeper of the caller's error handler, since wgpu sets a device's only one. The function returned puts the caller's handler back and lets
+ * wgpu's listen beside it; it returns the function that ends that.
  */
 function handlerKeeper(device: Device | undefined): () => () => void {
   const before = device?.onuncapturederror ?? null;
@@ -82,19 +82,19 @@ function handlerKeeper(device: Device | undefined): () => () => void {
   };
 }
 
-/** A GPU whose adapter gives the device that there is. */
-function gpuOf(device: Device): { requestAdapter(): Promise<object> } {
+/** A GPU whose adapter returns the caller's device. */
+function gpuOfDevice(device: Device): { requestAdapter(): Promise<object> } {
   const { features, limits } = device;
   const info = device.adapterInfo ?? { vendor: '', architecture: '', device: '', description: '' };
   return { requestAdapter: () => Promise.resolve({ features, limits, info, requestDevice: () => Promise.resolve(device) }) };
 }
 
 /**
- * The GPU with subgroups asked for where there are any, which wgpu's web backend can't yet
- * (https://github.com/gfx-rs/wgpu/pull/10220), so that this is to be removed when it can; `made` notes its devices, `found`
- * hears that it is in use.
+ * A GPU whose devices are requested with subgroups if the adapter has them. wgpu's web backend cannot do this yet
+ * (https://github.com/gfx-rs/wgpu/pull/10220); remove this function when it can. `made` collects the devices; `found` is called once wgpu has
+ * found the GPU.
  */
-function standIn(gpu: { requestAdapter(options?: object): Promise<object | null> }, made: Device[], found: () => void): object {
+function withSubgroups(gpu: { requestAdapter(options?: object): Promise<object | null> }, made: Device[], found: () => void): object {
   const requestAdapter = async (options?: object): Promise<object | null> => {
     found();
     const adapter = (await gpu.requestAdapter(options)) as Adapter | null;
@@ -112,7 +112,7 @@ function standIn(gpu: { requestAdapter(options?: object): Promise<object | null>
   return { requestAdapter };
 }
 
-/** Puts a GPU where wgpu looks for it: `navigator.gpu` of a window or a worker. Returns what puts everything back. */
+/** Puts a GPU where wgpu looks for it: at `navigator.gpu` of a window or worker. Returns the function that undoes this. */
 function install(gpu: object | undefined): () => void {
   const scope = globalThis as { Window?: unknown; WorkerGlobalScope?: unknown };
   const undo: (() => void)[] = [];
@@ -121,7 +121,7 @@ function install(gpu: object | undefined): () => void {
     Object.defineProperty(object, name, { value, configurable: true, writable: true });
     undo.push(() => void (before ? Object.defineProperty(object, name, before) : Reflect.deleteProperty(object, name)));
   };
-  // It only asks whether there is one, and not which.
+  // wgpu only checks that there is one of the two scopes.
   if (scope.Window === undefined && scope.WorkerGlobalScope === undefined) define(scope, 'WorkerGlobalScope', Object);
   if (globalThis.navigator) define(globalThis.navigator, 'gpu', gpu);
   else define(globalThis, 'navigator', { gpu });

@@ -1,9 +1,9 @@
-// From what the engine says about a load to what a page is told.
+// Progress of a load: from the engine's reports to those that a page receives.
 
-import type { LoadProgress } from '../types/model.js';
+import type { LoadProgress } from '../types/load.js';
 
-/** What the engine says: `loaded` went to the GPU, `cached` and `fetched` came from the cache and from the network. */
-export interface EngineReport {
+/** A report of the engine: bytes that went to the GPU (`loaded`) and that came from the cache and from the network. */
+export interface LoadReport {
   readonly phase: 'header' | 'weights' | 'ready';
   readonly loaded: number;
   readonly total: number | null;
@@ -12,17 +12,17 @@ export interface EngineReport {
   readonly waiting: 'offline' | 'retrying' | null;
 }
 
-/** The speed is that of so many milliseconds. */
+/** Time over which the speed is measured. */
 const WINDOW_MS = 5000;
 
-/** Makes the reports of one load: bytes never go back, and the speed is a recent one. */
-export class Meter {
+/** Meter of one load: its bytes never decrease, and its speed is a recent one. */
+export class LoadMeter {
   #loaded = 0;
   readonly #seen: { readonly at: number; readonly loaded: number }[] = [];
 
-  /** The report at a time, in milliseconds. */
-  report({ phase, loaded, total, cached, fetched, waiting }: EngineReport, at: number): LoadProgress {
-    // What has arrived shows sooner than what is on the GPU, and moves evenly on a slow line.
+  /** The progress at a time, in milliseconds. */
+  report({ phase, loaded, total, cached, fetched, waiting }: LoadReport, at: number): LoadProgress {
+    // Bytes that have arrived show sooner than bytes on the GPU, and grow evenly on a slow line.
     const arrived = phase === 'ready' && total !== null ? total : Math.max(loaded, cached + fetched);
     this.#loaded = Math.max(this.#loaded, Math.min(arrived, total ?? arrived));
     const bytesPerSecond = this.#speed(at);
@@ -33,12 +33,12 @@ export class Meter {
 
   #speed(at: number): number {
     this.#seen.push({ at, loaded: this.#loaded });
-    // One report from before the window stays, so that there is something to compare with.
+    // One report from before the window stays, to compare with.
     while ((this.#seen[1]?.at ?? at) < at - WINDOW_MS) this.#seen.shift();
     const first = this.#seen[0];
     return first === undefined || at <= first.at ? 0 : (1000 * (this.#loaded - first.loaded)) / (at - first.at);
   }
 }
 
-/** While another tab loads the same model. */
+/** Progress while another tab loads the same model. */
 export const WAITING: LoadProgress = { phase: 'waiting', loaded: 0, total: null, cached: 0, bytesPerSecond: 0, etaSeconds: null, paused: null };

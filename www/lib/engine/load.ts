@@ -1,86 +1,85 @@
-// How the engine gets a model: the source with its entries in the cache, the GPU, and what is remembered of it.
+// Loading and inspecting in the engine: the source with its cache entries, the GPU, and the record of its adapter.
 
+import { type CallMessage, type EngineMessage, type InlineTarget, type ReadableFile, type SentFile, type SentLoad, type SentSource } from '../shared/protocol.js';
+import { storageManager } from '../shared/storage.js';
+import type { LoadProgress } from '../types/load.js';
+import type { GenerateDefaults, Inspection, ModelInfo } from '../types/model.js';
 import { Engine, locate } from '../pkg/gemma_web.js';
-import { blobPart, type Part, portPart } from '../page/byte-server.js';
-import type { Told } from './calls.js';
-import type { Writer } from './opfs-writer-client.js';
+import { openAdapterRecord } from './adapter-record.js';
+import { blobFile, portFile } from './byte-reader.js';
+import { type OpenEntries, type OpenEntry, openEntries, openExistingEntries, uncached } from './cache-store.js';
 import { withGpu } from './gpu-shim.js';
-import type { Setting } from '../page/transport.js';
-import { type EngineReport, Meter, WAITING } from './load-meter.js';
-import type { CallMessage, SentLoad } from '../shared/protocol.js';
-import type { SentFile, SentSource } from '../page/source.js';
-import { notKept, type Opened, openEntries, openExisting, type Store } from './cache-store.js';
-import { recallTuning } from './adapter-record.js';
-import type { GenerateDefaults, Inspection, LoadProgress, ModelInfo } from '../types/model.js';
+import { LoadMeter, type LoadReport, WAITING } from './load-meter.js';
+import type { OpfsWriterClient } from './opfs-writer-client.js';
 
-/** An engine with what is to be told of it. */
-export interface Loaded {
+/** A loaded engine. */
+export interface LoadedModel {
   readonly engine: Engine;
   readonly info: ModelInfo;
-  /** Gives the GPU back at once, whatever the engine does. */
+  /** Gives the GPU back at once, even while the engine uses it. */
   release(): void;
 }
 
-/** Why nothing is kept where there is no worker. */
+/** The reason why an engine without a worker stores nothing. */
 const NO_WORKER = 'the engine runs without a worker, and only workers can keep files as they arrive';
 
-/** What a load tells and needs. `signal` ends it where the engine is in no worker that could be ended. */
-interface Around {
-  readonly tell: (told: Told) => void;
-  readonly startWriter: () => Writer;
-  readonly setting: Setting | undefined;
+/** Surroundings of a load. `signal` ends it if the engine runs inline, where no worker can be terminated. */
+interface LoadContext {
+  readonly emit: (message: EngineMessage) => void;
+  readonly startWriter: () => OpfsWriterClient;
+  readonly target: InlineTarget | undefined;
   readonly signal: AbortSignal;
 }
 
-/** Loads a model, or loads it again where its `engine` is there already and has no GPU any more. */
-export async function loadModel(call: SentLoad, { tell, startWriter, setting, signal }: Around, before?: Engine): Promise<Loaded> {
-  const onProgress = (progress: LoadProgress): void => tell({ type: 'progress', progress });
-  const gpu = setting && (setting.gpu ?? (setting.device ? null : undefined));
-  const recalled = recallTuning(gpu);
-  // It is waited for below, unless something fails before.
-  recalled.catch(() => undefined);
-  const openStores = (ids: readonly string[]): Promise<Opened> => {
-    if (!call.cache) return Promise.resolve(notKept('the option `cache` is false'));
-    if (setting) return Promise.resolve(notKept(NO_WORKER));
-    return openEntries(ids, { onWaiting: () => onProgress(WAITING), onStoring: () => tell({ type: 'persist' }), startWriter });
+/** Loads a model. `before`: its engine, if the model is loaded again after it gave its GPU back. */
+export async function loadModel(call: SentLoad, { emit, startWriter, target, signal }: LoadContext, before?: Engine): Promise<LoadedModel> {
+  const onProgress = (progress: LoadProgress): void => emit({ type: 'progress', progress });
+  const gpu = target && (target.gpu ?? (target.device ? null : undefined));
+  const opened = openAdapterRecord(gpu);
+  // It is awaited below, unless something fails before.
+  opened.catch(() => undefined);
+  const openCache = (ids: readonly string[]): Promise<OpenEntries> => {
+    if (!call.cache) return Promise.resolve(uncached('the option `cache` is false'));
+    if (target) return Promise.resolve(uncached(NO_WORKER));
+    return openEntries(ids, { onWaiting: () => onProgress(WAITING), onStoring: () => emit({ type: 'persist' }), startWriter });
   };
-  const { source, outcome, close } = await openSource(call.source, openStores);
-  const meter = new Meter();
+  const { source, outcome, close } = await openSource(call.source, openCache);
+  const meter = new LoadMeter();
   try {
-    const { known, keep } = await recalled;
-    const onReport = (report: EngineReport): void => onProgress(meter.report(report, performance.now()));
-    const options = { ...known, ...call.options };
+    const { record, save } = await opened;
+    const onReport = (report: LoadReport): void => onProgress(meter.report(report, performance.now()));
+    const options = { ...record, ...call.options };
     const load = async (): Promise<Engine> => {
       if (!before) return Engine.load(source, options, onReport, signal);
       await before.revive(source, onReport, signal);
       return before;
     };
-    const { value: engine, release } = await withGpu(setting ?? {}, load);
-    const told = engine.info() as Omit<ModelInfo, 'cache'>;
-    const info = { ...told, defaults: inDecimal(told.defaults), cache: outcome() };
-    // A choice of the caller's says nothing about speed. That it could not be kept is no reason to fail: it is measured again.
-    const tuning = call.options['tuning'] === undefined ? info.tuning : known.tuning;
-    await keep({ tuning, tested: engine.tested() || known.tested }).catch(() => undefined);
+    const { value: engine, release } = await withGpu(target ?? {}, load);
+    const properties = engine.info() as Omit<ModelInfo, 'cache'>;
+    const info = { ...properties, defaults: inDecimal(properties.defaults), cache: outcome() };
+    // The caller's choice says nothing about speed. A record that cannot be saved is no reason to fail: the next load measures again.
+    const tuning = call.options['tuning'] === undefined ? info.tuning : record.tuning;
+    await save({ tuning, tested: engine.tested() || record.tested }).catch(() => undefined);
     return { engine, info, release };
   } finally {
     await close();
   }
 }
 
-/** The numbers as people write them: 0.95, not the f32 next to it. */
+/** Numbers as people write them: 0.95, not the nearest f32. */
 function inDecimal({ maxTokens, temperature, topK, topP, minP, repetitionPenalty, frequencyPenalty, presencePenalty }: GenerateDefaults): GenerateDefaults {
   const short = (value: number): number => Number(value.toPrecision(6));
   const penalties = { repetitionPenalty: short(repetitionPenalty), frequencyPenalty: short(frequencyPenalty), presencePenalty: short(presencePenalty) };
   return { maxTokens, temperature: short(temperature), topK, topP: short(topP), minP: short(minP), ...penalties };
 }
 
-/** Looks at a model. */
-export async function inspectModel(call: CallMessage & { type: 'inspect' }, setting: Setting | undefined): Promise<Inspection> {
-  const openStores = (ids: readonly string[]): Promise<Opened> =>
-    call.cache && !setting ? openExisting(ids) : Promise.resolve(notKept(''));
-  const { source, close } = await openSource(call.source, openStores);
+/** Inspects a model. */
+export async function inspectModel(call: CallMessage & { type: 'inspect' }, target: InlineTarget | undefined): Promise<Inspection> {
+  const openCache = (ids: readonly string[]): Promise<OpenEntries> =>
+    call.cache && !target ? openExistingEntries(ids) : Promise.resolve(uncached(''));
+  const { source, close } = await openSource(call.source, openCache);
   try {
-    const inspected = await withGpu(setting ?? {}, () => Engine.inspect(source, call.options));
+    const inspected = await withGpu(target ?? {}, () => Engine.inspect(source, call.options));
     inspected.release();
     return { ...(inspected.value as Omit<Inspection, 'storage'>), storage: await estimateStorage() };
   } finally {
@@ -88,29 +87,27 @@ export async function inspectModel(call: CallMessage & { type: 'inspect' }, sett
   }
 }
 
-/** What the engine takes for a source, with the entries of its files in the cache open. */
+/** A source as the engine's Rust half takes it, with the cache entries of its files open. */
 async function openSource(
   sent: SentSource,
-  openStores: (ids: readonly string[]) => Promise<Opened>,
-): Promise<{ source: unknown } & Pick<Opened, 'outcome' | 'close'>> {
-  const apart = (source: string | readonly Part[], why: string): { source: unknown } & Opened => ({ source, ...notKept(why) });
-  if (sent.kind === 'blobs') return apart(sent.blobs.map(blobPart), 'it is read in place');
-  if (sent.kind === 'parts') return apart(sent.parts, 'it is read in place');
-  if (sent.kind === 'port') return apart([portPart(sent.port, sent.size, sent.name)], 'it comes from the page itself');
+  openCache: (ids: readonly string[]) => Promise<OpenEntries>,
+): Promise<{ source: unknown } & Pick<OpenEntries, 'outcome' | 'close'>> {
+  const local = (source: string | readonly ReadableFile[], why: string): { source: unknown } & OpenEntries => ({ source, ...uncached(why) });
+  if (sent.kind === 'blobs') return local(sent.blobs.map(blobFile), 'it is read in place');
+  if (sent.kind === 'readables') return local(sent.readables, 'it is read in place');
+  if (sent.kind === 'port') return local([portFile(sent.port, sent.size, sent.name)], 'it comes from the page itself');
   const [first] = sent.files;
-  if (sent.files.length === 1 && first?.url.startsWith('synthetic:')) return apart(first.url, 'it is made up');
+  if (sent.files.length === 1 && first?.url.startsWith('synthetic:')) return local(first.url, 'it is made up');
   const files = locate(sent.files) as (SentFile & { readonly id: string })[];
-  // An address that this page made up, of a Blob say, means nothing tomorrow.
+  // An address that the page made up, such as a Blob's, means nothing tomorrow.
   const lasting = files.every(({ url }) => /^https?:/.test(url));
-  const opened = lasting ? await openStores(files.map(({ id }) => id)) : notKept('its address is none of a server');
-  const source = files.map((file): SentFile & { store: Store | undefined } => ({ ...file, store: opened.stores.get(file.id) }));
+  const opened = lasting ? await openCache(files.map(({ id }) => id)) : uncached('its address is none of a server');
+  const source = files.map((file): SentFile & { store: OpenEntry | undefined } => ({ ...file, store: opened.entries.get(file.id) }));
   return { ...opened, source };
 }
 
-/** What this origin may store, where the browser says. */
+/** Quota and usage of this origin's storage; null if the browser does not say. */
 async function estimateStorage(): Promise<Inspection['storage']> {
-  // Absent on pages that are not served securely, and outside of browsers, whatever the types say.
-  const manager = (globalThis.navigator as Partial<Navigator> | undefined)?.storage;
-  const { quota, usage } = (await manager?.estimate()) ?? {};
+  const { quota, usage } = (await storageManager()?.estimate?.()) ?? {};
   return quota === undefined || usage === undefined ? null : { quota, usage };
 }

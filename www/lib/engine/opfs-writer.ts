@@ -1,95 +1,78 @@
-// The worker that writes the data of new entries, while the engine waits for the network or feeds the GPU.
+// OPFS writer: the worker that writes the data of new cache entries while the engine waits for the network or feeds the GPU.
 
-import { openData, roomIn, type SyncHandle } from './opfs.js';
+import { messageOf } from '../shared/shown.js';
+import type { FromWriter, ToWriter } from '../shared/writer-protocol.js';
+import { openEntryData, probeSpace, type SyncHandle } from './opfs.js';
 
-/** What is asked of it: in this order, for each entry. Numbered where an answer is waited for. */
-export type ToWriter =
-  | { readonly type: 'open'; readonly entry: string }
-  | { readonly type: 'write'; readonly entry: string; readonly call: number; readonly offset: number; readonly bytes: Uint8Array<ArrayBuffer> }
-  | { readonly type: 'read'; readonly entry: string; readonly call: number; readonly offset: number; readonly length: number }
-  | { readonly type: 'room'; readonly entry: string; readonly call: number; readonly bytes: number }
-  | { readonly type: 'truncate'; readonly entry: string; readonly length: number }
-  | { readonly type: 'flush'; readonly entry: string }
-  | { readonly type: 'close'; readonly entry: string; readonly call: number }
-  | { readonly type: 'end' };
+type EntryCommand = Exclude<ToWriter, { type: 'end' }>;
 
-/** What it answers: a call's value (for bytes the array they were or are in), or why there is none. */
-export type FromWriter =
-  | { readonly call: number; readonly value: Uint8Array<ArrayBuffer> | number | undefined }
-  | { readonly call: number; readonly failed: { readonly name: string; readonly message: string } };
-
-type Asked = Exclude<ToWriter, { type: 'end' }>;
-
-/** An entry's data, and what went wrong with it where nobody waited for an answer: the next who does is told. */
+/** An entry's data, with a failure of a command that is not answered: the next one that is reports it. */
 interface Entry {
   handle: SyncHandle | undefined;
   failed: unknown;
 }
 
-/** Of the global scope of a worker, what is used here. */
-interface WriterScope {
+/** A worker's global scope, as far as it is used here. */
+export interface WriterScope {
   postMessage(message: FromWriter, transfer: Transferable[]): void;
   addEventListener(type: 'message', listener: (event: MessageEvent<ToWriter>) => void): void;
   close(): void;
 }
 
-/** What the worker is called, by which it knows what it is for. */
-export const WRITER = 'gemma-web writer';
-
 const entries = new Map<string, Entry>();
 
-/** Takes orders from now on. */
-export function write(scope: WriterScope): void {
+/** Carries out the commands that arrive, one after another. */
+export function serveWriter(scope: WriterScope): void {
   let queue: Promise<void> = Promise.resolve();
   scope.addEventListener('message', ({ data }) => {
     queue = queue.then(() => (data.type === 'end' ? scope.close() : answer(data, scope)));
   });
 }
 
-async function answer(asked: Asked, scope: WriterScope): Promise<void> {
-  const entry = entries.get(asked.entry) ?? { handle: undefined, failed: undefined };
-  entries.set(asked.entry, entry);
+async function answer(command: EntryCommand, scope: WriterScope): Promise<void> {
+  const entry = entries.get(command.entry) ?? { handle: undefined, failed: undefined };
+  entries.set(command.entry, entry);
   try {
-    if (asked.type !== 'close' && entry.failed !== undefined) throw entry.failed;
-    const value = await carryOut(asked, entry);
-    if ('call' in asked) scope.postMessage({ call: asked.call, value }, value instanceof Uint8Array ? [value.buffer] : []);
+    if (command.type !== 'close' && entry.failed !== undefined) throw entry.failed;
+    const value = await run(command, entry);
+    if ('call' in command) scope.postMessage({ call: command.call, value }, value instanceof Uint8Array ? [value.buffer] : []);
   } catch (thrown) {
-    if ('call' in asked) {
-      const { name, message } = thrown instanceof Error ? thrown : new Error(String(thrown));
-      scope.postMessage({ call: asked.call, failed: { name, message } }, []);
+    if ('call' in command) {
+      const name = thrown instanceof Error ? thrown.name : 'Error';
+      scope.postMessage({ call: command.call, failed: { name, message: messageOf(thrown) } }, []);
     } else {
       entry.failed = thrown;
     }
   }
 }
 
-async function carryOut(asked: Asked, entry: Entry): Promise<Uint8Array<ArrayBuffer> | number | undefined> {
-  if (asked.type === 'open') {
-    entry.handle = await openData(asked.entry);
+async function run(command: EntryCommand, entry: Entry): Promise<Uint8Array<ArrayBuffer> | number | undefined> {
+  if (command.type === 'open') {
+    entry.handle = await openEntryData(command.entry);
     return undefined;
   }
   const { handle } = entry;
-  if (asked.type === 'close') {
-    entries.delete(asked.entry);
+  if (command.type === 'close') {
+    entries.delete(command.entry);
     handle?.close();
     return undefined;
   }
   if (!handle) throw new Error('the entry is not open');
-  switch (asked.type) {
+  switch (command.type) {
     case 'write': {
-      const written = handle.write(asked.bytes, { at: asked.offset });
-      // What some browsers do in place of throwing.
-      if (written < asked.bytes.length) throw new DOMException(`${written} of ${asked.bytes.length} bytes were written`, 'QuotaExceededError');
-      return asked.bytes;
+      const written = handle.write(command.bytes, { at: command.offset });
+      // Some browsers write less instead of throwing.
+      if (written < command.bytes.length) throw new DOMException(`${written} of ${command.bytes.length} bytes were written`, 'QuotaExceededError');
+      return command.bytes;
     }
     case 'read': {
-      const bytes = new Uint8Array(asked.length);
-      return bytes.subarray(0, handle.read(bytes, { at: asked.offset }));
+      const bytes = new Uint8Array(command.length);
+      return bytes.subarray(0, handle.read(bytes, { at: command.offset }));
     }
-    case 'room':
-      return roomIn(handle, asked.bytes);
+    case 'probeSpace':
+      return probeSpace(handle, command.bytes);
     case 'truncate':
-      handle.truncate(asked.length);
+      handle.truncate(command.length);
       return undefined;
     case 'flush':
       handle.flush();

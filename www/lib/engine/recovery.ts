@@ -1,56 +1,56 @@
-// What is done where the GPU is gone in the middle of a call: it is brought back, a few times, and then given up.
+// Recovery from a lost GPU device: the model is loaded again, a few times, before the call fails.
 
 import { GemmaError, toRecord } from '../shared/errors.js';
-import type { DeviceLoss } from '../types/model.js';
+import type { DeviceLoss } from '../types/load.js';
 
-/** So many losses within so many milliseconds are too many. */
+/** Losses within the window from which a model still recovers. */
 const MOST_TRIES = 3;
 const WINDOW_MS = 60_000;
-/** Rest before another try where the last one failed: a driver that starts anew has no adapter for a moment. */
-const REST_MS = 500;
+/** Pause before the next try if one failed: a driver that restarts has no adapter for a moment. */
+const PAUSE_MS = 500;
 
-/** Whether a failure means that the device is gone. */
-export const isLoss = (thrown: unknown): boolean => toRecord(thrown).code === 'device_lost';
+/** Whether a failure means that the device is lost. */
+export const isDeviceLoss = (thrown: unknown): boolean => toRecord(thrown).code === 'device_lost';
 
-/** The error of a device that doesn't come back. */
-export function givenUp(lost: unknown, why: string): GemmaError {
-  const { message, details } = toRecord(lost);
-  const first = typeof details['why'] === 'string' ? details['why'] : message;
+/** The error of a device that was lost for good. */
+export function recoveryError(lost: unknown, why: string): GemmaError {
+  const first = reason(lost);
   return new GemmaError('device_lost', `the GPU device was lost: ${first}; ${why}`, { why: `${first}; ${why}` });
 }
 
-/** Counts the losses of one model and has it brought back. */
+/** Recovery of one model, which counts its losses. */
 export class Recovery {
   #losses: number[] = [];
 
   /**
-   * Brings the model back after `lost`; `bring` may be called more than once. `tell` hears of each try.
+   * Loads the model again after `lost`; `reload` may be called more than once, and `notify` before each try.
    *
-   * @throws {GemmaError} `device_lost` where it was lost too often, after which counting begins anew, or where it can't be brought back.
+   * @throws {GemmaError} `device_lost` if the device was lost too often, after which counting begins again, or if loading fails.
    */
-  async recover(lost: unknown, bring: () => Promise<void>, tell: (loss: DeviceLoss) => void): Promise<void> {
+  async recover(lost: unknown, reload: () => Promise<void>, notify: (loss: DeviceLoss) => void): Promise<void> {
     for (let last = lost; ; ) {
       const now = performance.now();
       this.#losses = [...this.#losses.filter((at) => now - at < WINDOW_MS), now];
       const attempt = this.#losses.length;
       if (attempt > MOST_TRIES) {
         this.#losses = [];
-        throw givenUp(last, `it was brought back ${MOST_TRIES} times within a minute and is lost again; try later, or restart the browser`);
+        throw recoveryError(last, `it was brought back ${MOST_TRIES} times within a minute and is lost again; try later, or restart the browser`);
       }
-      tell({ why: reason(last), attempt });
-      if (last !== lost) await new Promise((resolve) => setTimeout(resolve, REST_MS));
+      notify({ why: reason(last), attempt });
+      if (last !== lost) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
       try {
-        return await bring();
+        return await reload();
       } catch (thrown) {
         const { code, message } = toRecord(thrown);
         if (code === 'aborted') throw thrown;
-        if (code !== 'device_lost' && code !== 'no_webgpu') throw givenUp(lost, `the model can't be loaded again: ${message}`);
+        if (code !== 'device_lost' && code !== 'no_webgpu') throw recoveryError(lost, `the model can't be loaded again: ${message}`);
         last = thrown;
       }
     }
   }
 }
 
+/** The platform's own words for a loss. */
 function reason(thrown: unknown): string {
   const { message, details } = toRecord(thrown);
   return typeof details['why'] === 'string' ? details['why'] : message;

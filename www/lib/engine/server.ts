@@ -1,58 +1,57 @@
-// The engine's half, in a worker or not: takes calls, lets them wait for their turns, and answers them.
+// The engine's end of the wire, in a worker or inline: it takes calls, queues them and answers them.
 
-import { Calling, type Told } from './calls.js';
-import { bytesOf } from './opfs-writer-client.js';
 import { toRecord } from '../shared/errors.js';
-import type { Setting } from '../page/transport.js';
-import type { CallMessage, FromHost, ToHost } from '../shared/protocol.js';
+import type { CallMessage, EngineMessage, FromEngine, InlineTarget, ToEngine } from '../shared/protocol.js';
+import { buffersOf } from '../shared/writer-protocol.js';
+import { EngineCalls } from './calls.js';
 import { FairQueue } from './fair-queue.js';
 
 /** A call that is not answered yet. */
-interface Open {
+interface OpenCall {
   readonly abort: AbortController;
   readonly stop: AbortController;
-  /** Takes it out of the queue; false once it has begun. */
+  /** Takes the call out of the queue; false once it has begun. */
   withdraw: () => boolean;
 }
 
-/** One engine with the calls to it. */
-export class Host {
-  readonly #send: (message: FromHost, transfer?: Transferable[]) => void;
-  readonly #calling: Calling;
+/** Server of one engine, with the calls that are not answered yet. */
+export class EngineServer {
+  readonly #send: (message: FromEngine, transfer?: Transferable[]) => void;
+  readonly #calls: EngineCalls;
   readonly #queue = new FairQueue();
-  readonly #open = new Map<number, Open>();
+  readonly #open = new Map<number, OpenCall>();
 
-  /** `setting`: where the engine runs, if not in a worker. */
-  constructor(send: (message: FromHost, transfer?: Transferable[]) => void, setting?: Setting) {
+  /** `target`: the GPU of an engine that runs inline. */
+  constructor(send: (message: FromEngine, transfer?: Transferable[]) => void, target?: InlineTarget) {
     this.#send = send;
-    this.#calling = new Calling(setting);
+    this.#calls = new EngineCalls(target);
   }
 
-  receive(message: ToHost): void {
-    if (message.type === 'written') this.#calling.written(message.message);
+  receive(message: ToEngine): void {
+    if (message.type === 'fromWriter') this.#calls.receiveFromWriter(message.message);
     else if (message.type === 'stop') this.#open.get(message.id)?.stop.abort();
     else if (message.type === 'abort') this.#abort(message.id);
-    else this.#begin(message);
+    else this.#enqueue(message);
   }
 
-  /** The engine is not to be trusted any more. */
+  /** Reports a failure after which the engine can no longer be trusted. */
   fatal(thrown: unknown): void {
     this.#send({ type: 'fatal', error: toRecord(thrown) });
   }
 
-  /** Ends everything and frees the engine. Only where it is in no worker: a worker is ended itself. */
+  /** Ends all calls and frees the engine. Only for an engine that runs inline: a worker is terminated instead. */
   close(): void {
     for (const id of [...this.#open.keys()]) this.#abort(id);
-    this.#calling.close();
-    // Whoever is running holds the engine.
+    this.#calls.close();
+    // A call that still runs is using the engine.
     this.#queue.add('the end', () => {
-      this.#calling.free();
+      this.#calls.free();
       return Promise.resolve();
     });
   }
 
-  #begin(call: CallMessage): void {
-    const open: Open = { abort: new AbortController(), stop: new AbortController(), withdraw: () => false };
+  #enqueue(call: CallMessage): void {
+    const open: OpenCall = { abort: new AbortController(), stop: new AbortController(), withdraw: () => false };
     this.#open.set(call.id, open);
     const party = 'session' in call ? call.session : undefined;
     open.withdraw = this.#queue.add(party, () => this.#answer(call, open));
@@ -61,19 +60,19 @@ export class Host {
   #abort(id: number): void {
     const open = this.#open.get(id);
     open?.abort.abort();
-    // One that waits needs nobody's turn.
+    // A call that waits needs no turn to be ended.
     if (open?.withdraw()) this.#fail(id, { code: 'aborted', message: 'aborted while it waited' });
   }
 
-  async #answer(call: CallMessage, open: Open): Promise<void> {
+  async #answer(call: CallMessage, open: OpenCall): Promise<void> {
     const { id } = call;
-    const tell = (told: Told): void => {
-      if (told.type === 'persist') this.#send(told);
-      else if (told.type === 'write') this.#send(told, bytesOf(told.message));
-      else this.#send({ ...told, id });
+    const emit = (message: EngineMessage): void => {
+      if (message.type === 'persist') this.#send(message);
+      else if (message.type === 'toWriter') this.#send(message, buffersOf(message.message));
+      else this.#send({ ...message, id });
     };
     try {
-      const value = await this.#calling.carryOut(call, { signal: open.abort.signal, stopSignal: open.stop.signal, tell });
+      const value = await this.#calls.run(call, { signal: open.abort.signal, stopSignal: open.stop.signal, emit });
       this.#open.delete(id);
       this.#send({ type: 'done', id, value }, value instanceof Float32Array ? [value.buffer as ArrayBuffer] : []);
     } catch (thrown) {

@@ -1,14 +1,14 @@
-// The engine's WebAssembly, wherever this runs.
+// WebAssembly of the engine: its instance, in a worker, a page or Node.js.
 
-import { readLocal } from '../shared/node-files.js';
+import { readFile } from '../shared/node-files.js';
 import init from '../pkg/gemma_web.js';
 
-/** Beside the generated JS, which finds it by itself wherever `fetch` reads files: not in Node.js. */
+/** The file, beside the generated JS, which finds it by itself wherever `fetch` reads files: not in Node.js. */
 const FILE = '../pkg/gemma_web_bg.wasm';
 
 let memory: Promise<WebAssembly.Memory> | undefined;
 
-/** Instantiates it once; after a failure the next call tries again. */
+/** Instantiates the module once; after a failure the next call tries again. */
 export function instantiate(): Promise<WebAssembly.Memory> {
   memory ??= start();
   memory.catch(() => (memory = undefined));
@@ -16,8 +16,8 @@ export function instantiate(): Promise<WebAssembly.Memory> {
 }
 
 async function start(): Promise<WebAssembly.Memory> {
-  // The address must not be written as bundlers recognise it: they would ship the file twice.
+  // Bundlers must not recognise this address, or they would ship the file twice.
   const here: string = import.meta.url;
-  const bytes = here.startsWith('file:') ? await readLocal(new URL(FILE, here)) : undefined;
+  const bytes = here.startsWith('file:') ? await readFile(new URL(FILE, here)) : undefined;
   return (await init(bytes && { module_or_path: bytes })).memory;
 }

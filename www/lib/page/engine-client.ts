@@ -1,14 +1,15 @@
-// The page's end: sends calls to the engine's half and turns its answers into promises and callbacks.
+// The page's end of the wire: it sends calls to the engine and turns the answers into promises and callbacks.
 
-import type { BenchProgress } from '../types/bench.js';
 import { abortError, GemmaError, toError } from '../shared/errors.js';
+import type { CallEvent, CallMessage, CallName, Calls, InlineTarget, ToEngine, ToPage } from '../shared/protocol.js';
+import { storageManager } from '../shared/storage.js';
+import type { BenchProgress } from '../types/bench.js';
 import type { PrefillProgress, TokenPiece } from '../types/generate.js';
-import { type Link, linkHere, linkWorker, type Setting } from './transport.js';
-import type { CallMessage, CallName, Calls, Event, ToHost, ToPage } from '../shared/protocol.js';
-import type { DeviceLoss, LoadProgress } from '../types/model.js';
+import type { DeviceLoss, LoadProgress } from '../types/load.js';
+import { connectInline, connectWorker, type Transport } from './transport.js';
 
-/** What the caller of {@link Connection.call} may listen to. */
-interface Listeners {
+/** Signals and callbacks of one call. */
+interface CallListeners {
   readonly signal?: AbortSignal | undefined;
   readonly stopSignal?: AbortSignal | undefined;
   readonly onPrefillProgress?: ((progress: PrefillProgress) => void) | undefined;
@@ -16,12 +17,12 @@ interface Listeners {
   readonly onStep?: ((step: BenchProgress) => void) | undefined;
 }
 
-/** What may be heard in any call. */
-export interface Hooks {
-  /** Of a model that is loaded again, too. */
+/** Callbacks for all calls of an engine. */
+export interface EngineHooks {
+  /** Called for a model that is loaded again, too. */
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   readonly onDeviceLost?: ((loss: DeviceLoss) => void) | undefined;
-  /** Once the engine is ended. */
+  /** Called once the engine is ended. */
   readonly onClose?: (() => void) | undefined;
 }
 
@@ -29,29 +30,30 @@ export interface Hooks {
 interface Pending {
   readonly resolve: (value: never) => void;
   readonly reject: (reason: unknown) => void;
-  readonly listeners: Listeners;
+  readonly listeners: CallListeners;
 }
 
-/** The engine's half with its unanswered calls, which it answers in turns. */
-export class Connection {
-  readonly #link: Link;
-  readonly #hooks: Hooks;
+/** Client of one engine, with the calls that are not answered yet. */
+export class EngineClient {
+  readonly #transport: Transport;
+  readonly #hooks: EngineHooks;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
   #closed: Error | undefined;
 
-  /** With a worker, or with a setting to run in without one. */
-  constructor(setting?: Setting, hooks: Hooks = {}) {
+  /** Starts an engine in a worker, or inline if there is a target for that. */
+  constructor(target?: InlineTarget, hooks: EngineHooks = {}) {
     this.#hooks = hooks;
     const receive = (message: ToPage): void => this.#receive(message);
     const fail = (error: Error): void => this.close(error);
-    this.#link = setting ? linkHere(setting, receive, fail) : linkWorker(receive, fail);
+    this.#transport = target ? connectInline(target, receive, fail) : connectWorker(receive, fail);
   }
 
+  /** Sends a call; the promise rejects with an `AbortError` as soon as its signal is aborted. */
   call<Name extends CallName>(
     type: Name,
     send: Calls[Name]['send'],
-    listeners: Listeners = {},
+    listeners: CallListeners = {},
     transfer: readonly Transferable[] = [],
   ): Promise<Calls[Name]['back']> {
     const { signal, stopSignal } = listeners;
@@ -60,7 +62,7 @@ export class Connection {
     const id = this.#nextId++;
     const abort = (): void => {
       this.#post({ type: 'abort', id });
-      // At once, however long the GPU needs for what it was given; the calls behind this one wait for that.
+      // At once, however long the GPU still takes; only the calls behind this one wait for it.
       this.#reject(id, abortError());
     };
     const stop = (): void => this.#post({ type: 'stop', id });
@@ -78,21 +80,21 @@ export class Connection {
     });
   }
 
-  /** Ends the engine's half, and with it all its memory on CPU and GPU, and rejects whatever is unanswered. */
+  /** Ends the engine, which frees all its memory on CPU and GPU, and rejects all unanswered calls. */
   close(reason: Error): void {
     if (this.#closed) return;
     this.#closed = reason;
-    this.#link.close();
+    this.#transport.close();
     for (const { reject } of this.#pending.values()) reject(reason);
     this.#hooks.onClose?.();
   }
 
-  #post(message: ToHost, transfer: readonly Transferable[] = []): void {
+  #post(message: ToEngine, transfer: readonly Transferable[] = []): void {
     if (this.#closed) return;
     try {
-      this.#link.post(message, transfer);
+      this.#transport.post(message, transfer);
     } catch (error) {
-      // Structured cloning refuses functions and the like; only the caller's options can hold them.
+      // Structured cloning refuses functions, for example; only the caller's options can hold them.
       throw new GemmaError('invalid_option', `an option cannot be sent to the engine: ${String(error)}`);
     }
   }
@@ -105,21 +107,21 @@ export class Connection {
     if (message.type === 'done') return call.resolve(message.value as never);
     if (message.type === 'failed') return call.reject(toError(message.error));
     try {
-      tell(call.listeners, this.#hooks, message);
+      notify(call.listeners, this.#hooks, message);
     } catch (error) {
       this.#post({ type: 'abort', id: message.id });
       this.#reject(message.id, error);
     }
   }
 
-  /** Ends a call before its answer came; nothing more is told of it. */
+  /** Ends a call before its answer; its listeners hear nothing more. */
   #reject(id: number, reason: unknown): void {
     this.#pending.get(id)?.reject(reason);
     this.#pending.delete(id);
   }
 }
 
-function tell(listeners: Listeners, hooks: Hooks, event: Event): void {
+function notify(listeners: CallListeners, hooks: EngineHooks, event: CallEvent): void {
   switch (event.type) {
     case 'progress':
       return hooks.onProgress?.(event.progress);
@@ -135,10 +137,10 @@ function tell(listeners: Listeners, hooks: Hooks, event: Event): void {
 }
 
 /**
- * Asks the browser not to clear what this origin stores when space gets short; workers can't. Some browsers ask the user, so nobody
- * waits for the answer, and a refusal changes nothing but that.
+ * Asks the browser not to clear this origin's storage when space runs short; a worker cannot ask. Some browsers ask the user, so nothing waits
+ * for the answer, and a refusal changes nothing else.
  */
 function askToPersist(): void {
-  const manager = (globalThis.navigator as Partial<Navigator> | undefined)?.storage;
-  void (async () => (await manager?.persisted()) || (await manager?.persist()))().catch(() => undefined);
+  const manager = storageManager();
+  void (async () => (await manager?.persisted?.()) || (await manager?.persist?.()))().catch(() => undefined);
 }

@@ -1,12 +1,15 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-// What a page calls: a model and how to get one. The work is done in a worker, or where the page wants it.
+// A loaded model, as the page uses it.
 
-import type { BenchOptions, BenchReport } from '../types/bench.js';
-import type { Connection } from './engine-client.js';
 import { GemmaError } from '../shared/errors.js';
-import type { ChatTemplate, GenerateOptions, Message, Prompt, Score } from '../types/generate.js';
-import { type Generation, startGeneration } from './generation.js';
 import type { PlainOptions } from '../shared/protocol.js';
+import type { BenchOptions, BenchReport } from '../types/bench.js';
+import type { ChatTemplate, GenerateOptions, Message, Prompt, Score } from '../types/generate.js';
+import type { GpuMemory, ModelInfo, ModelStats } from '../types/model.js';
+import type { EngineClient } from './engine-client.js';
+import { type Generation, startGeneration } from './generation.js';
+import { openSavedSession, splitHistory } from './saved-sessions.js';
+import { makeSession, type Session, type SessionOptions } from './session.js';
 import {
   checkFormat,
   checkFunction,
@@ -15,38 +18,35 @@ import {
   checkText,
   invalidOption,
   plainOptions,
-  rendered,
+  renderWith,
   toSentPrompt,
 } from './validate.js';
-import { openSaved, splitHistory } from './saved-sessions.js';
-import { makeSession, type Session, type SessionOptions } from './session.js';
-import type { GpuMemory, ModelInfo, ModelStats } from '../types/model.js';
 
-/** A signal to stop a call by. */
-interface Stoppable {
+/** Options of a call that can be aborted. */
+interface Abortable {
   /** Stops the call; its promise then rejects with an `AbortError` DOMException. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Makes a model; set by the class itself, whose constructor is nobody else's business. */
-export let createGemma: (connection: Connection, info: ModelInfo, template: ChatTemplate | undefined) => Gemma;
+/** Constructor of models, for this package only; the class itself sets it. */
+export let createGemma: (client: EngineClient, info: ModelInfo, template: ChatTemplate | undefined) => Gemma;
 
 /**
- * A loaded model, made by {@link loadGemma}. It carries out one call at a time: sessions, and all calls without a session together, take
- * turns, each in the order its calls were made. A call that waits can be aborted at once.
+ * A loaded model; {@link loadGemma} returns one. It runs one call at a time: the sessions, and all calls outside sessions together, take turns,
+ * and each of them keeps the order of its calls. A call that waits can be aborted at once.
  */
 export class Gemma implements AsyncDisposable {
   static {
-    createGemma = (connection, info, template) => new Gemma(connection, info, template);
+    createGemma = (client, info, template) => new Gemma(client, info, template);
   }
 
-  readonly #connection: Connection;
+  readonly #client: EngineClient;
   readonly #template: ChatTemplate | undefined;
-  /** What is known about the model. */
+  /** Properties of the model. */
   readonly info: ModelInfo;
 
-  private constructor(connection: Connection, info: ModelInfo, template: ChatTemplate | undefined) {
-    this.#connection = connection;
+  private constructor(client: EngineClient, info: ModelInfo, template: ChatTemplate | undefined) {
+    this.#client = client;
     this.#template = template;
     this.info = info;
   }
@@ -55,10 +55,10 @@ export class Gemma implements AsyncDisposable {
    * Continues a text, or answers a conversation.
    *
    * @param prompt Text, token ids or messages: see {@link Prompt}.
-   * @returns What can be awaited for the text with its tokens, reason of ending, counts and times, and iterated for its pieces.
+   * @returns An object to await for the text with its tokens, finish reason, counts and times, or to iterate for the pieces of the text.
    * @throws {GemmaError} `invalid_option` for a wrong type or range, `invalid_message` for a conversation that the turn format refuses,
-   *   `unsupported` for messages to a model without one, `context_full` for a prompt that does not fit, `device_lost` or `out_of_memory` by
-   *   the GPU, `disposed` after {@link Gemma.dispose}.
+   *   `unsupported` for messages to a model without one, `context_full` for a prompt that does not fit, `device_lost` or `out_of_memory` if
+   *   the GPU fails, `disposed` after {@link Gemma.dispose}.
    * @throws {DOMException} `AbortError` once `options.signal` is aborted; the model can be used again at once.
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): Generation {
@@ -66,129 +66,128 @@ export class Gemma implements AsyncDisposable {
       const plain = plainOptions(options);
       const send = { prompt: this.#sent(prompt, options.template), session: undefined, options: plain };
       const listeners = { ...running, onPrefillProgress: options.onPrefillProgress };
-      return (await this.#connection.call('generate', send, listeners)).result;
+      return (await this.#client.call('generate', send, listeners)).result;
     });
   }
 
-  /** A conversation. Nothing happens before it is first used, and what is wrong with the options is said then. */
+  /** Starts a conversation. Nothing happens before its first use, which also reports wrong options. */
   session(options: SessionOptions = {}): Session {
     const { system, history = [], template } = options;
-    return makeSession({ connection: this.#connection, format: this.#format(template), system, history });
+    return makeSession({ client: this.#client, format: this.#format(template), system, history });
   }
 
   /**
-   * A conversation that {@link Session.save} gave, with what was computed of it: nothing of it is computed again.
+   * Restores a conversation that {@link Session.save} saved, with its key/value cache: nothing of it is computed again.
    *
-   * @param from The Blob, or the name it was saved under.
-   * @param options The `template` of a session that had one; a function can't be saved.
-   * @throws {GemmaError} `session_mismatch` where it is another model's, or was saved with other options of {@link loadGemma}; `malformed`
-   *   where it is damaged; `invalid_option` where there is none of that name; `out_of_memory`, `disposed`.
+   * @param from The Blob, or the name under which the session was saved.
+   * @param options The `template` of a session that had one, since a function cannot be saved.
+   * @throws {GemmaError} `session_mismatch` if another model saved it, or this one with other options of {@link loadGemma}; `malformed` if it
+   *   is damaged; `invalid_option` if there is none of that name; `out_of_memory`, `disposed`.
    */
   async restore(
     from: Blob | { readonly name: string },
     options: { readonly template?: ChatTemplate | undefined } = {},
   ): Promise<Session> {
     if (typeof from !== 'object' || from === null) throw invalidOption('from', from, 'a Blob that save() gave, or { name }');
-    const { computed, history } = await splitHistory(from instanceof Blob ? from : await openSaved(from));
+    const { computed, history } = await splitHistory(from instanceof Blob ? from : await openSavedSession(from));
     const format = this.#format(options.template);
     if (history && !format.template) throw invalidOption('template', undefined, 'the template that the session was made with');
-    const back = await this.#connection.call('sessionRestore', { blob: computed });
+    const back = await this.#client.call('sessionRestore', { blob: computed });
     const own = history ? format : { chat: true, template: undefined };
-    return makeSession({ connection: this.#connection, format: own, history: history ?? back.history, opened: back.session });
+    return makeSession({ client: this.#client, format: own, history: history ?? back.history, opened: back.session });
   }
 
-  /** Tokens of a prompt, as `usage.promptTokens` would count them: beginning-of-sequence and turn markers included. */
+  /** Counts the tokens of a prompt as `usage.promptTokens` does, with the beginning-of-sequence token and turn markers. */
   async countTokens(prompt: Prompt, options: { readonly template?: ChatTemplate | undefined } = {}): Promise<number> {
-    return this.#connection.call('countTokens', { prompt: this.#sent(prompt, options.template) });
+    return this.#client.call('countTokens', { prompt: this.#sent(prompt, options.template) });
   }
 
-  /** The ids of a text, without a beginning-of-sequence token; control tokens written out in it stay text. */
+  /** Returns the token ids of a text, without a beginning-of-sequence token. Control tokens written out in the text stay text. */
   async tokenize(text: string): Promise<number[]> {
     checkText('text', text);
-    return this.#connection.call('tokenize', { text });
+    return this.#client.call('tokenize', { text });
   }
 
-  /** The text of token ids; control tokens are nothing in it, and bytes that make no character U+FFFD. */
+  /** Returns the text of token ids. Control tokens are left out, and bytes that form no character become U+FFFD. */
   async detokenize(ids: readonly number[]): Promise<string> {
-    return this.#connection.call('detokenize', { ids: Array.from(ids) });
+    return this.#client.call('detokenize', { ids: Array.from(ids) });
   }
 
-  /** A conversation in the turn format, as text for people to read: given as a prompt, its turn markers would stay text. */
+  /** Renders a conversation in the turn format, for people to read. As a prompt it would not work, since its turn markers would stay text. */
   async renderChat(messages: readonly Message[], options: { readonly template?: ChatTemplate | undefined } = {}): Promise<string> {
     const format = this.#format(options.template);
     const checked = checkMessages('messages', messages);
     checkFormat(format);
-    return format.template ? rendered(checked, format.template) : this.#connection.call('renderChat', { messages: checked });
+    return format.template ? renderWith(checked, format.template) : this.#client.call('renderChat', { messages: checked });
   }
 
   /**
-   * A vector for a text: the mean over all positions, beginning-of-sequence included, of what the model computes before its last step (the
-   * final hidden states, after the output norm), not normalised. Gemma was not trained for this; it is a plain feature, not an embedding
-   * model's.
+   * Returns a vector for a text: the mean of the final hidden states (after the output norm) over all positions, with the beginning-of-sequence
+   * token, not normalised. Gemma was not trained for this: it is a plain feature vector, not that of an embedding model.
    *
-   * @returns As many numbers as the model is wide, `info.config.width`.
+   * @returns `info.config.width` numbers.
    */
-  async embed(text: string, options: Stoppable = {}): Promise<Float32Array> {
+  async embed(text: string, options: Abortable = {}): Promise<Float32Array> {
     checkText('text', text);
-    return this.#connection.call('embed', { text }, stoppable(options));
+    return this.#client.call('embed', { text }, abortable(options));
   }
 
-  /** How probable the model finds a text, token by token. */
-  async score(text: string, options: Stoppable = {}): Promise<Score> {
+  /** Scores a text: how probable the model finds it, token by token. */
+  async score(text: string, options: Abortable = {}): Promise<Score> {
     checkText('text', text);
-    return this.#connection.call('score', { text }, stoppable(options));
+    return this.#client.call('score', { text }, abortable(options));
   }
 
   /**
-   * The logits after the last of these token ids, one for each entry of the vocabulary.
-   * The ids are taken exactly as they are; the cache starts empty.
+   * Returns the logits after the last of these token ids, one for each entry of the vocabulary. The ids are taken exactly as they are; the
+   * key/value cache starts empty.
    */
-  async logits(ids: readonly number[], options: Stoppable = {}): Promise<Float32Array> {
-    return this.#connection.call('logits', { ids }, stoppable(options));
+  async logits(ids: readonly number[], options: Abortable = {}): Promise<Float32Array> {
+    return this.#client.call('logits', { ids }, abortable(options));
   }
 
   /**
-   * Frees all GPU memory, once what was asked before is done. The next call that needs it brings the model back by itself, from the cache
-   * or the source; sessions go on, what was computed of them is computed again.
+   * Frees all GPU memory, once the earlier calls are done. The next call that needs the model loads it again by itself, from the cache or the
+   * source. Sessions continue; what they need is computed again.
    *
-   * @throws {GemmaError} `unsupported` where the source was a stream, which can't be read again; `disposed`.
+   * @throws {GemmaError} `unsupported` if the source was a stream, which cannot be read again; `disposed`.
    */
   async sleep(): Promise<void> {
-    await this.#connection.call('sleep', {});
+    await this.#client.call('sleep', {});
   }
 
-  /** The GPU memory that the model holds now: none while it sleeps. */
+  /** Returns the GPU memory that the model holds now: none while it sleeps. */
   memory(): Promise<GpuMemory> {
-    return this.#connection.call('memory', {});
+    return this.#client.call('memory', {});
   }
 
-  /** Counters and memory of the engine. */
+  /** Returns counters and memory of the engine. */
   stats(): Promise<ModelStats> {
-    return this.#connection.call('stats', {});
+    return this.#client.call('stats', {});
   }
 
   /**
-   * Measures how fast the model is on this device: checks its results first, then times prompts and generations by published
-   * definitions. It takes minutes on a slow device; every other call waits for it.
+   * Measures the speed of the model on this device: checks its results first, then times prompts and generations by published definitions. It
+   * takes minutes on a slow device; every other call waits for it.
    *
-   * @returns Speeds with their spread, the work and the bytes of a token, the memory speed of the adapter, and where the
-   *   time goes: a plain object, made to be kept as JSON.
-   * @throws {GemmaError} `inconsistent` where the results are not right, `invalid_option` for a value out of range and for a
-   *   model that was loaded with too short a context (option `contextLength`, which says how long it must be).
+   * @returns Speeds with their spread, the work and the bytes of a token, the memory bandwidth of the adapter, and where the time goes: a plain
+   *   object that can be kept as JSON.
+   * @throws {GemmaError} `inconsistent` if the results are wrong, `invalid_option` for a value out of range and for a model that was loaded
+   *   with too short a context (option `contextLength`; the message says how long it must be).
    * @throws {DOMException} `AbortError` once `options.signal` is aborted; the model can be used again at once.
    */
   async bench(options: BenchOptions = {}): Promise<BenchReport> {
     const { signal, onProgress, ...plain } = options;
     checkFunction('onProgress', onProgress);
-    return this.#connection.call('bench', { options: plain as PlainOptions }, { ...stoppable({ signal }), onStep: onProgress });
+    return this.#client.call('bench', { options: plain as PlainOptions }, { ...abortable({ signal }), onStep: onProgress });
   }
 
-  /** Frees all memory on CPU and GPU at once. Unanswered calls, and later ones, reject with code `disposed`. */
+  /** Frees all memory on CPU and GPU at once. Unanswered and later calls reject with code `disposed`. */
   dispose(): void {
-    this.#connection.close(new GemmaError('disposed', 'the model was disposed; load it again'));
+    this.#client.close(new GemmaError('disposed', 'the model was disposed; load it again'));
   }
 
-  /** As {@link Gemma.dispose}, for `await using`. */
+  /** The same as {@link Gemma.dispose}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
     return Promise.resolve();
@@ -204,7 +203,7 @@ export class Gemma implements AsyncDisposable {
   }
 }
 
-function stoppable({ signal }: Stoppable): Stoppable {
+function abortable({ signal }: Abortable): Abortable {
   checkSignal(signal);
   return { signal };
 }

@@ -3,27 +3,27 @@
 import type { GenerateOptions, GenerateResult, TokenPiece } from '../types/generate.js';
 import { isSignal } from './validate.js';
 
-/** What a generation is told and asked while it runs. */
-export interface Running {
-  /** Aborted by the caller's signal, and where a loop over the text is left. */
+/** Signals and callback of a generation while it runs. */
+export interface GenerationContext {
+  /** Aborted with the caller's signal, and when a loop over the text is left. */
   readonly signal: AbortSignal;
   /** Aborted by {@link Generation.stop}. */
   readonly stopSignal: AbortSignal;
   readonly onToken: (piece: TokenPiece) => void;
 }
 
-/** Starts a generation; set by the class itself, whose constructor is nobody else's business. */
-export let startGeneration: (options: GenerateOptions, run: (running: Running) => Promise<GenerateResult>) => Generation;
+/** Constructor of generations, for this package only; the class itself sets it. */
+export let startGeneration: (options: GenerateOptions, run: (context: GenerationContext) => Promise<GenerateResult>) => Generation;
 
 /**
- * A generation, which starts at once and runs once, whatever is done with this object:
+ * A generation. It starts at once and runs once, however this object is used:
  *
  * - `await` it for the {@link GenerateResult};
- * - iterate it (`for await`) for the pieces of the text as they come, all of them whenever the loop begins; the loop throws what the promise
- *   rejects with, and leaving it early aborts the generation;
- * - take {@link Generation.stream} or {@link Generation.tokens} for the same in other forms.
+ * - iterate it (`for await`) for the pieces of the text as they arrive. A loop sees all pieces, whenever it begins; it throws the reason with
+ *   which the promise rejects; leaving it early aborts the generation;
+ * - use {@link Generation.stream} or {@link Generation.tokens} for the same in other forms.
  *
- * A failure is told to whoever awaits or iterates; where nobody does it is no unhandled rejection.
+ * A failure rejects the promise and ends the loops. If nothing awaits or iterates, it is no unhandled rejection.
  */
 export class Generation implements Promise<GenerateResult>, AsyncIterable<string> {
   static {
@@ -34,15 +34,15 @@ export class Generation implements Promise<GenerateResult>, AsyncIterable<string
   readonly #abort = new AbortController();
   readonly #stop = new AbortController();
   readonly #result: Promise<GenerateResult>;
-  /** All that came, so that every loop sees all of it. */
+  /** All pieces so far, so that every loop sees all of them. */
   readonly #pieces: TokenPiece[] = [];
   #settled = false;
   #wake: (() => void)[] = [];
   #stream: ReadableStream<string> | undefined;
 
-  private constructor(options: GenerateOptions, run: (running: Running) => Promise<GenerateResult>) {
+  private constructor(options: GenerateOptions, run: (context: GenerationContext) => Promise<GenerateResult>) {
     const { onToken } = options;
-    // `run` refuses what is none.
+    // `run` refuses a value that is no signal.
     const signal = isSignal(options.signal) ? options.signal : undefined;
     const follow = (): void => this.#abort.abort(signal?.reason);
     if (signal?.aborted) follow();
@@ -62,34 +62,34 @@ export class Generation implements Promise<GenerateResult>, AsyncIterable<string
     this.#result.catch(() => undefined);
   }
 
-  /** Ends the generation gently, at the next token: it resolves with what there is and with finish reason `"cancelled"`. */
+  /** Ends the generation gently, at the next token: it resolves with the text so far and finish reason `"cancelled"`. */
   stop(): void {
     this.#stop.abort();
   }
 
-  /** The pieces of the text, as a stream for `pipeThrough` or `new Response(…)`; cancelling it aborts the generation. */
+  /** The pieces of the text as a stream, for `pipeThrough` or `new Response(…)`. Cancelling it aborts the generation. */
   get stream(): ReadableStream<string> {
     return (this.#stream ??= this.#makeStream());
   }
 
-  /** The generated tokens with their pieces of the text as they come; leaving the loop early aborts the generation. */
+  /** The generated tokens with their pieces of the text as they arrive. Leaving the loop early aborts the generation. */
   get tokens(): AsyncIterable<TokenPiece> {
     return { [Symbol.asyncIterator]: () => this.#follow() };
   }
 
-  /** The pieces of the text as they come. Together they are `text` of the result. */
+  /** The pieces of the text as they arrive. Together they are the `text` of the result. */
   async *[Symbol.asyncIterator](): AsyncGenerator<string, void, undefined> {
     let length = 0;
     for await (const { text } of this.tokens) {
       length += text.length;
       if (text !== '') yield text;
     }
-    // What was held back: an unfinished character, or the beginning of a stop text that did not come.
+    // Text that was held back: an unfinished character, or the beginning of a stop text that did not follow.
     const rest = (await this.#result).text.slice(length);
     if (rest !== '') yield rest;
   }
 
-  /** As a promise's. */
+  /** The same as for any promise. */
   then<A = GenerateResult, B = never>(
     onFulfilled?: ((result: GenerateResult) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: any) => B | PromiseLike<B>) | null,
@@ -97,12 +97,12 @@ export class Generation implements Promise<GenerateResult>, AsyncIterable<string
     return this.#result.then(onFulfilled, onRejected);
   }
 
-  /** As a promise's. */
+  /** The same as for any promise. */
   catch<B = never>(onRejected?: ((reason: any) => B | PromiseLike<B>) | null): Promise<GenerateResult | B> {
     return this.#result.catch(onRejected);
   }
 
-  /** As a promise's. */
+  /** The same as for any promise. */
   finally(onFinally?: (() => void) | null): Promise<GenerateResult> {
     return this.#result.finally(onFinally);
   }
@@ -123,7 +123,7 @@ export class Generation implements Promise<GenerateResult>, AsyncIterable<string
         }
       }
     } finally {
-      // It does nothing to a generation that has ended.
+      // This does nothing to a generation that has ended.
       this.#abort.abort();
     }
   }
@@ -139,7 +139,7 @@ export class Generation implements Promise<GenerateResult>, AsyncIterable<string
         },
         cancel: () => this.#abort.abort(),
       },
-      // Nothing is taken before somebody reads.
+      // No piece is taken before a reader asks for it.
       { highWaterMark: 0 },
     );
   }

@@ -1,28 +1,29 @@
-// Whether models run here at all, before anything is downloaded.
+// Probe of the device and the browser: whether models run here at all, before anything is downloaded.
 
-import type { AdapterInfo, GpuLike } from '../types/model.js';
+import { messageOf } from '../shared/shown.js';
+import { storageManager } from '../shared/storage.js';
+import type { GpuLike } from '../types/load.js';
+import type { AdapterInfo } from '../types/model.js';
 
-/** What {@link probe} finds. */
+/** Result of {@link probe}. */
 export interface Probe {
-  /**
-   * `"ok"`: models run here. `"slow"`: they do, on a processor that stands in for a GPU. `"unavailable"`: they don't.
-   */
+  /** `"ok"`: models run here. `"slow"`: they run, but on the CPU, which stands in for a GPU. `"unavailable"`: they do not run. */
   readonly verdict: 'ok' | 'slow' | 'unavailable';
-  /** Why, in plain words, and what can be done about it. */
+  /** The reason in plain words, and what can be done about it. */
   readonly why: string;
-  /** The GPU; null where there is none. */
+  /** The GPU; null if there is none. */
   readonly adapter: AdapterInfo | null;
-  /** Whether the GPU is a program. */
+  /** Whether the GPU is a program that runs on the CPU. */
   readonly software: boolean;
   readonly shaderF16: boolean;
   readonly subgroups: boolean;
-  /** What the GPU allows: the largest binding and the largest buffer, in bytes; null without one. */
+  /** The GPU's largest binding and largest buffer, in bytes; null without a GPU. */
   readonly limits: { readonly maxBindingBytes: number; readonly maxBufferBytes: number } | null;
-  /** What this origin may store, in bytes, and whether models can be kept (`files`); null where the browser doesn't say. */
+  /** Storage of this origin, in bytes, and whether models can be stored (`files`); null if the browser does not say. */
   readonly storage: {
     readonly quota: number;
     readonly usage: number;
-    /** Whether the browser promised not to clear it. */
+    /** Whether the browser promised not to clear the storage. */
     readonly persisted: boolean;
     readonly files: boolean;
   } | null;
@@ -34,7 +35,7 @@ export interface ProbeOptions {
   readonly gpu?: GpuLike | undefined;
 }
 
-/** Of an adapter, what is looked at. */
+/** An adapter, as far as it is examined here. */
 interface Adapter {
   readonly features: { has(name: string): boolean };
   readonly limits: { readonly maxStorageBufferBindingSize: number; readonly maxBufferSize: number; readonly maxStorageBuffersPerShaderStage: number };
@@ -44,9 +45,9 @@ interface Adapter {
 
 const REMEDY = 'current Chrome, Edge, Firefox and Safari have it where the graphics driver allows; chrome://gpu and about:support say more';
 
-/** Looks at this device and browser; loads nothing, and never rejects. */
+/** Examines this device and browser. It loads nothing and never rejects. */
 export async function probe({ gpu }: ProbeOptions = {}): Promise<Probe> {
-  const storage = await lookAtStorage().catch(() => null);
+  const storage = await probeStorage().catch(() => null);
   const navigator = globalThis.navigator as { readonly gpu?: GpuLike } | undefined;
   const implementation = gpu ?? navigator?.gpu;
   const without = (why: string): Probe => ({
@@ -65,7 +66,7 @@ export async function probe({ gpu }: ProbeOptions = {}): Promise<Probe> {
     if (!adapter) return without(`There is WebGPU, but no GPU it may use: update the graphics driver or switch hardware acceleration on; ${REMEDY}.`);
     return judged(adapter, storage);
   } catch (thrown) {
-    return without(`WebGPU failed: ${thrown instanceof Error ? thrown.message : String(thrown)}; reload the page or restart the browser.`);
+    return without(`WebGPU failed: ${messageOf(thrown)}; reload the page or restart the browser.`);
   }
 }
 
@@ -97,14 +98,13 @@ function judged({ features, limits, info, isFallbackAdapter }: Adapter, storage:
   return { verdict, why, adapter, software, shaderF16: features.has('shader-f16'), subgroups: adapter.subgroups, limits: bounds, storage };
 }
 
-async function lookAtStorage(): Promise<Probe['storage']> {
-  // Absent on pages that are not served securely, and outside of browsers, whatever the types say.
-  const manager = (globalThis.navigator as Partial<Navigator> | undefined)?.storage as Partial<StorageManager> | undefined;
+async function probeStorage(): Promise<Probe['storage']> {
+  const manager = storageManager();
   if (!manager?.estimate) return null;
   const [{ quota, usage }, persisted, files] = await Promise.all([
     manager.estimate(),
     manager.persisted?.().catch(() => false) ?? false,
-    // Private windows of some browsers have it and refuse to open it.
+    // In private windows, some browsers have the method but refuse.
     manager.getDirectory?.().then(() => true, () => false) ?? false,
   ]);
   return quota === undefined || usage === undefined ? null : { quota, usage, persisted, files };

@@ -1,183 +1,182 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // A conversation with a model.
 
-import type { Connection } from './engine-client.js';
 import { abortError, GemmaError } from '../shared/errors.js';
 import type { ChatTemplate, GenerateOptions, GenerateResult, Message } from '../types/generate.js';
-import { type Generation, type Running, startGeneration } from './generation.js';
-import { checkFormat, checkMessages, checkText, plainOptions, renderMarked, type TurnFormat } from './validate.js';
-import { storeSession, withHistory } from './saved-sessions.js';
+import type { EngineClient } from './engine-client.js';
+import { type Generation, type GenerationContext, startGeneration } from './generation.js';
+import { appendHistory, saveSession } from './saved-sessions.js';
+import { checkFormat, checkMessages, checkText, plainOptions, renderWithMarks, type TurnFormat } from './validate.js';
 
 /** Options of {@link Gemma.session}. */
 export interface SessionOptions {
-  /** What the model is told before all else; Gemma 1 and 2 know no such text. */
+  /** System text, which the model reads first; Gemma 1 and 2 know none. */
   readonly system?: string | undefined;
-  /** What was said so far: messages in turns, the first by the user; a system message may lead them in place of `system`. */
+  /** Messages so far, in turns, the first by the user; a system message may lead them in place of `system`. */
   readonly history?: readonly Message[] | undefined;
   /** The turn format in place of the model's own. Default: that of `loadGemma`, else the model's. */
   readonly template?: ChatTemplate | undefined;
 }
 
-/** Options of {@link Session.send}: those of `generate`, without what a session decides. */
+/** Options of {@link Session.send}: those of `generate` without the ones that a session decides. */
 export type SendOptions = Omit<GenerateOptions, 'template' | 'cachePrompt'>;
 
-/** What a session is made of. */
-interface Beginning {
-  readonly connection: Connection;
+/** Constituents of a session. */
+interface SessionInit {
+  readonly client: EngineClient;
   readonly format: TurnFormat;
-  /** As the caller wrote it: it is checked when the session is opened. */
+  /** The system text as the caller wrote it; it is checked when the session is opened. */
   readonly system?: string | undefined;
   readonly history: readonly Message[];
-  /** The engine's number of it, where it is open already. */
+  /** The engine's number of the session, if it is open already. */
   readonly opened?: number;
 }
 
-/** Makes a session; set by the class itself, whose constructor is nobody else's business. */
-export let makeSession: (beginning: Beginning) => Session;
+/** Constructor of sessions, for this package only; the class itself sets it. */
+export let makeSession: (init: SessionInit) => Session;
 
 /**
- * A conversation, made by {@link Gemma.session} or {@link Gemma.restore}. What was computed of it is kept, so that only what is new is
- * computed: `usage.cachedTokens` tells. Any number of them may share a model; their requests take turns.
+ * A conversation; {@link Gemma.session} and {@link Gemma.restore} return one. Its key/value cache is kept, so that only new tokens are computed
+ * (`usage.cachedTokens` counts the others). Any number of sessions may share a model; their requests take turns.
  */
 export class Session implements AsyncDisposable {
   static {
-    makeSession = (beginning) => new Session(beginning);
+    makeSession = (init) => new Session(init);
   }
 
-  readonly #connection: Connection;
+  readonly #client: EngineClient;
   readonly #format: TurnFormat;
-  readonly #gone = new AbortController();
+  readonly #disposed = new AbortController();
   #history: readonly Message[];
   /** The engine's number of this session, once it is open. */
   #opened: Promise<number> | undefined;
-  /** Whether the engine may have taken a turn into its history that failed here. */
-  #doubtful = false;
-  /** The last call, which the next one waits for: it may have to be taken back. */
+  /** Whether the engine's history may hold a turn that failed here. */
+  #needsRewind = false;
+  /** The last call. The next one waits for it, since it may have to be taken back. */
   #last: Promise<unknown> = Promise.resolve();
 
-  private constructor({ connection, format, system, history, opened }: Beginning) {
-    this.#connection = connection;
+  private constructor({ client, format, system, history, opened }: SessionInit) {
+    this.#client = client;
     this.#format = format;
     this.#history = system === undefined ? history : [{ role: 'system', content: system }, ...history];
     if (opened !== undefined) this.#opened = Promise.resolve(opened);
   }
 
-  /** What was said so far, the system text first. A message that failed or was aborted is not in it, nor is its answer. */
+  /** Messages so far, the system text first. A message whose answer failed or was aborted is not among them. */
   get history(): readonly Message[] {
     return this.#history;
   }
 
   /**
-   * Says something and generates the answer. Calls are carried out one after another.
+   * Sends a message and generates the answer. Calls run one after another.
    *
-   * @throws As {@link Gemma.generate}; besides, what is wrong with the options of the session, which is opened by its first use. The
-   *   history stays as it was then.
+   * @throws As {@link Gemma.generate}, and for wrong options of the session, which its first use opens. The history then stays as it was.
    */
   send(text: string, options: SendOptions = {}): Generation {
-    return startGeneration(options, (running) => this.#send(text, options, running));
+    return startGeneration(options, (context) => this.#send(text, options, context));
   }
 
-  /** Another conversation that begins as this one, once what was sent before is answered; nothing is computed again. */
+  /** Starts another conversation with the same history, once all earlier messages are answered; nothing is computed again. */
   clone(): Promise<Session> {
-    return this.#inTurn(async (session) => {
-      const opened = await this.#connection.call('sessionClone', { session });
-      return new Session({ connection: this.#connection, format: this.#format, history: this.#history, opened });
+    return this.#enqueue(async (session) => {
+      const opened = await this.#client.call('sessionClone', { session });
+      return new Session({ client: this.#client, format: this.#format, history: this.#history, opened });
     });
   }
 
   /**
-   * The conversation with what was computed of it, for {@link Gemma.restore}: as a Blob, once what was sent before is answered.
+   * Saves the conversation with its key/value cache for {@link Gemma.restore}, as a Blob, once all earlier messages are answered.
    *
-   * @throws {GemmaError} `disposed`, and as {@link Session.send} where the session was not used before.
+   * @throws {GemmaError} `disposed`, and as {@link Session.send} if the session was not used before.
    */
   save(): Promise<Blob>;
   /**
-   * The same, kept in this origin's private files in place of what had that name.
+   * Saves the conversation in this origin's private file system, in place of another session of that name.
    *
-   * @param to Its name: 1 to 100 bytes of UTF-8, whatever they are.
-   * @throws {GemmaError} `storage` or `quota_exceeded` where it can't be kept.
+   * @param to Its name: any text of 1 to 100 bytes in UTF-8.
+   * @throws {GemmaError} `storage` or `quota_exceeded` if it cannot be saved.
    */
   save(to: { readonly name: string }): Promise<void>;
   async save(to?: { readonly name: string }): Promise<Blob | void> {
-    const blob = await this.#inTurn(async (session) => {
-      const computed = await this.#connection.call('sessionSave', { session });
-      return this.#format.template ? withHistory(computed, this.#history) : computed;
+    const blob = await this.#enqueue(async (session) => {
+      const computed = await this.#client.call('sessionSave', { session });
+      return this.#format.template ? appendHistory(computed, this.#history) : computed;
     });
-    return to === undefined ? blob : storeSession(to, blob);
+    return to === undefined ? blob : saveSession(to, blob);
   }
 
-  /** Frees its memory. What is under way is aborted; later calls reject with code `disposed`. */
+  /** Frees the session's memory. Calls under way are aborted; later ones reject with code `disposed`. */
   async dispose(): Promise<void> {
-    if (this.#gone.signal.aborted) return;
-    this.#gone.abort();
+    if (this.#disposed.signal.aborted) return;
+    this.#disposed.abort();
     const session = await this.#opened?.catch(() => undefined);
-    // Where the model is gone, so is its session.
-    if (session !== undefined) await this.#connection.call('sessionClose', { session }).catch(() => undefined);
+    // If the model is disposed, so is its session.
+    if (session !== undefined) await this.#client.call('sessionClose', { session }).catch(() => undefined);
   }
 
-  /** As {@link Session.dispose}, for `await using`. */
+  /** The same as {@link Session.dispose}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }
 
-  async #send(text: string, options: SendOptions, running: Running): Promise<GenerateResult> {
-    this.#check();
+  async #send(text: string, options: SendOptions, context: GenerationContext): Promise<GenerateResult> {
+    this.#checkDisposed();
     checkText('text', text);
     const plain = plainOptions(options);
-    const signal = AbortSignal.any([running.signal, this.#gone.signal]);
-    const listeners = { ...running, signal, onPrefillProgress: options.onPrefillProgress };
-    const sent = this.#inTurn(async (session) => {
+    const signal = AbortSignal.any([context.signal, this.#disposed.signal]);
+    const listeners = { ...context, signal, onPrefillProgress: options.onPrefillProgress };
+    const sent = this.#enqueue(async (session) => {
       const said: Message = { role: 'user', content: text };
       const { template } = this.#format;
-      const prompt = template ? { rendered: renderMarked([...this.#history, said], template) } : { say: text };
+      const prompt = template ? { rendered: renderWithMarks([...this.#history, said], template) } : { say: text };
       try {
-        const { result, history } = await this.#connection.call('generate', { prompt, session, options: plain }, listeners);
+        const { result, history } = await this.#client.call('generate', { prompt, session, options: plain }, listeners);
         this.#history = history ?? [...this.#history, said, { role: 'assistant', content: result.text }];
         return result;
       } catch (error) {
-        // At the last token the engine has ended the turn, when a callback throws or the signal is aborted here.
-        this.#doubtful = template === undefined;
+        // If a callback throws or the signal is aborted at the last token, the engine has already ended the turn.
+        this.#needsRewind = template === undefined;
         throw error;
       }
     });
     return Promise.race([sent, whenAborted(signal)]);
   }
 
-  /** Carries something out with the open session, behind all calls before. */
-  #inTurn<T>(action: (session: number) => Promise<T>): Promise<T> {
+  /** Runs an action with the open session, after all earlier calls. */
+  #enqueue<T>(action: (session: number) => Promise<T>): Promise<T> {
     const done = this.#last.then(async () => {
-      this.#check();
+      this.#checkDisposed();
       return action(await this.#open());
     });
     this.#last = done.catch(() => undefined);
     return done;
   }
 
-  #check(): void {
-    if (this.#gone.signal.aborted) throw new GemmaError('disposed', 'the session was disposed; make another one');
+  #checkDisposed(): void {
+    if (this.#disposed.signal.aborted) throw new GemmaError('disposed', 'the session was disposed; make another one');
   }
 
   #open(): Promise<number> {
     const opened = this.#opened;
-    if (opened && !this.#doubtful) return opened;
-    this.#doubtful = false;
-    this.#opened = opened ? opened.then((session) => this.#rewind(session)) : this.#begin();
+    if (opened && !this.#needsRewind) return opened;
+    this.#needsRewind = false;
+    this.#opened = opened ? opened.then((session) => this.#rewind(session)) : this.#openInEngine();
     return this.#opened;
   }
 
-  async #begin(): Promise<number> {
+  async #openInEngine(): Promise<number> {
     checkFormat(this.#format);
     const messages = checkMessages('history', this.#history);
-    if (this.#format.template) return this.#connection.call('sessionOpen', { system: undefined, history: [], rendered: true });
+    if (this.#format.template) return this.#client.call('sessionOpen', { system: undefined, history: [], rendered: true });
     const [first] = messages;
     const system = first?.role === 'system' ? first.content : undefined;
     const history = system === undefined ? messages : messages.slice(1);
-    return this.#connection.call('sessionOpen', { system, history, rendered: false });
+    return this.#client.call('sessionOpen', { system, history, rendered: false });
   }
 
-  /** Has the engine take back an answer that never came here. */
+  /** Takes back an answer in the engine that never arrived here. */
   async #rewind(session: number): Promise<number> {
-    await this.#connection.call('sessionRewind', { session, messages: this.#history.length });
+    await this.#client.call('sessionRewind', { session, messages: this.#history.length });
     return session;
   }
 }

@@ -1,54 +1,43 @@
-// How messages reach the engine's half: in a worker, or in the same thread.
+// Transports for messages between the page and the engine: to a worker, or within the page's own thread.
 
-import { bytesOf } from '../engine/opfs-writer-client.js';
 import { GemmaError, toRecord } from '../shared/errors.js';
-import type { FromHost, ToHost, ToPage } from '../shared/protocol.js';
-import type { GpuDeviceLike, GpuLike } from '../types/model.js';
-import { startTrusted } from '../start-worker.js';
-import { type FromWriter, WRITER } from '../engine/opfs-writer.js';
+import type { FromEngine, InlineTarget, ToEngine, ToPage } from '../shared/protocol.js';
+import { buffersOf, type FromWriter, WRITER_NAME } from '../shared/writer-protocol.js';
+import { startWorker } from '../start-worker.js';
 
-/** The way to the engine's half. */
-export interface Link {
-  post(message: ToHost, transfer: readonly Transferable[]): void;
-  /** Ends the engine's half; it sends nothing any more. */
+/** A connection to one engine. */
+export interface Transport {
+  post(message: ToEngine, transfer: readonly Transferable[]): void;
+  /** Ends the engine, which sends no further message. */
   close(): void;
 }
 
-/** Where an engine without a worker runs. */
-export interface Setting {
-  /** In place of `navigator.gpu`. */
-  readonly gpu?: GpuLike | undefined;
-  /** In place of a device of its own. */
-  readonly device?: GpuDeviceLike | undefined;
-}
-
-/** Whether there are workers of the web's kind here; Node's are of another. */
+/** Whether there are web workers here; those of Node.js are of another kind. */
 export const hasWorkers = (): boolean => typeof globalThis.Worker === 'function';
 
 /**
- * Starts a worker, and another one that writes if it asks for it: a worker that is ended waits, in Firefox, until those that it started
- * itself have ended. `fail` is told once when it can't be used any more.
+ * Starts an engine in a worker. The OPFS writer, a second worker, is started from here once the engine asks for it: in Firefox a worker that
+ * is terminated waits until the workers it started itself have ended. `fail` is called when the engine can no longer be used.
  */
-export function linkWorker(receive: (message: ToPage) => void, fail: (error: Error) => void): Link {
+export function connectWorker(receive: (message: ToPage) => void, fail: (error: Error) => void): Transport {
   const failed = (what: string) => (event: ErrorEvent): void => {
     event.preventDefault();
     const why = event.message || 'its script could not be loaded';
     fail(new GemmaError('internal', `${what} failed: ${why}; check that worker.js and the .wasm file are served`));
   };
-  // Bundlers recognise exactly this form and ship the worker as a file of its own.
-  const worker = startTrusted(() => new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'gemma-web' }));
+  const worker = startWorker('gemma-web');
   let writer: Worker | undefined;
   const startWriter = (): Worker => {
-    const started = startTrusted(() => new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: WRITER }));
+    const started = startWorker(WRITER_NAME);
     // Not through a MessagePort between the two, which in Firefox would copy the bytes.
-    started.onmessage = ({ data }: MessageEvent<FromWriter>) => worker.postMessage({ type: 'written', message: data } satisfies ToHost, bytesOf(data));
+    started.onmessage = ({ data }: MessageEvent<FromWriter>) => worker.postMessage({ type: 'fromWriter', message: data } satisfies ToEngine, buffersOf(data));
     started.onerror = failed('the worker that writes');
     return started;
   };
-  worker.onmessage = ({ data }: MessageEvent<FromHost>) => {
-    if (data.type !== 'write') return receive(data);
+  worker.onmessage = ({ data }: MessageEvent<FromEngine>) => {
+    if (data.type !== 'toWriter') return receive(data);
     writer ??= startWriter();
-    writer.postMessage(data.message, bytesOf(data.message));
+    writer.postMessage(data.message, buffersOf(data.message));
   };
   worker.onerror = failed("the engine's worker");
   return {
@@ -60,27 +49,27 @@ export function linkWorker(receive: (message: ToPage) => void, fail: (error: Err
   };
 }
 
-/** Loads the engine's half into this thread. Messages arrive in later tasks and as copies, as a worker's do. */
-export function linkHere(setting: Setting, receive: (message: ToPage) => void, fail: (error: Error) => void): Link {
+/** Loads an engine into this thread. As with a worker, messages arrive in later tasks and as copies. */
+export function connectInline(target: InlineTarget, receive: (message: ToPage) => void, fail: (error: Error) => void): Transport {
   let open = true;
-  // Nothing is kept without a worker, so nothing is to be written.
-  const deliver = (message: FromHost): void => queueMicrotask(() => void (open && message.type !== 'write' && receive(message)));
-  const host = import('../engine/server.js').then(({ Host }) => new Host(deliver, setting));
-  host.catch((thrown: unknown) => fail(new GemmaError('internal', toRecord(thrown).message)));
+  // Without a worker nothing is stored, so there is never anything for the OPFS writer.
+  const deliver = (message: FromEngine): void => queueMicrotask(() => void (open && message.type !== 'toWriter' && receive(message)));
+  const server = import('../engine/server.js').then(({ EngineServer }) => new EngineServer(deliver, target));
+  server.catch((thrown: unknown) => fail(new GemmaError('internal', toRecord(thrown).message)));
   return {
     post: (message) => {
       const copy = copied(message);
-      void host.then((half) => half.receive(copy)).catch(() => undefined);
+      void server.then((engine) => engine.receive(copy)).catch(() => undefined);
     },
     close: () => {
       open = false;
-      void host.then((half) => half.close()).catch(() => undefined);
+      void server.then((engine) => engine.close()).catch(() => undefined);
     },
   };
 }
 
-/** All but sources, which may hold what can't be copied and needn't be. */
-function copied(message: ToHost): ToHost {
+/** A copy of all but the source, which may hold values that cannot be copied and need not be. */
+function copied(message: ToEngine): ToEngine {
   if (message.type === 'load' || message.type === 'inspect') return { ...message, options: structuredClone(message.options) };
   return structuredClone(message);
 }

@@ -1,52 +1,43 @@
-// From what a caller writes to what is sent: prompts, options and callbacks, checked as far as the engine can't see them.
+// Validation of arguments, as far as the engine cannot see them: callbacks, signals, messages and templates.
 
 import { GemmaError } from '../shared/errors.js';
-import type { ChatTemplate, GenerateOptions, Message, Prompt } from '../types/generate.js';
 import type { PlainOptions, SentPrompt } from '../shared/protocol.js';
+import { shown } from '../shared/shown.js';
+import type { ChatTemplate, GenerateOptions, Message, Prompt } from '../types/generate.js';
 
-/** Comes after each `<` and `[` of what messages hold when a template of the page's own renders them: so that it stays text. */
+/** Mark after each `<` and `[` in the contents of messages that the page's own template renders, so that they stay text. */
 const MARK = '\uFDD0';
 
-/** The error for an option that is not as it should be. */
-export function invalidOption(option: string, value: unknown, expected: string): GemmaError {
-  const found = shown(value);
-  return new GemmaError('invalid_option', `option "${option}" is ${found}, expected ${expected}`, { option, found, expected });
+/** The error for a wrong option. `found`: its value in the details, unless that is the one in the message. */
+export function invalidOption(option: string, value: unknown, expected: string, found = shown(value)): GemmaError {
+  return new GemmaError('invalid_option', `option "${option}" is ${shown(value)}, expected ${expected}`, { option, found, expected });
 }
 
-function shown(value: unknown): string {
-  if (typeof value === 'function') return 'a function';
-  try {
-    return JSON.stringify(value) ?? String(value);
-  } catch {
-    return Object.prototype.toString.call(value);
-  }
-}
-
-/** @throws {GemmaError} `invalid_option` where an option is there and is no function. */
+/** @throws {GemmaError} `invalid_option` if an option is given and is no function. */
 export function checkFunction(option: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'function') throw invalidOption(option, value, 'a function');
 }
 
-/** @throws {GemmaError} `invalid_option` where an option is there and is neither true nor false. */
+/** @throws {GemmaError} `invalid_option` if an option is given and is neither true nor false. */
 export function checkFlag(option: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'boolean') throw invalidOption(option, value, 'true or false');
 }
 
-/** Whether it is an `AbortSignal`, of whatever window. */
+/** Whether a value is an `AbortSignal`, of any window. */
 export const isSignal = (value: unknown): value is AbortSignal =>
   typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value;
 
-/** @throws {GemmaError} `invalid_option` for what is no signal. */
+/** @throws {GemmaError} `invalid_option` if the value is given and is no signal. */
 export function checkSignal(value: unknown): void {
   if (value !== undefined && !isSignal(value)) throw invalidOption('signal', value, 'an AbortSignal');
 }
 
-/** @throws {GemmaError} `invalid_option` for what is no text. */
+/** @throws {GemmaError} `invalid_option` if the value is no text. */
 export function checkText(option: string, value: unknown): void {
   if (typeof value !== 'string') throw invalidOption(option, value, 'text');
 }
 
-/** Options without what stays on the page; the engine checks the rest. */
+/** Options without those that stay on the page, which are checked here; the engine checks the rest. */
 export function plainOptions(options: GenerateOptions): PlainOptions {
   const { signal, onToken, onPrefillProgress, template, stop, ...plain } = options;
   checkSignal(signal);
@@ -56,15 +47,15 @@ export function plainOptions(options: GenerateOptions): PlainOptions {
   return { ...plain, stop: typeof stop === 'string' ? [stop] : stop };
 }
 
-/** What a model makes of conversations. */
+/** The format in which a model reads a conversation. */
 export interface TurnFormat {
-  /** Whether it has a turn format of its own. */
+  /** Whether the model has a turn format of its own. */
   readonly chat: boolean;
-  /** The page's own, in place of it. */
+  /** The page's own format in place of it. */
   readonly template: ChatTemplate | undefined;
 }
 
-/** Tells the kinds of prompts apart, and renders a conversation where the page has a template for it. */
+/** A prompt as it crosses to the engine; a conversation is rendered here if the page has a template for it. */
 export function toSentPrompt(prompt: Prompt, format: TurnFormat): SentPrompt {
   if (typeof prompt === 'string') return { text: prompt };
   if (ArrayBuffer.isView(prompt)) return { ids: Array.from(prompt as unknown as ArrayLike<number>) };
@@ -73,10 +64,10 @@ export function toSentPrompt(prompt: Prompt, format: TurnFormat): SentPrompt {
   if (typeof first !== 'object' || first === null) return { ids: prompt as readonly number[] };
   const messages = checkMessages('prompt', prompt);
   checkFormat(format);
-  return format.template ? { rendered: renderMarked(messages, format.template) } : { messages };
+  return format.template ? { rendered: renderWithMarks(messages, format.template) } : { messages };
 }
 
-/** @throws {GemmaError} `unsupported` where nothing says how this model reads a conversation. */
+/** @throws {GemmaError} `unsupported` if there is no turn format at all. */
 export function checkFormat({ chat, template }: TurnFormat): void {
   if (chat || template) return;
   throw new GemmaError(
@@ -86,7 +77,11 @@ export function checkFormat({ chat, template }: TurnFormat): void {
   );
 }
 
-/** A copy of the messages, as `{role, content}` and nothing else. */
+/**
+ * A copy of the messages, as `{ role, content }` and nothing else.
+ *
+ * @throws {GemmaError} `invalid_option` or `invalid_message` if they are no messages.
+ */
 export function checkMessages(option: string, messages: unknown): Message[] {
   if (!Array.isArray(messages)) throw invalidOption(option, messages, 'an array of messages { role, content }');
   return messages.map((message: unknown, index) => {
@@ -99,14 +94,14 @@ export function checkMessages(option: string, messages: unknown): Message[] {
   });
 }
 
-/** The conversation in the page's own format, with a mark in everything that must stay text. */
-export function renderMarked(messages: readonly Message[], template: ChatTemplate): string {
+/** A conversation in the page's own format, with marks in the contents so that they stay text. */
+export function renderWithMarks(messages: readonly Message[], template: ChatTemplate): string {
   const marked = messages.map(({ role, content }) => ({ role, content: content.replaceAll(MARK, '').replace(/[<[]/g, `$&${MARK}`) }));
-  return rendered(marked, template);
+  return renderWith(marked, template);
 }
 
-/** The conversation in the page's own format. */
-export function rendered(messages: readonly Message[], template: ChatTemplate): string {
+/** A conversation in the page's own format. */
+export function renderWith(messages: readonly Message[], template: ChatTemplate): string {
   const text: unknown = template(messages);
   if (typeof text !== 'string') throw invalidOption('template', text, 'a function that returns text');
   return text;

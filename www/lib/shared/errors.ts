@@ -1,7 +1,11 @@
+// Errors: the public class, and the record in whose form an error crosses from the engine to the page.
+
+import { messageOf } from './shown.js';
+
 /**
- * What went wrong, as a stable name to program against. The file: `not_gguf` … `unsupported`. The network and the
- * disk: `http` … `io`. The device: `no_webgpu` … `inconsistent`. The call: `invalid_option`, `context_full`, `invalid_message`,
- * `session_mismatch`, `disposed`. A fault of this library: `internal`.
+ * Kind of failure, a stable name to program against. The file is wrong: `not_gguf` … `unsupported`. The network or the disk fails: `http` …
+ * `io`. The device fails: `no_webgpu` … `inconsistent`. The call is wrong: `invalid_option`, `context_full`, `invalid_message`,
+ * `session_mismatch`, `disposed`. This library is wrong: `internal`.
  */
 export type GemmaErrorCode =
   | 'not_gguf'
@@ -40,17 +44,17 @@ export type GemmaErrorCode =
   | 'disposed'
   | 'internal';
 
-/** A plain object that crosses the worker boundary in place of an error. */
+/** A plain object that crosses to the page in place of an error. */
 export interface ErrorRecord {
   readonly code: string;
   readonly message: string;
   readonly details: Readonly<Record<string, unknown>>;
 }
 
-/** Every failure of this library but cancellation, which is an `AbortError` DOMException as elsewhere on the web. */
+/** Any failure of this library except cancellation, which is an `AbortError` DOMException as elsewhere on the web. */
 export class GemmaError extends Error {
   override readonly name = 'GemmaError';
-  /** Stable; the message is not. */
+  /** Kind of failure. It is stable; the message is not. */
   readonly code: GemmaErrorCode;
   /** The measured values: which tensor, how many bytes, which status. */
   readonly details: Readonly<Record<string, unknown>>;
@@ -67,18 +71,17 @@ export function abortError(): DOMException {
   return new DOMException('The operation was aborted.', 'AbortError');
 }
 
-/** What the worker sent, as the error to throw. */
+/** The error to throw for a record. */
 export function toError(record: ErrorRecord): Error {
   if (record.code === 'aborted') return abortError();
   return new GemmaError(record.code as GemmaErrorCode, record.message, record.details);
 }
 
-/** Anything thrown in the worker, as what crosses to the page. The engine throws `{code, message, …details}`. */
+/** The record of anything thrown in the engine, whose Rust half throws `{ code, message, …details }`. */
 export function toRecord(thrown: unknown): ErrorRecord {
   if (typeof thrown === 'object' && thrown !== null && 'code' in thrown && typeof thrown.code === 'string') {
     const { code, message, ...details } = thrown as { code: string; message?: unknown };
     return { code, message: String(message), details };
   }
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return { code: 'internal', message: `internal error: ${message}; please report it`, details: {} };
+  return { code: 'internal', message: `internal error: ${messageOf(thrown)}; please report it`, details: {} };
 }

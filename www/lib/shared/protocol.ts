@@ -1,27 +1,68 @@
-// The messages between the page's half (client.ts) and the engine's half (host.ts), which is in a worker or not.
+// Messages between the page and the engine, which runs in a worker or inline: in the page's own thread.
 
-import type { BenchProgress, BenchReport } from '../types/bench.js';
-import type { CacheEntry, CacheReport } from '../page/cache.js';
 import type { ErrorRecord } from './errors.js';
+import type { FromWriter, ToWriter } from './writer-protocol.js';
+import type { BenchProgress, BenchReport } from '../types/bench.js';
+import type { CacheEntry, CacheReport } from '../types/cache.js';
 import type { GenerateResult, Message, PrefillProgress, Score, TokenPiece } from '../types/generate.js';
-import type { SentSource } from '../page/source.js';
-import type { DeviceLoss, GpuMemory, Inspection, LoadProgress, ModelInfo, ModelStats } from '../types/model.js';
-import type { FromWriter, ToWriter } from '../engine/opfs-writer.js';
+import type { DeviceLoss, GpuDeviceLike, GpuLike, LoadProgress } from '../types/load.js';
+import type { GpuMemory, Inspection, ModelInfo, ModelStats } from '../types/model.js';
 
-/** Options as the caller wrote them, without callbacks and signal: the engine checks them in one place. */
+/** The GPU or device of an engine that runs inline. */
+export interface InlineTarget {
+  /** A GPU in place of `navigator.gpu`. */
+  readonly gpu?: GpuLike | undefined;
+  /** A device in place of one of the engine's own. */
+  readonly device?: GpuDeviceLike | undefined;
+}
+
+/** A file as the engine reads it: fewer bytes than asked for mark its end. */
+export interface ReadableFile {
+  readonly size: number | null;
+  readonly name: string;
+  read(offset: number, length: number): Promise<Uint8Array>;
+}
+
+/** A file on a server as it crosses to the engine: the address absolute, the headers as pairs. */
+export interface SentFile {
+  readonly url: string;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly token?: string | undefined;
+  readonly sha256?: string | undefined;
+}
+
+/** A model source as it crosses to the engine. */
+export type SentSource =
+  | { readonly kind: 'files'; readonly files: readonly SentFile[] }
+  | { readonly kind: 'blobs'; readonly blobs: readonly Blob[] }
+  /** Only for an engine that runs inline: functions cannot be sent. */
+  | { readonly kind: 'readables'; readonly readables: readonly ReadableFile[] }
+  /** The page serves reads on the port. The size of a stream is null. */
+  | { readonly kind: 'port'; readonly port: MessagePort; readonly size: number | null; readonly name: string };
+
+/** Whether a source is a stream, which can be read only once. */
+export const isStream = (source: SentSource): boolean => source.kind === 'port' && source.size === null;
+
+/** A read of a source's port. The answer is the bytes, fewer at the end of a stream, or the text of an error. */
+export interface PortRead {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Options as the caller wrote them, without callbacks and signals. The engine checks them. */
 export type PlainOptions = Readonly<Record<string, unknown>>;
 
-/** What is generated from, as the engine takes it. */
+/** A prompt as the engine takes it. */
 export type SentPrompt =
   | { readonly text: string }
   | { readonly ids: readonly number[] }
   | { readonly messages: readonly Message[] }
-  /** A conversation in a format of the page's own. */
+  /** A conversation that the page's own template rendered. */
   | { readonly rendered: string }
-  /** What the user says next in a session. */
+  /** The user's next message in a session. */
   | { readonly say: string };
 
-/** What a session begins with. */
+/** The beginning of a session. */
 export interface SentSession {
   readonly system: string | undefined;
   readonly history: readonly Message[];
@@ -29,30 +70,30 @@ export interface SentSession {
   readonly rendered: boolean;
 }
 
-/** What is loaded from, and how. */
+/** Source and options of a load or an inspection. */
 export interface SentLoad {
   readonly source: SentSource;
   readonly cache: boolean;
   readonly options: PlainOptions;
 }
 
-/** Nothing. */
+/** An empty message. */
 type None = Record<never, never>;
 
-/** What can be asked of the engine's half, by name: what is sent and what comes back. */
+/** The calls that the engine answers, by name: the arguments sent and the value that comes back. */
 export interface Calls {
-  /** `idleTimeout`: milliseconds without a call after which it sleeps. */
+  /** `idleTimeout`: milliseconds without a call after which the model sleeps. */
   load: { send: SentLoad & { readonly idleTimeout: number | undefined }; back: ModelInfo };
   inspect: { send: SentLoad; back: Inspection };
   generate: {
     send: { readonly prompt: SentPrompt; readonly session: number | undefined; readonly options: PlainOptions };
-    /** `history` with a session's `say`: what was said so far. */
+    /** `history`: the messages so far, if the prompt was a session's `say`. */
     back: { readonly result: GenerateResult; readonly history: Message[] | undefined };
   };
   sessionOpen: { send: SentSession; back: number };
   sessionClone: { send: { readonly session: number }; back: number };
   sessionClose: { send: { readonly session: number }; back: undefined };
-  /** `messages` of the history are left. */
+  /** `messages`: how many messages of the history stay. */
   sessionRewind: { send: { readonly session: number; readonly messages: number }; back: undefined };
   sessionSave: { send: { readonly session: number }; back: Blob };
   sessionRestore: { send: { readonly blob: Blob }; back: { readonly session: number; readonly history: Message[] } };
@@ -78,34 +119,40 @@ export interface Calls {
 /** The name of a call. */
 export type CallName = keyof Calls;
 
-/** One call, with the id its answers carry. */
+/** One call, with the id that its answers carry. */
 export type CallMessage = { [Name in CallName]: { readonly type: Name; readonly id: number } & Calls[Name]['send'] }[CallName];
 
-/** From the page to the engine's half. `stop` ends a generation gently. `written`: an answer of the worker that writes. */
-export type ToHost =
+/** A message to the engine. `stop` ends a generation gently; `fromWriter` relays an answer of the OPFS writer. */
+export type ToEngine =
   | CallMessage
   | { readonly type: 'abort'; readonly id: number }
   | { readonly type: 'stop'; readonly id: number }
-  | { readonly type: 'written'; readonly message: FromWriter };
+  | { readonly type: 'fromWriter'; readonly message: FromWriter };
 
-/** What a call that is not answered yet tells. */
-export type Event =
+/** An event of a call that is not answered yet. */
+export type CallEvent =
   | { readonly type: 'progress'; readonly progress: LoadProgress }
   | { readonly type: 'prefill'; readonly progress: PrefillProgress }
   | { readonly type: 'token'; readonly piece: TokenPiece }
   | { readonly type: 'step'; readonly step: BenchProgress }
   | { readonly type: 'lost'; readonly loss: DeviceLoss };
 
-/** What the page does for a load: it asks that files be kept, since something is about to be stored, and hands on what is to be written. */
-export type Errand = { readonly type: 'persist' } | { readonly type: 'write'; readonly message: ToWriter };
+/**
+ * A task that only the page can do. `persist`: ask the browser not to clear this origin's storage, since the engine is about to store
+ * something. `toWriter`: relay a command to the OPFS writer.
+ */
+export type PageTask = { readonly type: 'persist' } | { readonly type: 'toWriter'; readonly message: ToWriter };
 
-/** From the engine's half to the page. `fatal` ends every call: the engine can't be used any more. */
-export type FromHost =
-  | Errand
-  | (Event & { readonly id: number })
+/** A message that a call sends before its answer. */
+export type EngineMessage = CallEvent | PageTask;
+
+/** A message from the engine. `fatal` ends every call: the engine can no longer be used. */
+export type FromEngine =
+  | PageTask
+  | (CallEvent & { readonly id: number })
   | { readonly type: 'done'; readonly id: number; readonly value: Calls[CallName]['back'] }
   | { readonly type: 'failed'; readonly id: number; readonly error: ErrorRecord }
   | { readonly type: 'fatal'; readonly error: ErrorRecord };
 
-/** What of that is for the page itself: it hands on what is to be written without looking at it. */
-export type ToPage = Exclude<FromHost, { type: 'write' }>;
+/** A message for the page itself: all but those that it relays to the OPFS writer unread. */
+export type ToPage = Exclude<FromEngine, { type: 'toWriter' }>;

@@ -1,18 +1,18 @@
-// From results and tokens to completions and chunks.
+// Responses in the shape of the `openai` package: completions and chunks, from results and tokens.
 
 import type { OpenAI } from 'openai';
 import type { GenerateResult, TokenLogprob, TokenPiece, TokenUsage, TopLogprob } from '../types/generate.js';
 import type { Generation } from '../page/generation.js';
 
-/** What all parts of an answer carry. */
-export interface Reply {
+/** Properties of a completion that all its chunks repeat. */
+export interface ResponseHead {
   readonly id: string;
   readonly created: number;
   readonly model: string;
 }
 
-/** What chunks depend on. */
-export interface StreamReply extends Reply {
+/** The same for chunks, with the options that shape them. */
+export interface StreamHead extends ResponseHead {
   readonly includeUsage: boolean;
   readonly logprobs: boolean;
 }
@@ -21,7 +21,7 @@ type FinishReason = OpenAI.ChatCompletion.Choice['finish_reason'];
 type Logprobs = OpenAI.ChatCompletion.Choice['logprobs'];
 
 /** A whole completion. */
-export function replyOf({ id, created, model }: Reply, result: GenerateResult): OpenAI.ChatCompletion {
+export function completionOf({ id, created, model }: ResponseHead, result: GenerateResult): OpenAI.ChatCompletion {
   return {
     id,
     object: 'chat.completion',
@@ -39,9 +39,9 @@ export function replyOf({ id, created, model }: Reply, result: GenerateResult): 
   };
 }
 
-/** The chunks of a completion whose first token was waited for; `quiet` is the signal that ends it without an error. */
-export async function* streamOf(
-  reply: StreamReply,
+/** The chunks of a completion whose first token has arrived; `quiet` is the signal that ends it without an error. */
+export async function* chunksOf(
+  head: StreamHead,
   generation: Generation,
   first: IteratorResult<TokenPiece>,
   tokens: AsyncIterator<TokenPiece>,
@@ -49,19 +49,19 @@ export async function* streamOf(
 ): AsyncGenerator<OpenAI.ChatCompletionChunk, void, undefined> {
   let length = 0;
   try {
-    yield chunk(reply, { role: 'assistant', content: '', refusal: null });
+    yield chunk(head, { role: 'assistant', content: '', refusal: null });
     for (let next = first; !next.done; next = await tokens.next()) {
       const { id, text, logprob, top } = next.value;
       length += text.length;
-      const logprobs = reply.logprobs && logprob !== undefined ? logprobsOf([{ id, text, logprob, top: top ?? [] }]) : null;
-      if (text !== '' || logprobs) yield chunk(reply, { content: text }, null, logprobs);
+      const logprobs = head.logprobs && logprob !== undefined ? logprobsOf([{ id, text, logprob, top: top ?? [] }]) : null;
+      if (text !== '' || logprobs) yield chunk(head, { content: text }, null, logprobs);
     }
     const result = await generation;
-    // What was held back: an unfinished character, or the beginning of a stop text that did not come.
+    // Text that was held back: an unfinished character, or the beginning of a stop text that did not follow.
     const rest = result.text.slice(length);
-    if (rest !== '') yield chunk(reply, { content: rest });
-    yield chunk(reply, {}, finishReason(result));
-    if (reply.includeUsage) yield { ...chunk(reply, {}), choices: [], usage: usageOf(result.usage) };
+    if (rest !== '') yield chunk(head, { content: rest });
+    yield chunk(head, {}, finishReason(result));
+    if (head.includeUsage) yield { ...chunk(head, {}), choices: [], usage: usageOf(result.usage) };
   } catch (error) {
     if (!quiet.aborted) throw error;
   } finally {
@@ -70,7 +70,7 @@ export async function* streamOf(
 }
 
 function chunk(
-  { id, created, model, includeUsage }: StreamReply,
+  { id, created, model, includeUsage }: StreamHead,
   delta: OpenAI.ChatCompletionChunk.Choice.Delta,
   finish_reason: FinishReason | null = null,
   logprobs: Logprobs = null,
@@ -79,7 +79,7 @@ function chunk(
   return { id, object: 'chat.completion.chunk', created, model, choices, ...(includeUsage ? { usage: null } : {}) };
 }
 
-/** Nobody stops a generation of the adapter's gently, so that there are two reasons. */
+/** Finish reason in the package's words. Nothing stops a generation of the adapter gently, so there are only two. */
 function finishReason({ finishReason }: GenerateResult): FinishReason {
   return finishReason === 'length' ? 'length' : 'stop';
 }
