@@ -53,7 +53,7 @@ const pwa = VitePWA({
     // The page whole, wasm included: an update is there as a whole or not at all. Models are not its business.
     globPatterns: ['**/*.{js,css,html,svg,png,wasm,webmanifest}'],
     // The engine for browsers without workers, which have no service workers either.
-    globIgnores: ['**/host-*.js'],
+    globIgnores: ['**/server-*.js'],
     maximumFileSizeToCacheInBytes: 8 * 2 ** 20,
     navigateFallback: null,
     cleanupOutdatedCaches: true,

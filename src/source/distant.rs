@@ -1,5 +1,5 @@
 //! A file of the browser's cache that another worker has open: written behind the engine's back, while it waits for the network or feeds
-//! the GPU. Its half in JS is `www/lib/distant.ts`.
+//! the GPU. Its half in JS is `www/lib/engine/opfs-writer-client.ts`.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

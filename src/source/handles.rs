@@ -10,7 +10,7 @@ use super::distant::Distant;
 use super::stored::{RandomFile, Store, Writing, fill};
 use crate::error::{Error, Result};
 
-/// What JS hands over: `{ id, data, manifest, available }`, see `www/lib/store.ts`.
+/// What JS hands over: `{ id, data, manifest, available }`, see `www/lib/engine/cache-store.ts`.
 #[derive(Debug)]
 pub struct Handles {
     data: File,

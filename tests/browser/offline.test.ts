@@ -61,7 +61,7 @@ inBothBrowsers((_, start) => {
     });
     for (const part of [/index\.html$/, /bench\.html$/, /\.wasm$/, /worker-.*\.js$/, /manifest\.webmanifest$/]) assert.ok(kept.some((path) => part.test(path)), `${part} in ${kept}`);
     assert.ok(!kept.some((path) => path.endsWith('.gguf')), 'models are not its business');
-    assert.ok(!kept.some((path) => /host-.*\.js$/.test(path)), 'nor is what only browsers without workers use');
+    assert.ok(!kept.some((path) => /server-.*\.js$/.test(path)), 'nor is what only browsers without workers use');
   });
 
   it('answers, asks for nothing after the model is loaded, and goes on with its server gone', async () => {

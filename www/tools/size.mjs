@@ -24,7 +24,7 @@ const site = new URL('../../dist/site', import.meta.url).pathname;
 let shell = 0;
 for (const entry of readdirSync(site, { recursive: true, encoding: 'utf8' }).sort()) {
   // The page that measures is another one, and the engine without a worker is not fetched by this one.
-  if (!/\.(js|css|html|svg|webmanifest)$/.test(entry) || /(?:^|\/)(?:bench|host)[-.]/.test(entry)) continue;
+  if (!/\.(js|css|html|svg|webmanifest)$/.test(entry) || /(?:^|\/)(?:bench|server)[-.]/.test(entry)) continue;
   const bytes = readFileSync(join(site, entry));
   const packed = brotliCompressSync(bytes).length;
   shell += packed;
