@@ -12,7 +12,7 @@ import { withGpu } from './gpu-shim.js';
 import { LoadMeter, type LoadReport, WAITING } from './load-meter.js';
 import type { OpfsWriterClient } from './opfs-writer-client.js';
 
-/** A loaded engine. */
+/** A loaded model with its engine. */
 export interface LoadedModel {
   readonly engine: Engine;
   readonly info: ModelInfo;

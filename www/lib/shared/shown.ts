@@ -8,6 +8,8 @@ export function shown(value: unknown, maxLength = Infinity): string {
 
 function unshortened(value: unknown): string {
   if (typeof value === 'function') return 'a function';
+  // JSON has no NaN.
+  if (typeof value === 'number') return String(value);
   try {
     return JSON.stringify(value) ?? String(value);
   } catch {
