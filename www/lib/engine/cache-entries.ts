@@ -64,7 +64,7 @@ export async function verifyStoredEntry(id: string): Promise<CacheReport> {
     const files = directory && (await openEntryFiles(directory, id, false).catch(() => undefined));
     if (!files) throw unknown(id);
     try {
-      return verifyEntry({ id, ...files, available: () => Promise.resolve(Number.NaN) }) as CacheReport;
+      return (await verifyEntry({ id, ...files, available: () => Promise.resolve(Number.NaN) })) as CacheReport;
     } finally {
       await closeEntryFiles(files.data, files.manifest);
     }
