@@ -7,11 +7,11 @@ use common::goldens::data;
 use common::gpu::{NEED, adapter, load};
 use common::trial::needing;
 use gemma_web::Cancel;
+use gemma_web::engine::{KvType, LoadOptions, SelfTest};
 use gemma_web::gguf::{Header, read_header};
 use gemma_web::gpu::{GpuOptions, Limits};
 use gemma_web::model::memory::{Verdict, plan};
-use gemma_web::session::{KvType, LoadOptions, SelfTest};
-use gemma_web::source::file::FileSource;
+use gemma_web::source::native::file::FileSource;
 use libtest_mimic::{Arguments, Failed, Trial};
 use pollster::block_on;
 

@@ -210,7 +210,7 @@ fn uniforms_are_the_same_in_rust_and_wgsl() {
     assert_eq!(without, ["gate", "geglu"]);
     let step = rust_fields(&source("src/gpu/plan.rs"), "Step");
     assert_eq!(wgsl_fields(&module_of("embed"), "Step"), step);
-    let settings = rust_fields(&source("src/kernels/sample.rs"), "Uniform");
+    let settings = rust_fields(&source("src/kernels/sample.rs"), "Settings");
     assert_eq!(wgsl_fields(&module_of("sample"), "Settings"), settings);
 }
 

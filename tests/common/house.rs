@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::rust_paths;
 
 /// One direction: a module may use those in its row (and itself), so imports run only backwards along
-/// source, gguf, quant, gpu, kernels, model, sampler, session, web / command.
-const MAY_USE: [(&str, &str); 15] = [
+/// source, gguf, quant, gpu, kernels, model, sampler, engine, bench, web / command.
+const MAY_USE: [(&str, &str); 16] = [
     ("error", ""),
     ("cancel", "error"),
     ("quant", "error"),
@@ -18,35 +18,24 @@ const MAY_USE: [(&str, &str); 15] = [
     ("kernels", "error cancel quant gpu"),
     ("model", "error cancel quant source gguf gpu kernels"),
     ("sampler", "error cancel quant gpu kernels"),
-    ("session", "error cancel quant source gguf tokenizer chat gpu kernels model sampler"),
-    ("web", "error cancel quant source gguf tokenizer chat gpu model sampler session"),
-    ("bin", "error cancel quant source gguf tokenizer chat gpu model sampler session"),
-    ("lib", "error cancel quant source gguf tokenizer chat gpu kernels model sampler session web"),
+    ("engine", "error cancel quant source gguf tokenizer chat gpu kernels model sampler"),
+    ("bench", "error cancel gpu kernels model sampler engine"),
+    ("web", "error cancel quant source gguf tokenizer chat gpu model sampler engine bench"),
+    ("bin", "error cancel quant source gguf tokenizer chat gpu model sampler engine bench"),
+    ("lib", "error cancel quant source gguf tokenizer chat gpu kernels model sampler engine bench web"),
 ];
 
 /// Path beginnings that stay in these files and folders.
 const ROOMS: [(&str, &str); 9] = [
     ("wgpu", "src/gpu/"),
-    (
-        "web_sys",
-        "src/web/ src/source/http.rs src/source/distant.rs src/source/handles.rs src/source/script.rs src/gpu/",
-    ),
-    (
-        "js_sys",
-        "src/web/ src/source/http.rs src/source/distant.rs src/source/handles.rs src/source/script.rs src/gpu/",
-    ),
-    (
-        "wasm_bindgen",
-        "src/web/ src/source/http.rs src/source/distant.rs src/source/handles.rs src/source/script.rs src/gpu/",
-    ),
-    (
-        "wasm_bindgen_futures",
-        "src/web/ src/source/http.rs src/source/distant.rs src/source/handles.rs src/source/script.rs src/gpu/",
-    ),
+    ("web_sys", "src/web/ src/source/web/ src/gpu/"),
+    ("js_sys", "src/web/ src/source/web/ src/gpu/"),
+    ("wasm_bindgen", "src/web/ src/source/web/ src/gpu/"),
+    ("wasm_bindgen_futures", "src/web/ src/source/web/ src/gpu/"),
     ("serde_wasm_bindgen", "src/web/"),
-    ("std::fs", "src/source/file.rs src/source/directory.rs src/bin/"),
+    ("std::fs", "src/source/native/ src/bin/"),
     ("std::process", "src/bin/"),
-    ("std::thread", "src/source/client.rs src/source/directory.rs src/bin/"), // wasm32-unknown-unknown has none
+    ("std::thread", "src/source/native/ src/bin/"), // wasm32-unknown-unknown has none
 ];
 
 pub(crate) const MAX_LINES: usize = 350;
