@@ -1,4 +1,4 @@
-// The engine's end of the worker that writes (writer.ts): the data of a new entry, as src/source/web/opfs_writer.rs calls it.
+// The engine's end of the worker that writes (writer.ts): the data of a new entry, as src/source/distant.rs calls it.
 
 import type { FromWriter, ToWriter } from './writer.js';
 
