@@ -4,11 +4,24 @@
 use std::fs;
 use std::path::Path;
 
+use crate::support::suite::{Test, test_fn};
 use gemma_web::Error;
 use gemma_web::chat::{self, Message, Template};
 use gemma_web::gguf::{self, Metadata, Parsed};
 use gemma_web::tokenizer::{Special, Tokenizer};
 use serde_json::Value;
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test_fn(renders_as_the_official_templates),
+        test_fn(ids_are_those_of_the_rendered_text),
+        test_fn(a_shielded_rendering_has_the_same_ids),
+        test_fn(known_ids_are_taken_as_they_are),
+        test_fn(a_marker_that_somebody_typed_is_text),
+        test_fn(what_is_wrong_is_named),
+        test_fn(a_model_without_a_template_is_no_chat_model),
+    ]
+}
 
 const GENERATIONS: [(&str, Template, &str); 2] = [
     ("gemma1-2", Template::WithoutSystem, "tiny-gemma1-q4_0.gguf"),
@@ -34,7 +47,6 @@ fn one(role: &str, content: &str) -> Vec<Message> {
     vec![Message { role: role.into(), content: content.into() }]
 }
 
-#[test]
 fn renders_as_the_official_templates() {
     let golden: Value = serde_json::from_slice(&data("tokenizer/chat.json")).unwrap();
     for (generation, template, _) in GENERATIONS {
@@ -54,7 +66,6 @@ fn renders_as_the_official_templates() {
 
 /// The goldens' ids are of the real vocabularies; that rendering and ids agree shows on the small ones too. (Equal
 /// ids on the real ones: `tokenizer_golden`.)
-#[test]
 fn ids_are_those_of_the_rendered_text() {
     let golden: Value = serde_json::from_slice(&data("tokenizer/chat.json")).unwrap();
     for (generation, template, model) in GENERATIONS {
@@ -74,7 +85,6 @@ fn ids_are_those_of_the_rendered_text() {
 }
 
 /// What a page's own template gives: control tokens meant, and what people wrote shielded.
-#[test]
 fn a_shielded_rendering_has_the_same_ids() {
     let golden: Value = serde_json::from_slice(&data("tokenizer/chat.json")).unwrap();
     let shielded = |text: &str| text.replace('<', "<\u{fdd0}").replace('[', "[\u{fdd0}");
@@ -96,7 +106,6 @@ fn a_shielded_rendering_has_the_same_ids() {
 }
 
 /// A turn of the model goes on as it was generated, whatever the text of it would be cut into.
-#[test]
 fn known_ids_are_taken_as_they_are() {
     for (_, template, model) in GENERATIONS {
         let tokenizer = Tokenizer::from_gguf(&metadata(model)).unwrap();
@@ -115,7 +124,6 @@ fn known_ids_are_taken_as_they_are() {
     }
 }
 
-#[test]
 fn a_marker_that_somebody_typed_is_text() {
     for (_, template, model) in GENERATIONS {
         let tokenizer = Tokenizer::from_gguf(&metadata(model)).unwrap();
@@ -128,7 +136,6 @@ fn a_marker_that_somebody_typed_is_text() {
     }
 }
 
-#[test]
 fn what_is_wrong_is_named() {
     let refused = |messages: &[Message]| match chat::render(Template::WithSystem, messages, "") {
         Err(Error::InvalidMessage { index, why }) => (index, why),
@@ -145,7 +152,6 @@ fn what_is_wrong_is_named() {
     assert!(refused(&talk(&["tool"])).1.contains("\"tool\""));
 }
 
-#[test]
 fn a_model_without_a_template_is_no_chat_model() {
     let metadata = metadata("tiny-gemma1-q4_0.gguf");
     let tokenizer = Tokenizer::from_gguf(&metadata).unwrap();

@@ -1,25 +1,29 @@
 //! Readers of bytes that nobody vouches for, on thousands of files made from seeds. Each runs for `GEMMA_WEB_FUZZ_SECONDS` (1);
 //! `GEMMA_WEB_FUZZ_FROM` starts at a later number. A finding names the number of its file. The same functions run under libFuzzer, see
-//! fuzz/README.md.
+//! tests/fuzz/README.md.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stderr, reason = "how much was tried belongs to the result")]
-
-#[path = "common/fuzz_targets.rs"]
-mod fuzz_targets;
-#[path = "common/gguf_writer.rs"]
-mod gguf_writer;
-#[path = "common/mutate.rs"]
-mod mutate;
-#[path = "common/small_model.rs"]
-mod small_model;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use gguf_writer::{GgufWriter, Kv};
-use mutate::mutated;
-use small_model::{model, vocabulary_file};
+use crate::support::fuzz_targets;
+use crate::support::gguf_writer::{GgufWriter, Kv};
+use crate::support::mutate::mutated;
+use crate::support::small_model::{model, vocabulary_file};
+use crate::support::suite::{Test, test_fn};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test_fn(gguf),
+        test_fn(metadata),
+        test_fn(vocabulary),
+        test_fn(repack),
+        test_fn(manifest),
+        test_fn(seeds_are_as_written_here),
+    ]
+}
 
 /// What one file may take. Machines are slow and busy, and debug builds too: it is the endless that is sought.
 const SLOW: Duration = Duration::from_secs(3);
@@ -61,33 +65,27 @@ fn fuzz(target: &str, run: fn(&[u8])) {
     eprintln!("{target}: {} files in {:.0?}, all answered", number - first, begin.elapsed());
 }
 
-#[test]
 fn gguf() {
     fuzz("gguf", fuzz_targets::gguf);
 }
 
-#[test]
 fn metadata() {
     fuzz("metadata", fuzz_targets::metadata);
 }
 
-#[test]
 fn vocabulary() {
     fuzz("vocabulary", fuzz_targets::vocabulary);
 }
 
-#[test]
 fn repack() {
     fuzz("repack", fuzz_targets::repack);
 }
 
-#[test]
 fn manifest() {
     fuzz("manifest", fuzz_targets::manifest);
 }
 
 /// The seeds are what this writes: `GEMMA_WEB_FUZZ_SEEDS=1` writes them anew.
-#[test]
 fn seeds_are_as_written_here() {
     for (target, name, bytes) in all_seeds() {
         let path = folder(target).join(name);

@@ -4,8 +4,17 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::support::suite::{Test, test_fn};
 use gemma_web::Error;
 use gemma_web::gguf::{Header, Parsed, parse};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test_fn(every_tiny_model_parses_as_by_gguf_py),
+        test_fn(a_copy_cut_in_its_tensor_data_is_truncated),
+        test_fn(a_copy_cut_in_its_header_needs_more_or_is_truncated),
+    ]
+}
 
 /// What gguf-py says of a file.
 struct Expected {
@@ -50,7 +59,6 @@ fn parsed(name: &str, prefix: &[u8], file_len: Option<u64>) -> Header {
     }
 }
 
-#[test]
 fn every_tiny_model_parses_as_by_gguf_py() {
     for expected in FILES {
         let (name, file) = (expected.name, read(expected.name));
@@ -73,7 +81,6 @@ fn every_tiny_model_parses_as_by_gguf_py() {
     }
 }
 
-#[test]
 fn a_copy_cut_in_its_tensor_data_is_truncated() {
     for Expected { name, data_start, .. } in FILES {
         let file = read(name);
@@ -98,7 +105,6 @@ fn a_copy_cut_in_its_tensor_data_is_truncated() {
     }
 }
 
-#[test]
 fn a_copy_cut_in_its_header_needs_more_or_is_truncated() {
     let file = read("gemma3-q4_k_m");
     for cut in [0, 3, 24, 1000, 20_000, 29_000] {

@@ -2,12 +2,30 @@
 //! names the thing, without a panic and without memory spent on what the file only claims to hold.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
-#[path = "common/gguf_writer.rs"]
-mod gguf_writer;
-
+use crate::support::gguf_writer::{GgufWriter, Kv};
+use crate::support::suite::{Test, test_fn};
 use gemma_web::Error;
 use gemma_web::gguf::{Header, Parsed, Value, caps, parse};
-use gguf_writer::{GgufWriter, Kv};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test_fn(an_honest_file_is_read_whole),
+        test_fn(every_shorter_prefix_asks_for_more_and_never_for_too_much),
+        test_fn(tensor_data_beyond_the_end_is_truncation_that_names_the_tensor),
+        test_fn(every_flipped_bit_ends_in_an_answer),
+        test_fn(other_files_are_told_from_gguf),
+        test_fn(other_versions_and_byte_orders_are_refused),
+        test_fn(lying_counts_are_refused_before_memory_is_spent),
+        test_fn(lying_lengths_are_refused_before_memory_is_spent),
+        test_fn(a_header_above_the_cap_is_refused),
+        test_fn(strange_values_are_refused),
+        test_fn(text_that_is_not_utf8_is_replaced_in_values_and_refused_in_names),
+        test_fn(impossible_alignments_are_refused),
+        test_fn(impossible_tensors_are_refused),
+        test_fn(unknown_tensor_types_are_named),
+        test_fn(tensors_must_be_aligned_apart_and_inside_the_file),
+    ]
+}
 
 const F32: u32 = 0;
 const Q8_0: u32 = 8;
@@ -59,7 +77,6 @@ fn array(element: u32, len: u64, bytes: &[u8]) -> Kv {
     Kv::Raw(9, [&element.to_le_bytes()[..], &len.to_le_bytes(), bytes].concat())
 }
 
-#[test]
 fn an_honest_file_is_read_whole() {
     for version in [2, 3] {
         let writer = GgufWriter { version, ..small() };
@@ -88,7 +105,6 @@ fn an_honest_file_is_read_whole() {
     }
 }
 
-#[test]
 fn every_shorter_prefix_asks_for_more_and_never_for_too_much() {
     let (header, file) = (small().header(), small().file());
     for len in 0..header.len() {
@@ -114,7 +130,6 @@ fn every_shorter_prefix_asks_for_more_and_never_for_too_much() {
     assert!(matches!(parse(&file[..header.len()], None).unwrap(), Parsed::Done(_)));
 }
 
-#[test]
 fn tensor_data_beyond_the_end_is_truncation_that_names_the_tensor() {
     let file = small().file();
     for cut in [1, 100, 320] {
@@ -124,7 +139,6 @@ fn tensor_data_beyond_the_end_is_truncation_that_names_the_tensor() {
     }
 }
 
-#[test]
 fn every_flipped_bit_ends_in_an_answer() {
     let file = small().file();
     for at in 0..small().header().len() {
@@ -138,7 +152,6 @@ fn every_flipped_bit_ends_in_an_answer() {
     }
 }
 
-#[test]
 fn other_files_are_told_from_gguf() {
     for start in [&b"<!DOCTYPE html>"[..], b"PK\x03\x04", b"<", b"GGML\x01\0\0\0", b"GGU_"] {
         let error = parse(start, Some(start.len() as u64)).unwrap_err();
@@ -149,7 +162,6 @@ fn other_files_are_told_from_gguf() {
     }
 }
 
-#[test]
 fn other_versions_and_byte_orders_are_refused() {
     for version in [0, 1, 4, u32::MAX] {
         let error = refused(&GgufWriter { version, ..small() });
@@ -161,7 +173,6 @@ fn other_versions_and_byte_orders_are_refused() {
     }
 }
 
-#[test]
 fn lying_counts_are_refused_before_memory_is_spent() {
     for lie in [caps::TENSORS + 1, u64::MAX] {
         malformed(&GgufWriter { n_tensors: Some(lie), ..small() }, &["number of tensors", "cap of 16384"]);
@@ -176,7 +187,6 @@ fn lying_counts_are_refused_before_memory_is_spent() {
     assert!(matches!(error, Error::Truncated { .. }), "{error}");
 }
 
-#[test]
 fn lying_lengths_are_refused_before_memory_is_spent() {
     for element in [0, 6, 7, 8, 10] {
         for lie in [caps::ARRAY_LEN + 1, u64::MAX, u64::MAX / 8] {
@@ -200,7 +210,6 @@ fn lying_lengths_are_refused_before_memory_is_spent() {
     );
 }
 
-#[test]
 fn a_header_above_the_cap_is_refused() {
     // Honest arrays of the largest length, one after the other: the cap on the whole header ends them.
     let mut writer = GgufWriter::new();
@@ -217,7 +226,6 @@ fn a_header_above_the_cap_is_refused() {
     assert!(matches!(&error, Error::Malformed { why, .. } if why.contains("the cap is 67108864")), "{error}");
 }
 
-#[test]
 fn strange_values_are_refused() {
     malformed(&GgufWriter::new().key("k", Kv::Raw(13, vec![0; 8])), &["k", "value type 13"]);
     malformed(&GgufWriter::new().key("k", Kv::Raw(u32::MAX, vec![])), &["k", "value type 4294967295"]);
@@ -228,7 +236,6 @@ fn strange_values_are_refused() {
     malformed(&small().key("a.u8", Kv::U8(1)), &["a.u8", "twice"]);
 }
 
-#[test]
 fn text_that_is_not_utf8_is_replaced_in_values_and_refused_in_names() {
     let bytes = [&2u64.to_le_bytes()[..], b"\xff\xfe", &1u64.to_le_bytes(), b"x"].concat();
     let header = done(&GgufWriter::new().key("tokens", array(8, 2, &bytes)));
@@ -240,7 +247,6 @@ fn text_that_is_not_utf8_is_replaced_in_values_and_refused_in_names() {
     assert!(matches!(parse(&file, None), Err(Error::Malformed { why, .. }) if why.contains("UTF-8")));
 }
 
-#[test]
 fn impossible_alignments_are_refused() {
     for alignment in [0, 1, 4, 24, 33, 1 << 17, u32::MAX] {
         let error = refused(&small().key("general.alignment", Kv::U32(alignment)));
@@ -255,7 +261,6 @@ fn impossible_alignments_are_refused() {
     }
 }
 
-#[test]
 fn impossible_tensors_are_refused() {
     let with = |shape: &[u64], ggml_type| GgufWriter::new().tensor_with("t", shape, ggml_type, vec![0; 64]);
     malformed(&with(&[], F32), &["\"t\"", "0 dimensions"]);
@@ -270,7 +275,6 @@ fn impossible_tensors_are_refused() {
     malformed(&small().tensor("norm.weight", &[1], F32), &["norm.weight", "twice"]);
 }
 
-#[test]
 fn unknown_tensor_types_are_named() {
     for (ggml_type, name) in
         [(18, "IQ3_XXS"), (9, "Q8_1"), (4, "ggml type 4"), (u32::MAX, "ggml type 4294967295")]
@@ -286,7 +290,6 @@ fn unknown_tensor_types_are_named() {
     }
 }
 
-#[test]
 fn tensors_must_be_aligned_apart_and_inside_the_file() {
     malformed(&small().tensor("t", &[8], F32).at(16), &["\"t\"", "offset 16", "alignment 32"]);
     malformed(&small().tensor("t", &[8], F32).at(u64::MAX - 31), &["\"t\"", "beyond any file"]);

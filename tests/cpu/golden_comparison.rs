@@ -1,11 +1,19 @@
 //! The helpers that decide whether a golden test passes must be able to fail, and the goldens must hold what they say.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
-mod common;
+use crate::support::compare::{Greedy, close};
+use crate::support::goldens::{array, data, goldens};
+use crate::support::suite::{Test, test_fn};
+use crate::support::tolerances;
 
-use common::compare::{Greedy, close};
-use common::goldens::{array, data, goldens};
-use common::tolerances;
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test_fn(wrong_logits_are_rejected_at_every_tolerance_in_use),
+        test_fn(wrong_hidden_states_are_rejected),
+        test_fn(the_margin_rule_compares_until_the_first_narrow_step),
+        test_fn(the_goldens_agree_with_themselves),
+    ]
+}
 
 /// All tiny models, by the files that are there.
 fn tiny_models() -> Vec<String> {
@@ -15,7 +23,6 @@ fn tiny_models() -> Vec<String> {
     names.filter_map(|name| Some(name.strip_suffix(".gguf")?.to_owned())).collect()
 }
 
-#[test]
 fn wrong_logits_are_rejected_at_every_tolerance_in_use() {
     for model in tiny_models() {
         let exact = array(&format!("tiny/{model}.logits"));
@@ -41,7 +48,6 @@ fn wrong_logits_are_rejected_at_every_tolerance_in_use() {
     assert!(close("nothing", &[], &[], 1.0).is_err(), "nothing to compare must not pass");
 }
 
-#[test]
 fn wrong_hidden_states_are_rejected() {
     let exact = array("tiny/tiny-gemma3-f16.hidden");
     let row = exact.at(&[4, 3]);
@@ -51,7 +57,6 @@ fn wrong_hidden_states_are_rejected() {
     assert!(close("row", row, exact.at(&[4, 4]), largest * tolerances::HIDDEN_RELATIVE).is_err());
 }
 
-#[test]
 fn the_margin_rule_compares_until_the_first_narrow_step() {
     let greedy = Greedy { ids: &[5, 6, 7, 8], margins: &[1.0, 0.5, 0.01, 1.0], end_ids: &[1] };
     assert_eq!(greedy.check("equal", &[5, 6, 7, 8], 1e-3), Ok(4));
@@ -64,7 +69,6 @@ fn the_margin_rule_compares_until_the_first_narrow_step() {
     assert_eq!(ends.check("may stop anywhere", &[], 1.0), Ok(0));
 }
 
-#[test]
 fn the_goldens_agree_with_themselves() {
     let models = tiny_models();
     assert_eq!(models.len(), 15, "{models:?}");

@@ -1,83 +1,35 @@
-//! Every block format against values decoded by gguf-py and ggml (tests/data/dequant): on the CPU, out of the planes, and
-//! through the WGSL fragment on a native adapter. Bit for bit: there is no tolerance.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+//! Every block format against values decoded by gguf-py and ggml (tests/data/dequant): on the CPU and out
+//! of the planes. Bit for bit: there is no tolerance.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
-mod common;
-
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use common::goldens::data;
-use common::gpu;
-use common::trial::needing;
-use gemma_web::gguf::{Header, Parsed, TensorInfo, parse};
+use crate::support::quant_goldens::{MODEL_NEED, each_sample, golden, same_bits};
+use crate::support::suite::{Test, needing, test};
 use gemma_web::gpu::shader::{Variant, compose};
-use gemma_web::gpu::{Gpu, GpuOptions, Matrix, Plan, Step};
 use gemma_web::kernels::dequant;
 use gemma_web::quant::{FORMATS, Format};
-use libtest_mimic::{Arguments, Failed, Trial};
-use pollster::block_on;
+use libtest_mimic::Failed;
 
 /// What naga asks for before it lets `unpack2x16float` through. WebGPU always has it: it is no `shader-f16`.
 const UNPACK2X16FLOAT: naga::valid::Capabilities = naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32;
 
-/// Bytes of the file that `real-blocks.json` was made from.
-const MODEL_BYTES: u64 = 253_113_024;
-const MODEL_NEED: &str = "GEMMA_WEB_MODEL, the path of gemma-3-270m-q4_k_m.gguf";
-
-fn main() {
-    let args = Arguments::from_args();
-    let adapter = gpu::adapter();
+pub(crate) fn tests() -> Vec<Test> {
     let model = std::env::var_os("GEMMA_WEB_MODEL").map(PathBuf::from);
-    let need = if model.is_some() { gpu::NEED } else { MODEL_NEED };
-    let model_and_adapter = model.clone().zip(adapter).map(|(path, ())| path);
-    let trials = vec![
-        Trial::test("the comparison sees a flipped bit and a missing value", flips),
-        Trial::test("every format decodes to the golden values", || each_format(decodes)),
-        Trial::test("planes hold the same blocks", || each_format(repacks)),
-        Trial::test("every fragment is valid WGSL without features and binds its planes", || {
-            each_format(binds)
-        }),
-        needing("every fragment decodes to the golden values", gpu::NEED, adapter, |()| decodes_on_the_gpu()),
+    vec![
+        test("the comparison sees a flipped bit and a missing value", flips),
+        test("every format decodes to the golden values", || each_format(decodes)),
+        test("planes hold the same blocks", || each_format(repacks)),
+        test("every fragment is valid WGSL without features and binds its planes", || each_format(binds)),
         needing("blocks of the real model decode as by gguf-py", MODEL_NEED, model, |path| {
             real_blocks(&path)
         }),
-        needing("every fragment decodes blocks of the real model", need, model_and_adapter, |path| {
-            real_blocks_on_the_gpu(&path)
-        }),
-    ];
-    libtest_mimic::run(&args, trials).exit();
+    ]
 }
 
 /// Runs a test on every format; the first failure names its format.
 fn each_format(test: fn(&'static Format) -> Result<(), String>) -> Result<(), Failed> {
     FORMATS.into_iter().try_for_each(|format| test(format).map_err(|why| format!("{format:?}: {why}").into()))
-}
-
-/// The blocks and the values of a format.
-fn golden(format: &Format) -> (Vec<u8>, Vec<f32>) {
-    let read =
-        |ext: &str| std::fs::read(data("dequant").join(format!("{}.{ext}", format.name))).expect(format.name);
-    let values = bytemuck::pod_collect_to_vec(&read("f32"));
-    (read("bin"), values)
-}
-
-/// Where `found` first differs from `expected` in a bit (or in length).
-fn same_bits(found: &[f32], expected: &[f32]) -> Result<(), String> {
-    if found.len() != expected.len() {
-        return Err(format!("{} values, expected {}", found.len(), expected.len()));
-    }
-    let differs = |(found, expected): (&f32, &f32)| found.to_bits() != expected.to_bits();
-    match found.iter().zip(expected).position(differs) {
-        Some(at) => Err(format!("weight {at} is {:e}, expected {:e}", found[at], expected[at])),
-        None => Ok(()),
-    }
 }
 
 fn flips() -> Result<(), Failed> {
@@ -131,84 +83,12 @@ fn binds(format: &'static Format) -> Result<(), String> {
     if planes == expected { Ok(()) } else { Err(format!("binds {planes:?}, expected {expected:?}")) }
 }
 
-/// Decodes `blocks` by the WGSL fragment, as one row.
-fn dequant(gpu: &Gpu, format: &'static Format, blocks: &[u8]) -> gemma_web::Result<Vec<f32>> {
-    let n_weights = blocks.len() / format.block_bytes * format.block_len;
-    let w = Matrix::allocate(gpu, format.name, format, 1, n_weights as u64)?;
-    w.write_rows(gpu, 0, 0, blocks);
-    let x = gpu.tensor("x", 1, n_weights)?;
-    let staging = gpu.staging("x", x.bytes());
-    let mut plan = Plan::new(gpu, "dequant");
-    dequant::record(&mut plan, gpu, &w, &x);
-    gpu.run(&[(&plan, Step { n_tokens: 1, ..Step::default() })], &[(&x, 0, &staging, x.bytes())])?;
-    block_on(gpu.read_f32(&staging, x.bytes()))
-}
-
-fn decodes_on_the_gpu() -> Result<(), Failed> {
-    let gpu = block_on(Gpu::open(&GpuOptions::default()))?;
-    for format in FORMATS {
-        let (blocks, expected) = golden(format);
-        let found = dequant(&gpu, format, &blocks)?;
-        same_bits(&found, &expected).map_err(|why| format!("{format:?}: {why}"))?;
-    }
-    Ok(())
-}
-
-/// A run of blocks of the real file, and the hash of what gguf-py decodes from it.
-#[derive(serde::Deserialize)]
-struct Sample {
-    tensor: String,
-    format: String,
-    first_block: u64,
-    n_blocks: usize,
-    fnv1a: String,
-}
-
 /// FNV-1a over the little-endian bytes of the values.
 fn fnv1a(values: &[f32]) -> String {
     let bytes = values.iter().flat_map(|value| value.to_le_bytes());
     let hash = bytes
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
     format!("{hash:016x}")
-}
-
-fn open_model(path: &Path) -> Result<(File, Header), Failed> {
-    let mut file = File::open(path)?;
-    let file_len = file.metadata()?.len();
-    if file_len != MODEL_BYTES {
-        return Err(format!("{} has {file_len} bytes, expected {MODEL_BYTES}", path.display()).into());
-    }
-    let mut prefix = vec![0; 8 << 20];
-    file.read_exact(&mut prefix)?;
-    match parse(&prefix, Some(file_len))? {
-        Parsed::Done(header) => Ok((file, header)),
-        Parsed::NeedMore { at_least } => Err(format!("a header of {at_least} bytes").into()),
-    }
-}
-
-fn read_blocks(file: &mut File, tensor: &TensorInfo, sample: &Sample) -> Result<Vec<u8>, Failed> {
-    let block_bytes = tensor.format.block_bytes;
-    let mut blocks = vec![0; sample.n_blocks * block_bytes];
-    file.seek(SeekFrom::Start(tensor.offset + sample.first_block * block_bytes as u64))?;
-    file.read_exact(&mut blocks)?;
-    Ok(blocks)
-}
-
-/// Calls `check` with each sample of the real file: what it is, its format, its blocks and what the CPU decodes from them.
-fn each_sample(
-    path: &Path,
-    check: impl Fn(&Sample, &'static Format, &[u8], &[f32]) -> Result<(), Failed>,
-) -> Result<(), Failed> {
-    let (mut file, header) = open_model(path)?;
-    let samples: Vec<Sample> = serde_json::from_slice(&std::fs::read(data("dequant/real-blocks.json"))?)?;
-    for sample in &samples {
-        let tensor = header.tensor(&sample.tensor).ok_or_else(|| sample.tensor.clone())?;
-        let blocks = read_blocks(&mut file, tensor, sample)?;
-        let mut values = Vec::new();
-        tensor.format.decode(&blocks, &mut values);
-        check(sample, tensor.format, &blocks, &values)?;
-    }
-    Ok(())
 }
 
 fn real_blocks(path: &Path) -> Result<(), Failed> {
@@ -218,14 +98,5 @@ fn real_blocks(path: &Path) -> Result<(), Failed> {
             return Err(format!("{} from block {}: {found:?}", sample.tensor, sample.first_block).into());
         }
         Ok(())
-    })
-}
-
-fn real_blocks_on_the_gpu(path: &Path) -> Result<(), Failed> {
-    let gpu = block_on(Gpu::open(&GpuOptions::default()))?;
-    each_sample(path, |sample, format, blocks, values| {
-        let found = dequant(&gpu, format, blocks)?;
-        let place = |why| format!("{} from block {}: {why}", sample.tensor, sample.first_block);
-        Ok(same_bits(&found, values).map_err(place)?)
     })
 }

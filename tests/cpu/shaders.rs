@@ -2,10 +2,18 @@
 //! WebGPU's default limits.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
+use crate::support::suite::{Test, test_fn};
 use gemma_web::gpu::shader::{Rows, Variant, compose};
 use gemma_web::kernels::every_variant;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, ShaderStage};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test_fn(every_kernel_format_and_variant_is_valid_at_default_limits),
+        test_fn(the_validation_can_fail),
+    ]
+}
 
 /// WebGPU's default limits.
 const MAX_INVOCATIONS: u32 = 256;
@@ -56,7 +64,6 @@ fn complaint_with(name: &str, text: &str, capabilities: Capabilities) -> Option<
         .or_else(|| over("storage buffers", n_storage, MAX_STORAGE_BUFFERS))
 }
 
-#[test]
 fn every_kernel_format_and_variant_is_valid_at_default_limits() {
     let mut n = 0;
     let complaints: Vec<String> = every_variant()
@@ -75,7 +82,6 @@ fn every_kernel_format_and_variant_is_valid_at_default_limits() {
     );
 }
 
-#[test]
 fn the_validation_can_fail() {
     let sound = "@compute @workgroup_size(64) fn k() {}";
     assert_eq!(complaint("k", sound), None);

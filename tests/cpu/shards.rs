@@ -1,18 +1,22 @@
 //! Models in several files: the same header and the same bytes as the whole, or an error that says which file is wrong.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
-#[path = "common/gguf_writer.rs"]
-mod gguf_writer;
-#[path = "common/split.rs"]
-mod split;
-
+use crate::support::gguf_split::{header, split};
+use crate::support::gguf_writer::{GgufWriter, Kv};
+use crate::support::suite::{Test, test_fn};
 use gemma_web::gguf::read_header;
 use gemma_web::source::ByteSource;
 use gemma_web::source::joined::Joined;
 use gemma_web::{Cancel, Error, Result};
-use gguf_writer::{GgufWriter, Kv};
 use pollster::block_on;
-use split::{header, split};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test_fn(shards_have_the_tensors_of_the_whole),
+        test_fn(other_files_than_the_shards_are_refused),
+        test_fn(a_model_split_into_one_is_whole),
+    ]
+}
 
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny/tiny-gemma3-q4_k_m.gguf");
 
@@ -49,7 +53,6 @@ fn model() -> Vec<u8> {
     std::fs::read(MODEL).unwrap()
 }
 
-#[test]
 fn shards_have_the_tensors_of_the_whole() {
     let file = model();
     let whole = header(&file);
@@ -73,7 +76,6 @@ fn shards_have_the_tensors_of_the_whole() {
     }
 }
 
-#[test]
 fn other_files_than_the_shards_are_refused() {
     let file = model();
     let shards = split(&file, &[3, 10]);
@@ -104,7 +106,6 @@ fn other_files_than_the_shards_are_refused() {
     assert!(matches!(&error, Error::Malformed { why, .. } if why.contains("two shards")), "{error:?}");
 }
 
-#[test]
 fn a_model_split_into_one_is_whole() {
     let file = split(&model(), &[]).remove(0);
     assert!(block_on(read_header(&mut joined(&[file]), &Cancel::default())).is_ok());

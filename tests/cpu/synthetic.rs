@@ -1,20 +1,28 @@
 //! Synthetic models: the same bytes however they are read, headers that every check accepts, weights of a sane size.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
-mod common;
-
-use common::gpu;
-use common::trial::needing;
+use crate::support::suite::{Test, test};
 use gemma_web::gguf::{self, Header, TensorInfo};
-use gemma_web::gpu::GpuOptions;
 use gemma_web::model::{Config, tensors::check_tensors};
-use gemma_web::session::{Engine, GenerateOptions, LoadOptions};
 use gemma_web::source::ByteSource;
 use gemma_web::source::synthetic::{PREFIX, Recipe, SyntheticSource};
 use gemma_web::tokenizer::{Special, Tokenizer};
 use gemma_web::{Cancel, Error};
-use libtest_mimic::{Arguments, Failed, Trial};
 use pollster::block_on;
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test("sizes are known", sizes_are_known),
+        test("headers are accepted", headers_are_accepted),
+        test("any reading gives the same bytes", any_reading_gives_the_same_bytes),
+        test("ranges beyond the end are truncated", ranges_beyond_the_end_are_truncated),
+        test("bytes are pinned", bytes_are_pinned),
+        test("seeds and tensors differ", seeds_and_tensors_differ),
+        test("unknown names are refused", unknown_names_are_refused),
+        test("weights are sane", weights_are_sane),
+        test("the vocabulary spells text", vocabulary_spells_text),
+    ]
+}
 
 fn source(name: &str) -> SyntheticSource {
     SyntheticSource::new(&Recipe::parse(name).unwrap())
@@ -244,64 +252,4 @@ fn vocabulary_spells_text() {
         let ids = tokenizer.encode("the quick brown fox jumps over the lazy dog", Special::AsText).unwrap();
         assert!((9..=18).contains(&ids.len()), "{name}: {ids:?}");
     }
-}
-
-fn a_model_runs() {
-    let options = LoadOptions { context_length: Some(32), ..LoadOptions::default() };
-    let source = source("gemma-3-270m:q4_0");
-    let len = source.len();
-    let mut last = None;
-    let mut engine =
-        block_on(Engine::load(source, &options, &Cancel::default(), &mut |p| last = Some(p.loaded))).unwrap();
-    assert_eq!(last, len);
-    let ids = engine.prompt_ids("Two tokens, please").unwrap();
-    let logits = block_on(engine.logits(&ids, &Cancel::default())).unwrap();
-    let (mean, std) = moments(&logits);
-    assert!(logits.iter().all(|x| x.is_finite()));
-    assert!((0.5..8.0).contains(&std) && mean.abs() < 1.0, "logits: mean {mean}, deviation {std}");
-    let options = GenerateOptions { max_tokens: 2, temperature: 0.0, ..GenerateOptions::default() };
-    let generation = block_on(engine.generate(&ids, &options, &Cancel::default(), &mut |_| ())).unwrap();
-    assert_eq!(generation.tokens.len(), 2);
-}
-
-/// Logits of a prompt, bit for bit the same where no buffer may be larger than a fifth of the embedding.
-fn limits_change_nothing() {
-    let logits = |max_binding_bytes, max_buffer_bytes| {
-        let gpu = GpuOptions { max_binding_bytes, max_buffer_bytes, ..GpuOptions::default() };
-        let options = LoadOptions { context_length: Some(64), gpu, ..LoadOptions::default() };
-        let source = source("gemma-3-270m:q4_0");
-        let mut engine = block_on(Engine::load(source, &options, &Cancel::default(), &mut |_| ())).unwrap();
-        let ids: Vec<u32> = (0..20).map(|i| 1000 * i + 2).collect();
-        let prompt = block_on(engine.logits(&ids, &Cancel::default())).unwrap();
-        let decoded = block_on(engine.logits(&ids[..1], &Cancel::default())).unwrap();
-        (prompt, decoded, engine.stats().counters.objects)
-    };
-    let (prompt, decoded, n_objects) = logits(Some(128 << 20), Some(256 << 20));
-    let (prompt_in_parts, decoded_in_parts, n_objects_in_parts) = logits(Some(16 << 20), Some(28 << 20));
-    assert!(n_objects_in_parts > n_objects, "nothing was split");
-    assert!(prompt == prompt_in_parts, "a prompt through tiles");
-    assert!(decoded == decoded_in_parts, "a single token");
-}
-
-fn main() {
-    let free = |name: &str, test: fn()| Trial::test(name, move || passed(test));
-    let trials = vec![
-        free("sizes are known", sizes_are_known),
-        free("headers are accepted", headers_are_accepted),
-        free("any reading gives the same bytes", any_reading_gives_the_same_bytes),
-        free("ranges beyond the end are truncated", ranges_beyond_the_end_are_truncated),
-        free("bytes are pinned", bytes_are_pinned),
-        free("seeds and tensors differ", seeds_and_tensors_differ),
-        free("unknown names are refused", unknown_names_are_refused),
-        free("weights are sane", weights_are_sane),
-        free("the vocabulary spells text", vocabulary_spells_text),
-        needing("a model of full size runs", gpu::NEED, gpu::adapter(), |()| passed(a_model_runs)),
-        needing("low limits change no bit", gpu::NEED, gpu::adapter(), |()| passed(limits_change_nothing)),
-    ];
-    libtest_mimic::run(&Arguments::from_args(), trials).exit();
-}
-
-fn passed(test: fn()) -> Result<(), Failed> {
-    test();
-    Ok(())
 }

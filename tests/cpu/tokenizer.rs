@@ -6,17 +6,25 @@
     reason = "a failed assumption fails the test"
 )]
 
-mod common;
-
 use std::time::Instant;
 
+use crate::support::suite::{Test, test_fn};
 use gemma_web::Error;
 use gemma_web::tokenizer::{Special, Tokenizer};
 
-use common::vocab::{RawVocab, metadata, tiny, tokenizer};
+use crate::support::vocab::{RawVocab, metadata, tiny, tokenizer};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test_fn(streams_join_to_the_decoded_whole),
+        test_fn(long_text_is_not_quadratic),
+        test_fn(special_ids),
+        test_fn(refusals),
+        test_fn(odd_vocabularies),
+    ]
+}
 
 /// Whatever the ids are, the pieces of a stream join to the decoded whole, and none holds half a character.
-#[test]
 fn streams_join_to_the_decoded_whole() {
     for model in ["tiny-gemma1-q4_0.gguf", "tiny-gemma3-q4_0.gguf"] {
         check_streams(&tokenizer(&tiny(model)));
@@ -90,7 +98,6 @@ fn slow_decode(tokenizer: &Tokenizer, first_byte: u32, ids: &[u32]) -> String {
     out
 }
 
-#[test]
 fn long_text_is_not_quadratic() {
     let tokenizer = tokenizer(&tiny("tiny-gemma3-q4_0.gguf"));
     let time = |text: &str| {
@@ -111,7 +118,6 @@ fn long_text_is_not_quadratic() {
     }
 }
 
-#[test]
 fn special_ids() {
     for (model, turns) in [("tiny-gemma1-q4_0.gguf", [106, 107]), ("tiny-gemma3-q4_0.gguf", [105, 106])] {
         let tokenizer = tokenizer(&tiny(model));
@@ -132,7 +138,6 @@ fn special_ids() {
     }
 }
 
-#[test]
 fn refusals() {
     let good = RawVocab::of(&tiny("tiny-gemma1-q4_0.gguf"));
     let refused = |change: fn(&mut RawVocab)| {
@@ -156,7 +161,6 @@ fn refusals() {
 }
 
 /// Scores decide, and a vocabulary need not be a good one.
-#[test]
 fn odd_vocabularies() {
     let make = |pieces: &[(&str, f32, i32)]| {
         let raw = RawVocab {

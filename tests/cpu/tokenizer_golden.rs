@@ -8,30 +8,26 @@
     reason = "a failed assumption fails the test"
 )]
 
-mod common;
-
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use gemma_web::chat::{self, Message, Template};
 use gemma_web::tokenizer::{Special, Tokenizer};
-use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 
-use common::trial::needing;
-use common::vocab::{RawVocab, data, tiny, tokenizer};
+use crate::support::suite::{Test, needing, test};
+use crate::support::vocab::{RawVocab, data, tiny, tokenizer};
 
 const MODES: [Special; 3] = [Special::AsText, Special::Markers, Special::Parse];
 
-fn main() {
-    let args = Arguments::from_args();
-    let mut trials = Vec::new();
+pub(crate) fn tests() -> Vec<Test> {
+    let mut list = Vec::new();
     for (name, model) in [("tiny-A", "tiny-gemma1-q4_0.gguf"), ("tiny-B", "tiny-gemma3-q4_0.gguf")] {
-        trials.push(test(format!("{name}: every golden string"), move || {
+        list.push(test(format!("{name}: every golden string"), move || {
             check_strings(&tokenizer(&tiny(model)), name, "llama");
         }));
-        trials.push(test(format!("{name}: written as in 2024-02"), move || {
+        list.push(test(format!("{name}: written as in 2024-02"), move || {
             let raw = RawVocab::of(&tiny(model));
             check_strings(&tokenizer(&raw.written_as_in_2024_02().to_gguf()), name, "llama");
         }));
@@ -44,22 +40,21 @@ fn main() {
                 vocab_file(file),
                 move |path: PathBuf| {
                     run(name, gunzip(&path));
-                    Ok(())
                 },
             )
         };
-        trials.push(real("every golden string", |name, bytes| {
+        list.push(real("every golden string", |name, bytes| {
             let key = if name == "gemma3" { "llama" } else { "llama_modern" };
             check_strings(&tokenizer(&bytes), name, key);
         }));
-        trials.push(real("a whole text", |name, bytes| {
+        list.push(real("a whole text", |name, bytes| {
             check_text(&tokenizer(&bytes), name);
         }));
-        trials.push(real("every golden conversation", |name, bytes| {
+        list.push(real("every golden conversation", |name, bytes| {
             check_chat(&tokenizer(&bytes), name);
         }));
         if name == "gemma1-2" {
-            trials.push(real("written as in 2024-02", |name, bytes| {
+            list.push(real("written as in 2024-02", |name, bytes| {
                 let mut raw = RawVocab::of(&bytes);
                 for entry in golden("gemma1-2024-02-overrides")["entries"].as_array().unwrap() {
                     let id = entry[0].as_u64().unwrap() as usize;
@@ -71,14 +66,7 @@ fn main() {
             }));
         }
     }
-    libtest_mimic::run(&args, trials).exit();
-}
-
-fn test(name: String, run: impl FnOnce() + Send + 'static) -> Trial {
-    Trial::test(name, move || {
-        run();
-        Ok::<(), Failed>(())
-    })
+    list
 }
 
 /// All strings in all modes. The goldens hold SentencePiece's ids, and llama.cpp's where they differ.

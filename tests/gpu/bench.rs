@@ -1,36 +1,32 @@
 //! The benchmark itself: that it reads what it says, counts what is run, checks before it times, and can be stopped.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-mod common;
-
-use common::chat_model::Bytes;
-use common::goldens::data;
-use common::gpu::{NEED, adapter, load};
-use common::trial::needing;
+use crate::support::chat_model::Bytes;
+use crate::support::goldens::data;
+use crate::support::gpu::{NEED, adapter, load};
+use crate::support::suite::{Test, needing};
 use gemma_web::gpu::profile::Method;
 use gemma_web::gpu::{Gpu, GpuOptions, Kind, Plan, Step};
 use gemma_web::kernels::stream_read::{n_sums, record, stream_read};
 use gemma_web::session::bench::{BenchOptions, Protocol, Spread, roofline};
 use gemma_web::session::{Engine, LoadOptions};
 use gemma_web::{Cancel, Error, gguf};
-use libtest_mimic::{Arguments, Failed};
+use libtest_mimic::Failed;
 use pollster::block_on;
 
-fn main() {
-    let args = Arguments::from_args();
-    let trial =
+pub(crate) fn tests() -> Vec<Test> {
+    let on_gpu =
         |name: &str, test: fn() -> Result<(), Failed>| needing(name, NEED, adapter(), move |()| test());
-    let trials = vec![
-        trial("stream_read sums every word once", sums),
-        trial("the roofline is checked", reads_memory),
-        trial("llama-bench: a prompt alone, a generation alone", llama_bench),
-        trial("litert: a generation behind its prompt", litert),
-        trial("a profile lists every dispatch, with timestamps and without", profiles),
-        trial("a benchmark is stopped", stops),
-        trial("impossible benchmarks are refused", refuses),
-        trial("what gives no numbers is not timed", checks_first),
-    ];
-    libtest_mimic::run(&args, trials).exit();
+    vec![
+        on_gpu("stream_read sums every word once", sums),
+        on_gpu("the roofline is checked", reads_memory),
+        on_gpu("llama-bench: a prompt alone, a generation alone", llama_bench),
+        on_gpu("litert: a generation behind its prompt", litert),
+        on_gpu("a profile lists every dispatch, with timestamps and without", profiles),
+        on_gpu("a benchmark is stopped", stops),
+        on_gpu("impossible benchmarks are refused", refuses),
+        on_gpu("what gives no numbers is not timed", checks_first),
+    ]
 }
 
 const MODEL: &str = "tiny/tiny-gemma3-q4_k_m.gguf";

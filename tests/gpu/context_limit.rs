@@ -1,21 +1,18 @@
 //! Up to the model's own length: the last position works, the one after it is refused by name.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-mod common;
-
-use common::goldens::data;
-use common::gpu::{NEED, adapter};
-use common::trial::needing;
+use crate::support::goldens::data;
+use crate::support::gpu::{NEED, adapter};
+use crate::support::suite::{Test, needing};
 use gemma_web::session::{Engine, FinishReason, GenerateOptions, LoadOptions};
 use gemma_web::source::ByteSource;
 use gemma_web::{Cancel, Error, Result};
-use libtest_mimic::{Arguments, Failed};
+use libtest_mimic::Failed;
 use pollster::block_on;
 
-fn main() {
-    let args = Arguments::from_args();
-    let trial = needing("a tiny gemma at 8192 positions", NEED, adapter(), |()| last_position());
-    libtest_mimic::run(&args, vec![trial]).exit();
+pub(crate) fn tests() -> Vec<Test> {
+    let on_gpu = needing("a tiny gemma at 8192 positions", NEED, adapter(), |()| last_position());
+    vec![on_gpu]
 }
 
 /// A file in memory.

@@ -1,46 +1,36 @@
 //! Texts that don't fit in the context: what is dropped, and that what goes on is what the same ids give from an empty cache.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
-mod common;
-
-use common::chat_model::{greedy, load, options, respond, try_respond};
-use common::gpu::{NEED, adapter};
-use common::trial::needing;
+use crate::support::chat_model::{greedy, load, options, respond, try_respond};
+use crate::support::gpu::{NEED, adapter};
+use crate::support::suite::{Test, needing};
 use gemma_web::chat::Message;
 use gemma_web::session::{Engine, FinishReason, Overflow, Prompt, Request, SessionOptions, Signals};
 use gemma_web::{Cancel, Error};
-use libtest_mimic::{Arguments, Failed};
 use pollster::block_on;
 
 const CONTEXT: usize = 64;
 const HALF: usize = CONTEXT / 2;
 
-type Test = fn(&mut Engine);
+type Run = fn(&mut Engine);
 
-fn main() {
-    let args = Arguments::from_args();
-    let tests: [(&str, Test); 5] = [
+pub(crate) fn tests() -> Vec<Test> {
+    let tests: [(&str, Run); 5] = [
         ("error: a full context ends a text, a long prompt is refused", error),
         ("truncate: the oldest tokens go", truncate),
         ("slide: tokens", slide),
         ("slide: an answer longer than the context", slide_answer),
         ("a conversation longer than the context", conversation),
     ];
-    let mut trials = Vec::new();
+    let mut list = Vec::new();
     for model in ["tiny-gemma1-q8_0", "tiny-gemma3-q8_0"] {
         for (name, test) in tests {
-            trials.push(needing(
-                &format!("{model}: {name}"),
-                NEED,
-                adapter(),
-                move |()| -> Result<(), Failed> {
-                    test(&mut load(model, &options(CONTEXT, 32)));
-                    Ok(())
-                },
-            ));
+            list.push(needing(&format!("{model}: {name}"), NEED, adapter(), move |()| {
+                test(&mut load(model, &options(CONTEXT, 32)));
+            }));
         }
     }
-    libtest_mimic::run(&args, trials).exit();
+    list
 }
 
 fn ids(n: usize) -> Vec<u32> {

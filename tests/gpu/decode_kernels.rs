@@ -1,11 +1,9 @@
 //! The kernels of a decode step on the native adapter against their CPU twins: every format, arithmetic and shape of unit.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-mod common;
-
-use common::gpu;
-use common::kernel_bench::{Bench, Planted, notices, same};
-use common::trial::needing;
+use crate::support::gpu;
+use crate::support::kernel_bench::{Bench, Planted, notices, same};
+use crate::support::suite::{Test, needing};
 use gemma_web::gpu::device::Plant;
 use gemma_web::gpu::kv_cache::KvShape;
 use gemma_web::gpu::{Arithmetic, Buffer, GpuOptions, KvCache, KvType, Matrix, Member, Stack, Tuning, Unit};
@@ -21,7 +19,7 @@ use gemma_web::kernels::rows::{Acts, NormInput, norm_input};
 use gemma_web::kernels::sample::block_max;
 use gemma_web::kernels::{attend, geglu, logits, merge, norm_geglu, norm_matvec, row_matvec};
 use gemma_web::quant::{F16, F32, FORMATS, Format, Q3_K, Q4_K, Q5_0, Q5_K, Q6_K, Q8_0};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Failed;
 
 /// Small mistakes, and who must notice them.
 const PLANTED: [Planted; 6] = [
@@ -43,23 +41,21 @@ const PLANTED: [Planted; 6] = [
     (attends, Plant { kernel: "merge", from: "total += weight * m_l.y", to: "total += m_l.y" }),
 ];
 
-fn main() {
-    let args = Arguments::from_args();
+pub(crate) fn tests() -> Vec<Test> {
     let adapter = gpu::adapter();
-    let trial = |name: &str, test: fn(&Bench) -> Result<(), Failed>| {
+    let on_gpu = |name: &str, test: fn(&Bench) -> Result<(), Failed>| {
         needing(name, gpu::NEED, adapter, move |()| test(&Bench::open(GpuOptions::default())?))
     };
-    let trials: Vec<Trial> = vec![
-        trial("norm_matvec in every format", normed_products),
-        trial("norm_matvec of two formats", two_formats),
-        trial("norm_geglu in every format, of two formats, and in three dispatches", gated),
-        trial("row_matvec in every format", plain_products),
-        trial("logits and their blocks", makes_logits),
-        trial("attend and merge", attends),
-        trial("matrices split by rows", |_| in_parts()),
+    vec![
+        on_gpu("norm_matvec in every format", normed_products),
+        on_gpu("norm_matvec of two formats", two_formats),
+        on_gpu("norm_geglu in every format, of two formats, and in three dispatches", gated),
+        on_gpu("row_matvec in every format", plain_products),
+        on_gpu("logits and their blocks", makes_logits),
+        on_gpu("attend and merge", attends),
+        on_gpu("matrices split by rows", |_| in_parts()),
         needing("a mistake in a kernel is noticed", gpu::NEED, adapter, |()| notices(&PLANTED)),
-    ];
-    libtest_mimic::run(&args, trials).exit();
+    ]
 }
 
 const EPS: f32 = 1e-6;

@@ -1,26 +1,19 @@
 //! What the engine makes of a text without continuing it, against what the model gives position by position.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
-mod common;
-
-use common::chat_model::{load, options};
-use common::gpu::{NEED, adapter};
-use common::trial::needing;
+use crate::support::chat_model::{load, options};
+use crate::support::gpu::{NEED, adapter};
+use crate::support::suite::{Test, needing};
 use gemma_web::Cancel;
-use libtest_mimic::{Arguments, Failed};
 use pollster::block_on;
 
 const MODELS: [&str; 3] = ["tiny-gemma1-q8_0", "tiny-gemma2-q4_0", "tiny-gemma3-q8_0"];
 
-fn main() {
-    let args = Arguments::from_args();
-    let trials = MODELS.into_iter().map(|model| {
-        needing(&format!("{model}: embedding and score"), NEED, adapter(), move |()| -> Result<(), Failed> {
-            measures(model);
-            Ok(())
-        })
+pub(crate) fn tests() -> Vec<Test> {
+    let tests = MODELS.into_iter().map(|model| {
+        needing(&format!("{model}: embedding and score"), NEED, adapter(), move |()| measures(model))
     });
-    libtest_mimic::run(&args, trials.collect()).exit();
+    tests.collect()
 }
 
 fn measures(model: &str) {

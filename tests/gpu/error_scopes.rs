@@ -1,32 +1,23 @@
 //! Whatever is made on the device is made within an error scope: nothing can fail where nobody listens.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-mod common;
-
-use common::chat_model::{Bytes, greedy, load, options, respond};
-use common::gpu::{NEED, adapter};
-use common::trial::needing;
+use crate::support::chat_model::{Bytes, greedy, load, options, respond};
+use crate::support::gpu::{NEED, adapter};
+use crate::support::suite::{Test, needing};
 use gemma_web::Cancel;
 use gemma_web::gpu::{Gpu, GpuOptions};
 use gemma_web::session::bench::BenchOptions;
 use gemma_web::session::{Engine, KvType, LoadOptions, Prompt, SessionOptions};
-use libtest_mimic::{Arguments, Failed};
 use pollster::block_on;
 
-fn main() {
-    let args = Arguments::from_args();
+pub(crate) fn tests() -> Vec<Test> {
     let tests: [(&str, fn()); 3] = [
         ("whatever an engine does", everything),
         ("a benchmark, with its profile and the reading of memory", bench),
         ("what is made outside is counted", outside),
     ];
-    let trial = |(name, test): (&str, fn())| {
-        needing(name, NEED, adapter(), move |()| -> Result<(), Failed> {
-            test();
-            Ok(())
-        })
-    };
-    libtest_mimic::run(&args, tests.into_iter().map(trial).collect()).exit();
+    let on_gpu = |(name, test): (&str, fn())| needing(name, NEED, adapter(), move |()| test());
+    tests.into_iter().map(on_gpu).collect()
 }
 
 fn all_scoped(engine: &Engine, what: &str) {

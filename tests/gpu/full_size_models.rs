@@ -1,18 +1,16 @@
 //! Full-shape models of random weights against exact logits, where `GEMMA_WEB_SHAPES_DIR` holds their files (1.6 GB each; how they
 //! are made stands in tests/data/README.md).
 
-mod common;
-
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use common::compare::close;
-use common::goldens::data;
-use common::gpu::{F32, load};
-use common::trial::needing;
+use crate::support::compare::close;
+use crate::support::goldens::data;
+use crate::support::gpu::{F32, load};
+use crate::support::suite::{Test, needing};
 use gemma_web::Cancel;
 use gemma_web::session::{KvType, LoadOptions};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Failed;
 use pollster::block_on;
 use serde::Deserialize;
 
@@ -31,15 +29,13 @@ struct Golden {
     exact_f32_top20: Vec<(usize, f32)>,
 }
 
-fn main() {
-    let args = Arguments::from_args();
+pub(crate) fn tests() -> Vec<Test> {
     let folder = std::env::var_os("GEMMA_WEB_SHAPES_DIR").map(PathBuf::from);
-    let trial = |model: &'static str| {
+    let on_gpu = |model: &'static str| {
         let file = folder.as_ref().map(|folder| folder.join(model)).filter(|file| file.exists());
         needing(model, "its file in GEMMA_WEB_SHAPES_DIR", file, move |file| exact(model, file))
     };
-    let trials: Vec<Trial> = MODELS.into_iter().map(trial).collect();
-    libtest_mimic::run(&args, trials).exit();
+    MODELS.into_iter().map(on_gpu).collect()
 }
 
 /// f32 cache: sums of f32 in another order. f16 cache: keys and values rounded to 11 bits, as on the trained 270M.

@@ -1,16 +1,14 @@
 //! What a generated token costs in GPU work. These numbers are the same on every machine: a regression fails here.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-mod common;
-
-use common::goldens::data;
-use common::gpu::{NEED, adapter, greedy, load};
-use common::trial::needing;
+use crate::support::goldens::data;
+use crate::support::gpu::{NEED, adapter, greedy, load};
+use crate::support::suite::{Test, needing};
 use gemma_web::Cancel;
 use gemma_web::gpu::Tuning;
 use gemma_web::gpu::device::Counters;
 use gemma_web::session::{Engine, GenerateOptions, LoadOptions};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Failed;
 use pollster::block_on;
 
 /// Every generation, and mixtures of one and of several formats.
@@ -23,21 +21,20 @@ const MODELS: [&str; 6] = [
     "tiny-gemma3-q4_k_m",
 ];
 
-fn main() {
-    let args = Arguments::from_args();
+pub(crate) fn tests() -> Vec<Test> {
     let adapter = adapter();
-    let mut trials: Vec<Trial> = Vec::new();
+    let mut list: Vec<Test> = Vec::new();
     for model in MODELS {
         let test = move |()| a_token_costs(model);
-        trials.push(needing(
+        list.push(needing(
             &format!("{model}: a token's dispatches, passes, submits, objects, bytes"),
             NEED,
             adapter,
             test,
         ));
     }
-    trials.push(needing("sampling costs what greedy does", NEED, adapter, |()| sampling()));
-    libtest_mimic::run(&args, trials).exit();
+    list.push(needing("sampling costs what greedy does", NEED, adapter, |()| sampling()));
+    list
 }
 
 fn engine(model: &str, tuning: Tuning) -> Result<Engine, Failed> {

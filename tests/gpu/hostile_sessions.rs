@@ -1,21 +1,16 @@
 //! Saved sessions from thousands of changed ones: typed errors, no memory left behind, and what is taken can be gone on with. And what
-//! is drawn by a seed: the same, however often. Runs for `GEMMA_WEB_FUZZ_SECONDS` (1), as tests/fuzz.rs.
+//! is drawn by a seed: the same, however often. Runs for `GEMMA_WEB_FUZZ_SECONDS` (1), as tests/cpu/fuzz.rs.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stderr, reason = "how much was tried belongs to the result")]
 
-mod common;
-#[path = "common/mutate.rs"]
-mod mutate;
-
 use std::time::{Duration, Instant};
 
-use common::chat_model::{Bytes, greedy, load, options, respond};
-use common::gpu::{NEED, adapter};
-use common::trial::needing;
+use crate::support::chat_model::{Bytes, greedy, load, options, respond};
+use crate::support::gpu::{NEED, adapter};
+use crate::support::mutate::{Random, mutated};
+use crate::support::suite::{Test, needing};
 use gemma_web::session::{Engine, Prompt, Request, SessionOptions};
 use gemma_web::{Cancel, Error};
-use libtest_mimic::{Arguments, Failed};
-use mutate::{Random, mutated};
 use pollster::block_on;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -27,18 +22,11 @@ const HEAD: usize = 24;
 /// The checksum.
 const SUM: usize = 8;
 
-type Test = fn();
+type Run = fn();
 
-fn main() {
-    let args = Arguments::from_args();
-    let tests: [(&str, Test); 2] = [("saved sessions, changed", changed), ("one seed is one text", seeds)];
-    let trials = tests.map(|(name, test)| {
-        needing(name, NEED, adapter(), move |()| -> Result<(), Failed> {
-            test();
-            Ok(())
-        })
-    });
-    libtest_mimic::run(&args, trials.into()).exit();
+pub(crate) fn tests() -> Vec<Test> {
+    let tests: [(&str, Run); 2] = [("saved sessions, changed", changed), ("one seed is one text", seeds)];
+    tests.map(|(name, test)| needing(name, NEED, adapter(), move |()| test())).into()
 }
 
 fn number_of(variable: &str) -> Option<u64> {

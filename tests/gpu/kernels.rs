@@ -1,11 +1,9 @@
 //! Every kernel on the native adapter against its CPU twin, over awkward lengths and several tokens.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
-mod common;
-
-use common::gpu;
-use common::kernel_bench::{Bench, Planted, notices, same};
-use common::trial::needing;
+use crate::support::gpu;
+use crate::support::kernel_bench::{Bench, Planted, notices, same};
+use crate::support::suite::{Test, needing};
 use gemma_web::gpu::device::Plant;
 use gemma_web::gpu::kv_cache::KvShape;
 use gemma_web::gpu::{Arithmetic, GpuOptions, Kind, KvCache, KvType, Matrix, Step, Tuning, Unit, Work};
@@ -14,7 +12,7 @@ use gemma_web::kernels::rope::{Rotary, rope};
 use gemma_web::kernels::rotate::{Heads, kv_write};
 use gemma_web::kernels::{attention as attention_kernel, cap_logits, dequant, embed, geglu, matmul, rotate};
 use gemma_web::quant::{FORMATS, Format};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Failed;
 use pollster::block_on;
 
 /// Small mistakes, and who must notice them.
@@ -31,24 +29,21 @@ const PLANTED: [Planted; 4] = [
     ),
 ];
 
-fn main() {
-    let args = Arguments::from_args();
+pub(crate) fn tests() -> Vec<Test> {
     let adapter = gpu::adapter();
-    let trial = |name: &str, test: fn(&Bench) -> Result<(), Failed>| {
+    let on_gpu = |name: &str, test: fn(&Bench) -> Result<(), Failed>| {
         needing(name, gpu::NEED, adapter, move |()| test(&Bench::open(GpuOptions::default())?))
     };
-    let mut trials: Vec<Trial> = vec![
-        trial("a plan in pieces", runs_in_pieces),
-        trial("cap_logits", caps),
-        trial("geglu", gates),
-        trial("rotate and attention", attends),
-        trial("embed and matmul in every format", multiplies),
+    vec![
+        on_gpu("a plan in pieces", runs_in_pieces),
+        on_gpu("cap_logits", caps),
+        on_gpu("geglu", gates),
+        on_gpu("rotate and attention", attends),
+        on_gpu("embed and matmul in every format", multiplies),
         needing("a mistake in a kernel is noticed", gpu::NEED, adapter, |()| notices(&PLANTED)),
-    ];
-    trials.push(needing("a matrix split by rows", gpu::NEED, adapter, |()| splits()));
-    trials
-        .push(needing("attention over a cache split by heads", gpu::NEED, adapter, |()| attends_in_parts()));
-    libtest_mimic::run(&args, trials).exit();
+        needing("a matrix split by rows", gpu::NEED, adapter, |()| splits()),
+        needing("attention over a cache split by heads", gpu::NEED, adapter, |()| attends_in_parts()),
+    ]
 }
 
 /// Each dispatch changes what the one before it left, so that one left out, or run twice, is seen.

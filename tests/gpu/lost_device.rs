@@ -1,24 +1,20 @@
 //! A device that is lost, and an engine that sleeps: nothing but time is lost with them.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
-mod common;
-
-use common::chat_model::{Bytes, greedy, load, options, respond, with_template};
-use common::gpu::{NEED, adapter};
-use common::trial::needing;
+use crate::support::chat_model::{Bytes, greedy, load, options, respond, with_template};
+use crate::support::gpu::{NEED, adapter};
+use crate::support::suite::{Test, needing};
 use gemma_web::session::{Engine, Event, Generation, Overflow, Prompt, Request, SessionOptions, Signals};
 use gemma_web::source::ByteSource;
 use gemma_web::{Cancel, Error, Result};
-use libtest_mimic::{Arguments, Failed};
 use pollster::block_on;
 
 const MODEL: &str = "tiny-gemma3-q8_0";
 
-type Test = fn();
+type Run = fn();
 
-fn main() {
-    let args = Arguments::from_args();
-    let tests: [(&str, Test); 7] = [
+pub(crate) fn tests() -> Vec<Test> {
+    let tests: [(&str, Run); 7] = [
         ("a generation goes on with the same tokens, wherever it is cut", the_same_tokens),
         ("drawn tokens, logprobs, stops and penalties go on too", the_same_draws),
         ("a context that slides goes on", sliding),
@@ -27,13 +23,8 @@ fn main() {
         ("lost before and while it is loaded again", lost_again),
         ("another file is refused", another_file),
     ];
-    let trial = |(name, test): (&str, Test)| {
-        needing(name, NEED, adapter(), move |()| -> Result<(), Failed> {
-            test();
-            Ok(())
-        })
-    };
-    libtest_mimic::run(&args, tests.into_iter().map(trial).collect()).exit();
+    let on_gpu = |(name, test): (&str, Run)| needing(name, NEED, adapter(), move |()| test());
+    tests.into_iter().map(on_gpu).collect()
 }
 
 /// Rings of 24 slots, which come round soon.

@@ -1,18 +1,16 @@
 //! The memory plan against what is really allocated, to the byte, at generous and at absurdly low limits.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-mod common;
-
-use common::goldens::data;
-use common::gpu::{NEED, adapter, load};
-use common::trial::needing;
+use crate::support::goldens::data;
+use crate::support::gpu::{NEED, adapter, load};
+use crate::support::suite::{Test, needing};
 use gemma_web::Cancel;
 use gemma_web::gguf::{Header, read_header};
-use gemma_web::gpu::{GpuOptions, Limits};
+use gemma_web::gpu::GpuOptions;
 use gemma_web::model::memory::{Verdict, plan};
 use gemma_web::session::{KvType, LoadOptions, SelfTest};
 use gemma_web::source::file::FileSource;
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Failed;
 use pollster::block_on;
 
 const MODELS: [&str; 5] = [
@@ -23,16 +21,14 @@ const MODELS: [&str; 5] = [
     "tiny-gemma3-q8_0",
 ];
 
-fn main() {
-    let args = Arguments::from_args();
+pub(crate) fn tests() -> Vec<Test> {
     let adapter = adapter();
-    let mut trials: Vec<Trial> = Vec::new();
+    let mut list: Vec<Test> = Vec::new();
     for model in MODELS {
         let test = move |()| allocated_as_planned(model);
-        trials.push(needing(&format!("{model} takes what was planned"), NEED, adapter, test));
+        list.push(needing(&format!("{model} takes what was planned"), NEED, adapter, test));
     }
-    trials.push(Trial::test("verdicts", verdicts));
-    libtest_mimic::run(&args, trials).exit();
+    list
 }
 
 fn header(model: &str) -> Result<Header, Failed> {
@@ -69,22 +65,4 @@ fn allocated_as_planned(model: &str) -> Result<(), Failed> {
         }
     }
     Ok(())
-}
-
-fn verdicts() -> Result<(), Failed> {
-    let header = header("tiny-gemma2-q4_0")?;
-    let of = |max_binding_bytes, context| -> Result<Verdict, Failed> {
-        let limits = Limits { max_binding_bytes, ..Limits::default() };
-        let options =
-            LoadOptions { context_length: Some(context), prefill_chunk: 16, ..LoadOptions::default() };
-        Ok(plan(&header, &options, &limits)?.verdict)
-    };
-    assert_eq!(of(1 << 20, 2048)?, Verdict::Fits);
-    // A head of a global layer takes 128 bytes a position: 128 KiB hold 1024 of them.
-    assert_eq!(of(128 << 10, 2048)?, Verdict::FitsWithContext { max_context_length: 1024 });
-    assert_eq!(of(128 << 10, 1000)?, Verdict::Fits);
-    match of(1024, 64)? {
-        Verdict::DoesNotFit { needs, offers: 1024, .. } if needs > 1024 => Ok(()),
-        other => Err(format!("{other:?}").into()),
-    }
 }

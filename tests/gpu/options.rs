@@ -1,28 +1,24 @@
 //! Every option of a request, by what it does.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
-mod common;
-
 use std::collections::BTreeMap;
 
-use common::chat_model::{Heard, greedy, load, options, respond, try_respond};
-use common::gpu::{NEED, adapter};
-use common::trial::needing;
+use crate::support::chat_model::{Heard, greedy, load, options, respond, try_respond};
+use crate::support::gpu::{NEED, adapter};
+use crate::support::suite::{Test, needing};
 use gemma_web::chat::Message;
 use gemma_web::session::{
     Engine, Event, FinishReason, GenerateOptions, Overflow, Prefill, Prompt, Request, Signals,
 };
 use gemma_web::{Cancel, Error};
-use libtest_mimic::{Arguments, Failed};
 use pollster::block_on;
 
 const MODEL: &str = "tiny-gemma3-q8_0";
 
-type Test = fn(&mut Engine);
+type Run = fn(&mut Engine);
 
-fn main() {
-    let args = Arguments::from_args();
-    let tests: [(&str, Test); 13] = [
+pub(crate) fn tests() -> Vec<Test> {
+    let tests: [(&str, Run); 13] = [
         ("maxTokens", max_tokens),
         ("the likeliest token, four ways", likeliest),
         ("seed repeats a text", seed),
@@ -37,13 +33,10 @@ fn main() {
         ("a stop signal ends a text", stop_signal),
         ("an abort leaves everything as it was", abort),
     ];
-    let trials = tests.into_iter().map(|(name, test)| {
-        needing(name, NEED, adapter(), move |()| -> Result<(), Failed> {
-            test(&mut load(MODEL, &options(256, 16)));
-            Ok(())
-        })
+    let tests = tests.into_iter().map(|(name, test)| {
+        needing(name, NEED, adapter(), move |()| test(&mut load(MODEL, &options(256, 16))))
     });
-    libtest_mimic::run(&args, trials.collect()).exit();
+    tests.collect()
 }
 
 fn ids(n: usize) -> Vec<u32> {

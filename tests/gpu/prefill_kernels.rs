@@ -1,11 +1,9 @@
 //! The kernels of the prefill on the native adapter against their CPU twins, over awkward lengths and several tokens.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-mod common;
-
-use common::gpu;
-use common::kernel_bench::{Bench, Planted, notices, same};
-use common::trial::needing;
+use crate::support::gpu;
+use crate::support::kernel_bench::{Bench, Planted, notices, same};
+use crate::support::suite::{Test, needing};
 use gemma_web::gpu::device::Plant;
 use gemma_web::gpu::kv_cache::KvShape;
 use gemma_web::gpu::{Arithmetic, Buffer, Gpu, GpuOptions, KvCache, KvType, Matrix, Plan, Tuning, Unit};
@@ -18,7 +16,7 @@ use gemma_web::kernels::{
     attention, geglu, matmul, matmul_direct, matmul_int8, norm_add as norm_add_kernel, rotate,
 };
 use gemma_web::quant::{FORMATS, Format};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Failed;
 
 /// Small mistakes, and who must notice them.
 const PLANTED: [Planted; 5] = [
@@ -32,22 +30,20 @@ const PLANTED: [Planted; 5] = [
     (makes_int8, Plant { kernel: "geglu", from: "127.0 / largest", to: "126.0 / largest" }),
 ];
 
-fn main() {
-    let args = Arguments::from_args();
+pub(crate) fn tests() -> Vec<Test> {
     let adapter = gpu::adapter();
-    let trial = |name: &str, test: fn(&Bench) -> Result<(), Failed>| {
+    let on_gpu = |name: &str, test: fn(&Bench) -> Result<(), Failed>| {
         needing(name, gpu::NEED, adapter, move |()| test(&Bench::open(GpuOptions::default())?))
     };
-    let trials: Vec<Trial> = vec![
-        trial("norm_add", norm_adds),
-        trial("rotate", rotates),
-        trial("geglu and attention in int8", makes_int8),
-        trial("products with int8 activations in every format", multiplies),
-        trial("products of a matrix split by rows", |_| splits()),
-        trial("rotate into a cache split by heads", |_| rotates_in_parts()),
+    vec![
+        on_gpu("norm_add", norm_adds),
+        on_gpu("rotate", rotates),
+        on_gpu("geglu and attention in int8", makes_int8),
+        on_gpu("products with int8 activations in every format", multiplies),
+        on_gpu("products of a matrix split by rows", |_| splits()),
+        on_gpu("rotate into a cache split by heads", |_| rotates_in_parts()),
         needing("a mistake in a kernel is noticed", gpu::NEED, adapter, |()| notices(&PLANTED)),
-    ];
-    libtest_mimic::run(&args, trials).exit();
+    ]
 }
 
 /// Codes and scales: groups of eight words, sixteen bytes and two f32 of them in use.

@@ -3,23 +3,21 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stderr, reason = "how much was compared belongs to the result")]
 
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use common::compare::{Greedy, close};
-use common::goldens::{Prompt, array, data, goldens};
-use common::gpu::{self, greedy};
-use common::tolerances;
-use common::trial::needing;
+use crate::support::compare::{Greedy, close};
+use crate::support::goldens::{Prompt, array, data, goldens};
+use crate::support::gpu::{self, greedy};
+use crate::support::suite::{Test, needing};
+use crate::support::tolerances;
 use gemma_web::gpu::Tuning;
 use gemma_web::session::{Engine, KvType, LoadOptions};
 use gemma_web::source::file::FileSource;
 use gemma_web::tokenizer::Special;
 use gemma_web::tokenizer::Tokenizer;
 use gemma_web::{Cancel, gguf};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Failed;
 use pollster::block_on;
 
 /// Bytes of the file that the goldens are of.
@@ -29,8 +27,7 @@ const EXACT_PERPLEXITY: f64 = 20.31258;
 const FILE: &str = "GEMMA_WEB_MODEL, the path of gemma-3-270m-q4_k_m.gguf";
 const MODEL: &str = "gemma-3-270m";
 
-fn main() {
-    let args = Arguments::from_args();
+pub(crate) fn tests() -> Vec<Test> {
     let path = std::env::var_os("GEMMA_WEB_MODEL").map(PathBuf::from);
     // Without a file, whether there is an adapter makes no difference.
     let adapter = path.as_ref().and_then(|_| gpu::adapter());
@@ -42,14 +39,13 @@ fn main() {
     let on_gpu = |name: &str, test: fn(&Path) -> Result<(), Failed>| {
         needing(name, need, found.clone(), move |path| test(&path))
     };
-    let trials: Vec<Trial> = vec![
+    vec![
         needing("ids of every prompt", FILE, path.clone(), |path| ids(&path)),
         on_gpu("logits and greedy ids, f16 cache", default_cache),
         on_gpu("logits and greedy ids, f32 cache", exact_cache),
         on_gpu("logits and perplexity with int8 activations", int8),
         on_gpu("perplexity of 2048 tokens, f16 cache", perplexity),
-    ];
-    libtest_mimic::run(&args, trials).exit();
+    ]
 }
 
 fn load(path: &Path, kv: KvType, tuning: Option<Tuning>) -> Result<Engine, Failed> {

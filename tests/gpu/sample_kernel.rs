@@ -1,35 +1,31 @@
 //! The `sample` kernel on the native adapter against the CPU's choice: every size, setting and oddity of the logits.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
-mod common;
-
 use std::collections::BTreeMap;
 
-use common::gpu;
-use common::trial::needing;
+use crate::support::gpu;
+use crate::support::suite::{Test, needing};
 use gemma_web::gpu::{Buffer, Gpu, GpuOptions, Kind, Plan, Step};
 use gemma_web::kernels::sample::{self, NO_ID, RECENT, STATE_BYTES, State, block_max};
 use gemma_web::sampler::{Sampling, adjust, choose, uniform};
-use libtest_mimic::{Arguments, Failed};
+use libtest_mimic::Failed;
 use pollster::block_on;
 
-fn main() {
-    let args = Arguments::from_args();
+pub(crate) fn tests() -> Vec<Test> {
     let adapter = gpu::adapter();
-    let trial =
+    let on_gpu =
         |name: &str, test: fn() -> Result<(), Failed>| needing(name, gpu::NEED, adapter, move |()| test());
-    let trials = vec![
-        trial("greedy takes the lowest id among equals", greedy),
-        trial("nothing is chosen where a logit is no number", greedy_among_oddities),
-        trial("one NaN among many is noticed", one_oddity),
-        trial("draws are those of the CPU", draws),
-        trial("draws from odd logits are those of the CPU", draws_from_oddities),
-        trial("penalties follow the text that the GPU writes", penalties),
-        trial("biases force and forbid", biases),
-        trial("draws follow the probabilities", distribution),
-        trial("a run of several rows", several_rows),
-    ];
-    libtest_mimic::run(&args, trials).exit();
+    vec![
+        on_gpu("greedy takes the lowest id among equals", greedy),
+        on_gpu("nothing is chosen where a logit is no number", greedy_among_oddities),
+        on_gpu("one NaN among many is noticed", one_oddity),
+        on_gpu("draws are those of the CPU", draws),
+        on_gpu("draws from odd logits are those of the CPU", draws_from_oddities),
+        on_gpu("penalties follow the text that the GPU writes", penalties),
+        on_gpu("biases force and forbid", biases),
+        on_gpu("draws follow the probabilities", distribution),
+        on_gpu("a run of several rows", several_rows),
+    ]
 }
 
 /// The kernel with its buffers, for logits `[n_vocab]`.

@@ -1,39 +1,29 @@
 //! Conversations as bytes: they go on where they were, of the same model only, and nothing that was changed is taken.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
-mod common;
-
-use common::chat_model::{Bytes, greedy, load, options, respond, with_template};
-use common::gpu::{NEED, adapter};
-use common::trial::needing;
+use crate::support::chat_model::{Bytes, greedy, load, options, respond, with_template};
+use crate::support::gpu::{NEED, adapter};
+use crate::support::suite::{Test, needing};
 use gemma_web::session::{Engine, KvType, LoadOptions, Prompt, Request, SessionOptions};
 use gemma_web::{Cancel, Error, Result};
-use libtest_mimic::{Arguments, Failed};
 use pollster::block_on;
 
 const MODELS: [&str; 3] = ["tiny-gemma1-q8_0", "tiny-gemma2-q4_0", "tiny-gemma3-q8_0"];
 
-type Test = fn();
+type Run = fn();
 
-fn main() {
-    let args = Arguments::from_args();
-    let mut trials = Vec::new();
+pub(crate) fn tests() -> Vec<Test> {
+    let mut list = Vec::new();
     for model in MODELS {
-        let run = move |()| -> Result<(), Failed> {
-            goes_on(model);
-            Ok(())
-        };
-        trials.push(needing(&format!("{model}: goes on after a restart"), NEED, adapter(), run));
+        let run = move |()| goes_on(model);
+        list.push(needing(&format!("{model}: goes on after a restart"), NEED, adapter(), run));
     }
-    let tests: [(&str, Test); 3] =
+    let tests: [(&str, Run); 3] =
         [("another model or cache", mismatch), ("damaged and hostile bytes", damaged), ("aborts", aborts)];
     for (name, test) in tests {
-        trials.push(needing(name, NEED, adapter(), move |()| -> Result<(), Failed> {
-            test();
-            Ok(())
-        }));
+        list.push(needing(name, NEED, adapter(), move |()| test()));
     }
-    libtest_mimic::run(&args, trials).exit();
+    list
 }
 
 fn engine(model: &str) -> Engine {

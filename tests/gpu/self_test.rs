@@ -1,17 +1,15 @@
 //! What a load does about kernels that are wrong, and a generation about numbers that are none.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-mod common;
-
-use common::chat_model::Bytes;
-use common::goldens::data;
-use common::gpu::{NEED, adapter, load};
-use common::trial::needing;
+use crate::support::chat_model::Bytes;
+use crate::support::goldens::data;
+use crate::support::gpu::{NEED, adapter, load};
+use crate::support::suite::{Test, needing};
 use gemma_web::gpu::device::{Counters, Plant};
 use gemma_web::gpu::{GpuOptions, KvType, Tuning};
 use gemma_web::session::{Effort, Engine, GenerateOptions, LoadOptions, SelfTest, Tested};
 use gemma_web::{Cancel, Error, gguf};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Failed;
 use pollster::block_on;
 
 /// Every generation, and mixtures of one and of several formats.
@@ -23,20 +21,19 @@ const MODELS: [&str; 5] = [
     "tiny-gemma3-q4_k_m",
 ];
 
-fn main() {
-    let args = Arguments::from_args();
+pub(crate) fn tests() -> Vec<Test> {
     let adapter = adapter();
-    let trial = |name: &str, test: fn() -> Result<(), Failed>| needing(name, NEED, adapter, move |()| test());
-    let trials: Vec<Trial> = vec![
-        trial("what is right passes, whatever the variants, and once", passes),
-        trial("what was found elsewhere counts for nothing", remembers),
-        trial("it takes one submission and no further pipeline", costs),
-        trial("a wrong variant is replaced, and never tried again", replaces),
-        trial("a kernel without another variant fails the load", fails),
-        trial("without a self-test a wrong kernel runs", off),
-        trial("a weight that is no number ends the generation", nan_weights),
-    ];
-    libtest_mimic::run(&args, trials).exit();
+    let on_gpu =
+        |name: &str, test: fn() -> Result<(), Failed>| needing(name, NEED, adapter, move |()| test());
+    vec![
+        on_gpu("what is right passes, whatever the variants, and once", passes),
+        on_gpu("what was found elsewhere counts for nothing", remembers),
+        on_gpu("it takes one submission and no further pipeline", costs),
+        on_gpu("a wrong variant is replaced, and never tried again", replaces),
+        on_gpu("a kernel without another variant fails the load", fails),
+        on_gpu("without a self-test a wrong kernel runs", off),
+        on_gpu("a weight that is no number ends the generation", nan_weights),
+    ]
 }
 
 fn options(tuning: Tuning, kv: KvType) -> LoadOptions {

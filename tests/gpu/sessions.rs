@@ -2,26 +2,22 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stderr, reason = "what a random test did belongs to the result")]
 
-mod common;
-
-use common::chat_model::{greedy, load, options, respond, try_respond};
-use common::goldens::data;
-use common::gpu::{NEED, adapter};
-use common::trial::needing;
+use crate::support::chat_model::{greedy, load, options, respond, try_respond};
+use crate::support::goldens::data;
+use crate::support::gpu::{NEED, adapter};
+use crate::support::suite::{Test, needing};
 use gemma_web::chat::Message;
 use gemma_web::session::{Engine, Prompt, Request, SessionOptions, Signals};
 use gemma_web::{Cancel, Error};
-use libtest_mimic::{Arguments, Failed};
 use pollster::block_on;
 
 /// Without windows, with every other layer local, with most of them local.
 const MODELS: [&str; 3] = ["tiny-gemma1-q8_0", "tiny-gemma2-q4_0", "tiny-gemma3-q8_0"];
 
-type Test = fn(&str);
+type Run = fn(&str);
 
-fn main() {
-    let args = Arguments::from_args();
-    let tests: [(&str, Test); 6] = [
+pub(crate) fn tests() -> Vec<Test> {
+    let tests: [(&str, Run); 6] = [
         ("only what is new is computed", only_what_is_new),
         ("conversations that take turns", taking_turns),
         ("a clone goes its own way", clones),
@@ -29,25 +25,14 @@ fn main() {
         ("anything in any order", anything),
         ("what is freed", memory),
     ];
-    let mut trials = Vec::new();
+    let mut list = Vec::new();
     for model in MODELS {
         for (name, test) in tests {
-            trials.push(needing(
-                &format!("{model}: {name}"),
-                NEED,
-                adapter(),
-                move |()| -> Result<(), Failed> {
-                    test(model);
-                    Ok(())
-                },
-            ));
+            list.push(needing(&format!("{model}: {name}"), NEED, adapter(), move |()| test(model)));
         }
     }
-    trials.push(needing("what is refused", NEED, adapter(), |()| {
-        refused();
-        Ok(())
-    }));
-    libtest_mimic::run(&args, trials).exit();
+    list.push(needing("what is refused", NEED, adapter(), |()| refused()));
+    list
 }
 
 /// Rings of 24 slots, which come round soon.
@@ -336,7 +321,7 @@ fn refused() {
     assert_eq!(option(engine.close_session(session).map(|()| 0)), "session");
     assert!(engine.session_history(rendered).unwrap().is_empty());
     // A base model has no turn format.
-    let mut base = common::gpu::load(&data("tiny/tiny-gemma2-q4_0.gguf"), &options(64, 8)).unwrap();
+    let mut base = crate::support::gpu::load(&data("tiny/tiny-gemma2-q4_0.gguf"), &options(64, 8)).unwrap();
     assert_eq!(option(base.open_session(SessionOptions::default())), "prompt");
     let messages = greedy(Prompt::Messages(vec![message("user")]), None, 1);
     assert_eq!(option(try_respond(&mut base, &messages, &Signals::default()).map(|_| 0)), "prompt");

@@ -2,17 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stderr, reason = "how much was compared belongs to the result")]
 
-mod common;
-
-use common::compare::{Distance, Greedy, close};
-use common::goldens::{Goldens, Prompt, array, data, goldens};
-use common::gpu::{self, greedy};
-use common::tolerances;
-use common::trial::needing;
+use crate::support::compare::{Distance, Greedy, close};
+use crate::support::goldens::{Goldens, Prompt, array, data, goldens};
+use crate::support::gpu::{self, greedy};
+use crate::support::suite::{Test, needing};
+use crate::support::tolerances;
 use gemma_web::Cancel;
 use gemma_web::gpu::GpuOptions;
 use gemma_web::session::{Engine, KvType, LoadOptions, SelfTest};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Failed;
 use pollster::block_on;
 
 const MODELS: [&str; 15] = [
@@ -33,25 +31,24 @@ const MODELS: [&str; 15] = [
     "tiny-gemma3-rs8-q4_0",
 ];
 
-fn main() {
-    let args = Arguments::from_args();
+pub(crate) fn tests() -> Vec<Test> {
     let adapter = gpu::adapter();
-    let trial = |model: &'static str, what: &str, test: fn(&str) -> Result<(), Failed>| {
+    let on_gpu = |model: &'static str, what: &str, test: fn(&str) -> Result<(), Failed>| {
         needing(&format!("{model}: {what}"), gpu::NEED, adapter, move |()| test(model))
     };
-    let mut trials: Vec<Trial> = Vec::new();
+    let mut list: Vec<Test> = Vec::new();
     for model in MODELS {
-        trials.push(trial(model, "logits and greedy ids, f32 cache", exact_cache));
-        trials.push(trial(model, "logits and greedy ids, f16 cache", default_cache));
-        trials.push(trial(model, "prefill in chunks of 1 and 7", chunks));
-        trials.push(trial(model, "matrices and caches split over many bindings", split));
+        list.push(on_gpu(model, "logits and greedy ids, f32 cache", exact_cache));
+        list.push(on_gpu(model, "logits and greedy ids, f16 cache", default_cache));
+        list.push(on_gpu(model, "prefill in chunks of 1 and 7", chunks));
+        list.push(on_gpu(model, "matrices and caches split over many bindings", split));
         if model.ends_with("-f16") {
-            trials.push(trial(model, "hidden states of every layer", hidden_states));
+            list.push(on_gpu(model, "hidden states of every layer", hidden_states));
         } else {
-            trials.push(trial(model, "logits with int8 activations", int8));
+            list.push(on_gpu(model, "logits with int8 activations", int8));
         }
     }
-    libtest_mimic::run(&args, trials).exit();
+    list
 }
 
 fn load(model: &str, kv: KvType, prefill_chunk: usize) -> Result<Engine, Failed> {

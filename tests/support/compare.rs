@@ -1,4 +1,4 @@
-//! When a result counts as equal to the exact one. `tests/comparison.rs` shows that these can fail.
+//! When a result counts as equal to the exact one. `tests/cpu/golden_comparison.rs` shows that these can fail.
 
 /// How far a result that passed was from the exact one.
 #[derive(Debug, Clone, Copy)]

@@ -1,5 +1,5 @@
 //! What is done with hostile bytes, one function for each reader of them. A panic, or a broken promise, is a finding. Called by
-//! `tests/fuzz.rs` with changed seeds and by the targets of `fuzz/` under libFuzzer.
+//! `tests/cpu/fuzz.rs` with changed seeds and by the targets of `tests/fuzz/` under libFuzzer.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "a helper: each target uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a finding is a panic")]
 
@@ -13,7 +13,7 @@ use gemma_web::tokenizer::{Special, Tokenizer};
 use gemma_web::{Cancel, Error, Result};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use crate::gguf_writer::{GgufWriter, Kv};
+use super::gguf_writer::{GgufWriter, Kv};
 
 /// The container: what is accepted is inside the file, aligned and apart, however the length is known.
 pub fn gguf(bytes: &[u8]) {

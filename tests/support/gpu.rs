@@ -1,6 +1,7 @@
 //! Whether there is an adapter, and models loaded on it.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use gemma_web::gpu::{Arithmetic, Gpu, GpuOptions, Tuning, Unit};
 use gemma_web::session::{Engine, GenerateOptions, LoadOptions};
@@ -17,10 +18,13 @@ pub(crate) const F32: Option<Tuning> = Some(Tuning { arithmetic: Arithmetic::F32
 /// Something where an adapter can be opened. With `GEMMA_WEB_REQUIRE_GPU=1` always, so that the tests run and fail
 /// instead of being ignored.
 pub(crate) fn adapter() -> Option<()> {
-    if std::env::var("GEMMA_WEB_REQUIRE_GPU").is_ok_and(|value| value == "1") {
-        return Some(());
-    }
-    block_on(Gpu::open(&GpuOptions::default())).ok().map(|_| ())
+    static FOUND: OnceLock<Option<()>> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        if std::env::var("GEMMA_WEB_REQUIRE_GPU").is_ok_and(|value| value == "1") {
+            return Some(());
+        }
+        block_on(Gpu::open(&GpuOptions::default())).ok().map(|_| ())
+    })
 }
 
 /// Loads a model file.

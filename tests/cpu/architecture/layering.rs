@@ -1,12 +1,12 @@
-//! The rules of the house and the checker of `tests/architecture.rs`.
+//! Layers, confined words and paired files of src and shaders: the rules and their checker.
 
 use std::collections::BTreeMap;
 
-use crate::rust_paths;
+use super::rust_paths;
 
 /// One direction: a module may use those in its row (and itself), so imports run only backwards along
-/// source, gguf, quant, gpu, kernels, model, sampler, session, web / command.
-const MAY_USE: [(&str, &str); 15] = [
+/// source, gguf, quant, gpu, kernels, model, sampler, engine, bench, web / command.
+const MAY_USE: [(&str, &str); 16] = [
     ("error", ""),
     ("cancel", "error"),
     ("quant", "error"),
@@ -18,14 +18,15 @@ const MAY_USE: [(&str, &str); 15] = [
     ("kernels", "error cancel quant gpu"),
     ("model", "error cancel quant source gguf gpu kernels"),
     ("sampler", "error cancel quant gpu kernels"),
-    ("session", "error cancel quant source gguf tokenizer chat gpu kernels model sampler"),
-    ("web", "error cancel quant source gguf tokenizer chat gpu model sampler session"),
-    ("bin", "error cancel quant source gguf tokenizer chat gpu model sampler session"),
-    ("lib", "error cancel quant source gguf tokenizer chat gpu kernels model sampler session web"),
+    ("engine", "error cancel quant source gguf tokenizer chat gpu kernels model sampler"),
+    ("bench", "error cancel quant source gguf tokenizer chat gpu kernels model sampler engine"),
+    ("web", "error cancel quant source gguf tokenizer chat gpu model sampler engine bench"),
+    ("bin", "error cancel quant source gguf tokenizer chat gpu model sampler engine bench"),
+    ("lib", "error cancel quant source gguf tokenizer chat gpu kernels model sampler engine bench web"),
 ];
 
 /// Path beginnings that stay in these files and folders.
-const ROOMS: [(&str, &str); 9] = [
+const CONFINED: [(&str, &str); 9] = [
     ("wgpu", "src/gpu/"),
     (
         "web_sys",
@@ -48,6 +49,9 @@ const ROOMS: [(&str, &str); 9] = [
     ("std::process", "src/bin/"),
     ("std::thread", "src/source/client.rs src/source/directory.rs src/bin/"), // wasm32-unknown-unknown has none
 ];
+
+/// What is true of a Gemma knows no device: of the files of `src/model` these may use `gpu` and `kernels`.
+const MODEL_ON_GPU: &str = "src/model/gpu/";
 
 pub(crate) const MAX_LINES: usize = 350;
 
@@ -83,21 +87,26 @@ fn module(path: &str) -> &str {
 fn imports(path: &str, text: &str, files: &Files, found: &mut Vec<String>) {
     let own = module(path);
     let Some((_, allowed)) = MAY_USE.iter().find(|(name, _)| *name == own) else {
-        found.push(format!("{path}: module `{own}` has no row in the table of tests/architecture.rs"));
+        found.push(format!(
+            "{path}: module `{own}` has no row in the table of tests/cpu/architecture/layering.rs"
+        ));
         return;
     };
     for p in rust_paths::paths(text) {
         if let Some(used) = crate_module(path, &p.segments, files) {
             let known = MAY_USE.iter().any(|(name, _)| *name == used);
+            if own == "model" && !path.starts_with(MODEL_ON_GPU) && ["gpu", "kernels"].contains(&used) {
+                found.push(format!("{path}:{}: `crate::{used}` stays in {MODEL_ON_GPU}", p.line));
+            }
             if known && used != own && !allowed.split(' ').any(|name| name == used) {
                 found.push(format!("{path}:{}: `{own}` may not use `crate::{used}`", p.line));
             }
         }
         let full = p.segments.join("::");
-        for (beginning, rooms) in ROOMS {
+        for (beginning, places) in CONFINED {
             let named = full == beginning || full.starts_with(&format!("{beginning}::"));
-            if named && !rooms.split(' ').any(|room| !room.is_empty() && path.starts_with(room)) {
-                found.push(format!("{path}:{}: `{beginning}` stays in [{rooms}]", p.line));
+            if named && !places.split(' ').any(|place| !place.is_empty() && path.starts_with(place)) {
+                found.push(format!("{path}:{}: `{beginning}` stays in [{places}]", p.line));
             }
         }
     }
@@ -111,8 +120,10 @@ fn crate_module<'a>(path: &str, segments: &'a [String], files: &Files) -> Option
         "crate" | "gemma_web" => segments.get(1).map(String::as_str),
         "super" => {
             let folder = path.rsplit_once('/')?.0;
-            let sibling = folder != "src" && files.contains_key(&format!("{folder}/{name}.rs"));
-            (!sibling).then_some(name)
+            let is_file = |path: String| folder != "src" && files.contains_key(&path);
+            let is_sibling =
+                is_file(format!("{folder}/{name}.rs")) || is_file(format!("{folder}/{name}/mod.rs"));
+            (!is_sibling).then_some(name)
         }
         _ => None,
     }

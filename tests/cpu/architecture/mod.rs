@@ -1,162 +1,144 @@
-//! The shape of the house, read from the files: who may import whom, which words stay in which rooms, and that a kernel
-//! or a format has all its parts. The checker (common/house.rs) works on (path, text) pairs, so that it is itself tested
-//! to see violations.
+//! The architecture, read from the files: who may import whom, which words stay where, that a kernel or a format has all
+//! its parts, and that documents name what exists. The checkers work on paths and texts, so that each is itself tested to
+//! see violations.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
-#[path = "common/house.rs"]
-mod house;
-#[path = "common/rust_paths.rs"]
+mod circles;
+mod documents;
+mod headings;
+mod layering;
+mod planted;
+mod rust_imports;
 mod rust_paths;
+mod ts_imports;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use house::{Files, MAX_LINES, violations};
+use crate::support::suite::{Test, test_fn};
+use circles::circles;
+use layering::{Files, violations};
 
-#[test]
-fn the_house_stands() {
-    let mut files = Files::new();
-    for folder in ["src", "shaders", "tests"] {
-        read_folder(Path::new(env!("CARGO_MANIFEST_DIR")), folder, &mut files);
+pub(crate) fn tests() -> Vec<Test> {
+    let mut list = vec![
+        test_fn(layers_are_kept),
+        test_fn(the_picture_is_the_same_everywhere),
+        test_fn(no_circle_of_imports_in_src),
+        test_fn(no_circle_of_imports_in_the_package),
+        test_fn(page_and_engine_are_apart),
+        test_fn(paths_in_documents_exist),
+        test_fn(headings_name_what_is_there),
+        test_fn(what_happens_is_tested),
+    ];
+    list.extend(planted::tests());
+    list
+}
+
+/// Folders that are installed, built or fetched, and whatever lies in them.
+const NOT_OURS: [&str; 7] = [".git", "target", "node_modules", "dist", "pkg", "corpus", "artifacts"];
+
+/// Every file of the repository whose name ends in one of `endings`.
+fn read(endings: &[&str]) -> Files {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let is_wanted = |path: &&String| endings.iter().any(|ending| path.ends_with(ending));
+    let wanted = all_paths().into_iter().filter(|path| is_wanted(&path) && root.join(path).is_file());
+    wanted.map(|path| (path.clone(), std::fs::read_to_string(root.join(path)).unwrap())).collect()
+}
+
+/// Every file and folder of the repository.
+fn all_paths() -> BTreeSet<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut found, mut folders) = (BTreeSet::new(), vec![String::new()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(root.join(&folder)).unwrap() {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            if NOT_OURS.contains(&name.as_str()) {
+                continue;
+            }
+            let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(path.clone());
+            }
+            found.insert(path);
+        }
     }
-    assert!(files.len() > 20, "only {} files were read", files.len());
-    let found = violations(&files);
+    found
+}
+
+fn none(found: &[String]) {
     assert!(found.is_empty(), "{} violations:\n{}", found.len(), found.join("\n"));
 }
 
-/// The reading order in README.md and in the tour of src/lib.rs is that of the table, and names rooms that exist.
-#[test]
+fn layers_are_kept() {
+    let files = read(&[".rs", ".wgsl"]);
+    assert!(files.len() > 20, "only {} files were read", files.len());
+    none(&violations(&files));
+}
+
+/// The reading order in src/README.md and in the tour of src/lib.rs is that of the table, and names folders that exist.
 fn the_picture_is_the_same_everywhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let order = ["source", "gguf", "quant", "gpu", "kernels", "model", "sampler", "session"];
-    for room in order {
-        let exists =
-            root.join("src").join(room).is_dir() || root.join("src").join(format!("{room}.rs")).is_file();
-        assert!(exists, "src/{room} does not exist");
+    let order = ["source", "gguf", "quant", "gpu", "kernels", "model", "sampler", "engine", "bench"];
+    for module in order {
+        let folder = root.join("src").join(module);
+        assert!(folder.is_dir(), "{} does not exist", folder.display());
     }
-    for (file, marks) in [("README.md", ["    ", " "]), ("src/lib.rs", ["`", "`"])] {
+    for (file, marks) in [("src/README.md", ["    ", " "]), ("src/lib.rs", ["`", "`"])] {
         let text = std::fs::read_to_string(root.join(file)).unwrap();
         let mut rest =
             &text[text.find("Data flows one way").unwrap_or_else(|| panic!("{file}: no picture"))..];
-        for room in order {
-            let at = rest.find(&format!("{}{room}{}", marks[0], marks[1]));
-            rest = &rest[at.unwrap_or_else(|| panic!("{file}: `{room}` is not where it should be"))..];
+        for module in order {
+            let at = rest.find(&format!("{}{module}{}", marks[0], marks[1]));
+            rest = &rest[at.unwrap_or_else(|| panic!("{file}: `{module}` is not where it should be"))..];
         }
     }
 }
 
-fn read_folder(root: &Path, folder: &str, files: &mut Files) {
-    // A missing folder holds no files; the number of files read is asserted.
-    let Ok(entries) = std::fs::read_dir(root.join(folder)) else {
-        return;
-    };
-    for entry in entries {
-        let entry = entry.unwrap();
-        let name = format!("{folder}/{}", entry.file_name().to_str().unwrap());
-        if entry.file_type().unwrap().is_dir() {
-            read_folder(root, &name, files);
-        } else if name.ends_with(".rs") || name.ends_with(".wgsl") {
-            files.insert(name, std::fs::read_to_string(entry.path()).unwrap());
-        }
+fn no_circle_of_imports_in_src() {
+    let imports = rust_imports::rust_imports(&read(&[".rs"]));
+    assert!(imports.values().map(|of_file| of_file.len()).sum::<usize>() > 300, "too few imports are seen");
+    none(&circles(&imports));
+}
+
+/// The files of the npm package, without what is built.
+fn package() -> Files {
+    let mut files = read(&[".ts"]);
+    files.retain(|path, _| path.starts_with("www/lib/"));
+    files
+}
+
+fn no_circle_of_imports_in_the_package() {
+    let imports = ts_imports::ts_imports(&package());
+    assert!(imports.values().map(|of_file| of_file.len()).sum::<usize>() > 80, "too few imports are seen");
+    none(&circles(&imports));
+}
+
+fn page_and_engine_are_apart() {
+    let files = package();
+    for folder in ["page", "engine", "shared", "types"] {
+        let n_files = files.keys().filter(|path| path.starts_with(&format!("www/lib/{folder}/"))).count();
+        assert!(n_files > 1, "www/lib/{folder} has {n_files} files");
     }
+    none(&ts_imports::broken_walls(&files));
 }
 
-// The checker sees what it should.
-
-fn sound_house() -> Files {
-    let head = "// y = x\n// Shapes: x [T]\n// more\n// Bindings: 0 x\n// Dispatch: T\n// Reference: none\n";
-    let files = [
-        ("src/lib.rs", "pub mod error;\npub use error::Error;"),
-        ("src/error.rs", "pub enum Error {}"),
-        ("src/quant/mod.rs", "use crate::error::Error;\nmod q4_0;"),
-        ("src/quant/q4_0.rs", "use super::error_table;"),
-        ("src/gpu/mod.rs", "use wgpu::Device; // use crate::model::Config;"),
-        ("src/kernels/mod.rs", "use crate::{error::Error, gpu::Tensor};"),
-        ("src/kernels/add.rs", "const S: &str = \"wgpu::Device crate::model\"; use super::Kernel;"),
-        ("src/bin/gemma.rs", "use gemma_web::session::Engine; use std::fs;"),
-        ("shaders/add.wgsl", head),
-        ("shaders/formats/q4_0.wgsl", "fn weights16() {}"),
-    ];
-    files.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned())).collect()
+fn paths_in_documents_exist() {
+    let paths = all_paths();
+    let documents = read(&[".md"]);
+    assert!(documents.len() > 5, "only {} documents were read", documents.len());
+    let missing = documents.iter().flat_map(|(path, text)| documents::missing_paths(path, text, &paths));
+    none(&missing.collect::<Vec<_>>());
 }
 
-#[test]
-fn a_sound_house_has_no_violations() {
-    assert_eq!(violations(&sound_house()), [""; 0]);
-}
-
-#[test]
-fn planted_violations_are_seen() {
-    let four = "// y = x\n// Shapes: x\n// Dispatch: T\n// Bindings: 0 x\n// Reference: none\n";
-    let no_formula = "// Shapes: x\n// Bindings: 0 x\n// Dispatch: T\n// Reference: none\n";
-    let long = "\n".repeat(MAX_LINES + 1);
-    let note = concat!("// TO", "DO later");
-    let planted = [
-        ("src/gpu/mod.rs", "use crate::model::Config;", "src/gpu/mod.rs:1: `gpu` may not use `crate::model`"),
-        (
-            "src/quant/mod.rs",
-            "use crate::{\n  error::E,\n  gpu::{T, U}};",
-            "src/quant/mod.rs:3: `quant` may not use `crate::gpu`",
-        ),
-        (
-            "src/quant/q4_0.rs",
-            "fn f() { crate::gguf::parse() }",
-            "src/quant/q4_0.rs:1: `quant` may not use `crate::gguf`",
-        ),
-        (
-            "src/quant/q4_0.rs",
-            "use super::super::gguf::T;",
-            "src/quant/q4_0.rs:1: `quant` may not use `crate::gguf`",
-        ),
-        ("src/error.rs", "use super::cancel::Cancel;", "src/error.rs:1: `error` may not use `crate::cancel`"),
-        (
-            "src/bin/gemma.rs",
-            "use gemma_web::kernels;",
-            "src/bin/gemma.rs:1: `bin` may not use `crate::kernels`",
-        ),
-        (
-            "src/kernels/mod.rs",
-            "fn f(d: &wgpu::Device) {}",
-            "src/kernels/mod.rs:1: `wgpu` stays in [src/gpu/]",
-        ),
-        (
-            "src/kernels/mod.rs",
-            "use std::{sync::Arc, fs::File};",
-            "`std::fs` stays in [src/source/file.rs src/source/directory.rs src/bin/]",
-        ),
-        ("src/gpu/mod.rs", "use std::thread;", "src/gpu/mod.rs:1: `std::thread` stays in ["),
-        ("src/session.rs", "use js_sys::Promise;", "src/session.rs:1: `js_sys` stays in"),
-        ("src/helpers.rs", "", "src/helpers.rs: module `helpers` has no row"),
-        ("src/error.rs", &long, "src/error.rs: 351 lines, at most 350"),
-        ("src/error.rs", note, "src/error.rs:1: TO"),
-        ("shaders/mul.wgsl", "", "shaders/mul.wgsl has no src/kernels/mul.rs"),
-        ("src/kernels/mul.rs", "", "src/kernels/mul.rs has no shaders/mul.wgsl"),
-        ("src/quant/q5_0.rs", "", "src/quant/q5_0.rs has no shaders/formats/q5_0.wgsl"),
-        ("src/quant/float.rs", "", "src/quant/float.rs has no shaders/formats/bf16.wgsl"),
-        ("shaders/formats/q8_0.wgsl", "", "shaders/formats/q8_0.wgsl has no src/quant/q8_0.rs"),
-        ("shaders/add.wgsl", four, "shaders/add.wgsl: its opening comment has no `// Dispatch:`"),
-        ("shaders/add.wgsl", no_formula, "shaders/add.wgsl: does not open with"),
-    ];
-    for (path, text, expected) in planted {
-        let mut files = sound_house();
-        files.insert(path.to_owned(), text.to_owned());
-        let found = violations(&files);
-        assert!(
-            found.iter().any(|line| line.contains(expected)),
-            "{path} {text:?}: not seen; found {found:#?}"
-        );
-    }
-}
-
-#[test]
-fn literals_and_comments_are_not_code() {
-    let source = "let a = 'x'; let b = '\\''; fn f<'a>() {} /* wgpu::A */ let c = r#\"wgpu::B \"c\" \"#; \"\\\"wgpu::C\"; real::D";
-    let paths = rust_paths::paths(source);
-    assert!(paths.iter().all(|p| p.segments[0] != "wgpu"), "{paths:?}");
-    assert!(paths.iter().any(|p| p.segments == ["real", "D"]), "{paths:?}");
+fn headings_name_what_is_there() {
+    let files = read(&[".rs", ".ts", ".tsx", ".wgsl", ".mjs"]);
+    assert!(files.len() > 300, "only {} files were read", files.len());
+    let asking = files.iter().filter_map(|(path, text)| headings::asking_heading(path, text));
+    none(&asking.collect::<Vec<_>>());
 }
 
 /// Every row of the table "What happens when …" in README.md names a test that is there.
-#[test]
 fn what_happens_is_tested() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(root.join("README.md")).unwrap();

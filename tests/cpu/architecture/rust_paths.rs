@@ -1,10 +1,19 @@
 //! The paths (`a::b::c`) that Rust source text mentions, without a compiler: enough of the syntax to see imports.
 
-/// A path and the line it starts on.
+/// A path and the line it starts on. The last segment of a glob is `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Path {
     pub(crate) line: usize,
     pub(crate) segments: Vec<String>,
+    /// Of a path in a `use`.
+    pub(crate) import: Option<Import>,
+}
+
+/// The name that a `use` gives to a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Import {
+    pub(crate) name: String,
+    pub(crate) is_pub: bool,
 }
 
 #[derive(Debug, PartialEq)]
@@ -20,15 +29,52 @@ pub(crate) fn paths(source: &str) -> Vec<Path> {
     let mut found = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
-        at = if matches!(tokens[at].1, Token::Word(_)) { path(&tokens, at, &[], &mut found) } else { at + 1 };
+        at = match &tokens[at].1 {
+            Token::Word(word) if word == "use" => {
+                let is_pub = is_pub(&tokens[..at]);
+                let first = found.len();
+                let end = read_path(&tokens, at + 1, &Start { prefix: &[], in_use: true }, &mut found);
+                found[first..].iter_mut().for_each(|path| name_import(path, is_pub));
+                end
+            }
+            Token::Word(_) => read_path(&tokens, at, &Start { prefix: &[], in_use: false }, &mut found),
+            _ => at + 1,
+        };
     }
     found
 }
 
-/// Reads the path that starts at `at` behind `prefix`, and returns where it ends.
-fn path(tokens: &[(usize, Token)], mut at: usize, prefix: &[String], found: &mut Vec<Path>) -> usize {
-    let line = tokens[at].0;
-    let mut segments = prefix.to_vec();
+/// Whether the tokens end in `pub`, or in `pub(crate)` and its like.
+fn is_pub(before: &[(usize, Token)]) -> bool {
+    let mut back = before.iter().rev().map(|(_, token)| token);
+    let word = match back.next() {
+        Some(Token::Other(')')) => back.find(|token| **token == Token::Other('(')).and_then(|_| back.next()),
+        other => other,
+    };
+    word == Some(&Token::Word("pub".to_owned()))
+}
+
+/// A `use` names a path by what follows its `as`, or by its last segment, or by the one before a `self`.
+fn name_import(path: &mut Path, is_pub: bool) {
+    let renamed = path.segments.iter().position(|segment| segment == "as");
+    let new_name = renamed.and_then(|at| path.segments.drain(at..).nth(1));
+    if path.segments.len() > 1 && path.segments.last().is_some_and(|last| last == "self") {
+        path.segments.pop();
+    }
+    let name = new_name.or_else(|| path.segments.last().cloned()).unwrap_or_default();
+    path.import = Some(Import { name, is_pub });
+}
+
+/// The beginning of a path: the segments before a brace, and whether it is in a `use`.
+struct Start<'a> {
+    prefix: &'a [String],
+    in_use: bool,
+}
+
+/// Reads the path at `at`, in a `use` with its `as` and the name behind it, and returns where it ends.
+fn read_path(tokens: &[(usize, Token)], mut at: usize, start: &Start<'_>, found: &mut Vec<Path>) -> usize {
+    let line = tokens.get(at).map_or(0, |(line, _)| *line);
+    let mut segments = start.prefix.to_vec();
     while let Some((_, Token::Word(word))) = tokens.get(at) {
         segments.push(word.clone());
         at += 1;
@@ -37,18 +83,34 @@ fn path(tokens: &[(usize, Token)], mut at: usize, prefix: &[String], found: &mut
         }
         at += 1;
     }
-    if at > 0 && tokens[at - 1].1 == Token::Colons && matches!(tokens.get(at), Some((_, Token::Other('{')))) {
-        return group(tokens, at + 1, &segments, found);
+    let after_colons = at > 0 && tokens[at - 1].1 == Token::Colons;
+    match tokens.get(at).map(|(_, token)| token) {
+        Some(Token::Other('{')) if after_colons => {
+            return read_group(tokens, at + 1, &Start { prefix: &segments, ..*start }, found);
+        }
+        Some(Token::Other('*')) if after_colons => {
+            segments.push("*".to_owned());
+            at += 1;
+        }
+        Some(Token::Word(word)) if start.in_use && word == "as" => {
+            if let Some((_, Token::Word(name))) = tokens.get(at + 1) {
+                segments.extend([word.clone(), name.clone()]);
+                at += 2;
+            }
+        }
+        _ => {}
     }
-    found.push(Path { line, segments });
+    if !segments.is_empty() {
+        found.push(Path { line, segments, import: None });
+    }
     at
 }
 
-/// Reads `b, c::{d, e}}` behind `prefix`, and returns where it ends.
-fn group(tokens: &[(usize, Token)], mut at: usize, prefix: &[String], found: &mut Vec<Path>) -> usize {
+/// Reads `b, c::{d, e}}`, and returns where it ends.
+fn read_group(tokens: &[(usize, Token)], mut at: usize, start: &Start<'_>, found: &mut Vec<Path>) -> usize {
     while at < tokens.len() {
         match tokens[at].1 {
-            Token::Word(_) => at = path(tokens, at, prefix, found),
+            Token::Word(_) => at = read_path(tokens, at, start, found),
             Token::Other('}') => return at + 1,
             _ => at += 1,
         }

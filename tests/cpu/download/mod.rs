@@ -2,16 +2,55 @@
 //! error each time, and no byte asked for twice.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
-#[path = "common/mock_server.rs"]
 mod mock_server;
 
 use std::rc::Rc;
 
+use crate::support::suite::{Test, test_fn};
 use gemma_web::source::ByteSource;
 use gemma_web::source::download::{CHUNK_BYTES, Remote, Wanted, Watch, describe, parse_sha256, verify};
 use gemma_web::{Cancel, Error, Result};
 use mock_server::{Faults, MemoryStore, Net, Server};
 use pollster::block_on;
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test_fn(a_good_server_is_asked_for_every_byte_once),
+        test_fn(a_header_alone_takes_one_request),
+        test_fn(requests_run_ahead_of_the_reader),
+        test_fn(resets_are_gone_on_from),
+        test_fn(a_stream_that_breaks_starts_again),
+        test_fn(unavailable_servers_are_asked_again_when_they_said),
+        test_fn(there_is_an_end_to_trying),
+        test_fn(refusals_are_final),
+        test_fn(ranges_may_be_ignored_from_the_start_or_later),
+        test_fn(a_wrong_range_is_an_error),
+        test_fn(bodies_are_as_long_as_promised),
+        test_fn(a_file_that_changes_midway_is_an_error_and_leaves_nothing),
+        test_fn(a_change_that_the_server_hides_is_found),
+        test_fn(a_file_that_changed_between_visits_is_loaded_anew),
+        test_fn(a_change_with_the_same_tag_is_found_before_it_is_used),
+        test_fn(packed_replies_are_read_but_not_kept),
+        test_fn(unreadable_headers_cost_the_ranges_only),
+        test_fn(a_slow_drip_is_read),
+        test_fn(being_offline_costs_no_attempt),
+        test_fn(small_and_empty_files),
+        test_fn(a_disk_that_fails_is_an_error_and_keeps_what_it_has),
+        test_fn(a_killed_download_goes_on_with_what_is_missing),
+        test_fn(a_server_that_dies_leaves_what_it_sent),
+        test_fn(a_killed_stream_goes_on_too),
+        test_fn(a_damaged_chunk_is_fetched_again_alone),
+        test_fn(a_damaged_chunk_that_cannot_be_healed_is_named),
+        test_fn(a_damaged_manifest_never_gives_wrong_bytes),
+        test_fn(any_order_of_reading),
+        test_fn(what_nobody_read_is_fetched_in_the_end),
+        test_fn(an_abort_ends_the_requests_and_keeps_what_came),
+        test_fn(there_must_be_room),
+        test_fn(checksums_of_the_whole_file),
+        test_fn(secrets_are_not_kept),
+        test_fn(rate).ignored(),
+    ]
+}
 
 const URL: &str = "https://x.org/model.gguf?secret=1";
 const CHUNK: usize = CHUNK_BYTES as usize;
@@ -103,7 +142,6 @@ fn bytes_asked(server: &Server) -> u64 {
     server.asked.borrow().iter().map(|(range, _)| part(range)).sum()
 }
 
-#[test]
 fn a_good_server_is_asked_for_every_byte_once() {
     let server = survives(&Faults::default());
     assert_eq!(bytes_asked(&server), SIZE as u64);
@@ -111,7 +149,6 @@ fn a_good_server_is_asked_for_every_byte_once() {
     assert!(server.slept.borrow().is_empty());
 }
 
-#[test]
 fn a_header_alone_takes_one_request() {
     let server = server(Faults::default());
     let mut remote = open(&server, None).unwrap();
@@ -123,7 +160,6 @@ fn a_header_alone_takes_one_request() {
     assert_eq!(server.open.get(), 0);
 }
 
-#[test]
 fn requests_run_ahead_of_the_reader() {
     let server = server(Faults::default());
     let mut remote = open(&server, None).unwrap();
@@ -131,7 +167,6 @@ fn requests_run_ahead_of_the_reader() {
     assert!(server.n_asked() >= 3, "{:?}", server.asked.borrow());
 }
 
-#[test]
 fn resets_are_gone_on_from() {
     let faults = Faults { resets_after: Some(5_000_000), ..Faults::default() };
     let server = survives(&faults);
@@ -141,7 +176,6 @@ fn resets_are_gone_on_from() {
     survives(&slow);
 }
 
-#[test]
 fn a_stream_that_breaks_starts_again() {
     // Without ranges all has to come again; each time the break comes later.
     let server = server(Faults { ignores_ranges: true, short: (100_000, 3), ..Faults::default() });
@@ -149,7 +183,6 @@ fn a_stream_that_breaks_starts_again() {
     assert_eq!(server.n_asked(), 4);
 }
 
-#[test]
 fn unavailable_servers_are_asked_again_when_they_said() {
     let refuses = vec![(503, Some("7".to_owned())), (503, None), (429, Some("1".to_owned()))];
     let server = survives(&Faults { refuses, ..Faults::default() });
@@ -157,7 +190,6 @@ fn unavailable_servers_are_asked_again_when_they_said() {
     assert!(slept[0] == 7000 && (500..=1000).contains(&slept[1]) && slept[2] == 1000, "{slept:?}");
 }
 
-#[test]
 fn there_is_an_end_to_trying() {
     let refuses = vec![(502, None); 20];
     let server = server(Faults { refuses, ..Faults::default() });
@@ -171,7 +203,6 @@ fn there_is_an_end_to_trying() {
     assert_eq!(server.n_asked(), 6);
 }
 
-#[test]
 fn refusals_are_final() {
     for status in [401, 403, 404, 410] {
         let server = server(Faults { refuses: vec![(status, None)], ..Faults::default() });
@@ -181,7 +212,6 @@ fn refusals_are_final() {
     }
 }
 
-#[test]
 fn ranges_may_be_ignored_from_the_start_or_later() {
     let server = survives(&Faults { ignores_ranges: true, ..Faults::default() });
     assert_eq!((server.n_asked(), server.sent.get()), (1, SIZE as u64));
@@ -192,14 +222,12 @@ fn ranges_may_be_ignored_from_the_start_or_later() {
     );
 }
 
-#[test]
 fn a_wrong_range_is_an_error() {
     let server = server(Faults { shifts_range: 1, ..Faults::default() });
     let error = load(&server, None).unwrap_err();
     assert!(matches!(&error, Error::BadReply { what, .. } if what == "Content-Range"), "{error:?}");
 }
 
-#[test]
 fn bodies_are_as_long_as_promised() {
     let server = survives(&Faults { short: (1000, 5), ..Faults::default() });
     assert!(server.sent.get() >= SIZE as u64);
@@ -210,7 +238,6 @@ fn bodies_are_as_long_as_promised() {
     }
 }
 
-#[test]
 fn a_file_that_changes_midway_is_an_error_and_leaves_nothing() {
     let other = random_bytes(2, SIZE);
     for ignores_ranges in [false, true] {
@@ -230,7 +257,6 @@ fn a_file_that_changes_midway_is_an_error_and_leaves_nothing() {
     }
 }
 
-#[test]
 fn a_change_that_the_server_hides_is_found() {
     // Neither tag nor date: only the bytes can tell, when they come a second time.
     let changes_at = Some((1, random_bytes(2, SIZE), "\"two\""));
@@ -245,7 +271,6 @@ fn a_change_that_the_server_hides_is_found() {
     assert!(matches!(error, Error::FileChanged { .. }), "{error:?}");
 }
 
-#[test]
 fn a_file_that_changed_between_visits_is_loaded_anew() {
     for (other, faults) in [
         (random_bytes(2, SIZE), Faults::default()),
@@ -267,7 +292,6 @@ fn a_file_that_changed_between_visits_is_loaded_anew() {
     }
 }
 
-#[test]
 fn a_change_with_the_same_tag_is_found_before_it_is_used() {
     // The stream brings what is stored again: it has to be the same.
     let server = server(Faults { ignores_ranges: true, ..Faults::default() });
@@ -281,7 +305,6 @@ fn a_change_with_the_same_tag_is_found_before_it_is_used() {
     sound(&server, Some(&store));
 }
 
-#[test]
 fn packed_replies_are_read_but_not_kept() {
     let server = server(Faults { encoding: Some("gzip"), ..Faults::default() });
     let store = MemoryStore::default();
@@ -299,7 +322,6 @@ fn packed_replies_are_read_but_not_kept() {
     assert!(matches!(read(&mut remote, SIZE + 9 * CHUNK, 1), Err(Error::Truncated { .. })));
 }
 
-#[test]
 fn unreadable_headers_cost_the_ranges_only() {
     let server = survives(&Faults { hides_headers: true, ..Faults::default() });
     assert_eq!(server.n_asked(), 2, "{:?}", server.asked.borrow());
@@ -307,7 +329,6 @@ fn unreadable_headers_cost_the_ranges_only() {
     sound(&server, Some(&MemoryStore::default()));
 }
 
-#[test]
 fn a_slow_drip_is_read() {
     let server = Server::new(random_bytes(3, 300_000));
     server.faults.replace(Faults { piece: 7, ..Faults::default() });
@@ -315,7 +336,6 @@ fn a_slow_drip_is_read() {
     assert!(is(&read(&mut remote, 0, 300_000).unwrap(), &server.file.borrow()));
 }
 
-#[test]
 fn being_offline_costs_no_attempt() {
     let server = survives(&Faults { offline: Some(2..40), ..Faults::default() });
     assert!(server.waited_for_network.get() > 10);
@@ -323,7 +343,6 @@ fn being_offline_costs_no_attempt() {
     assert!(server.n_asked() > 38 && server.slept.borrow().len() < 5, "{:?}", server.slept.borrow());
 }
 
-#[test]
 fn small_and_empty_files() {
     for n in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1] {
         for ignores_ranges in [false, true] {
@@ -363,7 +382,6 @@ fn each_way(percent: usize) -> [(usize, MemoryStore, bool); 2] {
     [(percent, MemoryStore::default(), true), (percent, behind(), false)]
 }
 
-#[test]
 fn a_disk_that_fails_is_an_error_and_keeps_what_it_has() {
     for store in [MemoryStore::default(), behind()] {
         let server = server(Faults::default());
@@ -377,7 +395,6 @@ fn a_disk_that_fails_is_an_error_and_keeps_what_it_has() {
     }
 }
 
-#[test]
 fn a_killed_download_goes_on_with_what_is_missing() {
     for (percent, store, written) in [10, 50, 99].into_iter().flat_map(each_way) {
         let server = server(Faults { piece: 50_000, ..Faults::default() });
@@ -392,7 +409,6 @@ fn a_killed_download_goes_on_with_what_is_missing() {
     }
 }
 
-#[test]
 fn a_server_that_dies_leaves_what_it_sent() {
     for (percent, store, _) in [10, 50, 99].into_iter().flat_map(each_way) {
         let dies_after = (SIZE * percent / 100) as u64;
@@ -408,7 +424,6 @@ fn a_server_that_dies_leaves_what_it_sent() {
     }
 }
 
-#[test]
 fn a_killed_stream_goes_on_too() {
     let server = server(Faults { ignores_ranges: true, ..Faults::default() });
     let store = MemoryStore::default();
@@ -420,7 +435,6 @@ fn a_killed_stream_goes_on_too() {
     assert_eq!(server.n_asked(), 1);
 }
 
-#[test]
 fn a_damaged_chunk_is_fetched_again_alone() {
     let server = server(Faults::default());
     let store = MemoryStore::default();
@@ -451,7 +465,6 @@ fn a_damaged_chunk_is_fetched_again_alone() {
     assert!(bytes_asked(&server) < 2 * CHUNK_BYTES, "{:?}", server.asked.borrow());
 }
 
-#[test]
 fn a_damaged_chunk_that_cannot_be_healed_is_named() {
     let server = server(Faults::default());
     let store = MemoryStore::default();
@@ -468,7 +481,6 @@ fn a_damaged_chunk_that_cannot_be_healed_is_named() {
     assert!(matches!(error, Error::FileChanged { .. }), "{error:?}");
 }
 
-#[test]
 fn a_damaged_manifest_never_gives_wrong_bytes() {
     let server = server(Faults::default());
     let store = MemoryStore::default();
@@ -492,7 +504,6 @@ fn a_damaged_manifest_never_gives_wrong_bytes() {
     sound(&server, Some(&store));
 }
 
-#[test]
 fn any_order_of_reading() {
     let wholes = [
         Faults::default(),
@@ -521,7 +532,6 @@ fn any_order_of_reading() {
     }
 }
 
-#[test]
 fn what_nobody_read_is_fetched_in_the_end() {
     let server = server(Faults::default());
     let store = MemoryStore::default();
@@ -533,7 +543,6 @@ fn what_nobody_read_is_fetched_in_the_end() {
     assert_eq!(server.sent.get(), SIZE as u64);
 }
 
-#[test]
 fn an_abort_ends_the_requests_and_keeps_what_came() {
     let server = server(Faults { piece: 5000, ..Faults::default() });
     let store = MemoryStore::default();
@@ -568,7 +577,6 @@ fn an_abort_ends_the_requests_and_keeps_what_came() {
     ));
 }
 
-#[test]
 fn there_must_be_room() {
     let server = server(Faults::default());
     let store = MemoryStore { room: SIZE as u64 - 1, ..MemoryStore::default() };
@@ -585,7 +593,6 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-#[test]
 fn checksums_of_the_whole_file() {
     for faults in [Faults::default(), Faults { ignores_ranges: true, ..Faults::default() }] {
         let server = server(faults);
@@ -621,7 +628,6 @@ fn checksums_of_the_whole_file() {
     }
 }
 
-#[test]
 fn secrets_are_not_kept() {
     let server = server(Faults::default());
     let store = MemoryStore::default();
@@ -635,8 +641,6 @@ fn secrets_are_not_kept() {
 }
 
 /// Bytes a second of everything but the network and the disk; by hand, in a release build: `--ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
 #[allow(clippy::print_stdout, reason = "the result")]
 fn rate() {
     let file = random_bytes(5, 256 << 20);

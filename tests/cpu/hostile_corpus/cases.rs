@@ -1,8 +1,8 @@
-//! The files of `tests/hostile_corpus.rs`, and what becomes of each.
+//! The files of `tests/cpu/hostile_corpus/mod.rs`, and what becomes of each.
 
-use super::gguf_writer::{GgufWriter, Kv};
-use super::small_model::model;
-use super::split::split;
+use crate::support::gguf_split::split;
+use crate::support::gguf_writer::{GgufWriter, Kv};
+use crate::support::small_model::model;
 
 /// What becomes of a file.
 pub(crate) enum Outcome {

@@ -4,17 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stderr, reason = "how much was tried belongs to the result")]
 
-#[path = "common/hostile_cases.rs"]
 mod cases;
-#[path = "common/gguf_writer.rs"]
-mod gguf_writer;
-#[path = "common/small_model.rs"]
-mod small_model;
-#[path = "common/split.rs"]
-mod split;
 
 use std::time::{Duration, Instant};
 
+use crate::support::suite::{Test, test_fn};
 use cases::{Case, Outcome, all};
 use gemma_web::gguf::read_header;
 use gemma_web::gpu::Limits;
@@ -25,6 +19,10 @@ use gemma_web::tokenizer::{Special, Tokenizer};
 use gemma_web::{Cancel, Error, Result};
 use peak_alloc::PeakAlloc;
 use pollster::block_on;
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![test_fn(every_broken_file_ends_in_a_typed_error_in_little_time_and_memory).alone()]
+}
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
@@ -116,8 +114,7 @@ fn fault(case: &Case, knows_len: bool) -> Option<String> {
     }
 }
 
-/// One test, so that nobody else allocates.
-#[test]
+/// It runs alone, so that nobody else allocates.
 fn every_broken_file_ends_in_a_typed_error_in_little_time_and_memory() {
     let cases = all();
     assert!(cases.len() >= 60, "{} cases", cases.len());
