@@ -1,4 +1,4 @@
-//! What the command makes of files, good and bad, before any GPU is asked.
+//! Files given to the command, good and bad, before any GPU is asked.
 
 use std::path::{Path, PathBuf};
 

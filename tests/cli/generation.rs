@@ -1,4 +1,4 @@
-//! What the command prints for a model on the GPU.
+//! Output of the command for a model on the GPU.
 
 use crate::support::gpu::{NEED, adapter};
 use crate::support::suite::{Test, needing};

@@ -1,4 +1,4 @@
-//! What the command says to wrong usage, and what it does where its surroundings fail it.
+//! Wrong usage of the command, and surroundings that fail it.
 
 use std::process::{Command, Stdio};
 

@@ -1,4 +1,4 @@
-//! What a generated token costs in GPU work. These numbers are the same on every machine: a regression fails here.
+//! GPU work of a generated token. These numbers are the same on every machine: a regression fails here.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use crate::support::goldens::data;

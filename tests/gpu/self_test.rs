@@ -1,4 +1,4 @@
-//! What a load does about kernels that are wrong, and a generation about numbers that are none.
+//! Self-test of a load: wrong kernels are replaced or refused. And numbers that are none end a generation.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use crate::support::chat_model::Bytes;

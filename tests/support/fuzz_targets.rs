@@ -1,5 +1,5 @@
-//! What is done with hostile bytes, one function for each reader of them. A panic, or a broken promise, is a finding. Called by
-//! `tests/cpu/fuzz.rs` with changed seeds and by the targets of `tests/fuzz/` under libFuzzer.
+//! Readers of hostile bytes, one function each. A panic, or a broken promise, is a finding. `tests/cpu/fuzz.rs` calls them
+//! with changed seeds, and the targets of `tests/fuzz/` do under libFuzzer.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "a helper: each target uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a finding is a panic")]
 

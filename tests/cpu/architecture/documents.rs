@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 /// Files that are written by hand end so; a word with such an ending is the name of one.
 const ENDINGS: [&str; 9] = [".rs", ".ts", ".tsx", ".wgsl", ".mjs", ".sh", ".toml", ".md", ".yml"];
 
+/// Folders that are built or fetched, and a file that is named because there is none.
+const ELSEWHERE: [&str; 6] = ["target", "dist", "node_modules", "pkg", "corpus", "build.rs"];
+
 /// One line for each path in a document that is not there. `paths` has every file and folder of the repository.
 ///
 /// Links count from the document's folder. Elsewhere a path counts from the root or from the document's folder, and a name
@@ -16,7 +19,12 @@ pub(crate) fn missing_paths(document: &str, text: &str, paths: &BTreeSet<String>
     };
     let mut found = Vec::new();
     for (line_ix, line) in text.lines().enumerate() {
-        let mut missing = |path: &str| found.push(format!("{document}:{}: there is no {path}", line_ix + 1));
+        let mut missing = |path: &str| {
+            let line = format!("{document}:{}: there is no {path}", line_ix + 1);
+            if found.last() != Some(&line) {
+                found.push(line);
+            }
+        };
         for link in links(line).filter(|link| !is_there(folder, link)) {
             missing(link);
         }
@@ -60,10 +68,8 @@ fn names_a_path(word: &str, paths: &BTreeSet<String>) -> bool {
     let has_ending =
         ENDINGS.iter().any(|ending| word.strip_suffix(ending).is_some_and(|stem| !stem.is_empty()));
     let first = word.split('/').next().unwrap_or_default();
-    let is_built = ["target", "dist", "node_modules", "pkg"]
-        .iter()
-        .any(|folder| word.split('/').any(|part| part == *folder));
-    !is_built && (has_ending || word.contains('/') && paths.contains(first))
+    let is_elsewhere = word.split('/').any(|part| ELSEWHERE.contains(&part));
+    !is_elsewhere && (has_ending || word.contains('/') && paths.contains(first))
 }
 
 /// `path` from `folder`, without `.` and `..`; `None` for what lies outside the repository.
