@@ -17,7 +17,7 @@ use crate::support::vocab::{RawVocab, metadata, tiny, tokenizer};
 pub(crate) fn tests() -> Vec<Test> {
     vec![
         test_fn(streams_join_to_the_decoded_whole),
-        test_fn(long_text_is_not_quadratic),
+        test_fn(long_text_is_not_quadratic).alone(),
         test_fn(special_ids),
         test_fn(refusals),
         test_fn(odd_vocabularies),
