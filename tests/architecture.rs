@@ -23,7 +23,7 @@ fn the_house_stands() {
     assert!(found.is_empty(), "{} violations:\n{}", found.len(), found.join("\n"));
 }
 
-/// The reading order in README.md and in the tour of src/lib.rs is that of the table, and names rooms that exist.
+/// The reading order in src/README.md and in the tour of src/lib.rs is that of the table, and names rooms that exist.
 #[test]
 fn the_picture_is_the_same_everywhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -33,7 +33,7 @@ fn the_picture_is_the_same_everywhere() {
             root.join("src").join(room).is_dir() || root.join("src").join(format!("{room}.rs")).is_file();
         assert!(exists, "src/{room} does not exist");
     }
-    for (file, marks) in [("README.md", ["    ", " "]), ("src/lib.rs", ["`", "`"])] {
+    for (file, marks) in [("src/README.md", ["    ", " "]), ("src/lib.rs", ["`", "`"])] {
         let text = std::fs::read_to_string(root.join(file)).unwrap();
         let mut rest =
             &text[text.find("Data flows one way").unwrap_or_else(|| panic!("{file}: no picture"))..];
