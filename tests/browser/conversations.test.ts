@@ -62,6 +62,30 @@ inBothBrowsers((_, start) => {
     await until(page, 'all again', async () => (await titles()).length === 2);
   });
 
+  // The browser closes a dialog at once and sends `close` later, in Chromium by a millisecond or more.
+  it('opens a panel again before the browser has told that it closed', async () => {
+    const opensAgain = async (opener: string, dialog: string): Promise<void> => {
+      await page.evaluate((button) => document.querySelector<HTMLButtonElement>(button)?.click(), opener);
+      await page.waitForSelector(`${dialog}[open]`);
+      await page.evaluate(
+        (button, panel) => {
+          document.querySelector<HTMLDialogElement>(panel)?.close();
+          document.querySelector<HTMLButtonElement>(button)?.click();
+        },
+        opener,
+        dialog,
+      );
+      await page.waitForSelector(`${dialog}[open]`, { timeout: 5000 });
+      // It stays, and the next Esc closes it.
+      await page.evaluate(() => new Promise((done) => setTimeout(done, 100)));
+      assert.equal((await page.$$(`${dialog}[open]`)).length, 1);
+      await page.keyboard.press('Escape');
+      await page.waitForSelector(`${dialog}:not([open])`);
+    };
+    await opensAgain('.composer .icon-button', 'dialog.side');
+    await opensAgain('.conversations .icon-button[aria-label^="Delete"]', '.wide-only dialog.confirm');
+  });
+
   it('reads back what it saved, as JSON and as Markdown', async () => {
     const saved: Record<string, string> = {};
     for (const [name, button] of [['all.json', /^Export all as JSON$/], ['one.md', /^Export this as Markdown$/]] as const) {

@@ -1,7 +1,7 @@
 // Small parts that several screens use.
 
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { t } from '../strings.js';
 import { Icon, type IconName } from './icons.js';
 
@@ -30,27 +30,41 @@ interface SheetProps {
   readonly class?: string | undefined;
 }
 
-/** A dialog of the browser's own: it holds the focus, closes by Esc, and gives the focus back. */
+/**
+ * A dialog of the browser's own: it holds the focus, closes by Esc, and gives the focus back.
+ *
+ * The browser closes it at once and sends `close` later: by then a person may have opened it again. So `open` is told at
+ * `beforetoggle`, which comes with the closing itself, and `close` looks whether the dialog is wanted after all.
+ */
 export function Sheet({ open, label, onClose, children, class: more = '' }: SheetProps) {
   const dialog = useRef<HTMLDialogElement>(null);
-  const own = useRef(false);
-  useEffect(() => {
+  const wanted = useRef(open);
+  const told = useRef(false);
+  wanted.current = open;
+  useLayoutEffect(() => {
     const { current } = dialog;
     if (open && current && !current.open) current.showModal();
-    if (open || !current?.open) return;
-    own.current = true;
-    current.close();
-  }, [open]);
-  // Told later; by then it may be open again for something else. Only what the reader closed is news.
+    if (!open && current?.open) current.close();
+  });
+  const closing = (event: Pick<ToggleEvent, 'target' | 'newState'>): void => {
+    // `toggle` events of other elements may pass by; only what the reader closed is news.
+    if (event.target !== dialog.current || event.newState !== 'closed' || !wanted.current) return;
+    told.current = true;
+    onClose();
+  };
   const closed = (): void => {
-    if (!own.current) onClose();
-    own.current = false;
+    const news = !told.current;
+    told.current = false;
+    if (!wanted.current || dialog.current?.open) return;
+    // Browsers without `beforetoggle` for dialogs tell only now. Else it was opened again before the page could draw it.
+    if (news) onClose();
+    else dialog.current?.showModal();
   };
   const outside = (event: MouseEvent): void => {
     if (event.target === dialog.current) onClose();
   };
   return (
-    <dialog ref={dialog} class={`sheet ${more}`} aria-label={label} onClose={closed} onClick={outside}>
+    <dialog ref={dialog} class={`sheet ${more}`} aria-label={label} onBeforeToggle={closing} onClose={closed} onClick={outside}>
       {open && <div class="sheet-body">{children}</div>}
     </dialog>
   );
