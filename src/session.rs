@@ -29,7 +29,7 @@ use crate::cancel::Cancel;
 use crate::chat::{self, Template};
 use crate::error::{Error, Result};
 use crate::model::{Config, Model};
-use crate::source::ByteSource;
+use crate::source::ModelSource;
 use crate::tokenizer::Tokenizer;
 use active::Active;
 use conversation::Conversation;
@@ -77,7 +77,7 @@ impl Engine {
     ///
     /// # Errors
     /// Every variant of [`Error`] about files, sources and devices.
-    pub async fn load<S: ByteSource>(
+    pub async fn load<S: ModelSource>(
         source: S,
         options: &LoadOptions,
         cancel: &Cancel,

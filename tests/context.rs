@@ -7,7 +7,7 @@ use common::goldens::data;
 use common::gpu::{NEED, adapter};
 use common::trial::needing;
 use gemma_web::session::{Engine, FinishReason, GenerateOptions, LoadOptions};
-use gemma_web::source::ByteSource;
+use gemma_web::source::{ByteSource, ModelSource};
 use gemma_web::{Cancel, Error, Result};
 use libtest_mimic::{Arguments, Failed};
 use pollster::block_on;
@@ -36,6 +36,8 @@ impl ByteSource for Bytes {
         Ok(())
     }
 }
+
+impl ModelSource for Bytes {}
 
 /// The tiny Gemma 3 with `context_length` 8192 in place of 2048: of its seven layers one is global, so this stays quick.
 fn long_tiny() -> Bytes {

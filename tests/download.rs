@@ -7,8 +7,10 @@ mod mock_server;
 
 use std::rc::Rc;
 
-use gemma_web::source::ByteSource;
-use gemma_web::source::download::{CHUNK_BYTES, Remote, Wanted, Watch, describe, parse_sha256, verify};
+use gemma_web::source::download::{
+    CHUNK_BYTES, DownloadOptions, DownloadProgress, RemoteSource, describe, parse_sha256, verify,
+};
+use gemma_web::source::{ByteSource, ModelSource};
 use gemma_web::{Cancel, Error, Result};
 use mock_server::{Faults, MemoryStore, Net, Server};
 use pollster::block_on;
@@ -34,14 +36,14 @@ fn server(faults: Faults) -> Rc<Server> {
     server
 }
 
-fn wanted() -> Wanted {
-    Wanted { url: URL.to_owned(), ..Wanted::default() }
+fn wanted() -> DownloadOptions {
+    DownloadOptions { url: URL.to_owned(), ..DownloadOptions::default() }
 }
 
-type Download = Remote<Net, MemoryStore>;
+type Download = RemoteSource<Net, MemoryStore>;
 
 fn open(server: &Rc<Server>, store: Option<&MemoryStore>) -> Result<Download> {
-    block_on(Remote::open(Net(Rc::clone(server)), store.cloned(), wanted(), &Cancel::default()))
+    block_on(RemoteSource::open(Net(Rc::clone(server)), store.cloned(), wanted(), &Cancel::default()))
 }
 
 /// Reads from `offset` on, in pieces as a model's weights are read.
@@ -286,13 +288,14 @@ fn packed_replies_are_read_but_not_kept() {
     let server = server(Faults { encoding: Some("gzip"), ..Faults::default() });
     let store = MemoryStore::default();
     let mut wanted = wanted();
-    wanted.watch = Watch::default();
-    let watch = wanted.watch.clone();
+    wanted.progress = DownloadProgress::default();
+    let progress = wanted.progress.clone();
     let net = Net(Rc::clone(&server));
-    let mut remote = block_on(Remote::open(net, Some(store.clone()), wanted, &Cancel::default())).unwrap();
+    let mut remote =
+        block_on(RemoteSource::open(net, Some(store.clone()), wanted, &Cancel::default())).unwrap();
     assert_eq!(remote.len(), None, "the packed length says nothing");
     assert!(is(&load_from(&mut remote).unwrap(), &server.file.borrow()));
-    assert!(watch.now().unkept && store.data.0.borrow().is_empty());
+    assert!(progress.now().unkept && store.data.0.borrow().is_empty());
     assert!(
         matches!(read(&mut remote, SIZE - 5, 10), Err(Error::Truncated { has, .. }) if has == SIZE as u64)
     );
@@ -347,13 +350,14 @@ fn goes_on(server: &Rc<Server>, store: &MemoryStore) {
     assert!(entry.size == SIZE as u64 && !entry.url.contains("secret"), "{entry:?}");
     server.reset();
     let wanted = wanted();
-    let watch = wanted.watch.clone();
+    let progress = wanted.progress.clone();
     let net = Net(Rc::clone(server));
-    let mut remote = block_on(Remote::open(net, Some(store.clone()), wanted, &Cancel::default())).unwrap();
+    let mut remote =
+        block_on(RemoteSource::open(net, Some(store.clone()), wanted, &Cancel::default())).unwrap();
     assert!(is(&load_from(&mut remote).unwrap(), &server.file.borrow()));
     let missing = SIZE as u64 - entry.stored;
     assert_eq!((bytes_asked(server), server.sent.get()), (missing, missing));
-    assert_eq!((watch.now().cached, watch.now().fetched), (entry.stored, missing));
+    assert_eq!((progress.now().cached, progress.now().fetched), (entry.stored, missing));
     let tags: Vec<_> = server.asked.borrow().iter().map(|(_, tag)| tag.clone()).collect();
     assert!(tags.iter().all(|tag| tag.as_deref() == Some("\"one\"")), "{tags:?}");
 }
@@ -439,11 +443,11 @@ fn a_damaged_chunk_is_fetched_again_alone() {
     }
     // By `verify` as well.
     store.data.0.borrow_mut()[CHUNK * 5] ^= 1;
-    let report = verify(&mut store.clone(), &Cancel::default()).unwrap();
+    let report = block_on(verify(&mut store.clone(), &Cancel::default())).unwrap();
     assert_eq!((report.chunks, report.damaged), (9, vec![5]));
     assert_eq!(describe(&mut store.clone()).unwrap().unwrap().stored, (SIZE - CHUNK) as u64);
     sound(&server, Some(&store));
-    assert!(verify(&mut store.clone(), &Cancel::default()).unwrap().damaged.is_empty());
+    assert!(block_on(verify(&mut store.clone(), &Cancel::default())).unwrap().damaged.is_empty());
     // And data that was cut.
     store.data.0.borrow_mut().truncate(SIZE - CHUNK);
     server.reset();
@@ -539,7 +543,8 @@ fn an_abort_ends_the_requests_and_keeps_what_came() {
     let store = MemoryStore::default();
     let cancel = Cancel::default();
     let mut remote =
-        block_on(Remote::open(Net(Rc::clone(&server)), Some(store.clone()), wanted(), &cancel)).unwrap();
+        block_on(RemoteSource::open(Net(Rc::clone(&server)), Some(store.clone()), wanted(), &cancel))
+            .unwrap();
     read(&mut remote, 0, CHUNK + 10).unwrap();
     let mut into = vec![0; CHUNK];
     // In the middle of a read: polled a few times, then cancelled.
@@ -563,7 +568,7 @@ fn an_abort_ends_the_requests_and_keeps_what_came() {
     sound(&server, Some(&store));
     assert!(bytes_asked(&server) <= SIZE as u64 - CHUNK_BYTES);
     assert!(matches!(
-        block_on(Remote::open(Net(server), Some(store), wanted(), &cancel)).map(|_| ()),
+        block_on(RemoteSource::open(Net(server), Some(store), wanted(), &cancel)).map(|_| ()),
         Err(Error::Aborted)
     ));
 }
@@ -593,9 +598,9 @@ fn checksums_of_the_whole_file() {
         let wrong = parse_sha256(&"ab".repeat(32)).unwrap();
         let store = MemoryStore::default();
         let visit = |sha256| {
-            let wanted = Wanted { sha256: Some(sha256), ..wanted() };
+            let wanted = DownloadOptions { sha256: Some(sha256), ..wanted() };
             let net = Net(Rc::clone(&server));
-            let remote = block_on(Remote::open(net, Some(store.clone()), wanted, &Cancel::default()));
+            let remote = block_on(RemoteSource::open(net, Some(store.clone()), wanted, &Cancel::default()));
             let mut remote = remote.unwrap();
             // Not all is read: the checksum is of the whole all the same.
             read(&mut remote, 0, 10).unwrap();
@@ -625,11 +630,13 @@ fn checksums_of_the_whole_file() {
 fn secrets_are_not_kept() {
     let server = server(Faults::default());
     let store = MemoryStore::default();
-    let wanted =
-        Wanted { headers: vec![("Authorization".to_owned(), "Bearer hidden".to_owned())], ..wanted() };
+    let wanted = DownloadOptions {
+        headers: vec![("Authorization".to_owned(), "Bearer hidden".to_owned())],
+        ..wanted()
+    };
     assert!(!format!("{wanted:?}").contains("hidden") && !format!("{wanted:?}").contains("secret"));
     let net = Net(Rc::clone(&server));
-    drop(block_on(Remote::open(net, Some(store.clone()), wanted, &Cancel::default())).unwrap());
+    drop(block_on(RemoteSource::open(net, Some(store.clone()), wanted, &Cancel::default())).unwrap());
     let manifest = String::from_utf8_lossy(&store.manifest.0.borrow()).into_owned();
     assert!(manifest.contains("x.org") && !manifest.contains("hidden") && !manifest.contains("secret"));
 }
@@ -645,10 +652,11 @@ fn rate() {
     let measure = |what: &str, store: Option<&MemoryStore>, sha256: bool| {
         let server = Server::new(Rc::clone(&file));
         server.faults.replace(Faults { piece, ..Faults::default() });
-        let wanted = Wanted { sha256: sha256.then(|| self::sha256(&file)), ..wanted() };
+        let wanted = DownloadOptions { sha256: sha256.then(|| self::sha256(&file)), ..wanted() };
         let start = std::time::Instant::now();
         let net = Net(server);
-        let mut remote = block_on(Remote::open(net, store.cloned(), wanted, &Cancel::default())).unwrap();
+        let mut remote =
+            block_on(RemoteSource::open(net, store.cloned(), wanted, &Cancel::default())).unwrap();
         let mut into = vec![0; 4_000_000];
         for at in (0..n).step_by(into.len()) {
             let len = into.len().min(n - at);

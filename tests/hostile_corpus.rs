@@ -19,8 +19,8 @@ use cases::{Case, Outcome, all};
 use gemma_web::gguf::read_header;
 use gemma_web::gpu::Limits;
 use gemma_web::model::{ModelOptions, memory};
-use gemma_web::source::ByteSource;
-use gemma_web::source::joined::Joined;
+use gemma_web::source::concat::Concat;
+use gemma_web::source::{ByteSource, ModelSource};
 use gemma_web::tokenizer::{Special, Tokenizer};
 use gemma_web::{Cancel, Error, Result};
 use peak_alloc::PeakAlloc;
@@ -55,8 +55,10 @@ impl ByteSource for Memory<'_> {
     }
 }
 
+impl ModelSource for Memory<'_> {}
+
 /// What is done with a file before anything is made of it on the GPU.
-fn open(source: &mut impl ByteSource) -> Result<()> {
+fn open(source: &mut impl ModelSource) -> Result<()> {
     let (header, _) = block_on(read_header(source, &Cancel::default()))?;
     memory::plan(&header, &ModelOptions::default(), &Limits::default())?;
     let tokenizer = Tokenizer::from_gguf(&header.metadata)?;
@@ -73,7 +75,7 @@ fn open_files(files: &[Vec<u8>], knows_len: bool) -> Result<()> {
     let mut memories: Vec<_> = files.iter().map(|file| Memory { file, knows_len }).collect();
     match memories.as_mut_slice() {
         [one] => open(one),
-        _ => open(&mut Joined::new(memories)?),
+        _ => open(&mut Concat::new(memories)?),
     }
 }
 

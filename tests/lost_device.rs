@@ -7,7 +7,7 @@ use common::chat_model::{Bytes, greedy, load, options, respond, with_template};
 use common::gpu::{NEED, adapter};
 use common::trial::needing;
 use gemma_web::session::{Engine, Event, Generation, Overflow, Prompt, Request, SessionOptions, Signals};
-use gemma_web::source::ByteSource;
+use gemma_web::source::{ByteSource, ModelSource};
 use gemma_web::{Cancel, Error, Result};
 use libtest_mimic::{Arguments, Failed};
 use pollster::block_on;
@@ -225,6 +225,8 @@ impl ByteSource for Lying {
         self.0.read(offset, into, cancel).await
     }
 }
+
+impl ModelSource for Lying {}
 
 fn another_file() {
     let mut engine = engine(128);

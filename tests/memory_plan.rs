@@ -11,7 +11,7 @@ use gemma_web::gguf::{Header, read_header};
 use gemma_web::gpu::{GpuOptions, Limits};
 use gemma_web::model::memory::{Verdict, plan};
 use gemma_web::session::{KvType, LoadOptions, SelfTest};
-use gemma_web::source::file::FileSource;
+use gemma_web::source::native::file::FileSource;
 use libtest_mimic::{Arguments, Failed, Trial};
 use pollster::block_on;
 

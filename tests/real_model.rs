@@ -15,7 +15,7 @@ use common::tolerances;
 use common::trial::needing;
 use gemma_web::gpu::Tuning;
 use gemma_web::session::{Engine, KvType, LoadOptions};
-use gemma_web::source::file::FileSource;
+use gemma_web::source::native::file::FileSource;
 use gemma_web::tokenizer::Special;
 use gemma_web::tokenizer::Tokenizer;
 use gemma_web::{Cancel, gguf};

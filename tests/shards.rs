@@ -7,8 +7,8 @@ mod gguf_writer;
 mod split;
 
 use gemma_web::gguf::read_header;
-use gemma_web::source::ByteSource;
-use gemma_web::source::joined::Joined;
+use gemma_web::source::concat::Concat;
+use gemma_web::source::{ByteSource, ModelSource};
 use gemma_web::{Cancel, Error, Result};
 use gguf_writer::{GgufWriter, Kv};
 use pollster::block_on;
@@ -36,8 +36,10 @@ impl ByteSource for Memory {
     }
 }
 
-fn joined(shards: &[GgufWriter]) -> Joined<Memory> {
-    Joined::new(shards.iter().map(|shard| Memory(shard.file())).collect()).unwrap()
+impl ModelSource for Memory {}
+
+fn joined(shards: &[GgufWriter]) -> Concat<Memory> {
+    Concat::new(shards.iter().map(|shard| Memory(shard.file())).collect()).unwrap()
 }
 
 fn refused(shards: &[GgufWriter]) -> Error {

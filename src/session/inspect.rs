@@ -10,7 +10,7 @@ use crate::gpu::{Gpu, Limits};
 use crate::model::memory::{self, MemoryPlan};
 use crate::model::{Config, ModelOptions};
 use crate::quant;
-use crate::source::ByteSource;
+use crate::source::ModelSource;
 
 /// A model that could be loaded.
 #[derive(Clone, Debug, Serialize)]
@@ -34,7 +34,7 @@ pub struct Inspection {
 ///
 /// # Errors
 /// Those of the source and of [`memory::plan`]. A model that doesn't fit is no error.
-pub async fn inspect<S: ByteSource>(
+pub async fn inspect<S: ModelSource>(
     mut source: S,
     options: &ModelOptions,
     cancel: &Cancel,

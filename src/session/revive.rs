@@ -12,9 +12,9 @@ use crate::gguf::{self, Header};
 use crate::model::Model;
 use crate::model::load::{Opened, Prepared};
 use crate::model::tensors::checked_config;
-use crate::source::ByteSource;
 use crate::source::prefixed::Prefixed;
 use crate::source::timed::Timed;
+use crate::source::{ByteSource, ModelSource};
 
 /// A model on its device, with what else a load finds.
 pub(super) struct Brought {
@@ -42,7 +42,7 @@ impl Met<'_> {
 }
 
 /// Reads the header, which `meet` looks at while kernels are compiled, and streams the weights to a device of their own.
-pub(super) async fn bring<S: ByteSource>(
+pub(super) async fn bring<S: ModelSource>(
     source: S,
     options: &LoadOptions,
     cancel: &Cancel,
@@ -82,7 +82,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::load`]; [`Error::FileChanged`] where it is another file. The engine sleeps then.
-    pub async fn revive<S: ByteSource>(
+    pub async fn revive<S: ModelSource>(
         &mut self,
         source: S,
         cancel: &Cancel,

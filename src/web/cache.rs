@@ -6,8 +6,7 @@ use wasm_bindgen::prelude::*;
 use super::{to_js, to_js_error};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
-use crate::source::handles::Handles;
-use crate::source::stored::{RandomFile, Store};
+use crate::source::web::opfs::OpfsStore;
 use crate::source::{address, download};
 
 /// A file as the page sends it.
@@ -77,87 +76,25 @@ fn headers(file: &Sent) -> Result<Vec<(String, String)>> {
     Ok(headers)
 }
 
-/// What an entry holds, by its manifest and the length of its data: a plain object made from [`download::Entry`], or null.
+/// What an entry holds, by its manifest and the length of its data: a plain object made from [`download::CacheEntry`], or null.
 ///
 /// # Errors
 /// An object `{ code, message, … }` made from [`Error::Storage`].
 #[wasm_bindgen(js_name = describeEntry)]
 pub fn describe_entry(manifest: Vec<u8>, data_bytes: f64) -> Result<JsValue, JsValue> {
-    let len = manifest.len() as u64;
-    let mut snapshot = Snapshot {
-        data: Bytes { bytes: Vec::new(), len: data_bytes as u64 },
-        manifest: Bytes { bytes: manifest, len },
-    };
-    let entry = download::describe(&mut snapshot).and_then(|entry| to_js(&entry));
-    entry.map_err(|error| to_js_error(&error))
+    let entry = download::describe_manifest(&manifest, data_bytes as u64);
+    to_js(&entry).map_err(|error| to_js_error(&error))
 }
 
-/// Compares an open entry with its checksums: a plain object made from [`download::Report`].
+/// Compares an open entry with its checksums: a plain object made from [`download::VerifyReport`].
 ///
 /// # Errors
 /// An object `{ code, message, … }` made from [`Error::Storage`].
 #[wasm_bindgen(js_name = verifyEntry)]
-pub fn verify_entry(entry: JsValue) -> Result<JsValue, JsValue> {
-    let report = Handles::new(&entry)
-        .and_then(|mut store| download::verify(&mut store, &Cancel::default()))
-        .and_then(|report| to_js(&report));
-    report.map_err(|error| to_js_error(&error))
-}
-
-/// An entry that somebody else may have open, as its manifest was a moment ago.
-struct Snapshot {
-    data: Bytes,
-    manifest: Bytes,
-}
-
-/// A file of which only the beginning is known.
-struct Bytes {
-    bytes: Vec<u8>,
-    len: u64,
-}
-
-impl Store for Snapshot {
-    type File = Bytes;
-
-    fn data(&mut self) -> &mut Bytes {
-        &mut self.data
-    }
-
-    fn manifest(&mut self) -> &mut Bytes {
-        &mut self.manifest
-    }
-
-    async fn reserve(&mut self, _bytes: u64) -> Result<()> {
-        Err(read_only())
-    }
-}
-
-impl RandomFile for Bytes {
-    fn len(&self) -> Result<u64> {
-        Ok(self.len)
-    }
-
-    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<usize> {
-        let rest =
-            usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..)).unwrap_or_default();
-        let n = rest.len().min(into.len());
-        into[..n].copy_from_slice(&rest[..n]);
-        Ok(n)
-    }
-
-    fn write_at(&mut self, _offset: u64, _bytes: &[u8]) -> Result<()> {
-        Err(read_only())
-    }
-
-    fn set_len(&mut self, _len: u64) -> Result<()> {
-        Err(read_only())
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        Ok(())
-    }
-}
-
-fn read_only() -> Error {
-    Error::Internal { what: "an entry of the cache that is only looked at was to be changed".to_owned() }
+pub async fn verify_entry(entry: JsValue) -> Result<JsValue, JsValue> {
+    let verified = async {
+        let mut store = OpfsStore::new(&entry)?;
+        to_js(&download::verify(&mut store, &Cancel::default()).await?)
+    };
+    verified.await.map_err(|error| to_js_error(&error))
 }

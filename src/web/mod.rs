@@ -7,7 +7,6 @@ mod abort;
 mod bench;
 mod cache;
 mod options;
-mod paced;
 mod progress;
 mod request;
 mod sessions;
@@ -21,7 +20,7 @@ use web_sys::AbortSignal;
 
 use crate::error::{Error, Result};
 use crate::session;
-use crate::{cancel::Cancel, source::download::Watch};
+use crate::{cancel::Cancel, source::download::DownloadProgress};
 use abort::AbortLink;
 use progress::Reporter;
 use source::Source;
@@ -64,7 +63,7 @@ impl Engine {
             let link = AbortLink::new(signal);
             let cancel = link.cancel();
             let reporter = Reporter::new(on_progress);
-            let source = Source::open(&source, &reporter.watch(), cancel).await?;
+            let source = Source::open(&source, &reporter.download(), cancel).await?;
             session::Engine::load(source, &options, cancel, &mut |progress| reporter.report(progress)).await
         };
         load.await.map(|session| Self { session }).map_err(|error| to_js_error(&error))
@@ -91,7 +90,7 @@ impl Engine {
             let link = AbortLink::new(signal);
             let cancel = link.cancel();
             let reporter = Reporter::new(on_progress);
-            let source = Source::open(&source, &reporter.watch(), cancel).await?;
+            let source = Source::open(&source, &reporter.download(), cancel).await?;
             self.session.revive(source, cancel, &mut |progress| reporter.report(progress)).await
         };
         revive.await.map_err(|error| to_js_error(&error))
@@ -105,7 +104,7 @@ impl Engine {
         let inspect = async {
             let options = options::load(&options)?;
             let cancel = Cancel::default();
-            let source = Source::open(&source, &Watch::default(), &cancel).await?;
+            let source = Source::open(&source, &DownloadProgress::default(), &cancel).await?;
             to_js(&session::inspect(source, &options, &cancel).await?)
         };
         inspect.await.map_err(|error| to_js_error(&error))

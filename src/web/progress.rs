@@ -9,7 +9,7 @@ use wasm_bindgen::prelude::*;
 
 use super::{call, to_js};
 use crate::session::{Phase, Progress};
-use crate::source::download::{Transfer, Watch};
+use crate::source::download::{DownloadProgress, Transfer};
 
 /// Least time between two reports of one phase, in milliseconds.
 const INTERVAL_MS: f64 = 100.0;
@@ -44,7 +44,7 @@ pub(super) struct Reporter {
 
 struct State {
     callback: Option<Function>,
-    watch: Watch,
+    download: DownloadProgress,
     now: Progress,
     /// The last report, and when it was made.
     told: Option<(Progress, Transfer, f64)>,
@@ -53,7 +53,7 @@ struct State {
 impl Reporter {
     pub(super) fn new(callback: Option<Function>) -> Self {
         let now = Progress { phase: Phase::Header, loaded: 0, total: None };
-        let state = State { callback, watch: Watch::default(), now, told: None };
+        let state = State { callback, download: DownloadProgress::default(), now, told: None };
         let state = Rc::new(RefCell::new(state));
         let ticked = Rc::clone(&state);
         let tick = Closure::new(move || ticked.borrow_mut().look());
@@ -61,9 +61,9 @@ impl Reporter {
         Self { state, interval, _tick: tick }
     }
 
-    /// What downloads are to be watched through.
-    pub(super) fn watch(&self) -> Watch {
-        self.state.borrow().watch.clone()
+    /// The progress that downloads report to.
+    pub(super) fn download(&self) -> DownloadProgress {
+        self.state.borrow().download.clone()
     }
 
     pub(super) fn report(&self, progress: Progress) {
@@ -83,7 +83,7 @@ impl State {
     /// Reports where that is worth it: every change of phase and the last bytes at once, else ten times a second.
     fn look(&mut self) {
         let Some(callback) = &self.callback else { return };
-        let (now, progress, transfer) = (Date::now(), self.now, self.watch.now());
+        let (now, progress, transfer) = (Date::now(), self.now, self.download.now());
         let complete = progress.total == Some(progress.loaded);
         let worth_it = self.told.is_none_or(|(told, before, at)| {
             let news = progress.loaded != told.loaded || progress.total != told.total;

@@ -8,7 +8,7 @@ use web_sys::AbortSignal;
 use super::abort::AbortLink;
 use super::{Engine, options, to_js, to_js_error};
 use crate::error::{Error, Result};
-use crate::source::script::ScriptSource;
+use crate::source::web::js::JsSource;
 
 #[wasm_bindgen]
 impl Engine {
@@ -86,14 +86,14 @@ impl Engine {
     ) -> Result<u32, JsValue> {
         let link = AbortLink::new(signal);
         let restore = async {
-            let source = ScriptSource::new(readable(&on_read, size))?;
+            let source = JsSource::new(readable(&on_read, size))?;
             self.session.restore_session(source, link.cancel()).await
         };
         restore.await.map_err(|error| to_js_error(&error))
     }
 }
 
-/// What [`ScriptSource`] takes.
+/// What [`JsSource`] takes.
 fn readable(read: &Function, size: f64) -> JsValue {
     let object = Object::new();
     for (name, value) in [("read", read.into()), ("size", size.into()), ("name", "the saved session".into())]

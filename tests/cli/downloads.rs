@@ -6,8 +6,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use gemma_web::source::address;
-use gemma_web::source::directory::{Entry, cache_folder};
 use gemma_web::source::download::describe;
+use gemma_web::source::native::store::{DiskStore, cache_folder};
 use serde_json::Value;
 
 use crate::gguf_writer::GgufWriter;
@@ -149,7 +149,8 @@ pub(crate) fn a_killed_download_goes_on() {
     child.kill().unwrap();
     child.wait().unwrap();
     let stored = {
-        let mut entry = Entry::open(&cache.join("gemma-web/models"), &address::id(&url), &mut || {}).unwrap();
+        let mut entry =
+            DiskStore::open(&cache.join("gemma-web/models"), &address::id(&url), &mut || {}).unwrap();
         describe(&mut entry).unwrap().unwrap().stored
     };
     assert!(stored > 0 && stored <= half + (1 << 20), "{stored}");

@@ -1,7 +1,7 @@
 //! Tiny models as if they had been tuned for conversations: their files get a chat template, which is all the engine asks for.
 
 use gemma_web::session::{Engine, Event, Generation, KvType, LoadOptions, Prompt, Request, Signals};
-use gemma_web::source::ByteSource;
+use gemma_web::source::{ByteSource, ModelSource};
 use gemma_web::{Cancel, Result};
 use pollster::block_on;
 
@@ -32,6 +32,8 @@ impl ByteSource for Bytes {
         Ok(())
     }
 }
+
+impl ModelSource for Bytes {}
 
 /// `tests/data/tiny/MODEL.gguf` with a chat template: a key in front of the others, as long as keeps the tensors aligned.
 pub(crate) fn with_template(model: &str) -> Bytes {

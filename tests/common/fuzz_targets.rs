@@ -8,7 +8,7 @@ use gemma_web::gpu::Limits;
 use gemma_web::model::{Config, ModelOptions, memory};
 use gemma_web::quant::FORMATS;
 use gemma_web::source::download::{CHUNK_BYTES, describe, verify};
-use gemma_web::source::stored::{RandomFile, Store};
+use gemma_web::source::store::{ManifestFile, Store, Writing};
 use gemma_web::tokenizer::{Special, Tokenizer};
 use gemma_web::{Cancel, Error, Result};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -183,9 +183,9 @@ pub fn manifest(bytes: &[u8]) {
         if let Some(entry) = describe(&mut store).unwrap() {
             assert!(entry.size <= 1 << 40 && entry.stored <= entry.size, "{entry:?}");
         }
-        let report = verify(&mut store, &Cancel::default()).unwrap();
+        let report = pollster::block_on(verify(&mut store, &Cancel::default())).unwrap();
         assert!(report.damaged.len() as u64 <= report.chunks, "{report:?}");
-        let again = verify(&mut store, &Cancel::default()).unwrap();
+        let again = pollster::block_on(verify(&mut store, &Cancel::default())).unwrap();
         assert!(again.damaged.is_empty(), "{again:?}");
     }
 }
@@ -221,11 +221,7 @@ pub fn is_typed(error: &Error) {
 
 struct Bytes(Vec<u8>);
 
-impl RandomFile for Bytes {
-    fn len(&self) -> Result<u64> {
-        Ok(self.0.len() as u64)
-    }
-
+impl ManifestFile for Bytes {
     fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<usize> {
         let rest = self.0.get(offset as usize..).unwrap_or_default();
         let n = rest.len().min(into.len());
@@ -241,8 +237,8 @@ impl RandomFile for Bytes {
         Ok(())
     }
 
-    fn set_len(&mut self, len: u64) -> Result<()> {
-        self.0.resize(len as usize, 0);
+    fn clear(&mut self) -> Result<()> {
+        self.0.clear();
         Ok(())
     }
 
@@ -257,14 +253,30 @@ struct InMemory {
 }
 
 impl Store for InMemory {
-    type File = Bytes;
-
-    fn data(&mut self) -> &mut Bytes {
-        &mut self.data
-    }
+    type Manifest = Bytes;
 
     fn manifest(&mut self) -> &mut Bytes {
         &mut self.manifest
+    }
+
+    fn len(&self) -> Result<u64> {
+        Ok(self.data.0.len() as u64)
+    }
+
+    async fn read(&mut self, offset: u64, into: &mut [u8]) -> Result<usize> {
+        self.data.read_at(offset, into)
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<Option<Writing>> {
+        self.data.write_at(offset, bytes).map(|()| None)
+    }
+
+    fn clear(&mut self) -> Result<()> {
+        self.data.clear()
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.data.flush()
     }
 
     async fn reserve(&mut self, _: u64) -> Result<()> {

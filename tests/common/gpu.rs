@@ -4,7 +4,7 @@ use std::path::Path;
 
 use gemma_web::gpu::{Arithmetic, Gpu, GpuOptions, Tuning, Unit};
 use gemma_web::session::{Engine, GenerateOptions, LoadOptions};
-use gemma_web::source::file::FileSource;
+use gemma_web::source::native::file::FileSource;
 use gemma_web::{Cancel, Result};
 use pollster::block_on;
 

@@ -27,26 +27,14 @@ const MAY_USE: [(&str, &str); 15] = [
 /// Path beginnings that stay in these files and folders.
 const ROOMS: [(&str, &str); 9] = [
     ("wgpu", "src/gpu/"),
-    (
-        "web_sys",
-        "src/web/ src/source/http.rs src/source/distant.rs src/source/handles.rs src/source/script.rs src/gpu/",
-    ),
-    (
-        "js_sys",
-        "src/web/ src/source/http.rs src/source/distant.rs src/source/handles.rs src/source/script.rs src/gpu/",
-    ),
-    (
-        "wasm_bindgen",
-        "src/web/ src/source/http.rs src/source/distant.rs src/source/handles.rs src/source/script.rs src/gpu/",
-    ),
-    (
-        "wasm_bindgen_futures",
-        "src/web/ src/source/http.rs src/source/distant.rs src/source/handles.rs src/source/script.rs src/gpu/",
-    ),
+    ("web_sys", "src/web/ src/source/web/ src/gpu/"),
+    ("js_sys", "src/web/ src/source/web/ src/gpu/"),
+    ("wasm_bindgen", "src/web/ src/source/web/ src/gpu/"),
+    ("wasm_bindgen_futures", "src/web/ src/source/web/ src/gpu/"),
     ("serde_wasm_bindgen", "src/web/"),
-    ("std::fs", "src/source/file.rs src/source/directory.rs src/bin/"),
+    ("std::fs", "src/source/native/ src/bin/"),
     ("std::process", "src/bin/"),
-    ("std::thread", "src/source/client.rs src/source/directory.rs src/bin/"), // wasm32-unknown-unknown has none
+    ("std::thread", "src/source/native/ src/bin/"), // wasm32-unknown-unknown has none
 ];
 
 pub(crate) const MAX_LINES: usize = 350;

@@ -8,8 +8,8 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use futures_util::future::FutureExt;
-use gemma_web::source::stored::{RandomFile, Store, Writing};
-use gemma_web::source::transport::{Body, Head, Request, Transport};
+use gemma_web::source::http::{HttpClient, Request, ResponseBody, ResponseHead};
+use gemma_web::source::store::{ManifestFile, Store, Writing};
 use gemma_web::{Error, Result};
 
 /// What the server does wrong, or differently.
@@ -111,12 +111,12 @@ impl Server {
         self.sent.set(0);
     }
 
-    fn head(&self, faults: &Faults, status: u16, part: &Range<u64>, size: u64) -> Head {
+    fn head(&self, faults: &Faults, status: u16, part: &Range<u64>, size: u64) -> ResponseHead {
         let first = part.start + faults.shifts_range;
         let range = format!("bytes {first}-{}/{size}", (part.end + faults.shifts_range).saturating_sub(1));
         let read = |text: String| (!faults.hides_headers).then_some(text);
         let named = |text: String| (!faults.no_validators).then_some(text);
-        Head {
+        ResponseHead {
             status,
             content_length: (!faults.no_length).then_some(part.end - part.start),
             content_range: (status == 206).then(|| read(range)).flatten(),
@@ -149,10 +149,10 @@ async fn turn() {
     .await;
 }
 
-impl Transport for Net {
+impl HttpClient for Net {
     type Body = MockBody;
 
-    async fn get(&self, request: &Request<'_>) -> Result<(Head, MockBody)> {
+    async fn get(&self, request: &Request<'_>) -> Result<(ResponseHead, MockBody)> {
         let server = &self.0;
         let n = server.n_asked();
         let tag = request.if_range.map(str::to_owned);
@@ -177,7 +177,7 @@ impl Transport for Net {
             let mut page = body(Rc::new(b"not now".to_vec()));
             page.open();
             let (status, retry_after) = faults.refuses.remove(0);
-            return Ok((Head { status, retry_after, ..Head::default() }, page));
+            return Ok((ResponseHead { status, retry_after, ..ResponseHead::default() }, page));
         }
         let file = Rc::clone(&server.file.borrow());
         let size = file.len() as u64;
@@ -188,7 +188,7 @@ impl Transport for Net {
         if part.as_ref().is_some_and(|part| part.start >= size) {
             let mut page = body(Rc::default());
             page.open();
-            return Ok((Head { status: 416, ..Head::default() }, page));
+            return Ok((ResponseHead { status: 416, ..ResponseHead::default() }, page));
         }
         let part = part.map_or(0..size, |part| part.start..part.end.min(size));
         let mut bytes = file[part.start as usize..part.end as usize].to_vec();
@@ -251,7 +251,7 @@ impl Drop for MockBody {
     }
 }
 
-impl Body for MockBody {
+impl ResponseBody for MockBody {
     async fn next(&mut self, into: &mut [u8]) -> Result<usize> {
         assert!(!into.is_empty());
         if self.at == self.bytes.len() {
@@ -273,11 +273,7 @@ impl Body for MockBody {
 #[derive(Clone, Debug, Default)]
 pub struct MemoryFile(pub Rc<RefCell<Vec<u8>>>);
 
-impl RandomFile for MemoryFile {
-    fn len(&self) -> Result<u64> {
-        Ok(self.0.borrow().len() as u64)
-    }
-
+impl ManifestFile for MemoryFile {
     fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<usize> {
         let file = self.0.borrow();
         let rest = file.get(offset as usize..).unwrap_or_default();
@@ -296,8 +292,8 @@ impl RandomFile for MemoryFile {
         Ok(())
     }
 
-    fn set_len(&mut self, len: u64) -> Result<()> {
-        self.0.borrow_mut().resize(len as usize, 0);
+    fn clear(&mut self) -> Result<()> {
+        self.0.borrow_mut().clear();
         Ok(())
     }
 
@@ -331,14 +327,18 @@ impl Default for MemoryStore {
 }
 
 impl Store for MemoryStore {
-    type File = MemoryFile;
-
-    fn data(&mut self) -> &mut MemoryFile {
-        &mut self.data
-    }
+    type Manifest = MemoryFile;
 
     fn manifest(&mut self) -> &mut MemoryFile {
         &mut self.manifest
+    }
+
+    fn len(&self) -> Result<u64> {
+        Ok(self.data.0.borrow().len() as u64)
+    }
+
+    async fn read(&mut self, offset: u64, into: &mut [u8]) -> Result<usize> {
+        self.data.read_at(offset, into)
     }
 
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<Option<Writing>> {
@@ -356,6 +356,14 @@ impl Store for MemoryStore {
             if fits { data.write_at(offset, &bytes) } else { Err(full) }
         };
         Ok(Some(write.boxed_local()))
+    }
+
+    fn clear(&mut self) -> Result<()> {
+        self.data.clear()
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
     }
 
     async fn reserve(&mut self, needed: u64) -> Result<()> {

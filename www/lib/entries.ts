@@ -63,7 +63,7 @@ export async function verifyStored(id: string): Promise<CacheReport> {
     const files = folder && (await openFiles(folder, id, false).catch(() => undefined));
     if (!files) throw unknown(id);
     try {
-      return verifyEntry({ id, ...files, available: () => Promise.resolve(Number.NaN) }) as CacheReport;
+      return (await verifyEntry({ id, ...files, available: () => Promise.resolve(Number.NaN) })) as CacheReport;
     } finally {
       await closeBoth(files.data, files.manifest);
     }

@@ -7,8 +7,8 @@ use gemma_web::gpu::{Gpu, GpuOptions, Limits};
 use gemma_web::model::memory::{self, MemoryPlan, Verdict};
 use gemma_web::model::{Config, ModelOptions};
 use gemma_web::source::ByteSource;
-use gemma_web::source::download::Watch;
-use gemma_web::source::joined::Joined;
+use gemma_web::source::concat::Concat;
+use gemma_web::source::download::DownloadProgress;
 use gemma_web::tokenizer::{Special, Tokenizer};
 use gemma_web::{Cancel, Error};
 use pollster::block_on;
@@ -22,7 +22,7 @@ use super::source::{self, Source};
 const MAX_SHOWN: usize = 8;
 
 pub(crate) fn tokenize(args: &Tokenize, json: bool) -> Result<(), Failure> {
-    let mut source = source::open(&args.model, &args.download, &Watch::default())?;
+    let mut source = source::open(&args.model, &args.download, &DownloadProgress::default())?;
     let (header, _) = block_on(gguf::read_header(&mut source, &Cancel::default()))?;
     let tokenizer = Tokenizer::from_gguf(&header.metadata)?;
     let special = if args.special { Special::Parse } else { Special::AsText };
@@ -38,7 +38,7 @@ pub(crate) fn tokenize(args: &Tokenize, json: bool) -> Result<(), Failure> {
 }
 
 pub(crate) fn inspect(args: &Inspect, json: bool) -> Result<(), Failure> {
-    let mut source = source::open(&args.model, &args.download, &Watch::default())?;
+    let mut source = source::open(&args.model, &args.download, &DownloadProgress::default())?;
     let (header, _) = block_on(gguf::read_header(&mut source, &Cancel::default()))?;
     let planned = memory(&header, args);
     if let Err(wrong @ Error::InvalidOption { .. }) = planned {
@@ -133,7 +133,7 @@ fn verdict(error: Option<&Error>) -> Json {
 }
 
 fn print_page(
-    source: &Joined<Source>,
+    source: &Concat<Source>,
     header: &Header,
     planned: &gemma_web::Result<MemoryPlan>,
 ) -> Result<(), Failure> {

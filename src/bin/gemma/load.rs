@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use gemma_web::Cancel;
 use gemma_web::session::{Engine, LoadOptions, Phase, Progress};
-use gemma_web::source::download::{Transfer, Watch};
+use gemma_web::source::download::{DownloadProgress, Transfer};
 use indicatif::{ProgressBar, ProgressStyle};
 use pollster::block_on;
 
@@ -15,13 +15,13 @@ use super::tuning;
 
 /// Loads the model as the options say. `json` keeps standard error free of remarks.
 pub(crate) fn engine(model: &Model, options: &LoadOptions, json: bool) -> Result<Engine, Failure> {
-    let watch = Watch::default();
+    let progress = DownloadProgress::default();
     let start = Instant::now();
-    let source = source::of(model, &watch)?;
+    let source = source::of(model, &progress)?;
     let bar = if is_watched() { bytes_bar() } else { ProgressBar::hidden() };
     let recalled = tuning::recall(options);
     let engine = block_on(Engine::load(source, &recalled, &Cancel::default(), &mut |p| {
-        show(&bar, &p, &watch.now());
+        show(&bar, &p, &progress.now());
     }));
     bar.finish_and_clear();
     let engine = engine?;
@@ -31,7 +31,11 @@ pub(crate) fn engine(model: &Model, options: &LoadOptions, json: bool) -> Result
         let seconds = start.elapsed().as_secs_f32();
         // A file need not say what it is called.
         let name = if info.config.name.is_empty() { "the model" } else { &info.config.name };
-        note(format_args!("{name} on {}, loaded in {seconds:.1} s{}", info.adapter.name, came(&watch.now())));
+        note(format_args!(
+            "{name} on {}, loaded in {seconds:.1} s{}",
+            info.adapter.name,
+            came(&progress.now())
+        ));
     }
     Ok(engine)
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use gemma_web::gpu::device::AdapterInfo;
 use gemma_web::gpu::{Gpu, Tuning};
 use gemma_web::session::{Engine, LoadOptions, SelfTest, Tested};
-use gemma_web::source::directory::cache_folder;
+use gemma_web::source::native::store::cache_folder;
 use pollster::block_on;
 use serde::{Deserialize, Serialize};
 

@@ -1,43 +1,46 @@
-//! How many requests are under way at once, and how long each is: fewer where a server complains, for as long as it does, more than at
-//! first where that made the download faster, and few long ones where the network is so fast that a request costs more than its bytes.
+//! Number and length of concurrent requests: fewer while the server fails, more if that makes the download
+//! faster, and few long ones on a network so fast that a request costs more than its bytes.
 
 use std::cell::Cell;
 
 use web_time::Instant;
 
-use super::chunks::CHUNK_BYTES;
+use super::chunk_table::CHUNK_BYTES;
 
-/// At first; browsers allow six connections to a server over HTTP/1.
+/// Requests at the start; browsers allow six connections to a server over HTTP/1.
 const AT_FIRST: usize = 4;
-const MOST: usize = (UNDER_WAY / FEWEST_CHUNKS) as usize;
-/// Bytes for each request over which speed is measured.
+/// Most requests.
+const MOST: usize = (MOST_REQUESTED / FEWEST_CHUNKS) as usize;
+/// Bytes per request over which a window measures the speed.
 const WINDOW_BYTES: u64 = 16 << 20;
-/// How much faster one more request has to make a download to be kept.
-const WORTH: f64 = 1.1;
-/// Chunks that a request asks for on a slow network, and on the fastest.
+/// Least gain in speed that justifies one more request.
+const MIN_GAIN: f64 = 1.1;
+/// Chunks of a request on a slow network, and on the fastest.
 pub(super) const FEWEST_CHUNKS: u64 = 2;
 const MOST_CHUNKS: u64 = 6;
-/// What a request should bring: the bytes that arrive in this time.
+/// Time in which a request should complete.
 const REQUEST_SECONDS: f64 = 0.2;
-/// Chunks that all requests ask for together. Browsers hold what has arrived before it is read, outside of any limit of ours.
-pub(super) const UNDER_WAY: u64 = 12;
-/// Bytes over which the speed is measured that decides on the length of requests.
+/// Most chunks in all pending requests. Browsers buffer the bytes that arrived but are not read, and no limit
+/// of ours applies to them.
+pub(super) const MOST_REQUESTED: u64 = 12;
+/// Bytes over which the speed is measured that decides the length of requests.
 const SAMPLE_BYTES: u64 = 16 << 20;
 
-/// Climbs while it pays, steps back when it does not, and halves on trouble.
+/// Controller that adds requests while they pay, takes one back when it does not, and halves them on
+/// failures.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct Concurrency {
     limit: Cell<usize>,
     settled: Cell<bool>,
-    /// Bytes per second with one request fewer.
+    /// Bytes per second with one request less.
     before: Cell<f64>,
     window: Window,
     sample: Window,
     /// Chunks of a request.
-    length: Cell<u64>,
+    n_chunks: Cell<u64>,
 }
 
-/// Bytes, and the time since they began to come.
+/// Count of bytes, and the time since the first.
 #[derive(Debug, Default)]
 struct Window {
     bytes: Cell<u64>,
@@ -50,7 +53,8 @@ impl Window {
         self.since.set(since);
     }
 
-    /// Counts; bytes per second once there are so many, when it starts over. The first bytes only start the clock.
+    /// Counts bytes. Returns the bytes per second after `until` bytes, and restarts. The first bytes only
+    /// start the clock.
     fn count(&self, bytes: u64, now: Instant, until: u64) -> Option<f64> {
         let Some(since) = self.since.get() else {
             self.restart(Some(now));
@@ -65,7 +69,7 @@ impl Window {
     }
 }
 
-impl Default for Pace {
+impl Default for Concurrency {
     fn default() -> Self {
         Self {
             limit: Cell::new(AT_FIRST),
@@ -73,54 +77,54 @@ impl Default for Pace {
             before: Cell::default(),
             window: Window::default(),
             sample: Window::default(),
-            length: Cell::new(MOST_CHUNKS),
+            n_chunks: Cell::new(MOST_CHUNKS),
         }
     }
 }
 
-impl Pace {
-    /// Requests that may be under way.
+impl Concurrency {
+    /// Most pending requests.
     pub(super) fn limit(&self) -> usize {
         self.limit.get()
     }
 
-    /// Chunks that the next request should ask for.
-    pub(super) fn length(&self) -> u64 {
-        self.length.get()
+    /// Most chunks of the next request.
+    pub(super) fn n_chunks(&self) -> u64 {
+        self.n_chunks.get()
     }
 
-    /// A request failed in a way that may be the fault of too many.
-    pub(super) fn trouble(&self) {
+    /// Notes a failure that too many requests may have caused.
+    pub(super) fn on_failure(&self) {
         self.limit.set((self.limit.get() / 2).max(1));
         self.settled.set(true);
-        self.length.set(FEWEST_CHUNKS);
-        // A whole window without trouble is what makes good for it.
+        self.n_chunks.set(FEWEST_CHUNKS);
+        // Only a whole window without a failure makes up for it.
         self.window.restart(None);
         self.sample.restart(None);
     }
 
-    /// So many bytes arrived.
-    pub(super) fn arrived(&self, bytes: u64) {
+    /// Counts received bytes.
+    pub(super) fn on_bytes(&self, bytes: u64) {
         let now = Instant::now();
         if let Some(rate) = self.sample.count(bytes, now, SAMPLE_BYTES) {
-            self.measure(rate);
+            self.adjust_length(rate);
         }
         if let Some(rate) = self.window.count(bytes, now, WINDOW_BYTES * self.limit.get() as u64) {
-            self.judge(rate);
+            self.adjust_limit(rate);
         }
     }
 
-    fn measure(&self, rate: f64) {
+    fn adjust_length(&self, rate: f64) {
         let chunks = (rate * REQUEST_SECONDS) as u64 / CHUNK_BYTES;
-        self.length.set(chunks.clamp(FEWEST_CHUNKS, MOST_CHUNKS));
+        self.n_chunks.set(chunks.clamp(FEWEST_CHUNKS, MOST_CHUNKS));
     }
 
-    fn judge(&self, rate: f64) {
+    fn adjust_limit(&self, rate: f64) {
         let limit = self.limit.get();
         if self.settled.get() {
             return self.limit.set(limit.max((limit + 1).min(AT_FIRST)));
         }
-        if rate < self.before.get() * WORTH {
+        if rate < self.before.get() * MIN_GAIN {
             self.limit.set((limit - 1).max(AT_FIRST));
             self.settled.set(true);
         } else {
@@ -136,9 +140,9 @@ mod tests {
     use super::*;
 
     fn after(rates: &[f64]) -> usize {
-        let pace = Pace::default();
-        rates.iter().for_each(|rate| pace.judge(*rate));
-        pace.limit()
+        let concurrency = Concurrency::default();
+        rates.iter().for_each(|rate| concurrency.adjust_limit(*rate));
+        concurrency.limit()
     }
 
     #[test]
@@ -150,17 +154,17 @@ mod tests {
 
     #[test]
     fn fast_networks_have_long_requests() {
-        let pace = Pace::default();
-        assert_eq!(pace.length(), MOST_CHUNKS, "until it is measured");
+        let concurrency = Concurrency::default();
+        assert_eq!(concurrency.n_chunks(), MOST_CHUNKS, "until it is measured");
         let mut seen = Vec::new();
         for megabytes in [1.0, 60.0, 70.0, 90.0, 150.0, 5e6] {
-            pace.measure(megabytes * 1e6);
-            seen.push(pace.length());
+            concurrency.adjust_length(megabytes * 1e6);
+            seen.push(concurrency.n_chunks());
         }
         assert_eq!(seen, [2, 2, 3, 4, 6, 6]);
-        pace.trouble();
+        concurrency.on_failure();
         assert_eq!(
-            (pace.length(), pace.limit()),
+            (concurrency.n_chunks(), concurrency.limit()),
             (FEWEST_CHUNKS, 2),
             "a server that fails is asked for less at once"
         );
@@ -168,15 +172,15 @@ mod tests {
 
     #[test]
     fn trouble_halves_down_to_one() {
-        let pace = Pace::default();
-        pace.trouble();
-        assert_eq!(pace.limit(), 2);
-        pace.trouble();
-        pace.trouble();
-        assert_eq!(pace.limit(), 1);
+        let concurrency = Concurrency::default();
+        concurrency.on_failure();
+        assert_eq!(concurrency.limit(), 2);
+        concurrency.on_failure();
+        concurrency.on_failure();
+        assert_eq!(concurrency.limit(), 1);
         for expected in [2, 3, 4, 4] {
-            pace.judge(1e9);
-            assert_eq!(pace.limit(), expected, "back to where it was at first, not beyond");
+            concurrency.adjust_limit(1e9);
+            assert_eq!(concurrency.limit(), expected, "back to where it was at first, not beyond");
         }
     }
 }

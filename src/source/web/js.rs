@@ -1,33 +1,34 @@
-//! Bytes that JS has: a `Blob`, a stream, or whatever a page serves.
+//! Bytes of a JS object: a `Blob`, a stream, or anything else that a page serves.
 
 use js_sys::{Function, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-use super::ByteSource;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
+use crate::source::{ByteSource, ModelSource};
 
-/// Bytes asked for at a time: a call into JS costs much more than copying what is small.
+/// Bytes of one read: a call into JS costs much more than a small copy.
 const BLOCK_BYTES: u64 = 4 << 20;
 
-/// A JS object `{ size, name, read(offset, length) -> Promise<Uint8Array> }`. Reading forwards asks for every byte once, in order.
+/// A JS object `{ size, name, read(offset, length) -> Promise<Uint8Array> }`. Reading forwards requests every
+/// byte once, in order.
 #[derive(Debug)]
-pub struct ScriptSource {
+pub struct JsSource {
     object: JsValue,
     read: Function,
     len: Option<u64>,
     name: String,
-    /// The block at hand and where it starts.
+    /// The current block, and its offset.
     block: Uint8Array,
     start: u64,
 }
 
-impl ScriptSource {
-    /// Takes the object apart.
+impl JsSource {
+    /// Reads the fields of the object.
     ///
     /// # Errors
-    /// [`Error::Internal`] where it is something else.
+    /// [`Error::Internal`] if it has no `read`.
     pub fn new(object: JsValue) -> Result<Self> {
         let wrong = || Error::Internal { what: "a source of bytes came without `read`".to_owned() };
         let field = |name: &str| Reflect::get(&object, &name.into()).map_err(|_| wrong());
@@ -41,7 +42,7 @@ impl ScriptSource {
         })
     }
 
-    /// Has the block with the byte at `offset` at hand; false where the file ends before it.
+    /// Loads the block with the byte at `offset`; false if the file ends before it.
     async fn seek(&mut self, offset: u64) -> Result<bool> {
         let end = self.start + u64::from(self.block.length());
         if (self.start..end).contains(&offset) {
@@ -63,7 +64,7 @@ impl ScriptSource {
     }
 }
 
-impl ByteSource for ScriptSource {
+impl ByteSource for JsSource {
     fn len(&self) -> Option<u64> {
         self.len
     }
@@ -90,6 +91,8 @@ impl ByteSource for ScriptSource {
         Ok(())
     }
 }
+
+impl ModelSource for JsSource {}
 
 fn failure(name: &str, thrown: &JsValue) -> Error {
     let said = Reflect::get(thrown, &"message".into()).ok().and_then(|value| value.as_string());

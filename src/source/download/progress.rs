@@ -1,41 +1,42 @@
-//! How a download goes, for whoever watches it.
+//! Progress of a download, readable while it runs.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use serde::Serialize;
 
-/// How a download goes.
+/// State of a download.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Transfer {
-    /// Bytes that were taken from the cache, each once.
+    /// Bytes read from the cache, each counted once.
     pub cached: u64,
-    /// Bytes that came from the network.
+    /// Bytes received from the network.
     pub fetched: u64,
-    /// What is waited for, if not for bytes.
+    /// Reason for a pause, if there is one.
     pub waiting: Option<Waiting>,
-    /// There is a cache, but the server doesn't say how long the file is, or sends it compressed: it is not kept.
+    /// There is a cache, but it can't keep the file: the server doesn't tell the length, or sends the file
+    /// compressed.
     pub unkept: bool,
 }
 
-/// Why no bytes arrive.
+/// Reason why no bytes arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Waiting {
     /// There is no network.
     Offline,
-    /// A request failed, and is repeated after a while.
+    /// A request failed; it is repeated after a delay.
     Retrying,
 }
 
-/// A window on a download that can be looked through while it is under way. Clones show the same; several downloads that are
-/// given one add up.
+/// Shared view of the progress of a download. Clones show the same state; several downloads with the same
+/// handle add up.
 #[derive(Clone, Debug, Default)]
-pub struct Watch(Rc<Cell<Transfer>>);
+pub struct DownloadProgress(Rc<Cell<Transfer>>);
 
-impl Watch {
-    /// How it goes now.
+impl DownloadProgress {
+    /// The current state.
     #[must_use]
     pub fn now(&self) -> Transfer {
         self.0.get()

@@ -1,11 +1,11 @@
-//! A bounds-checked little-endian cursor over the first bytes of a file.
+//! Bounds-checked little-endian cursor over the first bytes of a file.
 
 use crate::error::Error;
 
-/// Why a read stopped.
+/// Reason why a read stopped.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// The prefix ends first; with at least this many bytes the read goes further.
+    /// The prefix ends first; the read needs at least this many bytes.
     NeedMore(u64),
     /// The file is not readable.
     Bad(Error),
@@ -17,18 +17,18 @@ impl From<Error> for Stop {
     }
 }
 
-/// What reads return.
+/// Result of a read.
 pub(super) type Read<T> = Result<T, Stop>;
 
-/// The cursor. It never reads beyond the prefix, and what it returns is never larger than what it has read.
+/// The cursor. It never reads beyond the prefix, and never returns more than it has read.
 #[derive(Debug)]
-pub(super) struct Reader<'a> {
+pub(super) struct Cursor<'a> {
     prefix: &'a [u8],
     file_len: Option<u64>,
     at: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Cursor<'a> {
     pub(super) fn new(prefix: &'a [u8], file_len: Option<u64>) -> Self {
         Self { prefix, file_len, at: 0 }
     }
@@ -38,12 +38,13 @@ impl<'a> Reader<'a> {
         self.at as u64
     }
 
-    /// The bytes from the cursor on that are there already.
+    /// The bytes of the prefix from the cursor on.
     pub(super) fn rest(&self) -> &'a [u8] {
         &self.prefix[self.at..]
     }
 
-    /// Checks that `len` more bytes are there, and says how many are needed if they are not. `what` names the thing in errors.
+    /// Checks that the prefix has `len` more bytes; [`Stop::NeedMore`] if not. `what` names the value in
+    /// errors.
     pub(super) fn ensure(&self, len: u64, what: &str) -> Read<()> {
         let needs = self.at().saturating_add(len);
         if needs <= self.prefix.len() as u64 {
@@ -84,7 +85,7 @@ impl<'a> Reader<'a> {
         self.array(what).map(u64::from_le_bytes)
     }
 
-    /// A count or length that may be at most `cap`.
+    /// A count or length of at most `cap`.
     pub(super) fn count(&mut self, what: &str, cap: u64) -> Read<u64> {
         let at = self.at();
         let count = self.u64(what)?;
@@ -95,7 +96,7 @@ impl<'a> Reader<'a> {
         Ok(count)
     }
 
-    /// The bytes of a string: a length of at most `cap`, then as many bytes.
+    /// The bytes of a string: a length of at most `cap`, then that many bytes.
     pub(super) fn string_bytes(&mut self, what: &str, cap: u64) -> Read<&'a [u8]> {
         let len = self.count(what, cap)?;
         self.bytes(len, what)

@@ -1,29 +1,30 @@
-//! A source that never waits, made to wait now and then.
+//! Source that yields to the event loop now and then, around one that never waits.
 
+use super::http::sleep_ms;
 use crate::cancel::Cancel;
 use crate::error::Result;
-use crate::gpu::readback::sleep_ms;
 use crate::source::ByteSource;
 
-/// Bytes between two pauses. A pause takes 4 ms, which is what browsers make of a short timer.
+/// Bytes between two pauses. A pause takes 4 ms, the shortest timer that browsers grant.
 const BYTES_BETWEEN: u64 = 16 << 20;
 
-/// Gives the worker's other work a turn every few megabytes. Bytes that are made in place come without one, and neither
-/// an abort would be heard nor the GPU get its uploads before all of them were there.
+/// A source that gives the worker's other work a turn every few megabytes. A source that computes its bytes
+/// never waits: without the pauses no abort arrives and no upload reaches the GPU before the last byte.
 #[derive(Debug)]
-pub(super) struct Paced<S> {
+pub struct Yielding<S> {
     source: S,
     /// Bytes read since the last pause.
     since: u64,
 }
 
-impl<S: ByteSource> Paced<S> {
-    pub(super) fn new(source: S) -> Self {
+impl<S: ByteSource> Yielding<S> {
+    /// Wraps a source.
+    pub fn new(source: S) -> Self {
         Self { source, since: 0 }
     }
 }
 
-impl<S: ByteSource> ByteSource for Paced<S> {
+impl<S: ByteSource> ByteSource for Yielding<S> {
     fn len(&self) -> Option<u64> {
         self.source.len()
     }

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::ByteSource;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
+use crate::source::{ByteSource, ModelSource};
 
 /// A file on disk, readable in any order.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl FileSource {
     /// Opens the file and notes its length.
     ///
     /// # Errors
-    /// [`Error::Io`] where it does not exist, may not be read, or is not a regular file.
+    /// [`Error::Io`] if it does not exist, may not be read, or is not a regular file.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let name = path.display().to_string();
@@ -28,7 +28,7 @@ impl FileSource {
         let file = File::open(path).map_err(io)?;
         let metadata = file.metadata().map_err(io)?;
         if !metadata.is_file() {
-            // Opening a directory works on Unix and only reading it fails, with a message that names nothing.
+            // Unix opens a directory, and only reading it fails, with a message that names nothing.
             let why = "it is not a regular file".to_owned();
             return Err(Error::Io { path: name, why });
         }
@@ -60,20 +60,22 @@ impl ByteSource for FileSource {
         }
         let filled = self.file.seek(SeekFrom::Start(offset)).and_then(|_| self.file.read_exact(into));
         filled.map_err(|e| match e.kind() {
-            // The file became shorter since it was opened.
+            // The file became shorter after it was opened.
             ErrorKind::UnexpectedEof => self.truncated(offset, into.len()),
             _ => Error::Io { path: self.path.clone(), why: e.to_string() },
         })
     }
 }
 
+impl ModelSource for FileSource {}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests stop at the first surprise")]
 mod tests {
     use super::*;
 
-    /// This source file is the fixture: it is there wherever the tests are.
-    const THIS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/source/file.rs");
+    /// This source file is the fixture: it exists wherever the tests run.
+    const THIS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/source/native/file.rs");
 
     fn read(source: &mut FileSource, offset: u64, n_bytes: usize) -> Result<Vec<u8>> {
         let mut into = vec![0; n_bytes];

@@ -1,22 +1,23 @@
-//! Several files as one: the shards of a model.
+//! Concatenation of several files: the shards of a model.
 
-use super::ByteSource;
+use super::{ByteSource, ModelSource};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 
-/// Files one behind the other. Only the bytes are joined; [`crate::gguf::read_header`] joins the headers.
+/// Files one behind the other. This joins only the bytes; [`crate::gguf::read_header`] joins the headers.
 #[derive(Debug)]
-pub struct Joined<S> {
-    /// At least one, with the offset where it starts.
+pub struct Concat<S> {
+    /// At least one file, each with its offset.
     files: Vec<(u64, S)>,
     len: Option<u64>,
 }
 
-impl<S: ByteSource> Joined<S> {
-    /// Joins files in this order. One file alone stays what it is.
+impl<S: ByteSource> Concat<S> {
+    /// Joins files in this order. A single file stays as it is.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] for no file, [`Error::Unsupported`] where one but the last doesn't know its length.
+    /// [`Error::InvalidOption`] for no file, [`Error::Unsupported`] if the length of any file but the last is
+    /// unknown.
     pub fn new(files: Vec<S>) -> Result<Self> {
         if files.is_empty() {
             let (option, found) = ("source".to_owned(), "an empty list".to_owned());
@@ -38,7 +39,7 @@ impl<S: ByteSource> Joined<S> {
     }
 }
 
-impl<S: ByteSource> ByteSource for Joined<S> {
+impl<S: ByteSource> ByteSource for Concat<S> {
     fn len(&self) -> Option<u64> {
         self.len
     }
@@ -53,7 +54,7 @@ impl<S: ByteSource> ByteSource for Joined<S> {
         let mut at = offset;
         let first = self.files.partition_point(|(start, _)| *start <= offset).saturating_sub(1);
         for ix in first..self.files.len() {
-            // The last file takes all that is left, so that it is the one to say that it ends too early.
+            // The last file gets the whole rest, so that it reports a range beyond its end.
             let end = self.files.get(ix + 1).map_or(u64::MAX, |(start, _)| *start);
             let (start, file) = &mut self.files[ix];
             let n = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX).min(rest.len());
@@ -69,6 +70,12 @@ impl<S: ByteSource> ByteSource for Joined<S> {
         }
         Ok(())
     }
+}
+
+impl<S: ModelSource> ModelSource for Concat<S> {
+    fn file_starts(&self) -> Vec<u64> {
+        self.files.iter().map(|(start, _)| *start).collect()
+    }
 
     async fn finish(&mut self, cancel: &Cancel) -> Result<()> {
         for (_, file) in &mut self.files {
@@ -76,16 +83,12 @@ impl<S: ByteSource> ByteSource for Joined<S> {
         }
         Ok(())
     }
-
-    fn parts(&self) -> Vec<u64> {
-        self.files.iter().map(|(start, _)| *start).collect()
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Joined;
-    use crate::source::ByteSource;
+    use super::Concat;
+    use crate::source::{ByteSource, ModelSource};
     use crate::{Cancel, Error, Result};
 
     /// Byte i is `first` + i.
@@ -115,7 +118,9 @@ mod tests {
         }
     }
 
-    fn read(source: &mut Joined<Counting>, start: u64, end: u64) -> Result<Vec<u8>> {
+    impl ModelSource for Counting {}
+
+    fn read(source: &mut Concat<Counting>, start: u64, end: u64) -> Result<Vec<u8>> {
         let mut into = vec![0xff; (end - start) as usize];
         pollster::block_on(source.read(start, &mut into, &Cancel::default()))?;
         Ok(into)
@@ -126,8 +131,8 @@ mod tests {
         for last in [Some(5), None] {
             let of = |first, len| Counting { first, len };
             let files = vec![of(0, Some(3)), of(3, Some(0)), of(3, Some(4)), of(7, last)];
-            let mut joined = Joined::new(files).unwrap();
-            assert_eq!((joined.len(), joined.parts()), (last.map(|_| 12), vec![0, 3, 3, 7]));
+            let mut joined = Concat::new(files).unwrap();
+            assert_eq!((joined.len(), joined.file_starts()), (last.map(|_| 12), vec![0, 3, 3, 7]));
             for start in 0..12 {
                 for end in start..=12 {
                     let bytes: Vec<u8> = (start as u8..end as u8).collect();
@@ -141,8 +146,8 @@ mod tests {
     #[test]
     fn the_length_of_all_but_the_last_is_needed() {
         let of = |len| Counting { first: 0, len };
-        assert!(matches!(Joined::new(vec![of(None), of(Some(1))]), Err(Error::Unsupported { .. })));
-        assert!(matches!(Joined::<Counting>::new(vec![]), Err(Error::InvalidOption { .. })));
-        assert_eq!(Joined::new(vec![of(None)]).unwrap().len(), None);
+        assert!(matches!(Concat::new(vec![of(None), of(Some(1))]), Err(Error::Unsupported { .. })));
+        assert!(matches!(Concat::<Counting>::new(vec![]), Err(Error::InvalidOption { .. })));
+        assert_eq!(Concat::new(vec![of(None)]).unwrap().len(), None);
     }
 }

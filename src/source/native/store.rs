@@ -1,13 +1,15 @@
-//! The cache natively: the files `ID.data` and `ID.manifest` in the user's cache folder, and `ID.lock`, which who has them open holds.
+//! The cache folder of a user: the files `ID.data` and `ID.manifest` of each entry, and `ID.lock`, which the
+//! process holds that has them open.
 
 use std::fs::{File, OpenOptions, TryLockError, create_dir_all};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::stored::{RandomFile, Store};
 use crate::error::{Error, Result};
+use crate::source::store::{ManifestFile, Store, Writing, read_full};
 
-/// Where everything is kept that can be had again: `$XDG_CACHE_HOME/gemma-web`, or the platform's like of it; nowhere without a home.
+/// The folder of the cache: `$XDG_CACHE_HOME/gemma-web` or the platform's equivalent; `None` without a home
+/// folder.
 #[must_use]
 pub fn cache_folder() -> Option<PathBuf> {
     let of = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -16,18 +18,19 @@ pub fn cache_folder() -> Option<PathBuf> {
     Some(folder.join("gemma-web"))
 }
 
-/// An entry of the cache, which no other process has open as long as this lives.
+/// An open entry of the cache. No other process can open it until this is dropped.
 #[derive(Debug)]
-pub struct Entry {
+pub struct DiskStore {
     data: DiskFile,
     manifest: DiskFile,
-    /// Locked until it is closed.
+    /// Holds the lock until it is closed.
     _lock: File,
 }
 
-impl Entry {
-    /// Opens an entry by its [`super::address::id`], and makes it if need be. Where another process has it open, `on_busy` hears of
-    /// it and this waits: two that want the same file share one download.
+impl DiskStore {
+    /// Opens an entry by its [`crate::source::address::id`], and creates it if it does not exist. If another
+    /// process has it open, this calls `on_busy` and waits: two processes that load the same file share one
+    /// download.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -49,24 +52,41 @@ impl Entry {
     }
 }
 
-impl Store for Entry {
-    type File = DiskFile;
-
-    fn data(&mut self) -> &mut DiskFile {
-        &mut self.data
-    }
+impl Store for DiskStore {
+    type Manifest = DiskFile;
 
     fn manifest(&mut self) -> &mut DiskFile {
         &mut self.manifest
     }
 
-    /// What is free on a disk can't be asked with the standard library; a full one fails when it is written.
+    fn len(&self) -> Result<u64> {
+        let metadata = self.data.file.metadata();
+        metadata.map(|metadata| metadata.len()).map_err(|e| self.data.failed("measuring", &e, 0))
+    }
+
+    async fn read(&mut self, offset: u64, into: &mut [u8]) -> Result<usize> {
+        read_full(offset, into, |offset, into| self.data.read_at(offset, into))
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<Option<Writing>> {
+        self.data.write_at(offset, bytes).map(|()| None)
+    }
+
+    fn clear(&mut self) -> Result<()> {
+        self.data.clear()
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.data.flush()
+    }
+
+    /// Does nothing: the standard library cannot tell the free space of a disk. A write to a full disk fails.
     async fn reserve(&mut self, _: u64) -> Result<()> {
         Ok(())
     }
 }
 
-/// A file on disk.
+/// One file of an entry.
 #[derive(Debug)]
 pub struct DiskFile {
     file: File,
@@ -99,11 +119,7 @@ impl DiskFile {
     }
 }
 
-impl RandomFile for DiskFile {
-    fn len(&self) -> Result<u64> {
-        self.file.metadata().map(|metadata| metadata.len()).map_err(|e| self.failed("measuring", &e, 0))
-    }
-
+impl ManifestFile for DiskFile {
     fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<usize> {
         let read = self.file.seek(SeekFrom::Start(offset)).and_then(|_| self.file.read(into));
         read.map_err(|e| self.failed("reading", &e, 0))
@@ -114,11 +130,12 @@ impl RandomFile for DiskFile {
         written.map_err(|e| self.failed("writing", &e, bytes.len() as u64))
     }
 
-    fn set_len(&mut self, len: u64) -> Result<()> {
-        self.file.set_len(len).map_err(|e| self.failed("cutting", &e, len))
+    fn clear(&mut self) -> Result<()> {
+        self.file.set_len(0).map_err(|e| self.failed("clearing", &e, 0))
     }
 
-    /// Nothing: the system writes gigabytes down in its own time, and what a power cut takes of them is missed by its hash.
+    /// Does nothing: the system writes gigabytes in its own time. If a power cut loses some, their hashes
+    /// tell.
     fn flush(&mut self) -> Result<()> {
         Ok(())
     }

@@ -1,14 +1,15 @@
-//! What an answer's head says, against what was asked.
+//! Checks of a response against its request.
 
 use core::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::source::transport::Head;
+use crate::source::http::ResponseHead;
 
-/// Bytes of the largest file that is believed in. A table of chunks is made of this number before a byte of the file is there.
+/// Bytes of the largest plausible file. The table of chunks is allocated by a size that a server claims,
+/// before the first byte arrives.
 pub(super) const MAX_SIZE: u64 = 1 << 40;
 
-/// What tells one version of a file from another.
+/// Identity of one version of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) size: Option<u64>,
@@ -17,13 +18,14 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Whether two replies are about different files: by `ETag` where both have one, else by date; always by size. What one of them
-    /// doesn't say tells nothing.
+    /// Whether two responses describe different files: by `ETag` if both have one, else by date, and always
+    /// by size. A missing value proves no difference.
     pub(super) fn differs(&self, other: &Self) -> bool {
         fn differ<T: PartialEq>(a: Option<T>, b: Option<T>) -> bool {
             matches!((a, b), (Some(a), Some(b)) if a != b)
         }
-        // A weak tag stands for equal content too, only not for equal bytes of a compressed reply, which is not kept anyway.
+        // A weak tag means equal content too. It does not mean equal bytes of a compressed response, but
+        // those are never kept.
         let tag =
             |identity: &'_ Self| identity.etag.as_deref().map(|tag| tag.trim_start_matches("W/").to_owned());
         let by_name = match (tag(self), tag(other)) {
@@ -33,12 +35,12 @@ impl Identity {
         by_name || differ(self.size, other.size)
     }
 
-    /// Whether a later visit can know the file again.
+    /// Whether a later download can recognise the file.
     pub(super) fn is_known(&self) -> bool {
         self.etag.is_some() || self.last_modified.is_some()
     }
 
-    /// The tag for `If-Range`, which has to be a strong one.
+    /// The tag for `If-Range`, which must be a strong one.
     pub(super) fn strong_tag(&self) -> Option<&str> {
         self.etag.as_deref().filter(|tag| !tag.starts_with("W/"))
     }
@@ -51,22 +53,27 @@ impl Identity {
     }
 }
 
-/// What comes in the body.
+/// Content of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
-    /// The part that was asked for.
+    /// The requested part.
     Part,
-    /// The whole file from its start.
+    /// The whole file from the start.
     Whole,
-    /// A part, but of what can't be told: the server doesn't let a page read it, or has compressed it.
+    /// An unknown part: the server hides the range from a page, or has compressed the body.
     Unclear,
 }
 
-/// Reads a head. `asked` may end beyond the end of the file.
+/// Checks the head of a response. `asked`, the requested range, may end beyond the end of the file.
 ///
 /// # Errors
-/// [`Error::Http`] for a status that is no success, [`Error::BadReply`] where it is not what was asked for.
-pub(super) fn read(url: &str, head: &Head, asked: Option<&Range<u64>>) -> Result<(Content, Identity)> {
+/// [`Error::Http`] for a status that is no success, [`Error::BadReply`] if the response does not match the
+/// request.
+pub(super) fn check(
+    url: &str,
+    head: &ResponseHead,
+    asked: Option<&Range<u64>>,
+) -> Result<(Content, Identity)> {
     let encoded = !matches!(head.content_encoding.as_deref(), None | Some("" | "identity"));
     let mut identity =
         Identity { size: None, etag: head.etag.clone(), last_modified: head.last_modified.clone() };
@@ -75,7 +82,7 @@ pub(super) fn read(url: &str, head: &Head, asked: Option<&Range<u64>>) -> Result
             identity.size = head.content_length.filter(|_| !encoded);
             Content::Whole
         }
-        // No byte to give: of an empty file the whole is asked for.
+        // No such byte: the file may be empty, so the whole of it is requested next.
         (416, Some(asked)) if asked.start == 0 => Content::Unclear,
         (206, Some(asked)) => match head.content_range.as_deref().filter(|_| !encoded) {
             Some(range) => {
@@ -97,13 +104,13 @@ pub(super) fn read(url: &str, head: &Head, asked: Option<&Range<u64>>) -> Result
     Ok((content, identity))
 }
 
-/// Checks `Content-Range` and `Content-Length` against what was asked; returns the file's size.
-fn check_part(url: &str, head: &Head, range: &str, asked: &Range<u64>) -> Result<u64> {
+/// Checks `Content-Range` and `Content-Length` against the requested range; returns the file's size.
+fn check_part(url: &str, head: &ResponseHead, range: &str, asked: &Range<u64>) -> Result<u64> {
     let wrong = |expected: String| bad(url, "Content-Range", expected, format!("\"{range}\""));
     let Some((first, last, size)) = parse(range) else {
         return Err(wrong(format!("\"bytes {}-LAST/SIZE\"", asked.start)));
     };
-    // The last byte may be fewer than was asked for, where the file ends before.
+    // The range may end early: at the end of the file.
     let end = asked.end.min(size);
     if first != asked.start || last.checked_add(1) != Some(end) || first > last {
         return Err(wrong(format!("\"bytes {}-{}/{size}\"", asked.start, end.saturating_sub(1))));
@@ -116,13 +123,14 @@ fn check_part(url: &str, head: &Head, range: &str, asked: &Range<u64>) -> Result
     }
 }
 
-/// First, last and size of `bytes 0-99/1000`.
+/// First byte, last byte and size in `bytes 0-99/1000`.
 fn parse(range: &str) -> Option<(u64, u64, u64)> {
     let (part, size) = range.trim().strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = part.split_once('-')?;
     Some((first.trim().parse().ok()?, last.trim().parse().ok()?, size.trim().parse().ok()?))
 }
 
+/// [`Error::BadReply`].
 pub(super) fn bad(url: &str, what: &str, expected: String, found: String) -> Error {
     Error::BadReply { url: url.to_owned(), what: what.to_owned(), expected, found }
 }
@@ -162,7 +170,8 @@ mod tests {
         asked: Range<u64>,
     ) -> Result<(Content, Identity)> {
         let content_range = Some(content_range.to_owned());
-        read("url", &Head { status: 206, content_range, content_length, ..Head::default() }, Some(&asked))
+        let head = ResponseHead { status: 206, content_range, content_length, ..ResponseHead::default() };
+        check("url", &head, Some(&asked))
     }
 
     #[test]
@@ -191,14 +200,14 @@ mod tests {
 
     #[test]
     fn what_cannot_be_told_is_unclear() {
-        let head = |status| Head { status, ..Head::default() };
-        let content = |head: &Head, asked| read("url", head, asked).map(|(content, _)| content);
+        let head = |status| ResponseHead { status, ..ResponseHead::default() };
+        let content = |head: &ResponseHead, asked| check("url", head, asked).map(|(content, _)| content);
         assert_eq!(content(&head(206), Some(&(0..9))).unwrap(), Content::Unclear);
         let mut packed =
-            Head { content_encoding: Some("gzip".to_owned()), content_length: Some(9), ..head(200) };
-        assert_eq!(read("url", &packed, None).unwrap().1.size, None, "packed bytes are not counted");
+            ResponseHead { content_encoding: Some("gzip".to_owned()), content_length: Some(9), ..head(200) };
+        assert_eq!(check("url", &packed, None).unwrap().1.size, None, "packed bytes are not counted");
         packed.content_encoding = Some("identity".to_owned());
-        assert_eq!(read("url", &packed, None).unwrap().1.size, Some(9));
+        assert_eq!(check("url", &packed, None).unwrap().1.size, Some(9));
         assert!(matches!(content(&head(206), None), Err(Error::Http { status: 206, .. })));
         assert!(matches!(content(&head(404), Some(&(0..9))), Err(Error::Http { status: 404, .. })));
         assert_eq!(content(&head(416), Some(&(0..9))).unwrap(), Content::Unclear);

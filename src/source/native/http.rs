@@ -1,4 +1,4 @@
-//! The network natively: a thread for each request, which blocks so that nothing else has to.
+//! HTTP by `ureq`: one thread for each request, which blocks so that nothing else has to.
 
 use std::future::poll_fn;
 use std::io::{ErrorKind, Read};
@@ -9,29 +9,30 @@ use std::time::Duration;
 use futures_channel::{mpsc, oneshot};
 use futures_util::StreamExt;
 use ureq::config::RedirectAuthHeaders;
-use ureq::http::{HeaderMap, Response};
+use ureq::http::{self, HeaderMap};
 
-use super::address::shown;
-use super::transport::{Body, Head, Request, Transport};
 use crate::error::{Error, Result};
+use crate::source::address::shown;
+use crate::source::http::{HttpClient, Request, ResponseBody, ResponseHead};
 
-/// Bytes that a thread reads at once, at most.
+/// Most bytes of one read.
 const PIECE_BYTES: usize = 64 << 10;
 /// Pieces that a thread reads ahead.
 const PIECES: usize = 16;
-/// A server from which nothing comes for so long is as good as gone.
+/// Longest wait for the next byte. A server that stays silent longer counts as gone.
 const SILENCE: Duration = Duration::from_secs(60);
+/// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(20);
 
-/// HTTP and HTTPS. Clones share their connections.
+/// The client, for HTTP and HTTPS. Clones share their connections.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub struct UreqClient {
     plain: ureq::Agent,
-    /// For addresses that begin with `https:`, whose redirects may not leave it.
+    /// For `https:` URLs, whose redirects must stay on HTTPS.
     secure: ureq::Agent,
 }
 
-impl Default for Client {
+impl Default for UreqClient {
     fn default() -> Self {
         let agent = |https_only| {
             let config = ureq::Agent::config_builder()
@@ -39,7 +40,7 @@ impl Default for Client {
                 .https_only(https_only)
                 .redirect_auth_headers(RedirectAuthHeaders::SameHost)
                 .user_agent(concat!("gemma-web/", env!("CARGO_PKG_VERSION")))
-                // Parts of a compressed file would be of no use.
+                // A part of a compressed file is useless.
                 .accept_encoding("identity")
                 .timeout_connect(Some(CONNECT))
                 .timeout_recv_response(Some(SILENCE))
@@ -50,15 +51,15 @@ impl Default for Client {
     }
 }
 
-/// A piece of a body, or why there are no more.
+/// A piece of a body, or the error that ended it.
 type Piece = Result<Vec<u8>>;
-/// The head of an answer, and where its body comes in.
-type Answer = Result<(Head, mpsc::Receiver<Piece>)>;
+/// The head of a response, and the channel of its body.
+type Response = Result<(ResponseHead, mpsc::Receiver<Piece>)>;
 
-impl Transport for Client {
-    type Body = ClientBody;
+impl HttpClient for UreqClient {
+    type Body = UreqBody;
 
-    async fn get(&self, request: &Request<'_>) -> Result<(Head, ClientBody)> {
+    async fn get(&self, request: &Request<'_>) -> Result<(ResponseHead, UreqBody)> {
         let url = shown(request.url);
         let agent = if request.url.starts_with("https:") { &self.secure } else { &self.plain };
         let mut call = agent.get(request.url);
@@ -71,19 +72,19 @@ impl Transport for Client {
         if let Some(tag) = request.if_range {
             call = call.header("If-Range", tag);
         }
-        let (answer, answered) = oneshot::channel::<Answer>();
+        let (sender, receiver) = oneshot::channel::<Response>();
         let secret: Arc<str> = request.url.into();
         let name = url.clone();
         let thread = thread::Builder::new().name("download".to_owned());
         let started = thread.spawn(move || {
             let failed = |error: &ureq::Error| failure(&name, &secret, error);
             match call.call() {
-                Err(error) => drop(answer.send(Err(failed(&error)))),
+                Err(error) => drop(sender.send(Err(failed(&error)))),
                 Ok(response) => {
                     let (pieces, arriving) = mpsc::channel(PIECES);
                     let head = head(&response);
-                    // Nobody waits any more where the download has ended.
-                    if answer.send(Ok((head, arriving))).is_ok() {
+                    // Nobody receives it if the download has ended.
+                    if sender.send(Ok((head, arriving))).is_ok() {
                         forward(response, pieces, |why| Error::Network { url: name.clone(), why });
                     }
                 }
@@ -92,9 +93,9 @@ impl Transport for Client {
         started.map_err(|e| Error::Network { url: url.clone(), why: format!("no thread: {e}") })?;
         let gone =
             |_| Error::Network { url: url.clone(), why: "the request ended without an answer".to_owned() };
-        let (head, pieces) = answered.await.map_err(gone)??;
+        let (head, pieces) = receiver.await.map_err(gone)??;
         match head.content_encoding.as_deref() {
-            None | Some("" | "identity") => Ok((head, ClientBody { pieces, piece: Vec::new(), used: 0 })),
+            None | Some("" | "identity") => Ok((head, UreqBody { pieces, piece: Vec::new(), used: 0 })),
             Some(found) => Err(Error::BadReply {
                 url,
                 what: "Content-Encoding".to_owned(),
@@ -108,14 +109,14 @@ impl Transport for Client {
         true
     }
 
-    /// There is no way to know, so failures are what tells.
+    /// Returns at once: only failures tell.
     async fn online(&self) {}
 
     async fn sleep(&self, ms: u32) {
         let (done, waiting) = oneshot::channel::<()>();
         let sleeping = thread::Builder::new().name("download: waits".to_owned()).spawn(move || {
             thread::sleep(Duration::from_millis(u64::from(ms)));
-            // Nobody waits any more where the download has ended.
+            // Nobody waits if the download has ended.
             let _ = done.send(());
         });
         if sleeping.is_ok() {
@@ -124,10 +125,10 @@ impl Transport for Client {
     }
 }
 
-fn head(response: &Response<ureq::Body>) -> Head {
+fn head(response: &http::Response<ureq::Body>) -> ResponseHead {
     let headers: &HeaderMap = response.headers();
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    Head {
+    ResponseHead {
         status: response.status().as_u16(),
         content_length: text("content-length").and_then(|length| length.parse().ok()),
         content_range: text("content-range"),
@@ -138,9 +139,9 @@ fn head(response: &Response<ureq::Body>) -> Head {
     }
 }
 
-/// Sends a body piece by piece, until its end or until nobody takes it any more.
+/// Sends a body piece by piece, until it ends or the receiver is gone.
 fn forward(
-    response: Response<ureq::Body>,
+    response: http::Response<ureq::Body>,
     mut pieces: mpsc::Sender<Piece>,
     failed: impl Fn(String) -> Error,
 ) {
@@ -167,7 +168,7 @@ fn forward(
 fn failure(name: &str, url: &str, error: &ureq::Error) -> Error {
     let why = error.to_string().replace(url, name);
     match error {
-        // Asking again would not help.
+        // Another try would not help.
         ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::RequireHttpsOnly(_) => {
             Error::InvalidOption {
                 option: "url".to_owned(),
@@ -181,16 +182,16 @@ fn failure(name: &str, url: &str, error: &ureq::Error) -> Error {
     }
 }
 
-/// The body of an answer, as its thread reads it.
+/// The body of a response, which its thread reads.
 #[derive(Debug)]
-pub struct ClientBody {
+pub struct UreqBody {
     pieces: mpsc::Receiver<Piece>,
     piece: Vec<u8>,
     /// Bytes of the piece that were handed on.
     used: usize,
 }
 
-impl Body for ClientBody {
+impl ResponseBody for UreqBody {
     async fn next(&mut self, into: &mut [u8]) -> Result<usize> {
         if self.used == self.piece.len() {
             let Some(piece) = self.pieces.next().await else { return Ok(0) };
