@@ -6,7 +6,7 @@ mod common;
 use common::goldens::data;
 use common::gpu::{NEED, adapter};
 use common::trial::needing;
-use gemma_web::session::{Engine, FinishReason, GenerateOptions, LoadOptions};
+use gemma_web::engine::{Engine, FinishReason, GenerateOptions, LoadOptions};
 use gemma_web::source::{ByteSource, ModelSource};
 use gemma_web::{Cancel, Error, Result};
 use libtest_mimic::{Arguments, Failed};
@@ -55,7 +55,7 @@ fn last_position() -> Result<(), Failed> {
     let mut engine = block_on(Engine::load(long_tiny(), &options, &cancel, &mut |_| ()))?;
     let ids: Vec<u32> = (0..8192).map(|i| if i == 0 { 2 } else { 300 + i * 7 % 500 }).collect();
     // 8191 tokens, one more at position 8191, the last, and the one that follows it, which has no position any more.
-    let greedy = GenerateOptions { max_tokens: 4, temperature: 0.0, ..GenerateOptions::default() };
+    let greedy = GenerateOptions::greedy(4);
     let generation = block_on(engine.generate(&ids[..8191], &greedy, &cancel, &mut |_| ()))?;
     assert_eq!(
         (generation.tokens.len(), generation.finish_reason),

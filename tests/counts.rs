@@ -7,9 +7,10 @@ use common::goldens::data;
 use common::gpu::{NEED, adapter, greedy, load};
 use common::trial::needing;
 use gemma_web::Cancel;
+use gemma_web::engine::{Engine, GenerateOptions, LoadOptions};
 use gemma_web::gpu::Tuning;
 use gemma_web::gpu::device::Counters;
-use gemma_web::session::{Engine, GenerateOptions, LoadOptions};
+use gemma_web::sampler::Sampling;
 use libtest_mimic::{Arguments, Failed, Trial};
 use pollster::block_on;
 
@@ -95,12 +96,7 @@ fn a_token_costs(model: &str) -> Result<(), Failed> {
     for tuning in Tuning::ALL {
         let mut engine = engine(model, tuning)?;
         let found = cost(&mut engine, 20, |engine, n| {
-            let options = GenerateOptions {
-                max_tokens: n,
-                temperature: 0.0,
-                ignore_end: true,
-                ..GenerateOptions::default()
-            };
+            let options = GenerateOptions { ignore_end: true, ..GenerateOptions::greedy(n) };
             block_on(engine.generate(&[2, 10, 20], &options, &Cancel::default(), &mut |_| ()))?;
             Ok(())
         })?;
@@ -125,9 +121,12 @@ fn sampling() -> Result<(), Failed> {
     let found = cost(&mut engine, 20, |engine, n| {
         let options = GenerateOptions {
             max_tokens: n,
-            temperature: 0.9,
-            top_k: 40,
-            repetition_penalty: 1.1,
+            sampling: Sampling {
+                temperature: 0.9,
+                top_k: 40,
+                repetition_penalty: 1.1,
+                ..Sampling::default()
+            },
             ignore_end: true,
             seed: Some(1),
             ..GenerateOptions::default()

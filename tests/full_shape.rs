@@ -11,7 +11,7 @@ use common::goldens::data;
 use common::gpu::{F32, load};
 use common::trial::needing;
 use gemma_web::Cancel;
-use gemma_web::session::{KvType, LoadOptions};
+use gemma_web::engine::{KvType, LoadOptions};
 use libtest_mimic::{Arguments, Failed, Trial};
 use pollster::block_on;
 use serde::Deserialize;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use common::chat_model::{Bytes, greedy, load, options, respond};
 use common::gpu::{NEED, adapter};
 use common::trial::needing;
-use gemma_web::session::{Engine, Prompt, Request, SessionOptions};
+use gemma_web::engine::{Engine, Prompt, Request, SessionOptions};
 use gemma_web::{Cancel, Error};
 use libtest_mimic::{Arguments, Failed};
 use mutate::{Random, mutated};

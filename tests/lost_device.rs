@@ -6,7 +6,7 @@ mod common;
 use common::chat_model::{Bytes, greedy, load, options, respond, with_template};
 use common::gpu::{NEED, adapter};
 use common::trial::needing;
-use gemma_web::session::{Engine, Event, Generation, Overflow, Prompt, Request, SessionOptions, Signals};
+use gemma_web::engine::{Engine, Event, Generation, Overflow, Prompt, Request, SessionOptions, Signals};
 use gemma_web::source::{ByteSource, ModelSource};
 use gemma_web::{Cancel, Error, Result};
 use libtest_mimic::{Arguments, Failed};
@@ -41,8 +41,8 @@ fn engine(context: usize) -> Engine {
     load(MODEL, &options(context, 8))
 }
 
-fn revive(engine: &mut Engine) -> Result<()> {
-    block_on(engine.revive(with_template(MODEL), &Cancel::default(), &mut |_| ()))
+fn reload(engine: &mut Engine) -> Result<()> {
+    block_on(engine.reload(with_template(MODEL), &Cancel::default(), &mut |_| ()))
 }
 
 /// What was heard, with the device destroyed after as many events as each of `cuts` says, and replaced.
@@ -68,7 +68,7 @@ fn interrupted(engine: &mut Engine, request: &Request, cuts: &[usize]) -> (Gener
             Err(Error::DeviceLost { .. }) => n_lost += 1,
             Err(other) => panic!("{other}"),
         }
-        revive(engine).unwrap();
+        reload(engine).unwrap();
     }
 }
 
@@ -103,10 +103,10 @@ fn the_same_draws() {
     let mut engine = engine(128);
     let mut request = greedy(Prompt::Text("one two three".to_owned()), None, 24);
     request.options.seed = Some(7);
-    request.options.temperature = 1.0;
-    request.options.repetition_penalty = 1.2;
+    request.options.sampling.temperature = 1.0;
+    request.options.sampling.repetition_penalty = 1.2;
     same(&mut engine, &request, &[6, 12]);
-    request.options.top_k = 0;
+    request.options.sampling.top_k = 0;
     same(&mut engine, &request, &[12]);
     request.options.logprobs = Some(2);
     same(&mut engine, &request, &[12]);
@@ -140,7 +140,7 @@ fn sessions() {
             let request = greedy(Prompt::Say("three".to_owned()), Some(a), 6);
             let lost = block_on(engine.respond(&request, &Signals::default(), &mut |_| ()));
             assert!(matches!(lost, Err(Error::DeviceLost { .. })), "{lost:?}");
-            revive(&mut engine).unwrap();
+            reload(&mut engine).unwrap();
             assert_eq!(engine.memory().kinds.sessions, 0);
         }
         let c = block_on(engine.clone_session(b)).unwrap();
@@ -175,7 +175,7 @@ fn sleeping() {
     block_on(engine.save_session(session, &Cancel::default(), &mut give)).unwrap();
     let asleep = block_on(engine.logits(&[2, 10], &Cancel::default()));
     assert!(matches!(asleep, Err(Error::DeviceLost { .. })), "{asleep:?}");
-    revive(&mut engine).unwrap();
+    reload(&mut engine).unwrap();
     let parked = engine.memory().kinds.sessions;
     assert_eq!((engine.memory().total, parked), (memory, 0));
     let restored = block_on(engine.restore_session(Bytes(saved), &Cancel::default())).unwrap();
@@ -197,12 +197,12 @@ fn lost_again() {
     // The source fails while the weights are read: the engine sleeps, and the request still waits.
     let mut short = with_template(MODEL);
     short.0.truncate(short.0.len() - 4096);
-    let failed = block_on(engine.revive(Lying(short), &Cancel::default(), &mut |_| ()));
+    let failed = block_on(engine.reload(Lying(short), &Cancel::default(), &mut |_| ()));
     assert!(matches!(failed, Err(Error::Truncated { .. })), "{failed:?}");
     assert_eq!(engine.memory().total, 0);
     let asleep = block_on(engine.resume(&signals, &mut |_| ()));
     assert!(matches!(asleep, Err(Error::DeviceLost { .. })), "{asleep:?}");
-    revive(&mut engine).unwrap();
+    reload(&mut engine).unwrap();
     assert_eq!(block_on(engine.resume(&signals, &mut |_| ())).unwrap().tokens, before);
     let none = block_on(engine.resume(&signals, &mut |_| ()));
     assert!(matches!(none, Err(Error::Internal { .. })), "{none:?}");
@@ -232,7 +232,7 @@ fn another_file() {
     let mut engine = engine(128);
     engine.sleep();
     let other = with_template("tiny-gemma3-q4_0");
-    let refused = block_on(engine.revive(other, &Cancel::default(), &mut |_| ()));
+    let refused = block_on(engine.reload(other, &Cancel::default(), &mut |_| ()));
     assert!(matches!(refused, Err(Error::FileChanged { .. })), "{refused:?}");
-    revive(&mut engine).unwrap();
+    reload(&mut engine).unwrap();
 }

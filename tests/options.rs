@@ -9,7 +9,7 @@ use common::chat_model::{Heard, greedy, load, options, respond, try_respond};
 use common::gpu::{NEED, adapter};
 use common::trial::needing;
 use gemma_web::chat::Message;
-use gemma_web::session::{
+use gemma_web::engine::{
     Engine, Event, FinishReason, GenerateOptions, Overflow, Prefill, Prompt, Request, Signals,
 };
 use gemma_web::{Cancel, Error};
@@ -82,20 +82,20 @@ fn likeliest(engine: &mut Engine) {
         text.push(argmax(&logits(engine, &text)));
     }
     let sure: [fn(&mut GenerateOptions); 4] = [
-        |o| o.temperature = 0.0,
-        |o| (o.temperature, o.top_k) = (5.0, 1),
-        |o| (o.temperature, o.top_p) = (1.0, 1e-6),
-        |o| (o.temperature, o.min_p) = (1.0, 1.0),
+        |o| o.sampling.temperature = 0.0,
+        |o| (o.sampling.temperature, o.sampling.top_k) = (5.0, 1),
+        |o| (o.sampling.temperature, o.sampling.top_p) = (1.0, 1e-6),
+        |o| (o.sampling.temperature, o.sampling.min_p) = (1.0, 1.0),
     ];
     for edit in sure {
         assert_eq!(tokens(engine, &with(12, edit)), text[20..]);
     }
-    let hot = with(12, |o| (o.temperature, o.top_k, o.top_p) = (50.0, 0, 1.0));
+    let hot = with(12, |o| (o.sampling.temperature, o.sampling.top_k, o.sampling.top_p) = (50.0, 0, 1.0));
     assert_ne!(tokens(engine, &hot), text[20..], "a hot draw from all tokens");
 }
 
 fn seed(engine: &mut Engine) {
-    let drawn = |seed| with(16, |o| (o.temperature, o.seed) = (3.0, seed));
+    let drawn = |seed| with(16, |o| (o.sampling.temperature, o.seed) = (3.0, seed));
     let first = respond(engine, &drawn(None)).result;
     assert_eq!(tokens(engine, &drawn(Some(first.seed))), first.tokens, "the seed that was reported");
     assert_eq!(tokens(engine, &drawn(Some(7))), tokens(engine, &drawn(Some(7))));
@@ -111,21 +111,24 @@ fn penalised(logits: &mut [f32], text: &[u32], options: &GenerateOptions) {
     for (id, count) in counts {
         let logit = &mut logits[id as usize];
         *logit = if *logit > 0.0 {
-            *logit / options.repetition_penalty
+            *logit / options.sampling.repetition_penalty
         } else {
-            *logit * options.repetition_penalty
+            *logit * options.sampling.repetition_penalty
         };
-        *logit -= count * options.frequency_penalty + options.presence_penalty;
+        *logit -= count * options.sampling.frequency_penalty + options.sampling.presence_penalty;
     }
 }
 
 fn penalties(engine: &mut Engine) {
     let plain = tokens(engine, &with(24, |_| ()));
     let kinds: [fn(&mut GenerateOptions); 4] = [
-        |o| o.repetition_penalty = 1.4,
-        |o| o.frequency_penalty = 0.7,
-        |o| o.presence_penalty = 1.5,
-        |o| (o.repetition_penalty, o.frequency_penalty, o.presence_penalty) = (0.8, 1.1, -0.3),
+        |o| o.sampling.repetition_penalty = 1.4,
+        |o| o.sampling.frequency_penalty = 0.7,
+        |o| o.sampling.presence_penalty = 1.5,
+        |o| {
+            let s = &mut o.sampling;
+            (s.repetition_penalty, s.frequency_penalty, s.presence_penalty) = (0.8, 1.1, -0.3);
+        },
     ];
     for (i, edit) in kinds.into_iter().enumerate() {
         let request = with(24, edit);
@@ -146,13 +149,16 @@ fn penalties(engine: &mut Engine) {
 fn biases(engine: &mut Engine) {
     let first = tokens(engine, &with(1, |_| ()))[0];
     for bias in [-100.0, f32::NEG_INFINITY] {
-        let without = tokens(engine, &with(24, |o| o.logit_bias = BTreeMap::from([(first, bias)])));
+        let without = tokens(engine, &with(24, |o| o.sampling.logit_bias = BTreeMap::from([(first, bias)])));
         assert!(!without.contains(&first), "{first} in {without:?}");
     }
-    let forced = tokens(engine, &with(8, |o| o.logit_bias = BTreeMap::from([(301, 100.0)])));
+    let forced = tokens(engine, &with(8, |o| o.sampling.logit_bias = BTreeMap::from([(301, 100.0)])));
     assert_eq!(forced, [301; 8]);
-    match try_respond(engine, &with(1, |o| o.logit_bias = BTreeMap::from([(5000, 1.0)])), &Signals::default())
-    {
+    match try_respond(
+        engine,
+        &with(1, |o| o.sampling.logit_bias = BTreeMap::from([(5000, 1.0)])),
+        &Signals::default(),
+    ) {
         Err(Error::InvalidOption { option, .. }) => assert_eq!(option, "logitBias"),
         other => panic!("{other:?}"),
     }
@@ -172,7 +178,7 @@ fn pieces(engine: &mut Engine) -> Vec<String> {
 }
 
 fn drawn() -> Request {
-    with(24, |o| (o.temperature, o.seed) = (2.0, Some(5)))
+    with(24, |o| (o.sampling.temperature, o.seed) = (2.0, Some(5)))
 }
 
 fn stop(engine: &mut Engine) {
@@ -217,7 +223,8 @@ fn held_back(engine: &mut Engine) {
 
 fn logprobs(engine: &mut Engine) {
     let request = with(6, |o| {
-        (o.temperature, o.seed, o.presence_penalty, o.logprobs) = (1.5, Some(3), 0.5, Some(5));
+        (o.sampling.temperature, o.seed, o.sampling.presence_penalty, o.logprobs) =
+            (1.5, Some(3), 0.5, Some(5));
     });
     let Heard { result, events } = respond(engine, &request);
     let mut text = ids(20);

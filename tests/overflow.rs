@@ -7,7 +7,7 @@ use common::chat_model::{greedy, load, options, respond, try_respond};
 use common::gpu::{NEED, adapter};
 use common::trial::needing;
 use gemma_web::chat::Message;
-use gemma_web::session::{Engine, FinishReason, Overflow, Prompt, Request, SessionOptions, Signals};
+use gemma_web::engine::{Engine, FinishReason, Overflow, Prompt, Request, SessionOptions, Signals};
 use gemma_web::{Cancel, Error};
 use libtest_mimic::{Arguments, Failed};
 use pollster::block_on;
@@ -51,7 +51,7 @@ fn request(prompt: Prompt, n: usize, overflow: Overflow) -> Request {
     let mut request = greedy(prompt, None, n);
     request.options.overflow = overflow;
     // Random weights like to say one thing for ever.
-    request.options.frequency_penalty = 1.0;
+    request.options.sampling.frequency_penalty = 1.0;
     request
 }
 

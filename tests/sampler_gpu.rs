@@ -64,7 +64,7 @@ impl Bench {
     }
 
     fn begin(&self, sampling: &Sampling, seed: u64, text: &[u32]) {
-        self.state.begin(&self.gpu, &sampling.on_gpu(seed).unwrap(), text);
+        self.state.begin(&self.gpu, &sampling.settings(seed).unwrap(), &sampling.logit_bias, text);
     }
 
     /// Chooses the token at `position`, and leaves it on the GPU.

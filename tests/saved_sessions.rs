@@ -6,7 +6,7 @@ mod common;
 use common::chat_model::{Bytes, greedy, load, options, respond, with_template};
 use common::gpu::{NEED, adapter};
 use common::trial::needing;
-use gemma_web::session::{Engine, KvType, LoadOptions, Prompt, Request, SessionOptions};
+use gemma_web::engine::{Engine, KvType, LoadOptions, Prompt, Request, SessionOptions};
 use gemma_web::{Cancel, Error, Result};
 use libtest_mimic::{Arguments, Failed};
 use pollster::block_on;

@@ -7,9 +7,9 @@ use common::chat_model::{Bytes, greedy, load, options, respond};
 use common::gpu::{NEED, adapter};
 use common::trial::needing;
 use gemma_web::Cancel;
+use gemma_web::bench::BenchOptions;
+use gemma_web::engine::{Engine, KvType, LoadOptions, Prompt, SessionOptions};
 use gemma_web::gpu::{Gpu, GpuOptions};
-use gemma_web::session::bench::BenchOptions;
-use gemma_web::session::{Engine, KvType, LoadOptions, Prompt, SessionOptions};
 use libtest_mimic::{Arguments, Failed};
 use pollster::block_on;
 

@@ -9,7 +9,7 @@ use common::goldens::data;
 use common::gpu::{NEED, adapter};
 use common::trial::needing;
 use gemma_web::chat::Message;
-use gemma_web::session::{Engine, Prompt, Request, SessionOptions, Signals};
+use gemma_web::engine::{Engine, Prompt, Request, SessionOptions, Signals};
 use gemma_web::{Cancel, Error};
 use libtest_mimic::{Arguments, Failed};
 use pollster::block_on;
@@ -108,7 +108,7 @@ fn three_turns(engine: &mut Engine, number: usize, mut between: impl FnMut(&mut 
     let session = open(engine);
     let turn = |i| {
         let mut request = say(&format!("conversation {number}, turn {i}, and some words more"), session, 10);
-        (request.options.temperature, request.options.seed) = (1.5, Some(number as u64));
+        (request.options.sampling.temperature, request.options.seed) = (1.5, Some(number as u64));
         request
     };
     let turns = (0..3).map(|i| {
@@ -127,7 +127,7 @@ fn taking_turns(model: &str) {
         for (number, session) in sessions.iter().enumerate() {
             let mut request =
                 say(&format!("conversation {number}, turn {i}, and some words more"), *session, 10);
-            (request.options.temperature, request.options.seed) = (1.5, Some(number as u64));
+            (request.options.sampling.temperature, request.options.seed) = (1.5, Some(number as u64));
             let result = respond(&mut engine, &request).result;
             assert_eq!(result.usage.cached_tokens > 0, i > 0, "{:?}", result.usage);
             together[number].push(result.tokens);

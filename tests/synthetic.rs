@@ -5,10 +5,10 @@ mod common;
 
 use common::gpu;
 use common::trial::needing;
+use gemma_web::engine::{Engine, GenerateOptions, LoadOptions};
 use gemma_web::gguf::{self, Header, TensorInfo};
 use gemma_web::gpu::GpuOptions;
 use gemma_web::model::{Config, tensors::check_tensors};
-use gemma_web::session::{Engine, GenerateOptions, LoadOptions};
 use gemma_web::source::ByteSource;
 use gemma_web::source::synthetic::{PREFIX, Recipe, SyntheticSource};
 use gemma_web::tokenizer::{Special, Tokenizer};
@@ -259,7 +259,7 @@ fn a_model_runs() {
     let (mean, std) = moments(&logits);
     assert!(logits.iter().all(|x| x.is_finite()));
     assert!((0.5..8.0).contains(&std) && mean.abs() < 1.0, "logits: mean {mean}, deviation {std}");
-    let options = GenerateOptions { max_tokens: 2, temperature: 0.0, ..GenerateOptions::default() };
+    let options = GenerateOptions::greedy(2);
     let generation = block_on(engine.generate(&ids, &options, &Cancel::default(), &mut |_| ())).unwrap();
     assert_eq!(generation.tokens.len(), 2);
 }

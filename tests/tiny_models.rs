@@ -10,8 +10,8 @@ use common::gpu::{self, greedy};
 use common::tolerances;
 use common::trial::needing;
 use gemma_web::Cancel;
+use gemma_web::engine::{Engine, KvType, LoadOptions, SelfTest};
 use gemma_web::gpu::GpuOptions;
-use gemma_web::session::{Engine, KvType, LoadOptions, SelfTest};
 use libtest_mimic::{Arguments, Failed, Trial};
 use pollster::block_on;
 

@@ -1,4 +1,4 @@
-// Chat completions: what of a request reaches the model, what comes back, and what is refused.
+// Chat completions: the part of a request that reaches the model, the result, and refusals.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

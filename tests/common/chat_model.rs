@@ -1,6 +1,6 @@
 //! Tiny models as if they had been tuned for conversations: their files get a chat template, which is all the engine asks for.
 
-use gemma_web::session::{Engine, Event, Generation, KvType, LoadOptions, Prompt, Request, Signals};
+use gemma_web::engine::{Engine, Event, Generation, KvType, LoadOptions, Prompt, Request, Signals};
 use gemma_web::source::{ByteSource, ModelSource};
 use gemma_web::{Cancel, Result};
 use pollster::block_on;
@@ -102,7 +102,7 @@ pub(crate) fn try_respond(engine: &mut Engine, request: &Request, signals: &Sign
 pub(crate) fn greedy(prompt: Prompt, session: Option<u32>, n: usize) -> Request {
     let mut request = Request { prompt, session, options: Default::default() };
     request.options.max_tokens = n;
-    request.options.temperature = 0.0;
+    request.options.sampling.temperature = 0.0;
     request.options.ignore_end = true;
     request
 }

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use gemma_web::engine::{Engine, GenerateOptions, LoadOptions};
 use gemma_web::gpu::{Arithmetic, Gpu, GpuOptions, Tuning, Unit};
-use gemma_web::session::{Engine, GenerateOptions, LoadOptions};
 use gemma_web::source::native::file::FileSource;
 use gemma_web::{Cancel, Result};
 use pollster::block_on;
@@ -31,7 +31,7 @@ pub(crate) fn load(path: &Path, options: &LoadOptions) -> Result<Engine> {
 
 /// The `n` most likely ids after `ids`, one after the other; fewer where generation stops.
 pub(crate) fn greedy(engine: &mut Engine, ids: &[u32], n: usize) -> Result<Vec<u32>> {
-    let options = GenerateOptions { max_tokens: n, temperature: 0.0, ..GenerateOptions::default() };
+    let options = GenerateOptions::greedy(n);
     let generation = block_on(engine.generate(ids, &options, &Cancel::default(), &mut |_| ()))?;
     Ok(generation.tokens)
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::rust_paths;
 
 /// One direction: a module may use those in its row (and itself), so imports run only backwards along
-/// source, gguf, quant, gpu, kernels, model, sampler, session, web / command.
-const MAY_USE: [(&str, &str); 15] = [
+/// source, gguf, quant, gpu, kernels, model, sampler, engine, bench, web / command.
+const MAY_USE: [(&str, &str); 16] = [
     ("error", ""),
     ("cancel", "error"),
     ("quant", "error"),
@@ -18,10 +18,11 @@ const MAY_USE: [(&str, &str); 15] = [
     ("kernels", "error cancel quant gpu"),
     ("model", "error cancel quant source gguf gpu kernels"),
     ("sampler", "error cancel quant gpu kernels"),
-    ("session", "error cancel quant source gguf tokenizer chat gpu kernels model sampler"),
-    ("web", "error cancel quant source gguf tokenizer chat gpu model sampler session"),
-    ("bin", "error cancel quant source gguf tokenizer chat gpu model sampler session"),
-    ("lib", "error cancel quant source gguf tokenizer chat gpu kernels model sampler session web"),
+    ("engine", "error cancel quant source gguf tokenizer chat gpu kernels model sampler"),
+    ("bench", "error cancel gpu kernels model sampler engine"),
+    ("web", "error cancel quant source gguf tokenizer chat gpu model sampler engine bench"),
+    ("bin", "error cancel quant source gguf tokenizer chat gpu model sampler engine bench"),
+    ("lib", "error cancel quant source gguf tokenizer chat gpu kernels model sampler engine bench web"),
 ];
 
 /// Path beginnings that stay in these files and folders.

@@ -124,7 +124,7 @@ async function describeFolder(id: string, folder: FileSystemDirectoryHandle): Pr
 
 const busy = (id: string): object => ({
   code: 'cache_busy',
-  message: `another tab or process has ${id} of the cache open; wait until it is done, or load without the cache`,
+  message: `another tab or process has cache entry ${id} open; wait for it, or load without the cache`,
   id,
 });
 
