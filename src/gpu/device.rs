@@ -309,8 +309,8 @@ fn has_subgroups(device: &wgpu::Device) -> bool {
     device.features().contains(wgpu::Features::SUBGROUP)
 }
 
-/// wgpu's web backend neither asks for subgroups nor sees them (<https://github.com/gfx-rs/wgpu/pull/10220>): www/lib/subgroups.ts
-/// asks, and the browser's own device says whether it has them.
+/// wgpu's web backend neither asks for subgroups nor sees them (<https://github.com/gfx-rs/wgpu/pull/10220>):
+/// www/lib/engine/gpu-shim.ts asks, and the browser's own device says whether it has them.
 #[cfg(target_arch = "wasm32")]
 fn has_subgroups(device: &wgpu::Device) -> bool {
     use wasm_bindgen::JsCast;

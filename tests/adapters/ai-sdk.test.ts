@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { LanguageModelV3CallOptions, LanguageModelV3Prompt } from '@ai-sdk/provider';
 import { gemmaLanguageModel } from '../../www/lib/adapters/ai-sdk.js';
-import { GemmaError } from '../../www/lib/errors.js';
+import { GemmaError } from '../../www/lib/shared/errors.js';
 import { collect, invalid, named, stubModel } from './stub.js';
 
 const prompt: LanguageModelV3Prompt = [{ role: 'user', content: [{ type: 'text', text: 'Hello' }] }];

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createOpenAI } from '../../www/lib/adapters/openai.js';
-import { GemmaError } from '../../www/lib/errors.js';
+import { GemmaError } from '../../www/lib/shared/errors.js';
 import { collect, invalid, named, stubModel } from './stub.js';
 
 const MESSAGES = [{ role: 'user', content: 'Hello' }] as const;

@@ -1,10 +1,10 @@
 // A model that says what a test wants, without a GPU: for tests of the mapping.
 
-import type { Gemma } from '../../www/lib/client.js';
-import type { GenerateOptions, GenerateResult, Message, Prompt, TokenLogprob } from '../../www/lib/generate.js';
-import { type Generation, startGeneration } from '../../www/lib/generation.js';
-import type { Session } from '../../www/lib/session.js';
-import { abortError, GemmaError } from '../../www/lib/errors.js';
+import type { Gemma } from '../../www/lib/page/gemma.js';
+import type { GenerateOptions, GenerateResult, Message, Prompt, TokenLogprob } from '../../www/lib/types/generate.js';
+import { type Generation, startGeneration } from '../../www/lib/page/generation.js';
+import type { Session } from '../../www/lib/page/session.js';
+import { abortError, GemmaError } from '../../www/lib/shared/errors.js';
 
 /** One call as it reached the model. */
 export interface Asked {

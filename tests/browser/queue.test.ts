@@ -57,7 +57,7 @@ withModel(CHAT, { contextLength: 512 }, (tab) => {
 
 describe('the queue', () => {
   it('takes parties in turns, keeps the order within one, and lets what waits be withdrawn', async () => {
-    const { FairQueue } = (await import(`file://${ROOT}/dist/gemma-web/queue.js`)) as typeof import('../../www/lib/queue.js');
+    const { FairQueue } = (await import(`file://${ROOT}/dist/gemma-web/engine/fair-queue.js`)) as typeof import('../../www/lib/engine/fair-queue.js');
     const queue = new FairQueue();
     const ran: string[] = [];
     const job = (name: string) => async (): Promise<void> => {

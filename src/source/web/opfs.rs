@@ -11,7 +11,7 @@ use super::opfs_writer::WriterFile;
 use crate::error::{Error, Result};
 use crate::source::store::{ManifestFile, Store, Writing, read_full};
 
-/// An open entry: the JS object `{ id, data, manifest, available }`, see `www/lib/store.ts`.
+/// An open entry: the JS object `{ id, data, manifest, available }`, see `www/lib/engine/cache-store.ts`.
 #[derive(Debug)]
 pub struct OpfsStore {
     data: DataFile,

@@ -1,5 +1,5 @@
 //! Data of a new cache entry, which the OPFS writer, another worker, has open: it writes while the engine
-//! waits for the network or feeds the GPU. The JS half is `www/lib/distant.ts`.
+//! waits for the network or feeds the GPU. The JS half is `www/lib/engine/opfs-writer-client.ts`.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
