@@ -1,5 +1,6 @@
 //! Everything that says wgpu: the device, buffers, matrices in planes, shaders, plans of dispatches, read-back.
 
+mod adapter;
 pub mod buffer;
 pub mod device;
 pub mod kv_cache;

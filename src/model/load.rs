@@ -8,17 +8,18 @@ use web_time::Instant;
 use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::gguf::Header;
-use crate::gpu::device::Verdict;
+use crate::gpu::device::{AdapterInfo, Verdict};
 use crate::gpu::shader::{Kernel, Variant};
 use crate::gpu::{Gpu, KvType, Plan, Tuning, Work};
 use crate::kernels::{attend, attention, geglu, merge, norm_add, rotate, sample};
 use crate::model::Config;
+use crate::model::adapter_record::AdapterRecord;
 use crate::model::choices::Choices;
 use crate::model::decode::{self, Decode};
 use crate::model::forward::Page;
 use crate::model::options::ModelOptions;
 use crate::model::runner::{FIRST_ROWS, Model, Plans};
-use crate::model::self_test::{Effort, SelfTest};
+use crate::model::self_test::{Effort, SelfTest, Tested};
 use crate::model::state::State;
 use crate::model::tuning;
 use crate::model::weights::Weights;
@@ -29,18 +30,21 @@ use crate::source::ByteSource;
 pub struct Opened {
     gpu: Gpu,
     tuning: Tuning,
+    tested: Tested,
     verdict: Verdict,
 }
 
 impl Opened {
-    /// Opens the device, chooses variants unless `options` does, and has the kernels compiled that depend on nothing else. In a
-    /// browser that happens in another process, while the caller reads a header.
+    /// Opens the device, chooses variants unless `options` or the adapter's record does, and has the kernels compiled that depend on
+    /// nothing else. In a browser that happens in another process, while the caller reads a header.
     ///
     /// # Errors
     /// Those of the device.
-    pub async fn new(options: &ModelOptions) -> Result<Self> {
+    pub async fn new(options: &ModelOptions, recall: &dyn Fn(&AdapterInfo) -> AdapterRecord) -> Result<Self> {
         let gpu = Gpu::open(&options.gpu).await?;
-        let tuning = match options.tuning {
+        let record = recall(gpu.info());
+        let tested = if record.tested == Tested::default() { options.tested.clone() } else { record.tested };
+        let tuning = match options.tuning.or(record.tuning) {
             Some(tuning) => tuning,
             None => tuning::measure(&gpu).await?,
         };
@@ -50,7 +54,7 @@ impl Opened {
             }
             Ok(())
         });
-        Ok(Self { gpu, tuning, verdict })
+        Ok(Self { gpu, tuning, tested, verdict })
     }
 }
 
@@ -84,7 +88,7 @@ impl Prepared {
     /// # Errors
     /// Those of the options, and [`crate::Error::LimitTooLow`].
     pub fn new(opened: Opened, header: &Header, config: Config, options: &ModelOptions) -> Result<Self> {
-        let Opened { gpu, tuning, verdict } = opened;
+        let Opened { gpu, tuning, tested, verdict } = opened;
         let extents = options.extents(&config)?;
         let (weights, of_weights) =
             gpu.scoped("the weights' buffers", || Weights::allocate(&gpu, header, &config));
@@ -113,7 +117,7 @@ impl Prepared {
             decode,
             plans,
             tuning,
-            tested: options.tested.clone(),
+            tested,
             effort: Effort::default(),
         };
         model.gpu.run_in(&model.plans.all())?;

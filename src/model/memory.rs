@@ -1,7 +1,7 @@
 //! What a model will take on the GPU, to the byte, from its header alone: before a weight is read or a buffer made.
 //!
 //! It repeats no size: matrices and caches are split by the functions that allocate them. Only the list of activations and
-//! the number of dispatches are written out again, and `tests/memory_plan.rs` holds both to what is really allocated.
+//! the number of dispatches are written out again, and `tests/gpu/memory_plan.rs` holds both to what is really allocated.
 
 use serde::Serialize;
 

@@ -1,5 +1,6 @@
 //! Hyper-parameters, weights, state, and the forward page: one for every Gemma.
 
+pub mod adapter_record;
 pub mod choices;
 pub mod config;
 pub mod decode;

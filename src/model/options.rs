@@ -50,18 +50,17 @@ impl ModelOptions {
     /// # Errors
     /// [`Error::InvalidOption`] for a context or a chunk out of range.
     pub(super) fn extents(&self, config: &Config) -> Result<Extents> {
-        let invalid = |option: &str, found: usize, expected: String| Error::InvalidOption {
-            option: option.to_owned(),
-            found: found.to_string(),
-            expected,
-        };
         let context = self.context_length.unwrap_or(config.context_length.min(DEFAULT_CONTEXT));
         if context == 0 || context > config.context_length {
-            return Err(invalid("contextLength", context, format!("1 to {}", config.context_length)));
+            return Err(Error::invalid_option(
+                "contextLength",
+                context,
+                format!("1 to {}", config.context_length),
+            ));
         }
         let chunk = self.prefill_chunk;
         if chunk == 0 || chunk > MAX_CHUNK {
-            return Err(invalid("prefillChunk", chunk, format!("1 to {MAX_CHUNK}")));
+            return Err(Error::invalid_option("prefillChunk", chunk, format!("1 to {MAX_CHUNK}")));
         }
         Ok(Extents { context, chunk: chunk.min(context), kv: self.kv })
     }

@@ -1,6 +1,7 @@
 //! A model on the GPU: feeds tokens at positions, gives logits or chooses tokens. It knows no text.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use web_time::Instant;
@@ -135,16 +136,12 @@ impl Model {
     /// [`Error::InvalidOption`] for an id outside the vocabulary or no id at all, [`Error::ContextFull`] beyond the context.
     pub(super) fn check_ids(&self, ids: &[u32], position: usize) -> Result<()> {
         let n_vocab = self.config.n_vocab;
-        let invalid = |found: String| Error::InvalidOption {
-            option: "ids".to_owned(),
-            found,
-            expected: format!("at least one id, each below {n_vocab}"),
-        };
+        let expected = || format!("at least one id, each below {n_vocab}");
         if ids.is_empty() {
-            return Err(invalid("empty".to_owned()));
+            return Err(Error::invalid_option("ids", "empty", expected()));
         }
         if let Some(id) = ids.iter().find(|id| **id as usize >= n_vocab) {
-            return Err(invalid(id.to_string()));
+            return Err(Error::invalid_option("ids", id, expected()));
         }
         let needs = position + ids.len();
         if needs > self.extents.context {
@@ -173,10 +170,16 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::forward`].
-    pub async fn begin(&self, text: &[u32], from: usize, settings: &Settings, cancel: &Cancel) -> Result<()> {
+    pub async fn begin(
+        &self,
+        text: &[u32],
+        from: usize,
+        (settings, biases): (&Settings, &BTreeMap<u32, f32>),
+        cancel: &Cancel,
+    ) -> Result<()> {
         let ids = text.get(from..).unwrap_or_default();
         let last = self.feed(ids, from, cancel).await?;
-        self.decode.sample.begin(&self.gpu, settings, text);
+        self.decode.sample.begin(&self.gpu, settings, biases, text);
         let next = text.len();
         let end = Step { n_tokens: 1, position: next as u32 - 1, ..Step::default() };
         let mut works = self.last_works(ids, last, from)?;

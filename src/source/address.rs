@@ -20,11 +20,7 @@ const MAX_SHARDS: usize = 1000;
 /// [`Error::InvalidOption`] if a part of the short form is missing, or if the address holds a user name and a
 /// password: addresses appear in messages and in the cache.
 pub fn resolve(address: &str) -> Result<String> {
-    let refused = |expected: &str| Error::InvalidOption {
-        option: "url".to_owned(),
-        found: format!("\"{}\"", shown(address)),
-        expected: expected.to_owned(),
-    };
+    let refused = |expected: &str| Error::invalid_option("url", format!("\"{}\"", shown(address)), expected);
     if address.len() > MAX_BYTES {
         return Err(refused("an address of at most 8 KiB"));
     }

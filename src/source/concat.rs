@@ -20,8 +20,7 @@ impl<S: ByteSource> Concat<S> {
     /// unknown.
     pub fn new(files: Vec<S>) -> Result<Self> {
         if files.is_empty() {
-            let (option, found) = ("source".to_owned(), "an empty list".to_owned());
-            return Err(Error::InvalidOption { option, found, expected: "at least one file".to_owned() });
+            return Err(Error::invalid_option("source", "an empty list", "at least one file"));
         }
         let mut end = Some(0);
         let mut placed = Vec::with_capacity(files.len());

@@ -1,4 +1,4 @@
-//! What the worker asks about addresses and about entries of the cache; the files themselves it opens and locks.
+//! Addresses and cache entries, for the worker, which opens and locks the files themselves.
 
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
@@ -18,7 +18,7 @@ struct Sent {
     sha256: Option<String>,
 }
 
-/// A file with its entry's name, ready to be opened.
+/// A file with the name of its cache entry, ready to be opened.
 #[derive(Serialize)]
 struct Located {
     id: String,
@@ -28,8 +28,8 @@ struct Located {
     sha256: Option<String>,
 }
 
-/// From the files of a model as the caller named them to all of its files, with the names of their entries in the cache. One
-/// address that is a shard's stands for all shards.
+/// All files of a model, with the names of their cache entries, from the files that the caller named. One
+/// shard's address stands for all shards.
 ///
 /// # Errors
 /// An object `{ code, message, … }` made from [`Error::InvalidOption`].
@@ -59,24 +59,22 @@ pub fn locate(files: JsValue) -> Result<JsValue, JsValue> {
     located().map_err(|error| to_js_error(&error))
 }
 
-/// The caller's headers, and the token where it may go.
+/// The caller's headers, with the token if the address may get it.
 fn headers(file: &Sent) -> Result<Vec<(String, String)>> {
     let mut headers = file.headers.clone();
     if let Some(token) = &file.token {
         if !address::is_hf(&address::resolve(&file.url)?) {
-            return Err(Error::InvalidOption {
-                option: "token".to_owned(),
-                found: format!("given for {}", address::shown(&file.url)),
-                expected: "an address on Hugging Face (hf:owner/repo/file.gguf); send others in `headers`"
-                    .to_owned(),
-            });
+            let found = format!("given for {}", address::shown(&file.url));
+            let expected = "an address on Hugging Face (hf:owner/repo/file.gguf); send others in `headers`";
+            return Err(Error::invalid_option("token", found, expected));
         }
         headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
     }
     Ok(headers)
 }
 
-/// What an entry holds, by its manifest and the length of its data: a plain object made from [`download::CacheEntry`], or null.
+/// Contents of a cache entry, by its manifest and the length of its data: a plain object made from
+/// [`download::CacheEntry`], or null.
 ///
 /// # Errors
 /// An object `{ code, message, … }` made from [`Error::Storage`].

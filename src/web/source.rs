@@ -1,4 +1,4 @@
-//! What the worker hands over as a model's source, as one type: the engine's loader is compiled once.
+//! Source of a model, as the worker passes it. It is one type, so that the engine's loader is compiled once.
 
 use js_sys::{Array, Reflect};
 use serde::Deserialize;
@@ -42,7 +42,8 @@ struct Located {
 }
 
 impl Source {
-    /// Opens a name (`synthetic:…`) or an array of files, each one that [`super::cache::locate`] gave or an object with `read`.
+    /// Opens a name (`synthetic:…`) or an array of files, each one that [`super::cache::locate`] gave or an
+    /// object with `read`.
     ///
     /// # Errors
     /// Those of [`RemoteSource::open`], [`Concat::new`], and of a name that is wrong.

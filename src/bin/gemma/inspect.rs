@@ -1,4 +1,4 @@
-//! `gemma tokenize` and `gemma inspect`: what a file holds, without a GPU.
+//! `gemma tokenize` and `gemma inspect`: a file's vocabulary and contents, without a GPU.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use super::args::{Inspect, Tokenize};
 use super::output::{Failure, print, print_json};
 use super::source::{self, Source};
 
-/// Elements of a list that are shown.
+/// Most elements of a list to show.
 const MAX_SHOWN: usize = 8;
 
 pub(crate) fn tokenize(args: &Tokenize, json: bool) -> Result<(), Failure> {
@@ -64,7 +64,7 @@ pub(crate) fn inspect(args: &Inspect, json: bool) -> Result<(), Failure> {
     print_page(&source, &header, &planned)
 }
 
-/// GPU memory of a model that can be run, for the adapter that is there, else for WebGPU's default limits.
+/// GPU memory of a model, for the adapter at hand, or for WebGPU's default limits if there is none.
 fn memory(header: &Header, args: &Inspect) -> gemma_web::Result<MemoryPlan> {
     let adapter = block_on(Gpu::open(&GpuOptions::default()));
     let limits = adapter.map_or_else(|_| Limits::default(), |gpu| *gpu.limits());

@@ -1,4 +1,4 @@
-//! Where a model comes from: files, addresses, or a name of one that is made up.
+//! Sources of a model: files, addresses, or the name of a synthetic one.
 
 use std::path::Path;
 
@@ -23,16 +23,17 @@ pub(crate) enum Source {
     Remote(Box<RemoteSource<UreqClient, DiskStore>>),
 }
 
-/// Opens what the options name, and the other shards with it.
+/// Opens the model that the arguments name, with its other shards.
 pub(crate) fn of(model: &Model, progress: &DownloadProgress) -> Result<Concat<Source>, Failure> {
     match &model.synthetic {
         Some(name) => Ok(Concat::new(vec![synthetic(name)?])?),
-        // Without both clap has refused the command line; an empty path is refused as any that does not exist.
+        // clap refuses a command line without both; an empty path is refused like any that does not exist.
         None => open(model.model.as_deref().unwrap_or(Path::new("")), &model.download, progress),
     }
 }
 
-/// Opens a file or an address with the other shards of the model, or what a name with `synthetic:` in front stands for.
+/// Opens a file or an address with the other shards of the model, or the synthetic model of a name that
+/// starts with `synthetic:`.
 pub(crate) fn open(
     model: &Path,
     download: &Download,
@@ -68,7 +69,7 @@ fn is_address(name: &str) -> bool {
     ["https://", "http://", address::HF_PREFIX].iter().any(|start| name.starts_with(start))
 }
 
-/// Opens an address: in the cache, if there is one.
+/// Opens an address, with its entry in the cache if there is a cache.
 fn remote(
     client: &UreqClient,
     name: &str,
@@ -95,7 +96,7 @@ fn remote(
     Ok(Source::Remote(Box::new(remote)))
 }
 
-/// The entry of the cache; none, with a word about it, where there is no cache.
+/// The entry of the cache; `None`, with a note to the user, if there is no cache.
 fn entry(url: &str) -> Option<DiskStore> {
     let uncached = |why: &str| note(format_args!("the model is not kept: {why}"));
     let Some(folder) = cache_folder() else {

@@ -96,7 +96,7 @@ impl<'a> Cases<'a> {
     }
 
     /// # Errors
-    /// [`Error::Internal`] for a kernel that has no case: `tests/self_test.rs` loads every generation.
+    /// [`Error::Internal`] for a kernel that has no case: `tests/gpu/self_test.rs` loads every generation.
     pub(super) fn add(&mut self, number: usize, (kernel, variant): Ran) -> Result<()> {
         self.current = number;
         match (kernel.name, variant) {

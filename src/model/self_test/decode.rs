@@ -1,5 +1,9 @@
 //! The cases of a decode step: one token.
 
+use std::collections::BTreeMap;
+
+use bytemuck::Zeroable;
+
 use super::cases::{AT, Cases, EPS, F16, F32, INT8, K, N, ROTARY, Reads, SLOTS, tolerance};
 use super::inputs::{Heads, Input, encoded, seen};
 use crate::error::Result;
@@ -183,7 +187,7 @@ impl Cases<'_> {
             }
             let (logits, maxima) = (self.buffer(&values), self.buffer(&sample::block_max(&values)));
             let (ids, state, mut plan) = (self.empty(4), State::allocate(self.gpu)?, self.plan());
-            state.begin(self.gpu, &settings(top_k), &[]);
+            state.begin(self.gpu, &settings(top_k), &BTreeMap::new(), &[]);
             sample::record(&mut plan, self.gpu, &state, &logits, &maxima, &ids, V);
             self.run(plan, 1, 0);
             let expected = if broken { NO_ID } else { 617 };
@@ -206,17 +210,14 @@ fn merged(head_len: usize, a: &[f32], b: &[f32]) -> Vec<f32> {
 }
 
 /// So little of the probability that only the likeliest is drawn.
-fn settings(top_k: usize) -> Settings {
+fn settings(top_k: u32) -> Settings {
     Settings {
-        temperature: 1.0,
+        inverse_temperature: 1.0,
         top_k,
         top_p: 1e-3,
-        min_p: 0.0,
-        repetition_penalty: 1.0,
-        frequency_penalty: 0.0,
-        presence_penalty: 0.0,
-        penalises: false,
+        repetition: 1.0,
+        inverse_repetition: 1.0,
         seed_hash: 1,
-        biases: Vec::new(),
+        ..Zeroable::zeroed()
     }
 }

@@ -54,11 +54,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 /// # Errors
 /// [`Error::InvalidOption`].
 pub fn parse_sha256(text: &str) -> Result<[u8; 32]> {
-    let refused = || Error::InvalidOption {
-        option: "sha256".to_owned(),
-        found: format!("\"{text}\""),
-        expected: "64 hex digits".to_owned(),
-    };
+    let refused = || Error::invalid_option("sha256", format!("\"{text}\""), "64 hex digits");
     let digits: Option<Vec<u32>> = text.chars().map(|c| c.to_digit(16)).collect();
     let digits = digits.filter(|digits| digits.len() == 64).ok_or_else(refused)?;
     let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect();

@@ -170,13 +170,9 @@ fn failure(name: &str, url: &str, error: &ureq::Error) -> Error {
     match error {
         // Another try would not help.
         ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::RequireHttpsOnly(_) => {
-            Error::InvalidOption {
-                option: "url".to_owned(),
-                found: format!("\"{name}\": {why}"),
-                expected:
-                    "an address that begins with http:// or https://, and headers of a name and a value"
-                        .to_owned(),
-            }
+            let expected =
+                "an address that begins with http:// or https://, and headers of a name and a value";
+            Error::invalid_option("url", format!("\"{name}\": {why}"), expected)
         }
         _ => Error::Network { url: name.to_owned(), why },
     }

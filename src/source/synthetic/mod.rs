@@ -48,15 +48,14 @@ impl Recipe {
         let seed = part().map_or(Some(DEFAULT_SEED), |seed| seed.parse().ok());
         match (shape, mixture, seed, part()) {
             (Some(shape), Some(mixture), Some(seed), None) => Ok(Self { shape, mixture, seed }),
-            _ => Err(Error::InvalidOption {
-                option: "synthetic".to_owned(),
-                found: format!("\"{name}\""),
-                expected: format!(
+            _ => {
+                let expected = format!(
                     "SHAPE:FORMAT or SHAPE:FORMAT:SEED, with SHAPE one of {} and FORMAT one of {}",
                     shapes::SHAPES.map(|shape| shape.name).join(", "),
                     Mixture::ALL.map(Mixture::name).join(", ")
-                ),
-            }),
+                );
+                Err(Error::invalid_option("synthetic", format!("\"{name}\""), expected))
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! Source that yields to the event loop now and then, around one that never waits.
+//! Source that yields to the worker's other work now and then.
 
 use super::http::sleep_ms;
 use crate::cancel::Cancel;
@@ -8,8 +8,8 @@ use crate::source::ByteSource;
 /// Bytes between two pauses. A pause takes 4 ms, the shortest timer that browsers grant.
 const BYTES_BETWEEN: u64 = 16 << 20;
 
-/// A source that gives the worker's other work a turn every few megabytes. A source that computes its bytes
-/// never waits: without the pauses no abort arrives and no upload reaches the GPU before the last byte.
+/// A source that pauses every few megabytes. Bytes made in place come without a pause: no abort would be
+/// heard, and the GPU would get its uploads only after all of them.
 #[derive(Debug)]
 pub struct Yielding<S> {
     source: S,
