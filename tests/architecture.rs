@@ -27,7 +27,7 @@ fn the_house_stands() {
 #[test]
 fn the_picture_is_the_same_everywhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let order = ["source", "gguf", "quant", "gpu", "kernels", "model", "sampler", "session"];
+    let order = ["source", "gguf", "quant", "gpu", "kernels", "model", "sampler", "engine"];
     for room in order {
         let exists =
             root.join("src").join(room).is_dir() || root.join("src").join(format!("{room}.rs")).is_file();
