@@ -1,4 +1,4 @@
-// partials[chunk, h] = (sum_j p_j values[j], max_j s_j, sum_j p_j)         s_j = cap(scale q[h] . keys[j]), p_j = exp(s_j - max), j in the chunk
+// partials[chunk, h] = (sum_j p_j values[j], max_j s_j, sum_j p_j)         s_j = softcap(scale q[h] . keys[j]), p_j = exp(s_j - max), j in the chunk
 // Shapes: qkv [(H + 2K) C] in acts, raw; keys, values [n_slots, K, C]; partials [chunks, H, C + 4] f32. For one token at p = position.
 // Bindings: 0 params, 1 step, 2 acts, 3 rope_table, 4 head_norms (q's, k's), 5 partials; group 1 keys, values.
 // Dispatch: (chunks of the keys in p-W+1 ..= p, K of this part times ceil(H / K / 4)): up to four heads of one key/value head a workgroup
@@ -7,7 +7,7 @@
 // kernels with much workgroup memory.
 // Reference: llama.cpp src/models/gemma3.cpp (q/k norm before RoPE, scale, soft-cap before the softmax); FlashDecoding, Dao et al. 2023.
 struct Params {
-    head_len: u32,      // C, a power of two from 16 to 512
+    head_dim: u32,      // C, a power of two from 16 to 512
     n_heads: u32,       // H of the model
     n_kv_heads: u32,    // K of the model
     part_kv_heads: u32, // K of this part of the cache
@@ -16,7 +16,7 @@ struct Params {
     window: u32,        // keys a query sees, itself included; 0: all
     qkv: u32,           // quad of acts
     scale: f32,
-    cap: f32,           // soft-cap of the scores; 0: none
+    softcap: f32,       // soft-cap of the scores; 0: none
     eps: f32,
     has_norms: u32,
 }
@@ -42,7 +42,7 @@ fn normed(at: u32, i: u32, norm: f32, weights: u32) -> vec4<f32> {
 }
 
 fn turned(at: u32, i: u32, norm: f32, weights: u32) -> vec4<f32> {
-    let n_pairs = params.head_len >> 1u;
+    let n_pairs = params.head_dim >> 1u;
     return rotated4(normed(at, i, norm, weights), normed(at, i ^ (n_pairs >> 2u), norm, weights), i, step.position, n_pairs);
 }
 
@@ -81,9 +81,9 @@ fn products(q: u32, slot: u32, n_here: u32, n_quads: u32) -> vec4<f32> {
 }
 
 @compute @workgroup_size(64)
-fn attend(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let n_quads = params.head_len >> 2u;
-    let n_groups = params.head_len >> 3u;
+fn attention_decode(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let n_quads = params.head_dim >> 2u;
+    let n_groups = params.head_dim >> 3u;
     let heads_per_kv = params.n_heads / params.n_kv_heads;
     let kv_local = group.y % params.part_kv_heads;
     let kv = params.first_kv_head + kv_local;
@@ -113,7 +113,7 @@ fn attend(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     for (var i = 0u; i < 16u; i++) {
         q_squares += sums[(lane & 48u) + i];
     }
-    let q_norm = 1.0 / sqrt(q_squares / f32(params.head_len) + params.eps);
+    let q_norm = 1.0 / sqrt(q_squares / f32(params.head_dim) + params.eps);
     if (own < n_here) {
         for (var i = lane & 15u; i < n_quads; i += 16u) {
             partials[out + own * (n_quads + 1u) + i] = turned(q_at, i, q_norm, 0u);
@@ -124,7 +124,7 @@ fn attend(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
         for (var i = 0u; i < 64u; i++) {
             k_squares += scores[i];
         }
-        let k_norm = 1.0 / sqrt(k_squares / f32(params.head_len) + params.eps);
+        let k_norm = 1.0 / sqrt(k_squares / f32(params.head_dim) + params.eps);
         if (lane < n_groups) {
             let at = (position % params.n_slots) * row + start + lane;
             let i = 2u * lane;
@@ -155,7 +155,7 @@ fn attend(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
         var s = vec4<f32>(LOWEST);
         if (key < end) {
             let p = products(out, (key % params.n_slots) * row + start, n_here, n_quads) * params.scale;
-            s = soft_cap(p, params.cap);
+            s = softcap(p, params.softcap);
         }
         scores[lane] = s.x;
         scores[64u + lane] = s.y;

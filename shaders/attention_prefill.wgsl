@@ -1,4 +1,4 @@
-// o[t, h, :] = sum_j softmax_j(cap(scale q[t, h, :] . keys[j, h', :])) values[j, h', :]     j in p-W+1 ..= p, h' = h / (H/K)
+// o[t, h, :] = sum_j softmax_j(softcap(scale q[t, h, :] . keys[j, h', :])) values[j, h', :]     j in p-W+1 ..= p, h' = h / (H/K)
 // Shapes: q [T, H, C] f32; o [T, H C], the operand of a product, in f32 or int8; keys, values [n_slots, K, C] in the cache's type;
 // p = position + t; W = window, or all.
 // Bindings: 0 params, 1 step, 2 q; group 1 keys, values; group 2 o.
@@ -8,13 +8,13 @@
 // A cache above the binding limit is split by key/value heads: K counts those of this part, whose first query is first_head.
 // Reference: llama.cpp src/models/gemma2-iswa.cpp (scale, soft-cap before the mask); Dao 2023, FlashAttention-2.
 struct Params {
-    head_len: u32,    // C, a power of two from 16 to 512
+    head_dim: u32,    // C, a power of two from 16 to 512
     n_kv_heads: u32,  // K of this part of the cache
     heads_per_kv: u32,
     n_slots: u32,
     window: u32,      // keys a query sees, itself included; 0: all
     scale: f32,
-    cap: f32,         // soft-cap of the scores; 0: none
+    softcap: f32,     // soft-cap of the scores; 0: none
     n_heads: u32,     // H of the model
     first_head: u32,
 }
@@ -28,7 +28,7 @@ var<workgroup> of_lane: array<vec4<f32>, LANES>;
 var<workgroup> weights: array<vec4<f32>, 4u * LANES>;
 
 fn slot_of(key: u32, head: u32) -> u32 {
-    return ((key % params.n_slots) * params.n_kv_heads + head) * (params.head_len >> 3u);
+    return ((key % params.n_slots) * params.n_kv_heads + head) * (params.head_dim >> 3u);
 }
 
 // The products of eight channels of a query with those of four keys.
@@ -38,7 +38,7 @@ fn products(query: u32, a: mat2x4<f32>, b: mat2x4<f32>, c: mat2x4<f32>, d: mat2x
 
 // [row][key]: scores of four rows and four keys.
 fn scores(queries: vec4<u32>, slots: vec4<u32>) -> mat4x4<f32> {
-    let n_eights = params.head_len >> 3u;
+    let n_eights = params.head_dim >> 3u;
     var sums = mat4x4<f32>();
     for (var i = 0u; i < n_eights; i++) {
         let a = load_key8(slots.x + i);
@@ -59,7 +59,7 @@ fn scores(queries: vec4<u32>, slots: vec4<u32>) -> mat4x4<f32> {
 // Scores of one row, LOWEST where it doesn't see the key.
 fn seen(x: vec4<f32>, keys: vec4<u32>, position: u32) -> vec4<f32> {
     let live = (keys <= vec4<u32>(position)) & (keys >= vec4<u32>(first_key(position, params.window)));
-    return select(vec4<f32>(LOWEST), soft_cap(x * params.scale, params.cap), live);
+    return select(vec4<f32>(LOWEST), softcap(x * params.scale, params.softcap), live);
 }
 
 fn largest_of(x: vec4<f32>) -> f32 {
@@ -72,8 +72,8 @@ fn weights_of(x: vec4<f32>, largest: f32) -> vec4<f32> {
 }
 
 @compute @workgroup_size(LANES)
-fn attention(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let n_columns = params.head_len >> 4u;
+fn attention_prefill(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let n_columns = params.head_dim >> 4u;
     let column = lane & (n_columns - 1u);
     let start = lane - column; // of the lanes with the same rows
     let n_keys = 4u * n_columns;

@@ -4,7 +4,7 @@
 // Dispatch: (ceil(H * C / 16 / 64)): one invocation sixteen channels.
 // Reference: FlashDecoding, Dao et al. 2023: the softmax of parts from their maxima and sums.
 struct Params {
-    head_len: u32,  // C
+    head_dim: u32,  // C
     n_heads: u32,   // H
     window: u32,    // keys a query sees, itself included; 0: all
     out: u32,       // quad of acts
@@ -15,9 +15,9 @@ struct Params {
 @group(0) @binding(3) var<storage, read> partials: array<vec4<f32>>;
 
 @compute @workgroup_size(64)
-fn merge(@builtin(global_invocation_id) at: vec3<u32>) {
-    let groups_per_head = params.head_len >> 4u;
-    let n_quads = params.head_len >> 2u;
+fn attention_reduce(@builtin(global_invocation_id) at: vec3<u32>) {
+    let groups_per_head = params.head_dim >> 4u;
+    let n_quads = params.head_dim >> 2u;
     let head = at.x / groups_per_head;
     if (head >= params.n_heads) {
         return;

@@ -19,7 +19,7 @@ fn gated4(i: u32) -> vec4<f32> {
 }
 
 @compute @workgroup_size(64)
-fn gate(@builtin(global_invocation_id) at: vec3<u32>) {
+fn geglu_decode(@builtin(global_invocation_id) at: vec3<u32>) {
     if (at.x >= params.n_groups) {
         return;
     }

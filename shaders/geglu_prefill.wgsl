@@ -14,7 +14,7 @@ fn gated(gate: u32) -> vec4<f32> {
 }
 
 @compute @workgroup_size(64)
-fn geglu(@builtin(global_invocation_id) at: vec3<u32>) {
+fn geglu_prefill(@builtin(global_invocation_id) at: vec3<u32>) {
     if (at.x >= params.n_groups || at.y >= step.n_tokens) {
         return;
     }

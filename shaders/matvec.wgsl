@@ -4,7 +4,7 @@
 // Dispatch: (ceil(N / (4 * LANES / UNIT))): four rows a unit of lanes.
 // Reference: research on GEMV in WebGPU engines: amortise x over several rows, decode in registers.
 @compute @workgroup_size(LANES)
-fn row_matvec(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) index: u32) {
+fn matvec(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) index: u32) {
     let lane = index % UNIT;
     let row = (group.x * (LANES / UNIT) + index / UNIT) * 4u;
     let sum = unit_sum(index, lane, rows4(row, 0u, params.n_groups, lane));

@@ -6,7 +6,7 @@
 var<workgroup> gated: array<vec4<f32>, LANES / UNIT>;
 
 @compute @workgroup_size(LANES)
-fn norm_geglu(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) index: u32) {
+fn norm_gate_up_matvec(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) index: u32) {
     let lane = index % UNIT;
     let unit = index / UNIT;
     let row = (group.x * (LANES / UNIT) + unit) * 4u;

@@ -6,7 +6,7 @@
 // A cache above the binding limit is split by heads: n_kv_heads counts those of this part, which begin at first_kv_head.
 // Reference: gemma_pytorch gemma/model.py GemmaAttention (norm before the rotation); llama.cpp build_attn, cache store.
 struct Params {
-    head_len: u32,      // C, a power of two from 16 to 512
+    head_dim: u32,      // C, a power of two from 16 to 512
     n_heads: u32,       // H of the model
     heads_per_kv: u32,
     n_kv_heads: u32,    // K of this part
@@ -38,12 +38,12 @@ fn normalised(head: Head, quad: u32) -> vec4<f32> {
 }
 
 fn turned(head: Head, quad: u32, position: u32) -> vec4<f32> {
-    let n_pairs = params.head_len >> 1u;
+    let n_pairs = params.head_dim >> 1u;
     return rotated4(normalised(head, quad), normalised(head, quad ^ (n_pairs >> 2u)), quad, position, n_pairs);
 }
 
 @compute @workgroup_size(64)
-fn rotate(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn qk_norm_rope(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let n_queries = params.n_kv_heads * params.heads_per_kv;
     let is_query = group.x < n_queries;
     let is_value = group.x >= n_queries + params.n_kv_heads;
@@ -51,14 +51,14 @@ fn rotate(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     let kv_head = (group.x - n_queries) % params.n_kv_heads;
     let query = params.first_kv_head * params.heads_per_kv + group.x;
     let kv = params.n_heads + params.first_kv_head + kv_head + select(0u, params.total_kv_heads, is_value);
-    let n_quads = params.head_len >> 2u;
+    let n_quads = params.head_dim >> 2u;
     let first = (group.y * (params.n_heads + 2u * params.total_kv_heads) + select(kv, query, is_query)) * n_quads;
 
     var squares = 0.0;
     for (var i = lane; i < n_quads; i += 64u) {
         squares += dot(qkv[first + i], qkv[first + i]);
     }
-    let scale = 1.0 / sqrt(workgroup_sum(lane, squares) / f32(params.head_len) + params.eps);
+    let scale = 1.0 / sqrt(workgroup_sum(lane, squares) / f32(params.head_dim) + params.eps);
 
     let head = Head(first, select(n_quads, 0u, is_query), scale);
     let position = step.position + group.y;

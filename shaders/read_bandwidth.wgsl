@@ -11,7 +11,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
 @compute @workgroup_size(256)
-fn stream_read(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+fn read_bandwidth(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     var at = group.x * 8192u + local;
     var sum = vec4<u32>(step.position, 0u, 0u, 0u);
     for (var j = 0u; j < 32u; j++) {

@@ -5,16 +5,16 @@
 // Reference: gemma_pytorch gemma/model.py, final_logit_softcapping.
 struct Params {
     n_cols: u32,  // V
-    cap: f32,
+    softcap: f32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read_write> x: array<f32>;
 
 @compute @workgroup_size(64)
-fn cap_logits(@builtin(global_invocation_id) at: vec3<u32>) {
+fn softcap_logits(@builtin(global_invocation_id) at: vec3<u32>) {
     if (at.x >= params.n_cols || at.y >= step.n_tokens) {
         return;
     }
     let i = at.y * params.n_cols + at.x;
-    x[i] = soft_cap(vec4<f32>(x[i]), params.cap).x;
+    x[i] = softcap(vec4<f32>(x[i]), params.softcap).x;
 }
