@@ -38,7 +38,7 @@ use revive::{Brought, Met, bring};
 
 pub use crate::gpu::KvType;
 pub use crate::model::ModelOptions as LoadOptions;
-pub use crate::model::self_test::{Effort, Replaced, SelfTest, Tested, Variants};
+pub use crate::model::gpu::self_test::{Effort, Replaced, SelfTest, Tested, Variants};
 pub use conversation::SessionOptions;
 pub use inspect::{Inspection, inspect};
 pub use measure::{Score, ScoredToken};
@@ -179,9 +179,9 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::logits`].
-    pub async fn hidden(&mut self, ids: &[u32]) -> Result<Vec<Vec<f32>>> {
+    pub async fn hidden_states(&mut self, ids: &[u32]) -> Result<Vec<Vec<f32>>> {
         self.vacate().await?;
-        self.model()?.hidden(ids, &Cancel::default()).await
+        self.model()?.hidden_states(ids, &Cancel::default()).await
     }
 
     /// Generates after `ids`, from an empty cache. `on_token` hears each token as it is chosen.

@@ -6,20 +6,20 @@ mod common;
 use common::gpu;
 use common::kernel_bench::{Bench, Planted, notices, same};
 use common::trial::needing;
-use gemma_web::gpu::device::Plant;
-use gemma_web::gpu::kv_cache::KvShape;
-use gemma_web::gpu::{Arithmetic, Buffer, GpuOptions, KvCache, KvType, Matrix, Member, Stack, Tuning, Unit};
-use gemma_web::kernels::attend::{Heads, partial_bytes};
-use gemma_web::kernels::attention::{Cached, Shape, attention};
-use gemma_web::kernels::cap_logits::cap_logits;
+use gemma_web::gpu::device::FaultInjection;
+use gemma_web::gpu::layout::KvShape;
+use gemma_web::gpu::{Arithmetic, Buffer, GpuOptions, KvCache, KvType, Matrix, Slice, FusedMatrix, Tuning, Lanes};
+use gemma_web::kernels::attention_decode::{Heads, partial_bytes};
+use gemma_web::kernels::attention_prefill::{Cached, Shape, attention};
+use gemma_web::kernels::softcap_logits::softcap_logits;
 use gemma_web::kernels::matmul::matmul as product;
 use gemma_web::kernels::norm_add::rms_norm;
-use gemma_web::kernels::norm_geglu::Out;
+use gemma_web::kernels::norm_gate_up_matvec::Out;
 use gemma_web::kernels::quantize::{dequantized, quantize};
-use gemma_web::kernels::rope::{Rotary, rope};
-use gemma_web::kernels::rows::{Acts, NormInput, norm_input};
+use gemma_web::kernels::rope_table::{Rotary, rope};
+use gemma_web::kernels::matvec_common::{Acts, NormInput, norm_input};
 use gemma_web::kernels::sample::block_max;
-use gemma_web::kernels::{attend, geglu, logits, merge, norm_geglu, norm_matvec, row_matvec};
+use gemma_web::kernels::{attend, geglu, logits, merge, norm_gate_up_matvec, norm_matvec, matvec};
 use gemma_web::quant::{F16, F32, FORMATS, Format, Q3_K, Q4_K, Q5_0, Q5_K, Q6_K, Q8_0};
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -27,20 +27,20 @@ use libtest_mimic::{Arguments, Failed, Trial};
 const PLANTED: [Planted; 6] = [
     (
         normed_products,
-        Plant {
+        FaultInjection {
             kernel: "norm_matvec",
             from: "scales = norm_scales(index, group.x == 0u)",
             to: "scales = 1.01 * norm_scales(index, group.x == 0u)",
         },
     ),
-    (gated, Plant { kernel: "norm_geglu", from: "gelu_tanh(gate) * up", to: "1.1 * gelu_tanh(gate) * up" }),
+    (gated, FaultInjection { kernel: "norm_gate_up_matvec", from: "gelu_tanh(gate) * up", to: "1.1 * gelu_tanh(gate) * up" }),
     (
         plain_products,
-        Plant { kernel: "row_matvec", from: "0u, params.n_groups", to: "0u, params.n_groups - 1u" },
+        FaultInjection { kernel: "matvec", from: "0u, params.n_groups", to: "0u, params.n_groups - 1u" },
     ),
-    (makes_logits, Plant { kernel: "logits", from: "soft_cap(sum", to: "soft_cap(1.01 * sum" }),
-    (attends, Plant { kernel: "attend", from: "* params.scale", to: "* (1.01 * params.scale)" }),
-    (attends, Plant { kernel: "merge", from: "total += weight * m_l.y", to: "total += m_l.y" }),
+    (makes_logits, FaultInjection { kernel: "logits", from: "softcap(sum", to: "softcap(1.01 * sum" }),
+    (attends, FaultInjection { kernel: "attend", from: "* params.scale", to: "* (1.01 * params.scale)" }),
+    (attends, FaultInjection { kernel: "merge", from: "total += weight * m_l.y", to: "total += m_l.y" }),
 ];
 
 fn main() {
@@ -52,8 +52,8 @@ fn main() {
     let trials: Vec<Trial> = vec![
         trial("norm_matvec in every format", normed_products),
         trial("norm_matvec of two formats", two_formats),
-        trial("norm_geglu in every format, of two formats, and in three dispatches", gated),
-        trial("row_matvec in every format", plain_products),
+        trial("norm_gate_up_matvec in every format, of two formats, and in three dispatches", gated),
+        trial("matvec in every format", plain_products),
         trial("logits and their blocks", makes_logits),
         trial("attend and merge", attends),
         trial("matrices split by rows", |_| in_parts()),
@@ -82,13 +82,13 @@ fn tolerance(tuning: Tuning) -> f32 {
 
 fn stack(b: &Bench, format: &'static Format, members: &[&[u8]], n_cols: usize, col: (u64, u64)) -> Matrix {
     let row_bytes = format.bytes_of(n_cols as u64) as usize;
-    let named = |(i, blocks): (usize, &&[u8])| Member {
+    let named = |(i, blocks): (usize, &&[u8])| Slice {
         label: format!("member {i}"),
         n_rows: (blocks.len() / row_bytes) as u64,
     };
     let stack =
-        Stack { members: members.iter().enumerate().map(named).collect(), n_cols: n_cols as u64, format };
-    let matrix = Matrix::stacked(&b.gpu, stack, col.0, col.1).unwrap();
+        FusedMatrix { members: members.iter().enumerate().map(named).collect(), n_cols: n_cols as u64, format };
+    let matrix = Matrix::fused(&b.gpu, stack, col.0, col.1).unwrap();
     for (i, blocks) in members.iter().enumerate() {
         matrix.write_rows(&b.gpu, i, 0, blocks);
     }
@@ -223,7 +223,7 @@ fn gated(b: &Bench) -> Result<(), Failed> {
             let mut plan = b.plan();
             let gated = (3 * width / 4) as u32;
             let out = Out { gated, codes: gated + 12, gate_up: gated + 18 };
-            norm_geglu::record(&mut plan, &b.gpu, Acts { buffer: &acts, tuning }, &w, input.at(&norms), out);
+            norm_gate_up_matvec::record(&mut plan, &b.gpu, Acts { buffer: &acts, tuning }, &w, input.at(&norms), out);
             let found = b.run(&plan, 1, 0, &acts)?;
             let normed = input.normed().1;
             let halves = expect(&[(first, &gate), (second, &up)], &normed, tuning, false);
@@ -258,7 +258,7 @@ fn plain_products(b: &Bench) -> Result<(), Failed> {
             values.extend(vec![1e30; n_rows]);
             let acts = b.buffer(&values);
             let mut plan = b.plan();
-            row_matvec::record(
+            matvec::record(
                 &mut plan,
                 &b.gpu,
                 Acts { buffer: &acts, tuning },
@@ -291,7 +291,7 @@ fn makes_logits(b: &Bench) -> Result<(), Failed> {
             let found = b.run(&plan, 1, 0, &out)?;
             let mut expected = expect(&[(format, &blocks)], &input.normed().1, tuning, true);
             if cap > 0.0 {
-                cap_logits(&mut expected, cap);
+                softcap_logits(&mut expected, cap);
             }
             let what = format!("{n_vocab} logits {} {tuning}", format.name);
             same(&what, &expected, &found, tolerance(tuning))?;
@@ -345,11 +345,11 @@ fn attends(b: &Bench) -> Result<(), Failed> {
 type Case = (usize, usize, usize, Option<usize>, f32, bool);
 
 fn attends_at(b: &Bench, kv: KvType, case: Case, position: usize) -> Result<(), Failed> {
-    let (n_heads, n_kv_heads, head_len, window, cap, has_norms) = case;
+    let (n_heads, n_kv_heads, head_dim, window, cap, has_norms) = case;
     // A ring where there is a window.
     let n_slots = window.map_or(2112, |w| w + 8);
-    let row = n_kv_heads * head_len;
-    let cache = KvCache::allocate(&b.gpu, "test", KvShape { kv, n_slots, n_kv_heads, head_len })?;
+    let row = n_kv_heads * head_dim;
+    let cache = KvCache::allocate(&b.gpu, "test", KvShape { kv, n_slots, n_kv_heads, head_dim })?;
     let round = |x: Vec<f32>| match kv {
         KvType::F16 => x.into_iter().map(|x| half::f16::from_f32(x).to_f32()).collect(),
         KvType::F32 => x,
@@ -365,32 +365,32 @@ fn attends_at(b: &Bench, kv: KvType, case: Case, position: usize) -> Result<(), 
             }
         }
     }
-    let n_q = n_heads * head_len;
+    let n_q = n_heads * head_dim;
     let qkv = b.numbers(n_q + 2 * row, 1.0);
-    let norms = b.numbers(2 * head_len, 1.5);
+    let norms = b.numbers(2 * head_dim, 1.5);
     let mut acts = qkv.clone();
     acts.extend(vec![1e30; n_q + n_q / 2]);
     let acts = b.buffer(&acts);
     let rotary = Rotary { base: 10_000.0, divisor: 1.0 };
-    let table = rotary.upload(&b.gpu, head_len / 2, position + 1)?;
+    let table = rotary.upload(&b.gpu, head_dim / 2, position + 1)?;
     let norms_gpu = b.buffer(&norms);
-    let partials = b.empty(partial_bytes(n_heads, head_len) as usize / 4);
+    let partials = b.empty(partial_bytes(n_heads, head_dim) as usize / 4);
     let shape = Shape { n_heads, window, scale: 0.2, cap };
-    let at = Acts { buffer: &acts, tuning: Tuning { arithmetic: Arithmetic::F32, unit: Unit::One } };
+    let at = Acts { buffer: &acts, tuning: Tuning { arithmetic: Arithmetic::F32, lanes: Lanes::One } };
     let mut plan = b.plan();
     let heads = Heads { qkv: 0, norms: has_norms.then_some(&norms_gpu), rope_table: &table, eps: EPS };
     attend::record(&mut plan, &b.gpu, at, heads, &cache, &partials, shape);
     let (out, codes) = ((qkv.len() / 4) as u32, ((qkv.len() + n_q) / 4) as u32);
-    merge::record(&mut plan, &b.gpu, at, &partials, (n_heads, head_len, window), (out, codes));
+    merge::record(&mut plan, &b.gpu, at, &partials, (n_heads, head_dim, window), (out, codes));
     let found = b.run(&plan, 1, position, &acts)?;
 
     let normed = |x: &[f32], w: &[f32]| if has_norms { rms_norm(x, w, EPS) } else { x.to_vec() };
-    let q = rope(&normed(&qkv[..n_q], &norms[..head_len]), n_q, head_len, position, rotary);
-    let k = rope(&normed(&qkv[n_q..n_q + row], &norms[head_len..]), row, head_len, position, rotary);
+    let q = rope(&normed(&qkv[..n_q], &norms[..head_dim]), n_q, head_dim, position, rotary);
+    let k = rope(&normed(&qkv[n_q..n_q + row], &norms[head_dim..]), row, head_dim, position, rotary);
     let slot = position % n_slots * row;
     keys[slot..slot + row].copy_from_slice(&round(k));
     values[slot..slot + row].copy_from_slice(&round(qkv[n_q + row..].to_vec()));
-    let cached = Cached { keys: &keys, values: &values, n_slots, n_kv_heads, head_len };
+    let cached = Cached { keys: &keys, values: &values, n_slots, n_kv_heads, head_dim };
     let expected = attention(&q, cached, position, shape);
     let what = format!("{case:?} {kv:?} at {position}");
     let mixed = &found[qkv.len()..qkv.len() + n_q];
@@ -428,7 +428,7 @@ fn in_parts() -> Result<(), Failed> {
             norm_matvec::record(&mut plan, &b.gpu, at, &w, input.at(&norms), 192);
             let gated = 192 + (n / 2) as u32;
             let out = Out { gated, codes: gated + (n / 4) as u32, gate_up: 0 };
-            norm_geglu::record(&mut plan, &b.gpu, at, &w, input.at(&norms), out);
+            norm_gate_up_matvec::record(&mut plan, &b.gpu, at, &w, input.at(&norms), out);
             let found = b.run(&plan, 1, 0, &acts)?;
             let halves = expect(&[(format, &gate), (format, &up)], &input.normed().1, tuning, true);
             let what = format!("{} {tuning} in {} parts", format.name, w[0].parts.len());

@@ -9,7 +9,7 @@ use common::trial::needing;
 use gemma_web::Cancel;
 use gemma_web::gguf::{Header, read_header};
 use gemma_web::gpu::{GpuOptions, Limits};
-use gemma_web::model::memory::{Verdict, plan};
+use gemma_web::model::gpu::memory::{Verdict, plan};
 use gemma_web::session::{KvType, LoadOptions, SelfTest};
 use gemma_web::source::file::FileSource;
 use libtest_mimic::{Arguments, Failed, Trial};

@@ -6,14 +6,14 @@ mod common;
 use common::gpu;
 use common::kernel_bench::{Bench, Planted, notices, same};
 use common::trial::needing;
-use gemma_web::gpu::device::Plant;
-use gemma_web::gpu::kv_cache::KvShape;
-use gemma_web::gpu::{Arithmetic, Buffer, Gpu, GpuOptions, KvCache, KvType, Matrix, Plan, Tuning, Unit};
-use gemma_web::kernels::attention::Shape;
+use gemma_web::gpu::device::FaultInjection;
+use gemma_web::gpu::layout::KvShape;
+use gemma_web::gpu::{Arithmetic, Buffer, Gpu, GpuOptions, KvCache, KvType, Matrix, Plan, Tuning, Lanes};
+use gemma_web::kernels::attention_prefill::Shape;
 use gemma_web::kernels::norm_add::{Norms, norm_add, rms_norm};
 use gemma_web::kernels::quantize::{dequantized, quantize};
-use gemma_web::kernels::rope::{Rotary, rope};
-use gemma_web::kernels::rotate::{Heads, kv_write};
+use gemma_web::kernels::rope_table::{Rotary, rope};
+use gemma_web::kernels::qk_norm_rope::{Heads, kv_write};
 use gemma_web::kernels::{
     attention, geglu, matmul, matmul_direct, matmul_int8, norm_add as norm_add_kernel, rotate,
 };
@@ -22,14 +22,14 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Small mistakes, and who must notice them.
 const PLANTED: [Planted; 5] = [
-    (norm_adds, Plant { kernel: "norm_add", from: "+ params.eps", to: "+ params.eps + 0.01" }),
-    (rotates, Plant { kernel: "rotate", from: "% params.n_slots", to: "% (params.n_slots - 1u)" }),
-    (multiplies, Plant { kernel: "matmul_direct", from: "w.offset * a.sum", to: "w.offset * a.sum * 1.1" }),
+    (norm_adds, FaultInjection { kernel: "norm_add", from: "+ params.eps", to: "+ params.eps + 0.01" }),
+    (rotates, FaultInjection { kernel: "rotate", from: "% params.n_slots", to: "% (params.n_slots - 1u)" }),
+    (multiplies, FaultInjection { kernel: "matmul_direct", from: "w.offset * a.sum", to: "w.offset * a.sum * 1.1" }),
     (
         multiplies,
-        Plant { kernel: "matmul_int8 Q4_0", from: "dot4I8Packed(a.x, b.x)", to: "dot4I8Packed(a.x, b.y)" },
+        FaultInjection { kernel: "matmul_int8 Q4_0", from: "dot4I8Packed(a.x, b.x)", to: "dot4I8Packed(a.x, b.y)" },
     ),
-    (makes_int8, Plant { kernel: "geglu", from: "127.0 / largest", to: "126.0 / largest" }),
+    (makes_int8, FaultInjection { kernel: "geglu", from: "127.0 / largest", to: "126.0 / largest" }),
 ];
 
 fn main() {
@@ -218,13 +218,13 @@ fn makes_int8(b: &Bench) -> Result<(), Failed> {
     in_int8(b, "geglu", (n, t), |plan, to| geglu::record(plan, &b.gpu, "geglu", &gate_up, to, n))?;
     let (h, k, c, n_slots) = (8, 2, 64, 24);
     let cache =
-        KvCache::allocate(&b.gpu, "test", KvShape { kv: KvType::F32, n_slots, n_kv_heads: k, head_len: c })?;
+        KvCache::allocate(&b.gpu, "test", KvShape { kv: KvType::F32, n_slots, n_kv_heads: k, head_dim: c })?;
     for kept in [&cache.parts[0].keys, &cache.parts[0].values] {
         b.gpu.write(kept, 0, bytemuck::cast_slice(&b.numbers(n_slots * k * c, 1.0)));
     }
     let q = b.buffer(&b.numbers(t * h * c, 1.0));
     let shape = Shape { n_heads: h, window: Some(16), scale: 0.125, cap: 0.0 };
-    for unit in [Unit::One, Unit::ThirtyTwo] {
+    for unit in [Lanes::One, Lanes::ThirtyTwo] {
         in_int8(b, "attention", (h * c, t), |plan, (to, arithmetic)| {
             let to = (to, Tuning { arithmetic, unit });
             attention::record(plan, &b.gpu, "attention", &q, &cache, to, shape);
@@ -272,7 +272,7 @@ fn rotates_in_parts() -> Result<(), Failed> {
 fn rotates_at(b: &Bench, case: Case, kv: KvType, position: usize) -> Result<(), Failed> {
     let (h, k, c, n_slots, has_norms) = case;
     let (t, eps, rotary) = (7, 1e-6, Rotary { base: 10_000.0, divisor: 1.0 });
-    let cache = KvCache::allocate(&b.gpu, "test", KvShape { kv, n_slots, n_kv_heads: k, head_len: c })?;
+    let cache = KvCache::allocate(&b.gpu, "test", KvShape { kv, n_slots, n_kv_heads: k, head_dim: c })?;
     let table = rotary.upload(&b.gpu, c / 2, position + t)?;
     let (qkv, norms) = (b.numbers(t * (h + 2 * k) * c, 2.0), b.numbers(2 * c, 2.0));
     let (qkv_gpu, norms_gpu, q_rotated) = (b.buffer(&qkv), b.buffer(&norms), b.empty(t * h * c));

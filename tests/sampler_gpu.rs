@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use common::gpu;
 use common::trial::needing;
-use gemma_web::gpu::{Buffer, Gpu, GpuOptions, Kind, Plan, Step};
+use gemma_web::gpu::{Buffer, Gpu, GpuOptions, MemoryKind, Plan, RunParams};
 use gemma_web::kernels::sample::{self, NO_ID, RECENT, STATE_BYTES, State, block_max};
 use gemma_web::sampler::{Sampling, adjust, choose, uniform};
 use libtest_mimic::{Arguments, Failed};
@@ -45,12 +45,12 @@ struct Bench {
 impl Bench {
     fn open(n_vocab: usize) -> Result<Self, Failed> {
         let gpu = block_on(Gpu::open(&GpuOptions::default()))?;
-        let before = gpu.bytes_of(Kind::Scratch);
+        let before = gpu.bytes_of(MemoryKind::Scratch);
         let state = State::allocate(&gpu)?;
-        if gpu.bytes_of(Kind::Scratch) - before != STATE_BYTES {
+        if gpu.bytes_of(MemoryKind::Scratch) - before != STATE_BYTES {
             return Err("the memory plan would be wrong".into());
         }
-        let tensor = |n: usize| gpu.storage(Kind::Scratch, "test", 4 * n as u64);
+        let tensor = |n: usize| gpu.storage(MemoryKind::Scratch, "test", 4 * n as u64);
         let (logits, maxima, ids) = (tensor(n_vocab)?, tensor(n_vocab.div_ceil(32))?, tensor(64)?);
         let mut plan = Plan::new(&gpu, "test");
         sample::record(&mut plan, &gpu, &state, &logits, &maxima, &ids, n_vocab);
@@ -69,7 +69,7 @@ impl Bench {
 
     /// Chooses the token at `position`, and leaves it on the GPU.
     fn step(&self, position: usize) -> Result<(), Failed> {
-        let step = Step { n_tokens: 1, position: (position as u32).wrapping_sub(1), ..Step::default() };
+        let step = RunParams { n_tokens: 1, position: (position as u32).wrapping_sub(1), ..RunParams::default() };
         Ok(self.gpu.run(&[(&self.plan, step)], &[])?)
     }
 
@@ -246,7 +246,7 @@ fn margin(logits: &[f32], sampling: &Sampling, seed: u64, position: u32) -> f64 
     sums.iter().map(|s| (s - drawn).abs() / sum).fold(nearest, f64::min)
 }
 
-/// Choices compared and those that were too near to call.
+/// TokenRing compared and those that were too near to call.
 #[derive(Default)]
 struct Tally {
     compared: usize,
@@ -483,7 +483,7 @@ fn several_rows() -> Result<(), Failed> {
     let mut tally = Tally::default();
     for n_rows in 1..50 {
         b.begin(&Sampling::default(), 11, &[]);
-        let step = Step { n_tokens: n_rows, position: 100, ..Step::default() };
+        let step = RunParams { n_tokens: n_rows, position: 100, ..RunParams::default() };
         b.gpu.run(&[(&b.plan, step)], &[])?;
         let position = 100 + n_rows as usize;
         tally.compare("rows", &logits, &Sampling::default(), 11, &vec![0; position], b.id(&b.ids, 0)?)?;

@@ -7,7 +7,7 @@ use common::chat_model::Bytes;
 use common::goldens::data;
 use common::gpu::{NEED, adapter, load};
 use common::trial::needing;
-use gemma_web::gpu::device::{Counters, Plant};
+use gemma_web::gpu::device::{Counters, FaultInjection};
 use gemma_web::gpu::{GpuOptions, KvType, Tuning};
 use gemma_web::session::{Effort, Engine, GenerateOptions, LoadOptions, SelfTest, Tested};
 use gemma_web::{Cancel, Error, gguf};
@@ -114,12 +114,12 @@ fn costs() -> Result<(), Failed> {
 }
 
 /// Local layers would see a key too few.
-const WINDOW: Plant = Plant {
+const WINDOW: FaultInjection = FaultInjection {
     kernel: "attend F16",
     from: "first_key(position, params.window)",
     to: "select(0u, 1u + first_key(position, params.window), params.window > 0u)",
 };
-const INT8: Plant = Plant { kernel: "int8", from: "dot4I8Packed(", to: "-dot4I8Packed(" };
+const INT8: FaultInjection = FaultInjection { kernel: "int8", from: "dot4I8Packed(", to: "-dot4I8Packed(" };
 
 /// Wrong texts, a tuning with which they run, the kernel that is found, and what takes its place.
 fn replaces() -> Result<(), Failed> {
@@ -127,12 +127,12 @@ fn replaces() -> Result<(), Failed> {
     let cases = [
         (INT8, "int8/1", "f32/1"),
         (
-            Plant { kernel: "norm_matvec Q8_0 f32 32", from: "return sum", to: "return 1.01 * sum" },
+            FaultInjection { kernel: "norm_matvec Q8_0 f32 32", from: "return sum", to: "return 1.01 * sum" },
             "f32/32",
             "f32/1",
         ),
         (
-            Plant { kernel: "attention F16 to int8/32", from: "params.scale", to: "(0.9 * params.scale)" },
+            FaultInjection { kernel: "attention F16 to int8/32", from: "params.scale", to: "(0.9 * params.scale)" },
             "int8/32",
             "f32/32",
         ),
@@ -163,7 +163,7 @@ fn replaces() -> Result<(), Failed> {
             assert_eq!(second.variants.replaced, info.variants.replaced, "{what}");
         }
     }
-    for plant in [WINDOW, Plant { kernel: "attend F16", from: "params.scale", to: "(0.5 * params.scale)" }] {
+    for plant in [WINDOW, FaultInjection { kernel: "attend F16", from: "params.scale", to: "(0.5 * params.scale)" }] {
         let gpu = GpuOptions { plant: Some(plant), ..GpuOptions::default() };
         let options = LoadOptions { gpu, ..options(Tuning::ALL[0], KvType::F16) };
         let variants = tiny("tiny-gemma3-q8_0", &options)?.info().variants;
@@ -173,11 +173,11 @@ fn replaces() -> Result<(), Failed> {
 }
 
 /// One for each kernel that has no other variant, and in each a small mistake.
-const ONLY: [Plant; 4] = [
-    Plant { kernel: "sample", from: "theirs > key", to: "theirs < key" },
-    Plant { kernel: "merge", from: "weight * m_l.y", to: "0.9 * weight * m_l.y" },
-    Plant { kernel: "embed", from: "params.scale", to: "(1.01 * params.scale)" },
-    Plant { kernel: "norm_add", from: "params.eps", to: "(params.eps + 1.0)" },
+const ONLY: [FaultInjection; 4] = [
+    FaultInjection { kernel: "sample", from: "theirs > key", to: "theirs < key" },
+    FaultInjection { kernel: "merge", from: "weight * m_l.y", to: "0.9 * weight * m_l.y" },
+    FaultInjection { kernel: "embed", from: "params.scale", to: "(1.01 * params.scale)" },
+    FaultInjection { kernel: "norm_add", from: "params.eps", to: "(params.eps + 1.0)" },
 ];
 
 fn fails() -> Result<(), Failed> {

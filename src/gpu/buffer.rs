@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 
 /// What a buffer is for; the GPU's books are kept by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum MemoryKind {
     /// Model weights, in planes.
     Weights,
     /// The KV cache.
@@ -38,7 +38,7 @@ pub(super) struct Accounts {
 }
 
 impl Accounts {
-    pub(super) fn bytes_of(&self, kind: Kind) -> u64 {
+    pub(super) fn bytes_of(&self, kind: MemoryKind) -> u64 {
         self.bytes[kind as usize].get()
     }
 
@@ -51,12 +51,12 @@ impl Accounts {
         self.opened.get()
     }
 
-    fn open(&self, kind: Kind, bytes: u64) {
+    fn open(&self, kind: MemoryKind, bytes: u64) {
         self.opened.set(self.opened() + bytes);
         self.bytes[kind as usize].set(self.bytes_of(kind) + bytes);
     }
 
-    fn close(&self, kind: Kind, bytes: u64) {
+    fn close(&self, kind: MemoryKind, bytes: u64) {
         self.bytes[kind as usize].set(self.bytes_of(kind).saturating_sub(bytes));
     }
 }
@@ -66,7 +66,7 @@ impl Accounts {
 pub struct Buffer {
     pub(super) raw: wgpu::Buffer,
     accounts: Rc<Accounts>,
-    kind: Kind,
+    kind: MemoryKind,
 }
 
 impl Buffer {
@@ -89,7 +89,7 @@ impl Gpu {
     ///
     /// # Errors
     /// [`Error::LimitTooLow`] where `bytes` exceeds the adapter's buffer or binding limit.
-    pub fn storage(&self, kind: Kind, label: &str, bytes: u64) -> Result<Buffer> {
+    pub fn storage(&self, kind: MemoryKind, label: &str, bytes: u64) -> Result<Buffer> {
         let offers = self.limits().max_bound_bytes();
         if bytes > offers {
             return Err(Error::LimitTooLow { what: label.to_owned(), needs: bytes, offers });
@@ -98,7 +98,7 @@ impl Gpu {
     }
 
     /// The same for what is known to be far below every limit.
-    pub(crate) fn small(&self, kind: Kind, label: &str, bytes: u64) -> Buffer {
+    pub(crate) fn small(&self, kind: MemoryKind, label: &str, bytes: u64) -> Buffer {
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
         self.buffer(kind, label, bytes, usage)
     }
@@ -108,12 +108,12 @@ impl Gpu {
     /// # Errors
     /// As [`Gpu::storage`].
     pub fn tensor(&self, label: &str, rows: usize, cols: usize) -> Result<Buffer> {
-        self.storage(Kind::Scratch, label, 4 * rows as u64 * cols as u64)
+        self.storage(MemoryKind::Scratch, label, 4 * rows as u64 * cols as u64)
     }
 
     /// A buffer that is only written and copied, for what waits to be bound elsewhere.
     #[must_use]
-    pub fn store(&self, kind: Kind, label: &str, bytes: u64) -> Buffer {
+    pub fn store(&self, kind: MemoryKind, label: &str, bytes: u64) -> Buffer {
         self.buffer(kind, label, bytes, wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC)
     }
 
@@ -121,7 +121,7 @@ impl Gpu {
     #[must_use]
     pub fn uniform(&self, label: &str, data: &[u8]) -> Buffer {
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let buffer = self.buffer(Kind::Scratch, label, UNIFORM_BYTES, usage);
+        let buffer = self.buffer(MemoryKind::Scratch, label, UNIFORM_BYTES, usage);
         let mut padded = data.to_vec();
         padded.resize(UNIFORM_BYTES as usize, 0);
         self.write(&buffer, 0, &padded);
@@ -141,7 +141,7 @@ impl Gpu {
         self.bytes_pending.get()
     }
 
-    pub(super) fn buffer(&self, kind: Kind, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Buffer {
+    pub(super) fn buffer(&self, kind: MemoryKind, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Buffer {
         let size = allocated(bytes);
         self.count_objects(1);
         self.accounts.open(kind, size);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
-use super::buffer::{Accounts, Kind};
+use super::buffer::{Accounts, MemoryKind};
 use super::limits::Limits;
 use crate::error::{Error, Result};
 
@@ -27,13 +27,13 @@ pub struct GpuOptions {
     pub without_timestamps: bool,
     /// Makes a kernel wrong, to show that it is noticed. Release builds have no such thing.
     #[cfg(debug_assertions)]
-    pub plant: Option<Plant>,
+    pub plant: Option<FaultInjection>,
 }
 
 /// A fault in a kernel's text.
 #[cfg(debug_assertions)]
 #[derive(Clone, Copy, Debug)]
-pub struct Plant {
+pub struct FaultInjection {
     /// Part of the kernel's name and variant.
     pub kernel: &'static str,
     /// What the text has, everywhere.
@@ -91,13 +91,13 @@ pub struct Gpu {
     pub(super) last_submission: RefCell<Option<wgpu::SubmissionIndex>>,
     pub(super) accounts: Rc<Accounts>,
     /// Whether an error scope is open.
-    in_scope: Cell<bool>,
+    scope_is_open: Cell<bool>,
     pub(super) pipelines: RefCell<HashMap<String, wgpu::ComputePipeline>>,
     /// First error that no scope caught: a lost device or a refused command.
     fault: Arc<Mutex<Option<Error>>>,
     info: AdapterInfo,
     #[cfg(debug_assertions)]
-    pub(super) plant: Option<Plant>,
+    pub(super) plant: Option<FaultInjection>,
 }
 
 impl Gpu {
@@ -142,7 +142,7 @@ impl Gpu {
             bytes_pending: Cell::default(),
             last_submission: RefCell::default(),
             accounts: Rc::default(),
-            in_scope: Cell::default(),
+            scope_is_open: Cell::default(),
             pipelines: RefCell::default(),
             fault,
             info,
@@ -183,12 +183,12 @@ impl Gpu {
     pub(super) fn count_objects(&self, n: u64) {
         let mut counters = self.counters.borrow_mut();
         counters.objects += n;
-        counters.unscoped += if self.in_scope.get() { 0 } else { n };
+        counters.unscoped += if self.scope_is_open.get() { 0 } else { n };
     }
 
     /// Bytes of the live buffers of one kind.
     #[must_use]
-    pub fn bytes_of(&self, kind: Kind) -> u64 {
+    pub fn bytes_of(&self, kind: MemoryKind) -> u64 {
         self.accounts.bytes_of(kind)
     }
 
@@ -221,34 +221,34 @@ impl Gpu {
     /// # Errors
     /// That of `make`, [`Error::OutOfMemory`], or [`Error::Gpu`] naming `what`.
     pub async fn checked<T>(&self, what: &str, make: impl FnOnce() -> Result<T>) -> Result<T> {
-        let (made, verdict) = self.scoped(what, make);
-        self.heard(verdict).await?;
+        let (made, verdict) = self.begin_scope(what, make);
+        self.end_scope(verdict).await?;
         made
     }
 
-    /// Runs `make` without waiting for the device, which [`Gpu::heard`] then does: a browser compiles in another process meanwhile.
-    pub fn scoped<T>(&self, what: &str, make: impl FnOnce() -> Result<T>) -> (Result<T>, Verdict) {
+    /// Runs `make` without waiting for the device, which [`Gpu::end_scope`] then does: a browser compiles in another process meanwhile.
+    pub fn begin_scope<T>(&self, what: &str, make: impl FnOnce() -> Result<T>) -> (Result<T>, PendingScope) {
         let (held, opened) = (self.accounts.total(), self.accounts.opened());
-        let outer = self.in_scope.replace(true);
+        let outer = self.scope_is_open.replace(true);
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let made = make();
         let refused = Box::pin(validation.pop());
         let short = Box::pin(memory.pop());
-        self.in_scope.set(outer);
+        self.scope_is_open.set(outer);
         let asked = self.accounts.opened() - opened;
-        (made, Verdict { what: what.to_owned(), refused, short, asked, held })
+        (made, PendingScope { what: what.to_owned(), refused, short, asked, held })
     }
 
-    /// Waits for what the device says of something done within [`Gpu::scoped`].
+    /// Waits for what the device says of something done within [`Gpu::begin_scope`].
     ///
     /// # Errors
     /// [`Error::OutOfMemory`], [`Error::Gpu`], or an earlier fault.
-    pub async fn heard(&self, verdict: Verdict) -> Result<()> {
-        let Verdict { what, refused, short, asked, held } = verdict;
+    pub async fn end_scope(&self, verdict: PendingScope) -> Result<()> {
+        let PendingScope { what, refused, short, asked, held } = verdict;
         let (refused, short) = (refused.await, short.await);
         if let Some(e) = refused {
-            if let lost @ Err(Error::DeviceLost { .. }) = self.explained(true).await {
+            if let lost @ Err(Error::DeviceLost { .. }) = self.device_error(true).await {
                 return lost;
             }
             return Err(Error::Gpu { what, why: e.to_string() });
@@ -256,14 +256,14 @@ impl Gpu {
         if short.is_some() {
             return Err(Error::OutOfMemory { what, asked, held });
         }
-        self.explained(false).await
+        self.device_error(false).await
     }
 }
 
 type Scope = Pin<Box<dyn Future<Output = Option<wgpu::Error>>>>;
 
 /// What the device will say of something.
-pub struct Verdict {
+pub struct PendingScope {
     what: String,
     refused: Scope,
     short: Scope,
@@ -272,13 +272,13 @@ pub struct Verdict {
     held: u64,
 }
 
-impl std::fmt::Debug for Verdict {
+impl std::fmt::Debug for PendingScope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Verdict").field("what", &self.what).finish_non_exhaustive()
+        f.debug_struct("PendingScope").field("what", &self.what).finish_non_exhaustive()
     }
 }
 
-/// Faults outside the scopes of [`Gpu::checked`] are kept, so that the next read-back reports them.
+/// Faults outside the scopes of [`Gpu::in_scope`] are kept, so that the next read-back reports them.
 fn watch(device: &wgpu::Device, fault: &Arc<Mutex<Option<Error>>>) {
     let slot = Arc::clone(fault);
     device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| {

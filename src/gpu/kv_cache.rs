@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::buffer::{Buffer, Kind};
+use super::buffer::{Buffer, MemoryKind};
 use super::device::Gpu;
 use super::shader::Variant;
 use crate::error::Result;
@@ -48,14 +48,14 @@ pub struct KvShape {
     /// K.
     pub n_kv_heads: usize,
     /// C.
-    pub head_len: usize,
+    pub head_dim: usize,
 }
 
 impl KvShape {
     /// Bytes of the keys (or the values) of one head.
     #[must_use]
     pub fn head_bytes(&self) -> u64 {
-        (self.n_slots * self.head_len) as u64 * self.kv.bytes()
+        (self.n_slots * self.head_dim) as u64 * self.kv.bytes()
     }
 }
 
@@ -76,7 +76,7 @@ impl KvPart {
     /// Bytes of a slot of the keys, and of the values.
     #[must_use]
     pub fn slot_bytes(&self, shape: &KvShape) -> u64 {
-        (self.n_heads * shape.head_len) as u64 * shape.kv.bytes()
+        (self.n_heads * shape.head_dim) as u64 * shape.kv.bytes()
     }
 }
 
@@ -99,7 +99,7 @@ impl KvCache {
         let part = |first_head: usize| {
             let n_heads = per_part.min(shape.n_kv_heads - first_head);
             let half = |name: &str| {
-                gpu.storage(Kind::Kv, &format!("{label} {name}"), n_heads as u64 * shape.head_bytes())
+                gpu.storage(MemoryKind::Kv, &format!("{label} {name}"), n_heads as u64 * shape.head_bytes())
             };
             Ok(KvPart { first_head, n_heads, keys: half("keys")?, values: half("values")? })
         };

@@ -1,6 +1,6 @@
 //! Weight matrices on the GPU: block-quantised, in planes, split by rows where a plane would exceed a binding.
 
-use super::buffer::{Buffer, Kind};
+use super::buffer::{Buffer, MemoryKind};
 use super::device::Gpu;
 use super::limits::{Limits, ROW_STEP, RowRange};
 use crate::error::Result;
@@ -8,7 +8,7 @@ use crate::quant::Format;
 
 /// One tensor of the file.
 #[derive(Clone, Debug)]
-pub struct Member {
+pub struct Slice {
     /// Its name.
     pub label: String,
     /// Its rows.
@@ -18,16 +18,16 @@ pub struct Member {
 /// What a matrix is made of: tensors of one format and row length, one below the other, whose product with the same input is
 /// taken in one go.
 #[derive(Clone, Debug)]
-pub struct Stack {
+pub struct FusedMatrix {
     /// From top to bottom.
-    pub members: Vec<Member>,
+    pub members: Vec<Slice>,
     /// K, weights a row.
     pub n_cols: u64,
     /// How the weights are stored.
     pub format: &'static Format,
 }
 
-impl Stack {
+impl FusedMatrix {
     /// N, rows of all members.
     #[must_use]
     pub fn n_rows(&self) -> u64 {
@@ -85,7 +85,7 @@ pub struct Matrix {
     /// Tensor names in the file.
     pub label: String,
     /// The tensors, from top to bottom.
-    pub members: Vec<Member>,
+    pub members: Vec<Slice>,
     /// N, rows of all members.
     pub n_rows: u64,
     /// K, weights a row; a multiple of 16 and of the format's block.
@@ -120,24 +120,24 @@ impl Matrix {
         n_rows: u64,
         n_cols: u64,
     ) -> Result<Self> {
-        let members = vec![Member { label: label.to_owned(), n_rows }];
-        Self::stacked(gpu, Stack { members, n_cols, format }, 0, n_rows)
+        let members = vec![Slice { label: label.to_owned(), n_rows }];
+        Self::stacked(gpu, FusedMatrix { members, n_cols, format }, 0, n_rows)
     }
 
     /// Allocates a stack whose product makes the columns from `first_col` on of `n_total`.
     ///
     /// # Errors
     /// As [`super::Limits::row_ranges`].
-    pub fn stacked(gpu: &Gpu, stack: Stack, first_col: u64, n_total: u64) -> Result<Self> {
+    pub fn fused(gpu: &Gpu, stack: FusedMatrix, first_col: u64, n_total: u64) -> Result<Self> {
         let (label, n_rows) = (stack.label(), stack.n_rows());
         let ranges = stack.parts(gpu.limits())?;
         let part = |range: RowRange| {
             let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
             let label = format!("{label} from row {}", range.first_row);
-            Part { buffer: gpu.buffer(Kind::Weights, &label, range.bytes, usage), range }
+            Part { buffer: gpu.buffer(MemoryKind::Weights, &label, range.bytes, usage), range }
         };
         let parts = ranges.into_iter().map(part).collect();
-        let Stack { members, n_cols, format } = stack;
+        let FusedMatrix { members, n_cols, format } = stack;
         Ok(Self { label, members, n_rows, n_cols, format, parts, first_col, n_total })
     }
 

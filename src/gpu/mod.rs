@@ -13,13 +13,13 @@ pub mod run;
 pub mod shader;
 pub mod tuning;
 
-pub use buffer::{Buffer, Kind};
+pub use buffer::{Buffer, MemoryKind};
 pub use device::{Gpu, GpuOptions};
 pub use kv_cache::{KvCache, KvType};
 pub use limits::Limits;
-pub use matrix::{Matrix, Member, Stack};
-pub use plan::{Count, Dispatch, Grid, Plan, Step};
+pub use matrix::{Matrix, Slice, FusedMatrix};
+pub use plan::{Extent, Dispatch, Grid, Plan, RunParams};
 pub use profile::Profile;
-pub use run::Work;
+pub use run::Command;
 pub use shader::Kernel;
-pub use tuning::{Arithmetic, Tuning, Unit};
+pub use tuning::{Arithmetic, Tuning, Lanes};

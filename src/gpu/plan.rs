@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// What changes between runs of a plan: the uniform of `shaders/lib/step.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, bytemuck::Pod, bytemuck::Zeroable)]
-pub struct Step {
+pub struct RunParams {
     /// Rows of this run (T).
     pub n_tokens: u32,
     /// Context position of the first row.
@@ -23,7 +23,7 @@ pub struct Step {
 
 /// Extent of one grid dimension, in invocations or rows.
 #[derive(Clone, Copy, Debug)]
-pub enum Count {
+pub enum Extent {
     /// The same in every run.
     Fixed(u64),
     /// This many for each token of the run.
@@ -49,9 +49,9 @@ pub fn n_chunks(position: u64, window: u64) -> u64 {
 #[derive(Clone, Copy, Debug)]
 pub struct Grid {
     /// First dimension and its extent a workgroup.
-    pub x: (Count, u64),
+    pub x: (Extent, u64),
     /// Second dimension and its extent a workgroup.
-    pub y: (Count, u64),
+    pub y: (Extent, u64),
 }
 
 /// Every WebGPU adapter dispatches this many workgroups in a dimension.
@@ -62,12 +62,12 @@ impl Grid {
     ///
     /// # Errors
     /// [`Error::LimitTooLow`] above 65,535 in a dimension.
-    pub fn workgroups(&self, label: &str, step: Step) -> Result<[u32; 2]> {
-        let extent = |(count, per_workgroup): (Count, u64)| {
+    pub fn workgroups(&self, label: &str, step: RunParams) -> Result<[u32; 2]> {
+        let extent = |(count, per_workgroup): (Extent, u64)| {
             let needs = match count {
-                Count::Fixed(n) => n,
-                Count::PerToken(n) => n * u64::from(step.n_tokens),
-                Count::Chunks(window) => n_chunks(u64::from(step.position), window),
+                Extent::Fixed(n) => n,
+                Extent::PerToken(n) => n * u64::from(step.n_tokens),
+                Extent::Chunks(window) => n_chunks(u64::from(step.position), window),
             }
             .div_ceil(per_workgroup);
             match u32::try_from(needs) {
@@ -85,7 +85,7 @@ impl Grid {
 
 /// Bind groups 1 and 2 of a dispatch.
 #[derive(Clone, Copy, Debug)]
-pub enum Group1<'a> {
+pub enum ExtraBindings<'a> {
     /// None.
     None,
     /// The planes of a part of a matrix.
@@ -112,13 +112,13 @@ pub struct Dispatch<'a> {
     /// Bindings from 2 on, in the order of the kernel's head comment.
     pub bindings: &'a [&'a Buffer],
     /// Bind group 1.
-    pub group1: Group1<'a>,
+    pub extra: ExtraBindings<'a>,
     /// How many workgroups.
     pub grid: Grid,
 }
 
 #[derive(Debug)]
-pub(super) struct Prepared {
+pub(super) struct BoundDispatch {
     label: String,
     kernel: &'static Kernel,
     variant: Variant,
@@ -137,8 +137,8 @@ pub(super) struct Prepared {
 #[derive(Debug)]
 pub struct Plan {
     pub(super) step: Buffer,
-    pub(super) prepared: Vec<Prepared>,
-    /// Indices of `prepared` before which an observer may look, e.g. at the end of a layer.
+    pub(super) dispatches: Vec<BoundDispatch>,
+    /// Indices of `dispatches` before which an observer may look, e.g. at the end of a layer.
     pub(super) marks: Vec<usize>,
 }
 
@@ -146,13 +146,13 @@ impl Plan {
     /// An empty plan.
     #[must_use]
     pub fn new(gpu: &Gpu, label: &str) -> Self {
-        let step = gpu.uniform(&format!("{label} step"), bytemuck::bytes_of(&Step::default()));
-        Self { step, prepared: Vec::new(), marks: Vec::new() }
+        let step = gpu.uniform(&format!("{label} step"), bytemuck::bytes_of(&RunParams::default()));
+        Self { step, dispatches: Vec::new(), marks: Vec::new() }
     }
 
     /// Marks the end of a section for [`Gpu::run_sections`].
     pub fn mark(&mut self) {
-        self.marks.push(self.prepared.len());
+        self.marks.push(self.dispatches.len());
     }
 
     /// Adds a dispatch: compiles its pipeline unless it was compiled before, and makes its bind groups.
@@ -168,24 +168,24 @@ impl Plan {
             entries.push(entry(binding, buffer));
         }
         let mut groups = vec![gpu.bind_group(label, &pipeline, 0, &entries)];
-        let more = match dispatch.group1 {
-            Group1::None => Vec::new(),
-            Group1::Planes(part) => vec![planes(part)],
-            Group1::TwoPlanes(first, second) => vec![planes(first), planes(second)],
-            Group1::One(buffer) => vec![vec![entry(0, buffer)]],
-            Group1::KvAnd(keys, values, other) => {
+        let more = match dispatch.extra {
+            ExtraBindings::None => Vec::new(),
+            ExtraBindings::Planes(part) => vec![planes(part)],
+            ExtraBindings::TwoPlanes(first, second) => vec![planes(first), planes(second)],
+            ExtraBindings::One(buffer) => vec![vec![entry(0, buffer)]],
+            ExtraBindings::KvAnd(keys, values, other) => {
                 vec![vec![entry(0, keys), entry(1, values)], vec![entry(0, other)]]
             }
-            Group1::Kv(keys, values) => vec![vec![entry(0, keys), entry(1, values)]],
+            ExtraBindings::Kv(keys, values) => vec![vec![entry(0, keys), entry(1, values)]],
         };
         for (index, entries) in (1..).zip(&more) {
             groups.push(gpu.bind_group(label, &pipeline, index, entries));
         }
         let (label, grid) = (label.to_owned(), dispatch.grid);
         let name = key(dispatch.kernel, dispatch.variant);
-        let plane_bytes = dispatch.group1.plane_bytes();
+        let plane_bytes = dispatch.extra.plane_bytes();
         let Dispatch { kernel, variant, .. } = *dispatch;
-        self.prepared.push(Prepared {
+        self.dispatches.push(BoundDispatch {
             label,
             kernel,
             variant,
@@ -200,13 +200,13 @@ impl Plan {
 
     /// What its dispatches run, kernel and variant.
     pub fn kernels(&self) -> impl Iterator<Item = (&'static Kernel, Variant)> + '_ {
-        self.prepared.iter().map(|dispatch| (dispatch.kernel, dispatch.variant))
+        self.dispatches.iter().map(|dispatch| (dispatch.kernel, dispatch.variant))
     }
 }
 
-impl Prepared {
+impl BoundDispatch {
     /// Records the dispatch for a run.
-    pub(super) fn record(&self, pass: &mut wgpu::ComputePass<'_>, step: Step) -> Result<()> {
+    pub(super) fn record(&self, pass: &mut wgpu::ComputePass<'_>, step: RunParams) -> Result<()> {
         let workgroups = self.grid.workgroups(&self.label, step)?;
         self.record_workgroups(pass, workgroups);
         Ok(())

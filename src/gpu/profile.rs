@@ -4,10 +4,10 @@
 use serde::Serialize;
 use web_time::Instant;
 
-use super::buffer::{Buffer, Kind};
+use super::buffer::{Buffer, MemoryKind};
 use super::device::Gpu;
 use super::matrix::Part;
-use super::plan::{Group1, Plan, Prepared, Step};
+use super::plan::{ExtraBindings, Plan, BoundDispatch, RunParams};
 use crate::cancel::Cancel;
 use crate::error::Result;
 
@@ -59,7 +59,7 @@ pub struct Profile {
 }
 
 /// A dispatch and the step of its run.
-type Timed<'a> = (&'a Prepared, Step);
+type Timed<'a> = (&'a BoundDispatch, RunParams);
 
 impl Gpu {
     /// What the device was given beyond WebGPU's core, by WebGPU's names.
@@ -78,7 +78,7 @@ impl Gpu {
     ///
     /// # Errors
     /// As [`Gpu::run`] and [`Gpu::read_back`]; [`crate::Error::Aborted`] between two runs.
-    pub async fn profile(&self, plans: &[(&Plan, Step)], cancel: &Cancel) -> Result<Profile> {
+    pub async fn profile(&self, plans: &[(&Plan, RunParams)], cancel: &Cancel) -> Result<Profile> {
         self.check()?;
         for (plan, step) in plans {
             self.write(&plan.step, 0, bytemuck::bytes_of(step));
@@ -96,7 +96,7 @@ impl Gpu {
 
     async fn by_timestamps(&self, dispatches: &[Timed<'_>], cancel: &Cancel) -> Result<Profile> {
         let make = || Ok(Clock::new(self, dispatches.len().min(MAX_TIMED)));
-        let clock = self.checked("the queries of a profile", make).await?;
+        let clock = self.in_scope("the queries of a profile", make).await?;
         let mut ticks = vec![0; dispatches.len()];
         let (mut unit, mut n_runs) = (0, 0);
         let mut started = Instant::now();
@@ -165,7 +165,7 @@ impl Gpu {
     }
 }
 
-impl Group1<'_> {
+impl ExtraBindings<'_> {
     /// Bytes of the matrices that are bound.
     pub(super) fn plane_bytes(&self) -> u64 {
         let of = |part: &Part| part.range.planes.iter().map(|(_, bytes)| bytes).sum::<u64>();
@@ -178,7 +178,7 @@ impl Group1<'_> {
 }
 
 /// Adds a dispatch to the row of its kernel.
-fn add(kernels: &mut Vec<KernelTime>, prepared: &Prepared, us: f64) {
+fn add(kernels: &mut Vec<KernelTime>, prepared: &BoundDispatch, us: f64) {
     let gathers = GATHERS.iter().any(|name| prepared.name.split(' ').next() == Some(name));
     let matrix_bytes = if gathers { 0 } else { prepared.plane_bytes };
     match kernels.iter_mut().find(|row| row.kernel == prepared.name) {
@@ -212,7 +212,7 @@ impl Clock {
             ty: wgpu::QueryType::Timestamp,
             count: 2 * n_dispatches.max(1) as u32,
         });
-        let resolved = gpu.buffer(Kind::Scratch, "timestamps", bytes, usage);
+        let resolved = gpu.buffer(MemoryKind::Scratch, "timestamps", bytes, usage);
         Self { queries, resolved, staging: gpu.staging("timestamps staging", bytes) }
     }
 

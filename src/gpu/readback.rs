@@ -7,7 +7,7 @@ use futures_channel::oneshot;
 #[cfg(target_arch = "wasm32")]
 use futures_util::future::{Either, select};
 
-use super::buffer::{Buffer, Kind};
+use super::buffer::{Buffer, MemoryKind};
 use super::device::Gpu;
 use crate::error::{Error, Result};
 
@@ -27,7 +27,7 @@ impl Gpu {
     /// A buffer that results are copied into and mapped from.
     #[must_use]
     pub fn staging(&self, label: &str, bytes: u64) -> Buffer {
-        self.buffer(Kind::Scratch, label, bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
+        self.buffer(MemoryKind::Scratch, label, bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
     }
 
     /// Waits for the submitted work and returns the first `bytes` bytes of a staging buffer as f32.
@@ -62,7 +62,7 @@ impl Gpu {
             Ok(Err(e)) => Err(refused(e.to_string())),
             Err(e) => Err(refused(e.to_string())),
         };
-        self.explained(view.is_err()).await?;
+        self.device_error(view.is_err()).await?;
         let view = view?;
         self.counters.borrow_mut().bytes_read += bytes;
         let values = bytemuck::pod_collect_to_vec(&view);
@@ -91,7 +91,7 @@ impl Gpu {
             let _ = done.send(());
         });
         let result = self.settle(finished, None).await;
-        self.explained(result.is_err()).await?;
+        self.device_error(result.is_err()).await?;
         result.map_err(|e| Error::Gpu { what: "a submission".to_owned(), why: e.to_string() })
     }
 
@@ -100,7 +100,7 @@ impl Gpu {
     /// # Errors
     /// As [`Gpu::check`].
     #[cfg(not(target_arch = "wasm32"))]
-    pub(super) async fn explained(&self, failed: bool) -> Result<()> {
+    pub(super) async fn device_error(&self, failed: bool) -> Result<()> {
         if failed {
             // What it finds is told by callbacks.
             let _ = self.device.poll(wgpu::PollType::Poll);
@@ -114,7 +114,7 @@ impl Gpu {
     /// # Errors
     /// As [`Gpu::check`].
     #[cfg(target_arch = "wasm32")]
-    pub(super) async fn explained(&self, failed: bool) -> Result<()> {
+    pub(super) async fn device_error(&self, failed: bool) -> Result<()> {
         for _ in 0..LOST_MS {
             match self.check() {
                 Ok(()) if failed => {}

@@ -4,16 +4,16 @@ use std::collections::HashSet;
 
 use super::buffer::Buffer;
 use super::device::Gpu;
-use super::plan::{Plan, Prepared, Step};
+use super::plan::{Plan, BoundDispatch, RunParams};
 use crate::error::Result;
 
 /// Part of a submission.
 #[derive(Clone, Copy, Debug)]
-pub enum Work<'a> {
+pub enum Command<'a> {
     /// The dispatches of a plan.
-    Plan(&'a Plan, Step),
+    Plan(&'a Plan, RunParams),
     /// Some of them: piece number `.2` of `.3`.
-    Piece(&'a Plan, Step, usize, usize),
+    Piece(&'a Plan, RunParams, usize, usize),
     /// Bytes from an offset of one buffer to the start of another.
     Copy {
         /// Read.
@@ -27,14 +27,14 @@ pub enum Work<'a> {
     },
 }
 
-impl Work<'_> {
-    fn dispatches<'p>(&self, plan: &'p Plan) -> &'p [Prepared] {
+impl Command<'_> {
+    fn dispatches<'p>(&self, plan: &'p Plan) -> &'p [BoundDispatch] {
         let (piece, n_pieces) = match self {
             Self::Piece(_, _, piece, n_pieces) => (*piece, (*n_pieces).max(1)),
             _ => (0, 1),
         };
-        let bound = |piece: usize| plan.prepared.len() * piece / n_pieces;
-        plan.prepared.get(bound(piece)..bound(piece + 1)).unwrap_or_default()
+        let bound = |piece: usize| plan.dispatches.len() * piece / n_pieces;
+        plan.dispatches.get(bound(piece)..bound(piece + 1)).unwrap_or_default()
     }
 }
 
@@ -43,28 +43,28 @@ impl Gpu {
     ///
     /// # Errors
     /// [`crate::Error::LimitTooLow`] where a grid is too large; [`crate::Error::DeviceLost`]. Other faults show when results are read.
-    pub fn run(&self, plans: &[(&Plan, Step)], copies: &[(&Buffer, u64, &Buffer, u64)]) -> Result<()> {
-        let mut works: Vec<Work<'_>> = plans.iter().map(|(plan, step)| Work::Plan(plan, *step)).collect();
-        works.extend(copies.iter().map(|&(from, offset, to, bytes)| Work::Copy { from, offset, to, bytes }));
-        self.run_works(&works)
+    pub fn run(&self, plans: &[(&Plan, RunParams)], copies: &[(&Buffer, u64, &Buffer, u64)]) -> Result<()> {
+        let mut works: Vec<Command<'_>> = plans.iter().map(|(plan, step)| Command::Plan(plan, *step)).collect();
+        works.extend(copies.iter().map(|&(from, offset, to, bytes)| Command::Copy { from, offset, to, bytes }));
+        self.run(&works)
     }
 
     /// Runs plans and copies in order, plans without a copy between them in one compute pass: one submission.
     ///
     /// # Errors
     /// As [`Gpu::run`].
-    pub fn run_works(&self, works: &[Work<'_>]) -> Result<()> {
+    pub fn run(&self, works: &[Command<'_>]) -> Result<()> {
         self.check_lost()?;
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let mut pass = None;
         for work in works {
             match work {
-                Work::Plan(plan, step) | Work::Piece(plan, step, ..) => {
+                Command::Plan(plan, step) | Command::Piece(plan, step, ..) => {
                     self.write(&plan.step, 0, bytemuck::bytes_of(step));
                     let pass = pass.get_or_insert_with(|| self.begin_pass(&mut encoder));
                     self.encode(pass, work.dispatches(plan), *step)?;
                 }
-                Work::Copy { from, offset, to, bytes } => {
+                Command::Copy { from, offset, to, bytes } => {
                     drop(pass.take());
                     encoder.copy_buffer_to_buffer(&from.raw, *offset, &to.raw, 0, *bytes);
                 }
@@ -79,14 +79,14 @@ impl Gpu {
     ///
     /// # Errors
     /// [`crate::Error::DeviceLost`].
-    pub fn run_in(&self, plans: &[&Plan]) -> Result<()> {
+    pub fn warm_up(&self, plans: &[&Plan]) -> Result<()> {
         self.check_lost()?;
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let mut pass = self.begin_pass(&mut encoder);
         let mut known = HashSet::new();
         for plan in plans {
-            self.write(&plan.step, 0, bytemuck::bytes_of(&Step { n_tokens: 1, ..Step::default() }));
-            for dispatch in plan.prepared.iter().filter(|dispatch| known.insert(dispatch.name.as_str())) {
+            self.write(&plan.step, 0, bytemuck::bytes_of(&RunParams { n_tokens: 1, ..RunParams::default() }));
+            for dispatch in plan.dispatches.iter().filter(|dispatch| known.insert(dispatch.name.as_str())) {
                 dispatch.record_workgroups(&mut pass, [1, 1]);
                 self.counters.borrow_mut().dispatches += 1;
             }
@@ -100,13 +100,13 @@ impl Gpu {
     ///
     /// # Errors
     /// As [`Gpu::run`].
-    pub fn run_into(&self, plans: &[(Plan, Step)], outs: &[Buffer], to: &Buffer) -> Result<()> {
+    pub fn run_into(&self, plans: &[(Plan, RunParams)], outs: &[Buffer], to: &Buffer) -> Result<()> {
         self.check_lost()?;
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let mut pass = self.begin_pass(&mut encoder);
         for (plan, step) in plans {
             self.write(&plan.step, 0, bytemuck::bytes_of(step));
-            self.encode(&mut pass, &plan.prepared, *step)?;
+            self.encode(&mut pass, &plan.dispatches, *step)?;
         }
         drop(pass);
         let mut at = 0;
@@ -130,7 +130,7 @@ impl Gpu {
     pub fn run_sections(
         &self,
         plan: &Plan,
-        step: Step,
+        step: RunParams,
         watched: (&Buffer, u64, u64),
         to: &Buffer,
     ) -> Result<()> {
@@ -141,7 +141,7 @@ impl Gpu {
         let mut start = 0;
         for (i, end) in plan.marks.iter().enumerate() {
             let mut pass = self.begin_pass(&mut encoder);
-            self.encode(&mut pass, plan.prepared.get(start..*end).unwrap_or_default(), step)?;
+            self.encode(&mut pass, plan.dispatches.get(start..*end).unwrap_or_default(), step)?;
             drop(pass);
             encoder.copy_buffer_to_buffer(&from.raw, offset, &to.raw, i as u64 * bytes, bytes);
             start = *end;
@@ -150,11 +150,11 @@ impl Gpu {
         Ok(())
     }
 
-    fn encode(&self, pass: &mut wgpu::ComputePass<'_>, prepared: &[Prepared], step: Step) -> Result<()> {
-        for dispatch in prepared {
+    fn encode(&self, pass: &mut wgpu::ComputePass<'_>, dispatches: &[BoundDispatch], step: RunParams) -> Result<()> {
+        for dispatch in dispatches {
             dispatch.record(pass, step)?;
         }
-        self.counters.borrow_mut().dispatches += prepared.len() as u64;
+        self.counters.borrow_mut().dispatches += dispatches.len() as u64;
         Ok(())
     }
 

@@ -1,14 +1,14 @@
 //! Attention of one token in chunks of keys, with everything around it: norms and rotation of queries and of the newest key, the
-//! store of key and value. [`merge`](super::merge) makes one result of the chunks.
+//! store of key and value. [`merge`](super::attention_reduce) makes one result of the chunks.
 //!
-//! CPU twin, of both: [`rms_norm`](super::norm_add::rms_norm), [`rope`](super::rope::rope), [`kv_write`](super::rotate::kv_write),
-//! [`attention`](super::attention::attention).
+//! CPU twin, of both: [`rms_norm`](super::norm_add::rms_norm), [`rope`](super::rope_table::rope), [`kv_write`](super::qk_norm_rope::kv_write),
+//! [`attention`](super::attention_prefill::attention).
 
-use super::attention::Shape;
-use super::rows::Acts;
-use crate::gpu::plan::Group1;
+use super::attention_prefill::Shape;
+use super::matvec_common::Acts;
+use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::{CHUNKS, MATH, ROPE, STEP};
-use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, KvCache, Plan};
+use crate::gpu::{Buffer, Extent, Dispatch, Gpu, Grid, Kernel, KvCache, Plan};
 
 /// `shaders/attend.wgsl`.
 pub static KERNEL: Kernel = Kernel {
@@ -23,7 +23,7 @@ const HEADS: usize = 4;
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 struct Params {
-    head_len: u32,
+    head_dim: u32,
     n_heads: u32,
     n_kv_heads: u32,
     part_kv_heads: u32,
@@ -52,8 +52,8 @@ pub struct Heads<'a> {
 
 /// Bytes of the results of all chunks, for heads of C channels.
 #[must_use]
-pub fn partial_bytes(n_heads: usize, head_len: usize) -> u64 {
-    4 * crate::gpu::plan::MAX_CHUNKS * (n_heads * (head_len + 4)) as u64
+pub fn partial_bytes(n_heads: usize, head_dim: usize) -> u64 {
+    4 * crate::gpu::plan::MAX_CHUNKS * (n_heads * (head_dim + 4)) as u64
 }
 
 /// Stores the newest key and value in `cache` and attends over it, one dispatch a part of it.
@@ -70,7 +70,7 @@ pub fn record(
     let groups = (shape.n_heads / cache.shape.n_kv_heads).div_ceil(HEADS);
     for part in &cache.parts {
         let params = Params {
-            head_len: cache.shape.head_len as u32,
+            head_dim: cache.shape.head_dim as u32,
             n_heads: shape.n_heads as u32,
             n_kv_heads: cache.shape.n_kv_heads as u32,
             part_kv_heads: part.n_heads as u32,
@@ -92,10 +92,10 @@ pub fn record(
                 params: bytemuck::bytes_of(&params),
                 // Something must be bound for the norms; what it is makes no difference where there are none.
                 bindings: &[acts.buffer, heads.rope_table, heads.norms.unwrap_or(heads.rope_table), partials],
-                group1: Group1::Kv(&part.keys, &part.values),
+                extra: ExtraBindings::Kv(&part.keys, &part.values),
                 grid: Grid {
-                    x: (Count::Chunks(window as u64), 1),
-                    y: (Count::Fixed((part.n_heads * groups) as u64), 1),
+                    x: (Extent::Chunks(window as u64), 1),
+                    y: (Extent::Fixed((part.n_heads * groups) as u64), 1),
                 },
             },
         );

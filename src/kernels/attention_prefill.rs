@@ -1,9 +1,9 @@
 //! Attention of each query over the cached keys it may see: `softmax(cap(scale q k)) v`, `q, o [T, H, C]`.
 
-use super::cap_logits::soft_cap;
-use crate::gpu::plan::Group1;
+use super::softcap_logits::softcap;
+use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::{CHUNKS, MATH, STEP, Variant};
-use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, KvCache, Plan, Tuning};
+use crate::gpu::{Buffer, Extent, Dispatch, Gpu, Grid, Kernel, KvCache, Plan, Tuning};
 
 /// `shaders/attention.wgsl`.
 pub static KERNEL: Kernel = Kernel {
@@ -15,7 +15,7 @@ pub static KERNEL: Kernel = Kernel {
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 struct Params {
-    head_len: u32,
+    head_dim: u32,
     n_kv_heads: u32,
     heads_per_kv: u32,
     n_slots: u32,
@@ -51,11 +51,11 @@ pub fn record(
     shape: Shape,
 ) {
     // Four rows of sixteen channels an invocation.
-    let values = 64 * tuning.unit.attention_lanes();
+    let values = 64 * tuning.lanes.attention_lanes();
     let heads_per_kv = shape.n_heads / cache.shape.n_kv_heads;
     for part in &cache.parts {
         let params = Params {
-            head_len: cache.shape.head_len as u32,
+            head_dim: cache.shape.head_dim as u32,
             n_kv_heads: part.n_heads as u32,
             heads_per_kv: heads_per_kv as u32,
             n_slots: cache.shape.n_slots as u32,
@@ -73,10 +73,10 @@ pub fn record(
                 variant: Variant::KvOperand(cache.shape.kv, tuning),
                 params: bytemuck::bytes_of(&params),
                 bindings: &[q],
-                group1: Group1::KvAnd(&part.keys, &part.values, o),
+                extra: ExtraBindings::KvAnd(&part.keys, &part.values, o),
                 grid: Grid {
-                    x: (Count::PerToken(heads_per_kv as u64), (values / cache.shape.head_len) as u64),
-                    y: (Count::Fixed(part.n_heads as u64), 1),
+                    x: (Extent::PerToken(heads_per_kv as u64), (values / cache.shape.head_dim) as u64),
+                    y: (Extent::Fixed(part.n_heads as u64), 1),
                 },
             },
         );
@@ -95,13 +95,13 @@ pub struct Cached<'a> {
     /// K.
     pub n_kv_heads: usize,
     /// C.
-    pub head_len: usize,
+    pub head_dim: usize,
 }
 
 /// CPU twin: `q [T, H, C]`, the first token at `position`.
 #[must_use]
 pub fn attention(q: &[f32], cache: Cached<'_>, position: usize, shape: Shape) -> Vec<f32> {
-    let (c, k) = (cache.head_len, cache.n_kv_heads);
+    let (c, k) = (cache.head_dim, cache.n_kv_heads);
     let at = |slot: usize, head: usize| (slot * k + head) * c..(slot * k + head + 1) * c;
     let mut o = Vec::with_capacity(q.len());
     for (row, query) in q.chunks_exact(c).enumerate() {
@@ -112,7 +112,7 @@ pub fn attention(q: &[f32], cache: Cached<'_>, position: usize, shape: Shape) ->
         let score = |slot: &usize| {
             let key = cache.keys.get(at(*slot, head)).unwrap_or_default();
             let product: f64 = query.iter().zip(key).map(|(q, k)| f64::from(*q) * f64::from(*k)).sum();
-            f64::from(soft_cap(product as f32 * shape.scale, shape.cap))
+            f64::from(softcap(product as f32 * shape.scale, shape.cap))
         };
         let scores: Vec<f64> = slots.iter().map(score).collect();
         let largest = scores.iter().copied().fold(f64::MIN, f64::max);

@@ -1,9 +1,9 @@
-//! Attention of one token out of its chunks: `[H, C]`, in f32 and as codes. CPU twin: see [`attend`](super::attend).
+//! Attention of one token out of its chunks: `[H, C]`, in f32 and as codes. CPU twin: see [`attend`](super::attention_decode).
 
-use super::rows::Acts;
-use crate::gpu::plan::Group1;
+use super::matvec_common::Acts;
+use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::{CHUNKS, ENCODE, STEP, Variant};
-use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
+use crate::gpu::{Buffer, Extent, Dispatch, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/merge.wgsl`.
 pub static KERNEL: Kernel =
@@ -12,24 +12,24 @@ pub static KERNEL: Kernel =
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 struct Params {
-    head_len: u32,
+    head_dim: u32,
     n_heads: u32,
     window: u32,
     out: u32,
     codes: u32,
 }
 
-/// Merges the chunks of `n_heads` heads of `head_len` channels into quads from `out` on, and their codes from `codes` on.
+/// Merges the chunks of `n_heads` heads of `head_dim` channels into quads from `out` on, and their codes from `codes` on.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,
     acts: Acts<'_>,
     partials: &Buffer,
-    (n_heads, head_len, window): (usize, usize, Option<usize>),
+    (n_heads, head_dim, window): (usize, usize, Option<usize>),
     (out, codes): (u32, u32),
 ) {
     let window = window.unwrap_or(0) as u32;
-    let params = Params { head_len: head_len as u32, n_heads: n_heads as u32, window, out, codes };
+    let params = Params { head_dim: head_dim as u32, n_heads: n_heads as u32, window, out, codes };
     plan.add(
         gpu,
         "merge",
@@ -38,8 +38,8 @@ pub fn record(
             variant: Variant::Plain,
             params: bytemuck::bytes_of(&params),
             bindings: &[acts.buffer, partials],
-            group1: Group1::None,
-            grid: Grid { x: (Count::Fixed((n_heads * head_len / 16) as u64), 64), y: (Count::Fixed(1), 1) },
+            extra: ExtraBindings::None,
+            grid: Grid { x: (Extent::Fixed((n_heads * head_dim / 16) as u64), 64), y: (Extent::Fixed(1), 1) },
         },
     );
 }

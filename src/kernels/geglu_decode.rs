@@ -1,11 +1,11 @@
 //! Gated GELU of one token where gate and up could not be made together: `out = gelu_tanh(gate) * up`, in f32 and as codes.
 //!
-//! CPU twin: [`geglu`](super::geglu::geglu).
+//! CPU twin: [`geglu`](super::geglu_prefill::geglu).
 
-use super::rows::Acts;
-use crate::gpu::plan::Group1;
+use super::matvec_common::Acts;
+use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::{ENCODE, MATH, Variant};
-use crate::gpu::{Count, Dispatch, Gpu, Grid, Kernel, Plan};
+use crate::gpu::{Extent, Dispatch, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/gate.wgsl`.
 pub static KERNEL: Kernel =
@@ -28,8 +28,8 @@ pub fn record(
             variant: Variant::Plain,
             params: bytemuck::bytes_of(&[n_groups, gate_up, out, codes]),
             bindings: &[acts.buffer],
-            group1: Group1::None,
-            grid: Grid { x: (Count::Fixed(u64::from(n_groups)), 64), y: (Count::Fixed(1), 1) },
+            extra: ExtraBindings::None,
+            grid: Grid { x: (Extent::Fixed(u64::from(n_groups)), 64), y: (Extent::Fixed(1), 1) },
         },
     );
 }

@@ -1,8 +1,8 @@
 //! Gated GELU: `y = gelu_tanh(gate) * up`, `[T, F]`.
 
-use crate::gpu::plan::Group1;
+use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::{MATH, STEP, Variant};
-use crate::gpu::{Arithmetic, Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
+use crate::gpu::{Arithmetic, Buffer, Extent, Dispatch, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/geglu.wgsl`.
 pub static KERNEL: Kernel =
@@ -26,8 +26,8 @@ pub fn record(
             variant: Variant::Operand(arithmetic),
             params: bytemuck::bytes_of(&n_groups),
             bindings: &[gate_up],
-            group1: Group1::One(rows),
-            grid: Grid { x: (Count::Fixed(u64::from(n_groups)), 64), y: (Count::PerToken(1), 1) },
+            extra: ExtraBindings::One(rows),
+            grid: Grid { x: (Extent::Fixed(u64::from(n_groups)), 64), y: (Extent::PerToken(1), 1) },
         },
     );
 }

@@ -1,9 +1,9 @@
 //! Logits of one token, soft-capped, with the maximum of every block of 32: what the sampler looks at first.
 //!
-//! CPU twin: [`norm_input`](super::rows::norm_input), [`matmul`](super::matmul::matmul),
-//! [`cap_logits`](super::cap_logits::cap_logits), and [`block_max`](super::sample::block_max).
+//! CPU twin: [`norm_input`](super::matvec_common::norm_input), [`matmul`](super::matmul::matmul),
+//! [`softcap_logits`](super::softcap_logits::softcap_logits), and [`block_max`](super::sample::block_max).
 
-use super::rows::{Acts, Batch, NormInput, grid};
+use super::matvec_common::{Acts, Batch, NormInput, grid};
 use crate::gpu::shader::{MATH, NORMED};
 use crate::gpu::{Buffer, Dispatch, Gpu, Kernel, Matrix, Plan};
 
@@ -31,7 +31,7 @@ pub fn record(
                 variant: batch.variant(gpu, acts.tuning, true),
                 params: bytemuck::bytes_of(&batch.params(0, Some(&input)).with_cap(cap)),
                 bindings: &[acts.buffer, input.norms, logits, block_max],
-                group1: batch.group1(),
+                extra: batch.planes(),
                 grid: grid(batch.n_rows(), acts.tuning),
             },
         );

@@ -2,12 +2,12 @@
 //!
 //! CPU twin: [`matmul`](super::matmul::matmul).
 
-use super::rows::{Acts, Batch, grid};
+use super::matvec_common::{Acts, Batch, grid};
 use crate::gpu::{Dispatch, Gpu, Kernel, Matrix, Plan};
 
-/// `shaders/row_matvec.wgsl`.
+/// `shaders/matvec.wgsl`.
 pub static KERNEL: Kernel =
-    Kernel { name: "row_matvec", wgsl: include_str!("../../shaders/row_matvec.wgsl"), libs: &[] };
+    Kernel { name: "matvec", wgsl: include_str!("../../shaders/matvec.wgsl"), libs: &[] };
 
 /// Multiplies the input at quad `x` (its codes at `codes`) by `w` into quads from `out` on.
 pub fn record(plan: &mut Plan, gpu: &Gpu, acts: Acts<'_>, w: &Matrix, (x, codes): (u32, u32), out: u32) {
@@ -21,7 +21,7 @@ pub fn record(plan: &mut Plan, gpu: &Gpu, acts: Acts<'_>, w: &Matrix, (x, codes)
                 variant: batch.variant(gpu, acts.tuning, false),
                 params: bytemuck::bytes_of(&batch.params(out, None).with_input(x).with_codes(codes)),
                 bindings: &[acts.buffer],
-                group1: batch.group1(),
+                extra: batch.planes(),
                 grid: grid(batch.n_rows(), acts.tuning),
             },
         );

@@ -2,9 +2,9 @@
 //! matrices are put into dispatches.
 
 use crate::gpu::matrix::Part;
-use crate::gpu::plan::Group1;
-use crate::gpu::shader::{Rows, Variant};
-use crate::gpu::{Buffer, Count, Gpu, Grid, Matrix, Tuning};
+use crate::gpu::plan::ExtraBindings;
+use crate::gpu::shader::{MatvecVariant, Variant};
+use crate::gpu::{Buffer, Extent, Gpu, Grid, Matrix, Tuning};
 use crate::kernels::norm_add::rms_norm;
 
 /// The uniform of shaders/lib/rows.wgsl.
@@ -137,13 +137,13 @@ impl<'a> Batch<'a> {
 
     pub(super) fn variant(&self, gpu: &Gpu, tuning: Tuning, staged: bool) -> Variant {
         let second = self.second.map(|(matrix, _)| matrix.format);
-        Variant::Rows(Rows { format: self.matrix.format, second, staged, tuning, subgroups: gpu.subgroups() })
+        Variant::Matvec(MatvecVariant { format: self.matrix.format, second, staged, tuning, subgroups: gpu.subgroups() })
     }
 
-    pub(super) fn group1(&self) -> Group1<'a> {
+    pub(super) fn planes(&self) -> ExtraBindings<'a> {
         match self.second {
-            None => Group1::Planes(self.part),
-            Some((_, second)) => Group1::TwoPlanes(self.part, second),
+            None => ExtraBindings::Planes(self.part),
+            Some((_, second)) => ExtraBindings::TwoPlanes(self.part, second),
         }
     }
 
@@ -226,5 +226,5 @@ pub fn planes_fit_together(
 }
 
 pub(super) fn grid(n_rows: u64, tuning: Tuning) -> Grid {
-    Grid { x: (Count::Fixed(n_rows), tuning.unit.rows()), y: (Count::Fixed(1), 1) }
+    Grid { x: (Extent::Fixed(n_rows), tuning.lanes.rows()), y: (Extent::Fixed(1), 1) }
 }

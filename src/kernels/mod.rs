@@ -5,7 +5,7 @@
 
 pub mod attend;
 pub mod attention;
-pub mod cap_logits;
+pub mod softcap_logits;
 pub mod dequant;
 pub mod embed;
 pub mod gate;
@@ -16,17 +16,17 @@ pub mod matmul_direct;
 pub mod matmul_int8;
 pub mod merge;
 pub mod norm_add;
-pub mod norm_geglu;
+pub mod norm_gate_up_matvec;
 pub mod norm_matvec;
 pub mod quantize;
 pub mod rope;
 pub mod rotate;
-pub mod row_matvec;
+pub mod matvec;
 pub mod rows;
 pub mod sample;
-pub mod stream_read;
+pub mod read_bandwidth;
 
-use crate::gpu::shader::{Rows, Variant};
+use crate::gpu::shader::{MatvecVariant, Variant};
 use crate::gpu::{Arithmetic, Kernel, KvType, Tuning};
 use crate::quant::FORMATS;
 
@@ -42,7 +42,7 @@ enum Family {
     Operand,
     KvOperand,
     /// Over rows of matrices: staged or direct input, second formats or none.
-    Rows {
+    Matvec {
         staged: bool,
         seconds: bool,
     },
@@ -52,13 +52,13 @@ enum Family {
 const KERNELS: &[(&Kernel, Family)] = &[
     (&attend::KERNEL, Family::Kv),
     (&gate::KERNEL, Family::Plain),
-    (&logits::KERNEL, Family::Rows { staged: true, seconds: false }),
+    (&logits::KERNEL, Family::Matvec { staged: true, seconds: false }),
     (&merge::KERNEL, Family::Plain),
-    (&norm_geglu::KERNEL, Family::Rows { staged: true, seconds: true }),
-    (&norm_matvec::KERNEL, Family::Rows { staged: true, seconds: true }),
-    (&row_matvec::KERNEL, Family::Rows { staged: false, seconds: false }),
+    (&norm_gate_up_matvec::KERNEL, Family::Matvec { staged: true, seconds: true }),
+    (&norm_matvec::KERNEL, Family::Matvec { staged: true, seconds: true }),
+    (&matvec::KERNEL, Family::Matvec { staged: false, seconds: false }),
     (&attention::KERNEL, Family::KvOperand),
-    (&cap_logits::KERNEL, Family::Plain),
+    (&softcap_logits::KERNEL, Family::Plain),
     (&dequant::KERNEL, Family::Weights),
     (&embed::KERNEL, Family::Weights),
     (&geglu::KERNEL, Family::Operand),
@@ -83,20 +83,20 @@ pub fn every_variant() -> impl Iterator<Item = (&'static Kernel, Variant)> {
                 .flat_map(|kv| Tuning::ALL.map(|tuning| Variant::KvOperand(kv, tuning)))
                 .collect(),
             Family::Kv => vec![Variant::KvF16, Variant::KvF32],
-            Family::Rows { staged, seconds } => every_rows(staged, seconds),
+            Family::Matvec { staged, seconds } => every_matvec(staged, seconds),
         };
         variants.into_iter().map(move |variant| (kernel, variant))
     })
 }
 
-fn every_rows(staged: bool, seconds: bool) -> Vec<Variant> {
+fn every_matvec(staged: bool, seconds: bool) -> Vec<Variant> {
     let mut variants = Vec::new();
     for tuning in Tuning::ALL {
         for format in FORMATS.into_iter().filter(|f| f.has_codes() || tuning.arithmetic == Arithmetic::F32) {
-            variants.push(Rows { format, second: None, staged, tuning, subgroups: false });
-            variants.push(Rows { format, second: None, staged, tuning, subgroups: true });
+            variants.push(MatvecVariant { format, second: None, staged, tuning, subgroups: false });
+            variants.push(MatvecVariant { format, second: None, staged, tuning, subgroups: true });
             let others = FORMATS.into_iter().filter(|f| seconds && rows::planes_fit_together(format, f, 8));
-            variants.extend(others.map(|f| Rows {
+            variants.extend(others.map(|f| MatvecVariant {
                 format,
                 second: Some(f),
                 staged,
@@ -105,5 +105,5 @@ fn every_rows(staged: bool, seconds: bool) -> Vec<Variant> {
             }));
         }
     }
-    variants.into_iter().map(Variant::Rows).collect()
+    variants.into_iter().map(Variant::Matvec).collect()
 }

@@ -1,8 +1,8 @@
 //! End of a sub-layer and beginning of the next: `x += post_norm(out)` (or `x += out`), then `norm(x)` for the next product.
 
-use crate::gpu::plan::Group1;
+use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::{REDUCE, STEP, Variant};
-use crate::gpu::{Arithmetic, Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
+use crate::gpu::{Arithmetic, Buffer, Extent, Dispatch, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/norm_add.wgsl`.
 pub static KERNEL: Kernel =
@@ -56,8 +56,8 @@ pub fn record(
             variant: Variant::Operand(arithmetic),
             params: bytemuck::bytes_of(&params),
             bindings: &[out, norms.weights, x],
-            group1: Group1::One(rows),
-            grid: Grid { x: (Count::PerToken(1), 1), y: (Count::Fixed(1), 1) },
+            extra: ExtraBindings::One(rows),
+            grid: Grid { x: (Extent::PerToken(1), 1), y: (Extent::Fixed(1), 1) },
         },
     );
 }

@@ -1,15 +1,15 @@
 //! The gated half of a feed-forward for one token: `gelu(gate) * up` of the normalised residual stream, in f32 and as codes.
 //!
-//! CPU twin: [`norm_input`](super::rows::norm_input), [`matmul`](super::matmul::matmul), [`geglu`](super::geglu::geglu).
+//! CPU twin: [`norm_input`](super::matvec_common::norm_input), [`matmul`](super::matmul::matmul), [`geglu`](super::geglu_prefill::geglu).
 
-use super::rows::{Acts, Batch, NormInput, grid};
+use super::matvec_common::{Acts, Batch, NormInput, grid};
 use super::{gate, norm_matvec};
 use crate::gpu::shader::{MATH, NORMED};
 use crate::gpu::{Dispatch, Gpu, Kernel, Matrix, Plan};
 
-/// `shaders/norm_geglu.wgsl`.
+/// `shaders/norm_gate_up_matvec.wgsl`.
 pub static KERNEL: Kernel =
-    Kernel { name: "norm_geglu", wgsl: include_str!("../../shaders/norm_geglu.wgsl"), libs: &[MATH, NORMED] };
+    Kernel { name: "norm_gate_up_matvec", wgsl: include_str!("../../shaders/norm_gate_up_matvec.wgsl"), libs: &[MATH, NORMED] };
 
 /// Where results go, in quads.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +51,7 @@ pub fn record(
                 variant: batch.variant(gpu, acts.tuning, true),
                 params: bytemuck::bytes_of(&params.with_codes(codes)),
                 bindings: &[acts.buffer, input.norms],
-                group1: batch.group1(),
+                extra: batch.planes(),
                 grid: grid(batch.half_rows(), acts.tuning),
             },
         );

@@ -1,11 +1,11 @@
 //! From the product of the attention inputs to what attention reads: queries and keys are normalised (Gemma 3) and rotated, keys
 //! and values go to the cache. One dispatch a part of the cache.
 //!
-//! Its CPU twins are [`super::norm_add::rms_norm`], [`super::rope::rope`] and [`kv_write`], one after the other.
+//! Its CPU twins are [`super::norm_add::rms_norm`], [`super::rope_table::rope`] and [`kv_write`], one after the other.
 
-use crate::gpu::plan::Group1;
+use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::{REDUCE, ROPE, STEP};
-use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, KvCache, KvType, Plan};
+use crate::gpu::{Buffer, Extent, Dispatch, Gpu, Grid, Kernel, KvCache, KvType, Plan};
 
 /// `shaders/rotate.wgsl`.
 pub static KERNEL: Kernel =
@@ -14,7 +14,7 @@ pub static KERNEL: Kernel =
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 struct Params {
-    head_len: u32,
+    head_dim: u32,
     n_heads: u32,
     heads_per_kv: u32,
     n_kv_heads: u32,
@@ -55,7 +55,7 @@ pub fn record(
     let norms = heads.norms.unwrap_or(heads.table);
     for part in &cache.parts {
         let params = Params {
-            head_len: shape.head_len as u32,
+            head_dim: shape.head_dim as u32,
             n_heads: heads.n_heads as u32,
             heads_per_kv: heads_per_kv as u32,
             n_kv_heads: part.n_heads as u32,
@@ -74,8 +74,8 @@ pub fn record(
                 variant: shape.kv.variant(),
                 params: bytemuck::bytes_of(&params),
                 bindings: &[heads.table, norms, heads.qkv, q_rotated],
-                group1: Group1::Kv(&part.keys, &part.values),
-                grid: Grid { x: (Count::Fixed(n_heads as u64), 1), y: (Count::PerToken(1), 1) },
+                extra: ExtraBindings::Kv(&part.keys, &part.values),
+                grid: Grid { x: (Extent::Fixed(n_heads as u64), 1), y: (Extent::PerToken(1), 1) },
             },
         );
     }

@@ -1,12 +1,12 @@
 //! Reads a buffer once and keeps a checked sum of it: what decoding is compared with, since a token reads every weight once.
 
-use crate::gpu::plan::Group1;
+use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::{STEP, Variant};
-use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
+use crate::gpu::{Buffer, Extent, Dispatch, Gpu, Grid, Kernel, Plan};
 
-/// `shaders/stream_read.wgsl`.
+/// `shaders/read_bandwidth.wgsl`.
 pub static KERNEL: Kernel =
-    Kernel { name: "stream_read", wgsl: include_str!("../../shaders/stream_read.wgsl"), libs: &[STEP] };
+    Kernel { name: "read_bandwidth", wgsl: include_str!("../../shaders/read_bandwidth.wgsl"), libs: &[STEP] };
 
 /// Vectors that a workgroup reads, and sums that it writes.
 const VECTORS: usize = 8192;
@@ -22,21 +22,21 @@ pub fn n_sums(n_vectors: usize) -> usize {
 pub fn record(plan: &mut Plan, gpu: &Gpu, x: &Buffer, y: &Buffer, n_vectors: usize) {
     plan.add(
         gpu,
-        "stream_read",
+        "read_bandwidth",
         &Dispatch {
             kernel: &KERNEL,
             variant: Variant::Plain,
             params: bytemuck::bytes_of(&(n_vectors as u32)),
             bindings: &[x, y],
-            group1: Group1::None,
-            grid: Grid { x: (Count::Fixed(n_vectors as u64), VECTORS as u64), y: (Count::Fixed(1), 1) },
+            extra: ExtraBindings::None,
+            grid: Grid { x: (Extent::Fixed(n_vectors as u64), VECTORS as u64), y: (Extent::Fixed(1), 1) },
         },
     );
 }
 
 /// CPU twin: the sums of `x`, four words a vector.
 #[must_use]
-pub fn stream_read(x: &[u32], seed: u32) -> Vec<f32> {
+pub fn read_bandwidth(x: &[u32], seed: u32) -> Vec<f32> {
     let n_vectors = x.len() / 4;
     let sum = |i: usize| {
         let first = i / SUMS * VECTORS + i % SUMS;

@@ -2,7 +2,7 @@
 //! that is made here.
 
 use crate::error::Result;
-use crate::gpu::{Buffer, Gpu, Kind};
+use crate::gpu::{Buffer, Gpu, MemoryKind};
 
 /// Positions that the low half of the split angle covers (`shaders/lib/rope.wgsl`).
 const N_LOW: usize = 64;
@@ -43,19 +43,19 @@ impl Rotary {
     /// [`crate::Error::LimitTooLow`] for a context beyond the adapter's binding limit.
     pub fn upload(self, gpu: &Gpu, n_pairs: usize, context: usize) -> Result<Buffer> {
         let table = self.table(n_pairs, context);
-        let buffer = gpu.storage(Kind::Scratch, "rope_table", table_bytes(n_pairs, context))?;
+        let buffer = gpu.storage(MemoryKind::Scratch, "rope_table", table_bytes(n_pairs, context))?;
         gpu.write(&buffer, 0, bytemuck::cast_slice(&table));
         Ok(buffer)
     }
 }
 
-/// CPU twin: `x [T, heads, head_len]`, the first token at `position`.
+/// CPU twin: `x [T, heads, head_dim]`, the first token at `position`.
 #[must_use]
-pub fn rope(x: &[f32], row_len: usize, head_len: usize, position: usize, rotary: Rotary) -> Vec<f32> {
-    let n_pairs = head_len / 2;
+pub fn rope(x: &[f32], row_len: usize, head_dim: usize, position: usize, rotary: Rotary) -> Vec<f32> {
+    let n_pairs = head_dim / 2;
     let mut y = x.to_vec();
     for (t, row) in y.chunks_exact_mut(row_len).enumerate() {
-        for head in row.chunks_exact_mut(head_len) {
+        for head in row.chunks_exact_mut(head_dim) {
             let (low, high) = head.split_at_mut(n_pairs);
             for (i, (a, b)) in low.iter_mut().zip(high).enumerate() {
                 let (sin, cos) = rotary.angle(position + t, i, n_pairs).sin_cos();

@@ -2,9 +2,9 @@
 
 use crate::error::Result;
 use crate::gpu::buffer::UNIFORM_BYTES;
-use crate::gpu::plan::Group1;
+use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::{STEP, Variant};
-use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Kind, Plan};
+use crate::gpu::{Buffer, Extent, Dispatch, Gpu, Grid, Kernel, MemoryKind, Plan};
 
 /// `shaders/sample.wgsl`.
 pub static KERNEL: Kernel =
@@ -110,8 +110,8 @@ impl State {
     pub fn allocate(gpu: &Gpu) -> Result<Self> {
         Ok(Self {
             settings: gpu.uniform("sample settings", &[]),
-            biases: gpu.storage(Kind::Scratch, "sample biases", 8 * MAX_BIASES as u64)?,
-            recent: gpu.storage(Kind::Scratch, "sample recent", 4 * RECENT as u64)?,
+            biases: gpu.storage(MemoryKind::Scratch, "sample biases", 8 * MAX_BIASES as u64)?,
+            recent: gpu.storage(MemoryKind::Scratch, "sample recent", 4 * RECENT as u64)?,
         })
     }
 
@@ -160,8 +160,8 @@ pub fn record(
             variant: Variant::Plain,
             params: bytemuck::bytes_of(&params),
             bindings: &[logits, block_max, &state.settings, &state.biases, &state.recent, ids],
-            group1: Group1::None,
-            grid: Grid { x: (Count::Fixed(1), 1), y: (Count::Fixed(1), 1) },
+            extra: ExtraBindings::None,
+            grid: Grid { x: (Extent::Fixed(1), 1), y: (Extent::Fixed(1), 1) },
         },
     );
 }

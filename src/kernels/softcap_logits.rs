@@ -1,12 +1,12 @@
 //! Final soft-cap: `x = cap tanh(x / cap)`, `[T, V]`.
 
-use crate::gpu::plan::Group1;
+use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::{MATH, STEP, Variant};
-use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
+use crate::gpu::{Buffer, Extent, Dispatch, Gpu, Grid, Kernel, Plan};
 
-/// `shaders/cap_logits.wgsl`.
+/// `shaders/softcap_logits.wgsl`.
 pub static KERNEL: Kernel =
-    Kernel { name: "cap_logits", wgsl: include_str!("../../shaders/cap_logits.wgsl"), libs: &[STEP, MATH] };
+    Kernel { name: "softcap_logits", wgsl: include_str!("../../shaders/softcap_logits.wgsl"), libs: &[STEP, MATH] };
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -19,27 +19,27 @@ struct Params {
 pub fn record(plan: &mut Plan, gpu: &Gpu, x: &Buffer, n_cols: usize, cap: f32) {
     plan.add(
         gpu,
-        "cap_logits",
+        "softcap_logits",
         &Dispatch {
             kernel: &KERNEL,
             variant: Variant::Plain,
             params: bytemuck::bytes_of(&Params { n_cols: n_cols as u32, cap }),
             bindings: &[x],
-            group1: Group1::None,
-            grid: Grid { x: (Count::Fixed(n_cols as u64), 64), y: (Count::PerToken(1), 1) },
+            extra: ExtraBindings::None,
+            grid: Grid { x: (Extent::Fixed(n_cols as u64), 64), y: (Extent::PerToken(1), 1) },
         },
     );
 }
 
 /// CPU twin.
-pub fn cap_logits(x: &mut [f32], cap: f32) {
+pub fn softcap_logits(x: &mut [f32], cap: f32) {
     for x in x {
-        *x = soft_cap(*x, cap);
+        *x = softcap(*x, cap);
     }
 }
 
 /// `cap tanh(x / cap)`; `x` itself where `cap` is 0.
 #[must_use]
-pub fn soft_cap(x: f32, cap: f32) -> f32 {
+pub fn softcap(x: f32, cap: f32) -> f32 {
     if cap > 0.0 { cap * (x / cap).tanh() } else { x }
 }

@@ -1,8 +1,8 @@
 //! The forward page: Gemma, top to bottom, for the tokens of a prompt. What only some generations have is an `if let Some`.
 
-use crate::gpu::{Arithmetic, Buffer, Gpu, Matrix, Plan, Tuning, Unit};
+use crate::gpu::{Arithmetic, Buffer, Gpu, Matrix, Plan, Tuning, Lanes};
 use crate::kernels::{
-    attention, cap_logits, embed, geglu, matmul, matmul_direct, matmul_int8, norm_add, rotate,
+    attention, softcap_logits, embed, geglu, matmul, matmul_direct, matmul_int8, norm_add, rotate,
 };
 use crate::model::Config;
 use crate::model::state::State;
@@ -29,7 +29,7 @@ impl Page<'_> {
     #[must_use]
     pub fn blocks(&self) -> Plan {
         let mut plan = Plan::new(self.gpu, "blocks");
-        let (s, scale) = (self.state, (self.config.width as f32).sqrt());
+        let (s, scale) = (self.state, (self.config.d_model as f32).sqrt());
         embed::record(&mut plan, self.gpu, &self.weights.embedding, &s.ids, &s.x, scale);
         plan.mark();
         let arithmetic = self.arithmetic();
@@ -76,7 +76,7 @@ impl Page<'_> {
             n_heads: config.n_heads,
             window: config.window_of(i),
             scale: config.query_scale,
-            cap: config.attention_cap,
+            cap: config.attention_softcap,
         };
         attention::record(plan, gpu, "attention", &s.q_rotated, cache, (&s.mixed, tuning), shape);
         self.product(plan, &w.o, &s.mixed, &s.out, arithmetic);
@@ -88,7 +88,7 @@ impl Page<'_> {
         for matrix in &w.gate_up {
             self.product(plan, matrix, &s.normed, &s.gate_up, arithmetic);
         }
-        geglu::record(plan, self.gpu, "geglu", &s.gate_up, (&s.gated, arithmetic), self.config.ffn_width);
+        geglu::record(plan, self.gpu, "geglu", &s.gate_up, (&s.gated, arithmetic), self.config.d_ff);
         self.product(plan, &w.down, &s.gated, &s.out, arithmetic);
     }
 
@@ -107,8 +107,8 @@ impl Page<'_> {
     pub fn head(&self, logits: &Buffer) -> Plan {
         let (mut plan, s) = (self.normed(), self.state);
         matmul::record(&mut plan, self.gpu, self.weights.logits(), &s.normed, logits);
-        if self.config.logit_cap > 0.0 {
-            cap_logits::record(&mut plan, self.gpu, logits, self.config.n_vocab, self.config.logit_cap);
+        if self.config.logit_softcap > 0.0 {
+            softcap_logits::record(&mut plan, self.gpu, logits, self.config.n_vocab, self.config.logit_softcap);
         }
         plan
     }
@@ -121,16 +121,16 @@ impl Page<'_> {
     }
 
     fn norms<'b>(&self, norms: &'b Norms) -> norm_add::Norms<'b> {
-        let (width, eps) = (self.config.width, self.config.norm_eps);
+        let (width, eps) = (self.config.d_model, self.config.norm_eps);
         norm_add::Norms { weights: &norms.weights, has_post: norms.has_post, width, eps }
     }
 
     /// The columns of `y` that are `w`'s `= w x`.
     fn product(&self, plan: &mut Plan, w: &Matrix, x: &Buffer, y: &Buffer, arithmetic: Arithmetic) {
-        let record = match (arithmetic, self.tuning.unit) {
+        let record = match (arithmetic, self.tuning.lanes) {
             (Arithmetic::F32, _) => matmul::record,
-            (Arithmetic::Int8, Unit::One) => matmul_direct::record,
-            (Arithmetic::Int8, Unit::ThirtyTwo) => matmul_int8::record,
+            (Arithmetic::Int8, Lanes::One) => matmul_direct::record,
+            (Arithmetic::Int8, Lanes::ThirtyTwo) => matmul_int8::record,
         };
         record(plan, self.gpu, w, x, y);
     }

@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use crate::error::{Error, Result};
 use crate::gguf::{Header, TensorInfo};
-use crate::gpu::{Limits, Member, Stack};
+use crate::gpu::{Limits, Slice, FusedMatrix};
 use crate::model::Config;
 
 /// Name and shape (innermost first) of every tensor that a model of this config has; `output.weight` may come on top.
 fn table(config: &Config) -> Vec<(String, Vec<u64>)> {
-    let (d, f) = (config.width as u64, config.ffn_width as u64);
-    let c = config.head_len as u64;
+    let (d, f) = (config.d_model as u64, config.d_ff as u64);
+    let c = config.head_dim as u64;
     let (q, kv) = (config.n_heads as u64 * c, config.n_kv_heads as u64 * c);
     let mut tensors = vec![
         ("token_embd.weight".to_owned(), vec![d, config.n_vocab as u64]),
@@ -53,7 +53,7 @@ pub(super) const OUTPUT: &str = "output.weight";
 pub fn check_tensors(header: &Header, config: &Config) -> Result<()> {
     let mut expected = table(config);
     if header.tensor(OUTPUT).is_some() {
-        expected.push((OUTPUT.to_owned(), vec![config.width as u64, config.n_vocab as u64]));
+        expected.push((OUTPUT.to_owned(), vec![config.d_model as u64, config.n_vocab as u64]));
     }
     let by_name: HashMap<&str, &TensorInfo> = header.tensors.iter().map(|t| (t.name.as_str(), t)).collect();
     for (name, shape) in &expected {
@@ -95,21 +95,21 @@ pub(super) fn find<'a>(header: &'a Header, name: &str) -> Result<&'a TensorInfo>
 #[derive(Debug)]
 pub(super) struct LayerStacks {
     /// q, k and v: `[(H + 2K) C, D]`.
-    pub qkv: Vec<Stack>,
+    pub qkv: Vec<FusedMatrix>,
     /// `[D, H * C]`.
-    pub o: Stack,
+    pub o: FusedMatrix,
     /// gate and up: `[2F, D]`.
-    pub gate_up: Vec<Stack>,
+    pub gate_up: Vec<FusedMatrix>,
     /// `[D, F]`.
-    pub down: Stack,
+    pub down: FusedMatrix,
 }
 
 /// A tensor that is a matrix.
-pub(super) fn single(header: &Header, name: &str) -> Result<Stack> {
+pub(super) fn single(header: &Header, name: &str) -> Result<FusedMatrix> {
     let tensor = find(header, name)?;
     match tensor.shape.as_slice() {
-        [n_cols, n_rows] => Ok(Stack {
-            members: vec![Member { label: name.to_owned(), n_rows: *n_rows }],
+        [n_cols, n_rows] => Ok(FusedMatrix {
+            members: vec![Slice { label: name.to_owned(), n_rows: *n_rows }],
             n_cols: *n_cols,
             format: tensor.format,
         }),
@@ -123,7 +123,7 @@ impl LayerStacks {
         let matrix = |name: &str| single(header, &layer_name(i, name));
         let join = |names: &[&str]| {
             let singles = names.iter().map(|name| matrix(name)).collect::<Result<_>>()?;
-            Stack::join(limits, singles)
+            FusedMatrix::join(limits, singles)
         };
         Ok(Self {
             qkv: join(&["attn_q", "attn_k", "attn_v"])?,
@@ -134,7 +134,7 @@ impl LayerStacks {
     }
 
     /// All of them.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Stack> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &FusedMatrix> {
         self.qkv.iter().chain([&self.o]).chain(&self.gate_up).chain([&self.down])
     }
 }

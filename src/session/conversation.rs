@@ -6,7 +6,7 @@ use super::Engine;
 use super::dialogue::Dialogue;
 use crate::chat::Message;
 use crate::error::{Error, Result};
-use crate::model::parked::Parked;
+use crate::model::gpu::kv_swap::SwappedKv;
 
 /// How a conversation begins.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -36,7 +36,7 @@ pub(super) struct Conversation {
 pub(super) struct Kept {
     pub(super) ids: Vec<u32>,
     pub(super) n_written: usize,
-    pub(super) parked: Parked,
+    pub(super) parked: SwappedKv,
 }
 
 impl Engine {
@@ -140,7 +140,7 @@ impl Engine {
         self.deactivate(false).await?;
         let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
         if let (Some(kept), Some(model)) = (&session.kept, &self.model) {
-            model.unpark(&kept.parked, kept.ids.len())?;
+            model.swap_in(&kept.parked, kept.ids.len())?;
         }
         if let Some(kept) = session.kept.take() {
             self.active.ids = kept.ids;
@@ -175,13 +175,13 @@ impl Engine {
         if self.active.ids.is_empty() {
             return Ok(None);
         }
-        let parked = self.model()?.park(self.active.ids.len()).await;
+        let parked = self.model()?.swap_out(self.active.ids.len()).await;
         kept_as(parked, &self.active.ids, self.active.n_written)
     }
 }
 
 /// Without memory for it a conversation goes on all the same: what was computed is computed again when its turn comes.
-fn kept_as(parked: Result<Parked>, ids: &[u32], n_written: usize) -> Result<Option<Kept>> {
+fn kept_as(parked: Result<SwappedKv>, ids: &[u32], n_written: usize) -> Result<Option<Kept>> {
     match parked {
         Ok(parked) => Ok(Some(Kept { ids: ids.to_vec(), n_written, parked })),
         Err(Error::OutOfMemory { .. }) => Ok(None),

@@ -11,7 +11,7 @@ use super::writer::{Taken, Writer};
 use crate::error::{Error, Result};
 use crate::kernels::sample::Settings;
 use crate::model::Model;
-use crate::model::choices::MAX_DEPTH;
+use crate::model::gpu::token_ring::MAX_DEPTH;
 use crate::sampler::{Sampling, choose};
 
 /// A request that was begun: everything but the device that carries it out, which may be lost and another one take its place.
@@ -142,7 +142,7 @@ impl Run<'_> {
             let before = self.active.n_written;
             // Should this never come back, as many as can be may have been written.
             self.active.writing(*next + MAX_DEPTH);
-            let id = self.model.next_choice(next, end).await?;
+            let id = self.model.next_token(next, end).await?;
             self.active.n_written = before.max(*next - 1);
             self.signals.cancel.check()?;
             first.take().into_iter().for_each(|done| (self.on_event)(&Event::Prefill(done)));

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::gguf::{self, Header};
 use crate::gpu::device::AdapterInfo;
 use crate::gpu::{Gpu, Limits};
-use crate::model::memory::{self, MemoryPlan};
+use crate::model::gpu::memory::{self, MemoryPlan};
 use crate::model::{Config, ModelOptions};
 use crate::quant;
 use crate::source::ByteSource;

@@ -37,7 +37,7 @@ impl Engine {
     pub async fn embed(&mut self, text: &str, cancel: &Cancel) -> Result<Vec<f32>> {
         let ids = self.prompt_ids(text)?;
         self.vacate().await?;
-        self.model()?.mean_hidden(&ids, cancel).await
+        self.model()?.mean_hidden_state(&ids, cancel).await
     }
 
     /// How likely a text is, token by token.
@@ -79,7 +79,7 @@ impl Engine {
             on_progress(i + 1);
         };
         self.vacate().await?;
-        self.model()?.every_position(ids, cancel, &mut on_row).await?;
+        self.model()?.logits_per_position(ids, cancel, &mut on_row).await?;
         Ok(nll)
     }
 }

@@ -6,8 +6,8 @@ use super::options::GenerateOptions;
 use crate::gpu::Tuning;
 use crate::gpu::device::{AdapterInfo, Counters};
 use crate::model::Config;
-use crate::model::runner::GpuBytes;
-use crate::model::self_test::Variants;
+use crate::model::gpu::runner::GpuBytes;
+use crate::model::gpu::self_test::Variants;
 
 /// Where a load stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -10,7 +10,7 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::gguf::{self, Header};
 use crate::model::Model;
-use crate::model::load::{Opened, Prepared};
+use crate::model::gpu::load::{OpenedDevice, LoadingModel};
 use crate::model::tensors::checked_config;
 use crate::source::ByteSource;
 use crate::source::prefixed::Prefixed;
@@ -54,11 +54,11 @@ pub(super) async fn bring<S: ByteSource>(
     let mut report = |phase, loaded| on_progress(Progress { phase, loaded, total });
     report(Phase::Header, 0);
     let reading = gguf::read_header(&mut source, cancel);
-    let ((header, prefix), opened) = try_join(reading, Opened::new(options)).await?;
+    let ((header, prefix), opened) = try_join(reading, OpenedDevice::new(options)).await?;
     // The architecture is checked before the tokenizer: a file of another model is refused for what it is.
     let config = checked_config(&header)?;
     // The kernels are compiled, in a browser by another process, while the tokenizer is built.
-    let prepared = Prepared::new(opened, &header, config, options)?;
+    let prepared = LoadingModel::new(opened, &header, config, options)?;
     meet(&Met { header: &header, prefix: &prefix, name: source.name(), total })?;
     report(Phase::Header, header.data_start);
     let mut rest = Prefixed::new(prefix, &mut source);

@@ -5,18 +5,18 @@
 
 use crate::error::Result;
 use crate::gpu::{Buffer, Gpu, Plan, Tuning};
-use crate::kernels::attend::Heads;
-use crate::kernels::attention::Shape;
-use crate::kernels::norm_geglu::Out;
-use crate::kernels::rows::{Acts, NormInput};
-use crate::kernels::{attend, embed, logits, merge, norm_geglu, norm_matvec, row_matvec, sample};
+use crate::kernels::attention_decode::Heads;
+use crate::kernels::attention_prefill::Shape;
+use crate::kernels::norm_gate_up_matvec::Out;
+use crate::kernels::matvec_common::{Acts, NormInput};
+use crate::kernels::{attend, embed, logits, merge, norm_gate_up_matvec, norm_matvec, matvec, sample};
 use crate::model::Config;
 use crate::model::state::State;
 use crate::model::weights::{Layer, Norms, Weights};
 
 /// Quads of the activations of one token. Codes take two quads for sixteen values.
 #[derive(Clone, Copy, Debug)]
-pub struct Places {
+pub struct ActsLayout {
     /// Residual stream `[D]`, two of them.
     pub x: [u32; 2],
     y: u32,
@@ -29,11 +29,11 @@ pub struct Places {
     n_quads: u32,
 }
 
-impl Places {
+impl ActsLayout {
     /// Where everything lies in a model of this config.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        let (d, f, q) = (config.width, config.ffn_width, config.n_heads * config.head_len);
+        let (d, f, q) = (config.d_model, config.d_ff, config.n_heads * config.head_dim);
         let mut end = 0;
         let mut take = |n_values: usize, per_quad: usize| {
             let at = end;
@@ -43,7 +43,7 @@ impl Places {
         Self {
             x: [take(d, 4), take(d, 4)],
             y: take(d, 4),
-            qkv: take(q + 2 * config.n_kv_heads * config.head_len, 4),
+            qkv: take(q + 2 * config.n_kv_heads * config.head_dim, 4),
             mixed: take(q, 4),
             mixed_codes: take(q, 8),
             gated: take(f, 4),
@@ -56,9 +56,9 @@ impl Places {
 
 /// Buffers of a decode step.
 #[derive(Debug)]
-pub struct Decode {
+pub struct DecodeState {
     /// Where the activations lie in `acts`.
-    pub places: Places,
+    pub places: ActsLayout,
     /// Activations of one token.
     pub acts: Buffer,
     /// Attention of each chunk of keys.
@@ -71,25 +71,25 @@ pub struct Decode {
     pub sample: sample::State,
 }
 
-/// Bytes of each buffer of [`Decode`], for the memory plan.
+/// Bytes of each buffer of [`DecodeState`], for the memory plan.
 #[must_use]
 pub fn buffer_bytes(config: &Config) -> [u64; 4] {
     [
-        16 * u64::from(Places::new(config).n_quads),
-        attend::partial_bytes(config.n_heads, config.head_len),
+        16 * u64::from(ActsLayout::new(config).n_quads),
+        attend::partial_bytes(config.n_heads, config.head_dim),
         4 * config.n_vocab as u64,
         4 * config.n_vocab.div_ceil(sample::BLOCK_LEN) as u64,
     ]
 }
 
-impl Decode {
+impl DecodeState {
     /// # Errors
     /// [`crate::Error::LimitTooLow`] where a buffer exceeds the adapter's limits.
     pub fn allocate(gpu: &Gpu, config: &Config) -> Result<Self> {
         let [acts, partials, logits, block_max] = buffer_bytes(config);
         let buffer = |label: &str, bytes: u64| gpu.tensor(label, 1, bytes as usize / 4);
         Ok(Self {
-            places: Places::new(config),
+            places: ActsLayout::new(config),
             acts: buffer("acts", acts)?,
             partials: buffer("partials", partials)?,
             logits: buffer("logits", logits)?,
@@ -109,7 +109,7 @@ pub struct Page<'a> {
     /// KV cache, RoPE tables and the token's id.
     pub state: &'a State,
     /// Activations.
-    pub decode: &'a Decode,
+    pub decode: &'a DecodeState,
     /// The device.
     pub gpu: &'a Gpu,
     /// Which variants of the kernels it gets.
@@ -121,7 +121,7 @@ impl Page<'_> {
     #[must_use]
     pub fn step(&self) -> Plan {
         let mut plan = Plan::new(self.gpu, "decode");
-        let (s, at, scale) = (self.state, self.decode.places, (self.config.width as f32).sqrt());
+        let (s, at, scale) = (self.state, self.decode.places, (self.config.d_model as f32).sqrt());
         embed::record(&mut plan, self.gpu, &self.weights.embedding, &s.ids, &self.decode.acts, scale);
         for (i, layer) in self.weights.layers.iter().enumerate() {
             // Nothing is to be added to the embedding yet.
@@ -171,12 +171,12 @@ impl Page<'_> {
             n_heads: config.n_heads,
             window: config.window_of(i),
             scale: config.query_scale,
-            cap: config.attention_cap,
+            cap: config.attention_softcap,
         };
         attend::record(plan, gpu, self.acts(), heads, cache, &self.decode.partials, shape);
-        let extents = (config.n_heads, config.head_len, shape.window);
+        let extents = (config.n_heads, config.head_dim, shape.window);
         merge::record(plan, gpu, self.acts(), &self.decode.partials, extents, (at.mixed, at.mixed_codes));
-        row_matvec::record(plan, gpu, self.acts(), &w.o, (at.mixed, at.mixed_codes), at.y);
+        matvec::record(plan, gpu, self.acts(), &w.o, (at.mixed, at.mixed_codes), at.y);
     }
 
     /// `y = down(gelu(gate(r)) * up(r)), r = norm(x + post_norm(y))`
@@ -184,12 +184,12 @@ impl Page<'_> {
         let at = self.decode.places;
         let input = self.input(&w.ffn_norms, at.x[1], Some(at.y), Some(at.x[0]));
         let out = Out { gated: at.gated, codes: at.gated_codes, gate_up: at.gate_up };
-        norm_geglu::record(plan, self.gpu, self.acts(), &w.gate_up, input, out);
-        row_matvec::record(plan, self.gpu, self.acts(), &w.down, (at.gated, at.gated_codes), at.y);
+        norm_gate_up_matvec::record(plan, self.gpu, self.acts(), &w.gate_up, input, out);
+        matvec::record(plan, self.gpu, self.acts(), &w.down, (at.gated, at.gated_codes), at.y);
     }
 
     fn logits(&self, plan: &mut Plan, y: Option<u32>) {
-        let (d, cap) = (self.decode, self.config.logit_cap);
+        let (d, cap) = (self.decode, self.config.logit_softcap);
         let input = self.input(&self.weights.output_norms, d.places.x[0], y, None);
         let outputs = (&d.logits, &d.block_max);
         logits::record(plan, self.gpu, self.acts(), self.weights.logits(), input, outputs, cap);

@@ -1,7 +1,7 @@
 //! KV caches of conversations that wait: the slots in use of every layer, copied out of the one cache that runs and back into it.
 
 use crate::error::Result;
-use crate::gpu::{Buffer, Gpu, Kind, KvCache, Work};
+use crate::gpu::{Buffer, Gpu, MemoryKind, KvCache, Command};
 use crate::model::Model;
 
 /// Bytes that are written or read at a time.
@@ -9,13 +9,13 @@ pub const PIECE_BYTES: u64 = 16 << 20;
 
 /// A KV cache that waits: keys and values of each layer and part, as they lie.
 #[derive(Debug)]
-pub struct Parked {
+pub struct SwappedKv {
     planes: Vec<Buffer>,
 }
 
-impl Parked {
+impl SwappedKv {
     fn allocate(gpu: &Gpu, sizes: &[u64]) -> Self {
-        let plane = |bytes: &u64| gpu.store(Kind::Sessions, "parked keys or values", *bytes);
+        let plane = |bytes: &u64| gpu.store(MemoryKind::Sessions, "parked keys or values", *bytes);
         Self { planes: sizes.iter().map(plane).collect() }
     }
 }
@@ -42,7 +42,7 @@ impl Model {
             let ring = self.config.window_of(i).map_or(0, |_| cache.shape.n_slots);
             let parts = cache.parts.iter().map(|part| part.n_heads);
             let numbers =
-                [ring, cache.shape.head_len, cache.shape.kv.bytes() as usize].into_iter().chain(parts);
+                [ring, cache.shape.head_dim, cache.shape.kv.bytes() as usize].into_iter().chain(parts);
             numbers.flat_map(|n| (n as u64).to_le_bytes()).collect::<Vec<u8>>()
         };
         self.state.kv.iter().enumerate().flat_map(layer).collect()
@@ -69,20 +69,20 @@ impl Model {
     ///
     /// # Errors
     /// [`crate::Error::OutOfMemory`].
-    pub async fn allocate_parked(&self, n_tokens: usize) -> Result<Parked> {
+    pub async fn allocate_swapped(&self, n_tokens: usize) -> Result<SwappedKv> {
         let sizes = self.plane_bytes(n_tokens);
-        self.gpu.checked("the KV cache of a session", || Ok(Parked::allocate(&self.gpu, &sizes))).await
+        self.gpu.in_scope("the KV cache of a session", || Ok(SwappedKv::allocate(&self.gpu, &sizes))).await
     }
 
     /// Copies the KV cache away.
     ///
     /// # Errors
-    /// As [`Model::allocate_parked`]; faults of the device.
-    pub async fn park(&self, n_tokens: usize) -> Result<Parked> {
-        let parked = self.allocate_parked(n_tokens).await?;
+    /// As [`Model::allocate_swapped`]; faults of the device.
+    pub async fn swap_out(&self, n_tokens: usize) -> Result<SwappedKv> {
+        let parked = self.allocate_swapped(n_tokens).await?;
         let planes = self.planes(n_tokens);
         let copies = planes.iter().zip(&parked.planes).map(|((plane, bytes), to)| copy(plane, to, *bytes));
-        self.gpu.run_works(&copies.collect::<Vec<_>>())?;
+        self.gpu.run(&copies.collect::<Vec<_>>())?;
         Ok(parked)
     }
 
@@ -90,23 +90,23 @@ impl Model {
     ///
     /// # Errors
     /// Faults of the device.
-    pub fn unpark(&self, parked: &Parked, n_tokens: usize) -> Result<()> {
+    pub fn swap_in(&self, parked: &SwappedKv, n_tokens: usize) -> Result<()> {
         let planes = self.planes(n_tokens);
         let copies =
             planes.iter().zip(&parked.planes).map(|((plane, bytes), from)| copy(from, plane, *bytes));
-        self.gpu.run_works(&copies.collect::<Vec<_>>())
+        self.gpu.run(&copies.collect::<Vec<_>>())
     }
 
     /// A second one of a KV cache that waits.
     ///
     /// # Errors
     /// As [`Model::park`].
-    pub async fn duplicate(&self, parked: &Parked, n_tokens: usize) -> Result<Parked> {
-        let second = self.allocate_parked(n_tokens).await?;
+    pub async fn duplicate(&self, parked: &SwappedKv, n_tokens: usize) -> Result<SwappedKv> {
+        let second = self.allocate_swapped(n_tokens).await?;
         let sizes = self.plane_bytes(n_tokens);
         let planes = parked.planes.iter().zip(&second.planes).zip(&sizes);
         let copies = planes.map(|((from, to), bytes)| copy(from, to, *bytes));
-        self.gpu.run_works(&copies.collect::<Vec<_>>())?;
+        self.gpu.run(&copies.collect::<Vec<_>>())?;
         Ok(second)
     }
 
@@ -116,7 +116,7 @@ impl Model {
     /// Those of `on_piece`; faults of the device.
     pub async fn read_planes(
         &self,
-        parked: Option<&Parked>,
+        parked: Option<&SwappedKv>,
         n_tokens: usize,
         on_piece: &mut impl AsyncFnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
@@ -126,11 +126,11 @@ impl Model {
         }
         let largest = planes.iter().map(|(_, bytes)| *bytes).max().unwrap_or_default();
         let make = || Ok(self.gpu.staging("pieces of a session", largest.min(PIECE_BYTES)));
-        let staging = self.gpu.checked("the staging of a session", make).await?;
+        let staging = self.gpu.in_scope("the staging of a session", make).await?;
         for (from, total) in planes {
             for offset in (0..total).step_by(PIECE_BYTES as usize) {
                 let bytes = PIECE_BYTES.min(total - offset);
-                self.gpu.run_works(&[Work::Copy { from, offset, to: &staging, bytes }])?;
+                self.gpu.run(&[Command::Copy { from, offset, to: &staging, bytes }])?;
                 let words: Vec<u32> = self.gpu.read_back(self.gpu.request(&staging, bytes), &staging).await?;
                 on_piece(bytemuck::cast_slice(&words)).await?;
             }
@@ -142,7 +142,7 @@ impl Model {
     ///
     /// # Errors
     /// Faults of the device.
-    pub async fn write_plane(&self, parked: &Parked, plane: usize, offset: u64, bytes: &[u8]) -> Result<()> {
+    pub async fn write_plane(&self, parked: &SwappedKv, plane: usize, offset: u64, bytes: &[u8]) -> Result<()> {
         if let Some(buffer) = parked.planes.get(plane) {
             self.gpu.write(buffer, offset, bytes);
         }
@@ -150,6 +150,6 @@ impl Model {
     }
 }
 
-fn copy<'a>(from: &'a Buffer, to: &'a Buffer, bytes: u64) -> Work<'a> {
-    Work::Copy { from, offset: 0, to, bytes }
+fn copy<'a>(from: &'a Buffer, to: &'a Buffer, bytes: u64) -> Command<'a> {
+    Command::Copy { from, offset: 0, to, bytes }
 }

@@ -8,17 +8,17 @@ use web_time::Instant;
 use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::gguf::Header;
-use crate::gpu::device::Verdict;
+use crate::gpu::device::PendingScope;
 use crate::gpu::shader::{Kernel, Variant};
-use crate::gpu::{Gpu, KvType, Plan, Tuning, Work};
+use crate::gpu::{Gpu, KvType, Plan, Tuning, Command};
 use crate::kernels::{attend, attention, geglu, merge, norm_add, rotate, sample};
 use crate::model::Config;
-use crate::model::choices::Choices;
-use crate::model::decode::{self, Decode};
+use crate::model::gpu::token_ring::TokenRing;
+use crate::model::decode::{self, DecodeState};
 use crate::model::forward::Page;
 use crate::model::options::ModelOptions;
-use crate::model::runner::{FIRST_ROWS, Model, Plans};
-use crate::model::self_test::{Effort, SelfTest};
+use crate::model::gpu::runner::{FIRST_ROWS, Model, Plans};
+use crate::model::gpu::self_test::{Effort, SelfTest};
 use crate::model::state::State;
 use crate::model::tuning;
 use crate::model::weights::Weights;
@@ -26,13 +26,13 @@ use crate::source::ByteSource;
 
 /// A device for which the kernels that any model takes are perhaps still being compiled.
 #[derive(Debug)]
-pub struct Opened {
+pub struct OpenedDevice {
     gpu: Gpu,
     tuning: Tuning,
-    verdict: Verdict,
+    verdict: PendingScope,
 }
 
-impl Opened {
+impl OpenedDevice {
     /// Opens the device, chooses variants unless `options` does, and has the kernels compiled that depend on nothing else. In a
     /// browser that happens in another process, while the caller reads a header.
     ///
@@ -44,7 +44,7 @@ impl Opened {
             Some(tuning) => tuning,
             None => tuning::measure(&gpu).await?,
         };
-        let (_, verdict) = gpu.scoped("the kernels of any model", || {
+        let (_, verdict) = gpu.begin_scope("the kernels of any model", || {
             for (kernel, variant) in kernels_of_any_model(options.kv, tuning) {
                 gpu.compile(kernel, variant);
             }
@@ -69,30 +69,30 @@ fn kernels_of_any_model(kv: KvType, tuning: Tuning) -> [(&'static Kernel, Varian
 
 /// A model without its weights, whose kernels are perhaps still being compiled.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct LoadingModel {
     model: Model,
     /// What the device will say of the buffers, and of the kernels.
-    buffers: Vec<Verdict>,
-    kernels: Vec<Verdict>,
+    buffers: Vec<PendingScope>,
+    kernels: Vec<PendingScope>,
     self_test: SelfTest,
 }
 
-impl Prepared {
+impl LoadingModel {
     /// Allocates and has the kernels compiled, for the model of a header whose `config` is
     /// [`crate::model::tensors::checked_config`]'s. Compiling goes on while the caller does something else.
     ///
     /// # Errors
     /// Those of the options, and [`crate::Error::LimitTooLow`].
-    pub fn new(opened: Opened, header: &Header, config: Config, options: &ModelOptions) -> Result<Self> {
-        let Opened { gpu, tuning, verdict } = opened;
-        let extents = options.extents(&config)?;
+    pub fn new(opened: OpenedDevice, header: &Header, config: Config, options: &ModelOptions) -> Result<Self> {
+        let OpenedDevice { gpu, tuning, verdict } = opened;
+        let shape = options.shape(&config)?;
         let (weights, of_weights) =
-            gpu.scoped("the weights' buffers", || Weights::allocate(&gpu, header, &config));
-        let (state, of_state) = gpu.scoped("the state's buffers", || State::allocate(&gpu, &config, extents));
+            gpu.begin_scope("the weights' buffers", || Weights::allocate(&gpu, header, &config));
+        let (state, of_state) = gpu.begin_scope("the state's buffers", || State::allocate(&gpu, &config, shape));
         let (decode, of_decode) =
-            gpu.scoped("the buffers of a decode step", || Decode::allocate(&gpu, &config));
-        let (read, of_read) = gpu.scoped("the buffers to read from", || {
-            Ok((gpu.staging("logits staging", 4 * config.n_vocab as u64), Choices::allocate(&gpu)))
+            gpu.begin_scope("the buffers of a decode step", || DecodeState::allocate(&gpu, &config));
+        let (read, of_read) = gpu.begin_scope("the buffers to read from", || {
+            Ok((gpu.staging("logits staging", 4 * config.n_vocab as u64), TokenRing::allocate(&gpu)))
         });
         let (weights, state, decode, (staging, choices)) = (weights?, state?, decode?, read?);
         let (plans, mut kernels) = plans(&gpu, &config, &weights, &state, &decode, tuning)?;
@@ -100,14 +100,14 @@ impl Prepared {
         let model = Model {
             staging,
             choices,
-            rows: Cell::new(FIRST_ROWS.min(extents.chunk)),
+            rows: Cell::new(FIRST_ROWS.min(shape.chunk)),
             pieces: Cell::new(1),
             readback_ms: 0.0,
             step_ms: Cell::default(),
             last_choice: Cell::default(),
             gpu,
             config,
-            extents,
+            shape,
             weights,
             state,
             decode,
@@ -116,7 +116,7 @@ impl Prepared {
             tested: options.tested.clone(),
             effort: Effort::default(),
         };
-        model.gpu.run_in(&model.plans.all())?;
+        model.gpu.warm_up(&model.plans.all())?;
         Ok(Self {
             model,
             buffers: vec![of_weights, of_state, of_decode, of_read],
@@ -140,11 +140,11 @@ impl Prepared {
         let streamed = model.weights.stream(&model.gpu, header, source, cancel, on_bytes).await;
         // Buffers that there was no memory for are the cause of whatever failed after them.
         for verdict in buffers {
-            model.gpu.heard(verdict).await?;
+            model.gpu.end_scope(verdict).await?;
         }
         streamed?;
         for verdict in kernels {
-            model.gpu.heard(verdict).await?;
+            model.gpu.end_scope(verdict).await?;
         }
         cancel.check()?;
         model.self_test(self_test).await?;
@@ -158,16 +158,16 @@ pub(super) fn plans(
     config: &Config,
     weights: &Weights,
     state: &State,
-    decode: &Decode,
+    decode: &DecodeState,
     tuning: Tuning,
-) -> Result<(Plans, Vec<Verdict>)> {
+) -> Result<(Plans, Vec<PendingScope>)> {
     let page = decode::Page { config, weights, state, decode, gpu, tuning };
     let prefill = Page { config, weights, state, gpu, tuning };
     let (made, decode_verdict) =
-        gpu.scoped("the kernels of a decode step", || Ok((page.step(), page.head(), page.choose())));
+        gpu.begin_scope("the kernels of a decode step", || Ok((page.step(), page.head(), page.choose())));
     let (step, head, choose) = made?;
     let (prefill, prefill_verdict): (Result<Plan>, _) =
-        gpu.scoped("the kernels of the prefill", || Ok(prefill.blocks()));
+        gpu.begin_scope("the kernels of the prefill", || Ok(prefill.blocks()));
     Ok((Plans { prefill: prefill?, head, step, choose }, vec![decode_verdict, prefill_verdict]))
 }
 
@@ -176,8 +176,8 @@ impl Model {
     async fn warm_up(&mut self) -> Result<()> {
         self.gpu.finish().await?;
         let begun = Instant::now();
-        let read = Work::Copy { from: &self.decode.block_max, offset: 0, to: &self.staging, bytes: 4 };
-        self.gpu.run_works(&[read])?;
+        let read = Command::Copy { from: &self.decode.block_max, offset: 0, to: &self.staging, bytes: 4 };
+        self.gpu.run(&[read])?;
         self.gpu.read_f32(&self.staging, 4).await?;
         self.readback_ms = begun.elapsed().as_secs_f64() * 1e3;
         Ok(())

@@ -8,14 +8,14 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::gguf::Header;
 use crate::gpu::buffer::{UNIFORM_BYTES, allocated};
-use crate::gpu::limits::last_true;
-use crate::gpu::{Limits, Stack};
+use crate::gpu::bisect::largest;
+use crate::gpu::{Limits, FusedMatrix};
 use crate::kernels::{rope, rows, sample};
-use crate::model::choices;
+use crate::model::gpu::token_ring;
 use crate::model::config::Config;
 use crate::model::decode::buffer_bytes;
 use crate::model::options::ModelOptions;
-use crate::model::state::{Extents, kv_shape};
+use crate::model::state::{StateShape, kv_shape};
 use crate::model::tensors::{LayerStacks, OUTPUT, checked_config, single};
 
 /// Prefill, step, head, choice: each has a uniform of its own.
@@ -110,7 +110,7 @@ impl Sizes<'_> {
     }
 
     /// Every matrix, as it lies.
-    fn stacks(&self) -> Result<Vec<Stack>> {
+    fn stacks(&self) -> Result<Vec<FusedMatrix>> {
         let mut stacks = vec![single(self.header, "token_embd.weight")?];
         if self.header.tensor(OUTPUT).is_some() {
             stacks.push(single(self.header, OUTPUT)?);
@@ -121,7 +121,7 @@ impl Sizes<'_> {
         Ok(stacks)
     }
 
-    fn kv(&self, extents: Extents) -> u64 {
+    fn kv(&self, extents: StateShape) -> u64 {
         let layer = |i| {
             let shape = kv_shape(self.config, extents, i);
             2 * shape.n_kv_heads as u64 * shape.head_bytes()
@@ -130,24 +130,24 @@ impl Sizes<'_> {
     }
 
     /// Activations of the prefill and of a decode step, tables, uniforms, what is read back.
-    fn scratch(&self, extents: Extents) -> Result<u64> {
+    fn scratch(&self, extents: StateShape) -> Result<u64> {
         let c = self.config;
-        let (d, f) = (c.width, c.ffn_width);
-        let (q, kv) = (c.n_heads * c.head_len, c.n_kv_heads * c.head_len);
+        let (d, f) = (c.width, c.d_ff);
+        let (q, kv) = (c.n_heads * c.head_dim, c.n_kv_heads * c.head_dim);
         let activations: u64 = [1, d, d, d, q + 2 * kv, q, q, 2 * f, f]
             .into_iter()
             .map(|cols| allocated(4 * (extents.chunk * cols) as u64))
             .sum();
         let step: u64 = buffer_bytes(c).into_iter().map(allocated).sum();
-        let tables = 2 * allocated(rope::table_bytes(c.head_len / 2, extents.context));
+        let tables = 2 * allocated(rope::table_bytes(c.head_dim / 2, extents.context));
         let read = allocated(4 * c.n_vocab as u64) + choices::RING_BYTES;
         let uniforms = UNIFORM_BYTES * (self.dispatches(extents)? + N_PLANS);
         Ok(activations + step + sample::STATE_BYTES + tables + read + uniforms)
     }
 
     /// Dispatches of all plans: the prefill, a decode step, the head after a prefill, the choice of a token.
-    fn dispatches(&self, extents: Extents) -> Result<u64> {
-        let parts = |stack: &Stack| stack.parts(self.limits).map(|parts| parts.len() as u64);
+    fn dispatches(&self, extents: StateShape) -> Result<u64> {
+        let parts = |stack: &FusedMatrix| stack.parts(self.limits).map(|parts| parts.len() as u64);
         let embedding = parts(&single(self.header, "token_embd.weight")?)?;
         let output = self.header.tensor(OUTPUT).map(|_| parts(&single(self.header, OUTPUT)?)).transpose()?;
         let logits = output.unwrap_or(embedding);
@@ -170,7 +170,7 @@ impl Sizes<'_> {
     }
 
     /// Dispatches of `Batch::all` of these matrices, and whether each makes rows of both.
-    fn batches(&self, stacks: &[Stack]) -> Result<(u64, bool)> {
+    fn batches(&self, stacks: &[FusedMatrix]) -> Result<(u64, bool)> {
         let (mut n, mut paired, mut rest) = (0, true, stacks);
         while let [first, after @ ..] = rest {
             rest = after;
@@ -191,9 +191,9 @@ impl Sizes<'_> {
     }
 
     /// The largest buffers that are not split: activations, tables, logits, one head of a cache.
-    fn verdict(&self, extents: Extents) -> Result<Verdict> {
+    fn verdict(&self, extents: StateShape) -> Result<Verdict> {
         let Err(refused) = self.state_fits(extents) else { return Ok(Verdict::Fits) };
-        let with = |context: u64| Extents {
+        let with = |context: u64| StateShape {
             context: context as usize,
             chunk: extents.chunk.min(context as usize),
             ..extents
@@ -206,14 +206,14 @@ impl Sizes<'_> {
         }
     }
 
-    fn state_fits(&self, extents: Extents) -> Result<()> {
+    fn state_fits(&self, extents: StateShape) -> Result<()> {
         let c = self.config;
         let offers = self.limits.max_bound_bytes();
-        let widest = c.width.max(2 * c.ffn_width).max((c.n_heads + 2 * c.n_kv_heads) * c.head_len);
+        let widest = c.width.max(2 * c.d_ff).max((c.n_heads + 2 * c.n_kv_heads) * c.head_dim);
         let bound = [
             ("activations", 4 * (extents.chunk * widest) as u64),
             ("a step's activations", buffer_bytes(c).into_iter().max().unwrap_or_default()),
-            ("rope_table", rope::table_bytes(c.head_len / 2, extents.context)),
+            ("rope_table", rope::table_bytes(c.head_dim / 2, extents.context)),
         ];
         for (what, needs) in bound {
             if needs > offers {

@@ -4,8 +4,8 @@ use crate::error::{Error, Result};
 use crate::gpu::GpuOptions;
 use crate::gpu::{KvType, Tuning};
 use crate::model::Config;
-use crate::model::self_test::{SelfTest, Tested};
-use crate::model::state::Extents;
+use crate::model::gpu::self_test::{SelfTest, Tested};
+use crate::model::state::StateShape;
 
 /// How a model is loaded.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ impl ModelOptions {
     ///
     /// # Errors
     /// [`Error::InvalidOption`] for a context or a chunk out of range.
-    pub(super) fn extents(&self, config: &Config) -> Result<Extents> {
+    pub(super) fn extents(&self, config: &Config) -> Result<StateShape> {
         let invalid = |option: &str, found: usize, expected: String| Error::InvalidOption {
             option: option.to_owned(),
             found: found.to_string(),
@@ -63,6 +63,6 @@ impl ModelOptions {
         if chunk == 0 || chunk > MAX_CHUNK {
             return Err(invalid("prefillChunk", chunk, format!("1 to {MAX_CHUNK}")));
         }
-        Ok(Extents { context, chunk: chunk.min(context), kv: self.kv })
+        Ok(StateShape { context, chunk: chunk.min(context), kv: self.kv })
     }
 }

@@ -2,16 +2,16 @@
 
 use crate::cancel::Cancel;
 use crate::error::Result;
-use crate::gpu::{Plan, Profile, Step};
+use crate::gpu::{Plan, Profile, RunParams};
 use crate::model::Model;
 
 impl Model {
     /// The plans of a step of `n_tokens` tokens from `position` on, as they are run for it.
-    fn plans_of(&self, n_tokens: usize, position: usize) -> Vec<(&Plan, Step)> {
-        let step = |n_tokens: usize, position: usize| Step {
+    fn plans_of(&self, n_tokens: usize, position: usize) -> Vec<(&Plan, RunParams)> {
+        let step = |n_tokens: usize, position: usize| RunParams {
             n_tokens: n_tokens as u32,
             position: position as u32,
-            ..Step::default()
+            ..RunParams::default()
         };
         let last = step(1, position + n_tokens - 1);
         if n_tokens == 1 {
@@ -47,7 +47,7 @@ impl Model {
     #[must_use]
     pub fn kv_bytes_read(&self, position: usize) -> u64 {
         let c = &self.config;
-        let a_key = (2 * c.n_kv_heads * c.head_len) as u64 * self.extents.kv.bytes();
+        let a_key = (2 * c.n_kv_heads * c.head_dim) as u64 * self.shape.kv.bytes();
         let n_keys =
             |layer| c.window_of(layer).map_or(position + 1, |window| window.min(position + 1)) as u64;
         (0..c.n_layers).map(|layer| n_keys(layer) * a_key).sum()

@@ -7,13 +7,13 @@ use web_time::Instant;
 
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
-use crate::gpu::{Buffer, Gpu, Kind, Plan, Step, Tuning, Work};
+use crate::gpu::{Buffer, Gpu, MemoryKind, Plan, RunParams, Tuning, Command};
 use crate::kernels::sample::Settings;
 use crate::model::Config;
-use crate::model::choices::{Choices, MAX_DEPTH};
-use crate::model::decode::Decode;
-use crate::model::self_test::{Effort, Tested, Variants};
-use crate::model::state::{Extents, State};
+use crate::model::gpu::token_ring::{TokenRing, MAX_DEPTH};
+use crate::model::decode::DecodeState;
+use crate::model::gpu::self_test::{Effort, Tested, Variants};
+use crate::model::state::{StateShape, State};
 use crate::model::weights::Weights;
 
 /// How long a submission may take before the page's other work on the GPU is felt to wait.
@@ -61,13 +61,13 @@ impl Plans {
 pub struct Model {
     pub(super) gpu: Gpu,
     pub(super) config: Config,
-    pub(super) extents: Extents,
+    pub(super) shape: StateShape,
     pub(super) weights: Weights,
     pub(super) state: State,
-    pub(super) decode: Decode,
+    pub(super) decode: DecodeState,
     pub(super) plans: Plans,
     pub(super) staging: Buffer,
-    pub(super) choices: Choices,
+    pub(super) choices: TokenRing,
     pub(super) tuning: Tuning,
     /// What self-tests found here, and what the last one did.
     pub(super) tested: Tested,
@@ -117,17 +117,17 @@ impl Model {
     /// Positions that fit.
     #[must_use]
     pub fn context(&self) -> usize {
-        self.extents.context
+        self.shape.context
     }
 
     /// Bytes of GPU memory held.
     #[must_use]
     pub fn gpu_bytes(&self) -> GpuBytes {
         GpuBytes {
-            weights: self.gpu.bytes_of(Kind::Weights),
-            kv: self.gpu.bytes_of(Kind::Kv),
-            scratch: self.gpu.bytes_of(Kind::Scratch),
-            sessions: self.gpu.bytes_of(Kind::Sessions),
+            weights: self.gpu.bytes_of(MemoryKind::Weights),
+            kv: self.gpu.bytes_of(MemoryKind::Kv),
+            scratch: self.gpu.bytes_of(MemoryKind::Scratch),
+            sessions: self.gpu.bytes_of(MemoryKind::Sessions),
         }
     }
 
@@ -147,8 +147,8 @@ impl Model {
             return Err(invalid(id.to_string()));
         }
         let needs = position + ids.len();
-        if needs > self.extents.context {
-            return Err(Error::ContextFull { needs, context: self.extents.context });
+        if needs > self.shape.context {
+            return Err(Error::ContextFull { needs, context: self.shape.context });
         }
         Ok(())
     }
@@ -160,8 +160,8 @@ impl Model {
     pub async fn forward(&self, ids: &[u32], position: usize, cancel: &Cancel) -> Result<Vec<f32>> {
         let last = self.feed(ids, position, cancel).await?;
         let bytes = 4 * self.config.n_vocab as u64;
-        let read = Work::Copy { from: &self.decode.logits, offset: 0, to: &self.staging, bytes };
-        self.gpu.run_works(&[self.last_works(ids, last, position)?.as_slice(), &[read]].concat())?;
+        let read = Command::Copy { from: &self.decode.logits, offset: 0, to: &self.staging, bytes };
+        self.gpu.run(&[self.last_works(ids, last, position)?.as_slice(), &[read]].concat())?;
         let logits = self.gpu.read_f32(&self.staging, bytes).await?;
         cancel.check()?;
         finite("the logits", &logits, position + ids.len())?;
@@ -169,7 +169,7 @@ impl Model {
     }
 
     /// Feeds `text` from index `from` on, which the KV cache holds up to there, and lets the GPU choose what follows, which
-    /// [`Model::next_choice`] tells. Penalties count all of `text`.
+    /// [`Model::next_token`] tells. Penalties count all of `text`.
     ///
     /// # Errors
     /// As [`Model::forward`].
@@ -178,9 +178,9 @@ impl Model {
         let last = self.feed(ids, from, cancel).await?;
         self.decode.sample.begin(&self.gpu, settings, text);
         let next = text.len();
-        let end = Step { n_tokens: 1, position: next as u32 - 1, ..Step::default() };
+        let end = RunParams { n_tokens: 1, position: next as u32 - 1, ..RunParams::default() };
         let mut works = self.last_works(ids, last, from)?;
-        works.push(Work::Plan(&self.plans.choose, end));
+        works.push(Command::Plan(&self.plans.choose, end));
         self.last_choice.set(None);
         self.choices.submit(&self.gpu, &works, &self.decode.sample, next)
     }
@@ -189,10 +189,10 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::NumericError`] where a logit was not finite; faults of the device.
-    pub async fn next_choice(&self, next: &mut usize, end: usize) -> Result<u32> {
+    pub async fn next_token(&self, next: &mut usize, end: usize) -> Result<u32> {
         while self.choices.len() < self.depth() && *next < end {
-            let step = Step { n_tokens: 1, position: *next as u32 - 1, ..Step::default() };
-            let works = [Work::Plan(&self.plans.step, step), Work::Plan(&self.plans.choose, step)];
+            let step = RunParams { n_tokens: 1, position: *next as u32 - 1, ..RunParams::default() };
+            let works = [Command::Plan(&self.plans.step, step), Command::Plan(&self.plans.choose, step)];
             self.choices.submit(&self.gpu, &works, &self.decode.sample, *next)?;
             *next += 1;
         }
@@ -233,7 +233,7 @@ impl Model {
     pub async fn feed_chunk(&self, ids: &[u32], position: usize) -> Result<()> {
         let begun = Instant::now();
         let last = self.prefill(ids, position)?;
-        self.gpu.run_works(&[last])?;
+        self.gpu.run(&[last])?;
         self.gpu.finish().await?;
         self.pace(begun.elapsed().as_secs_f64() * 1e3);
         Ok(())
@@ -255,9 +255,9 @@ impl Model {
     /// Makes chunks larger while twice the rows would stay within the budget, smaller where they exceed it; the smallest are
     /// submitted in pieces instead.
     fn pace(&self, chunk_ms: f64) {
-        let (rows, least) = (self.rows.get(), FIRST_ROWS.min(self.extents.chunk));
+        let (rows, least) = (self.rows.get(), FIRST_ROWS.min(self.shape.chunk));
         if chunk_ms < BUDGET_MS / 2.0 {
-            self.rows.set((2 * rows).min(self.extents.chunk));
+            self.rows.set((2 * rows).min(self.shape.chunk));
         } else if chunk_ms > BUDGET_MS {
             self.rows.set((rows / 2).max(least));
         }
@@ -269,30 +269,30 @@ impl Model {
     ///
     /// # Errors
     /// Faults of the device.
-    pub(super) fn prefill(&self, ids: &[u32], position: usize) -> Result<Work<'_>> {
+    pub(super) fn prefill(&self, ids: &[u32], position: usize) -> Result<Command<'_>> {
         self.gpu.write(&self.state.ids, 0, bytemuck::cast_slice(ids));
-        let step = Step { n_tokens: ids.len() as u32, position: position as u32, ..Step::default() };
+        let step = RunParams { n_tokens: ids.len() as u32, position: position as u32, ..RunParams::default() };
         let n = self.pieces.get();
         for piece in 0..n - 1 {
-            self.gpu.run_works(&[Work::Piece(&self.plans.prefill, step, piece, n)])?;
+            self.gpu.run(&[Command::Piece(&self.plans.prefill, step, piece, n)])?;
         }
-        Ok(Work::Piece(&self.plans.prefill, step, n - 1, n))
+        Ok(Command::Piece(&self.plans.prefill, step, n - 1, n))
     }
 
     /// The last chunk of `ids`, from `start` on, to its last row's logits.
-    fn last_works(&self, ids: &[u32], start: usize, position: usize) -> Result<Vec<Work<'_>>> {
+    fn last_works(&self, ids: &[u32], start: usize, position: usize) -> Result<Vec<Command<'_>>> {
         let rows = ids.get(start..).unwrap_or_default();
-        let end = Step { n_tokens: 1, position: (position + ids.len() - 1) as u32, ..Step::default() };
+        let end = RunParams { n_tokens: 1, position: (position + ids.len() - 1) as u32, ..RunParams::default() };
         if rows.len() == 1 {
             self.gpu.write(&self.state.ids, 0, bytemuck::cast_slice(rows));
-            return Ok(vec![Work::Plan(&self.plans.step, end)]);
+            return Ok(vec![Command::Plan(&self.plans.step, end)]);
         }
-        let bytes = 4 * self.config.width as u64;
+        let bytes = 4 * self.config.d_model as u64;
         let offset = (rows.len() as u64 - 1) * bytes;
         Ok(vec![
             self.prefill(rows, position + start)?,
-            Work::Copy { from: &self.state.x, offset, to: &self.decode.acts, bytes },
-            Work::Plan(&self.plans.head, end),
+            Command::Copy { from: &self.state.x, offset, to: &self.decode.acts, bytes },
+            Command::Plan(&self.plans.head, end),
         ])
     }
 }

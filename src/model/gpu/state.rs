@@ -1,13 +1,13 @@
 //! Every buffer that a run writes: allocated once at load, at the size of the largest chunk.
 
 use crate::error::Result;
-use crate::gpu::kv_cache::KvShape;
+use crate::gpu::layout::KvShape;
 use crate::gpu::{Buffer, Gpu, KvCache, KvType};
 use crate::model::Config;
 
 /// Sizes that the caller chose.
 #[derive(Clone, Copy, Debug)]
-pub struct Extents {
+pub struct StateShape {
     /// Positions the global layers keep.
     pub context: usize,
     /// Rows of the largest run (T).
@@ -48,11 +48,11 @@ pub struct State {
 impl State {
     /// # Errors
     /// [`crate::Error::LimitTooLow`] where a buffer exceeds the adapter's limits.
-    pub fn allocate(gpu: &Gpu, config: &Config, extents: Extents) -> Result<Self> {
+    pub fn allocate(gpu: &Gpu, config: &Config, extents: StateShape) -> Result<Self> {
         let tensor = |label: &str, cols: usize| gpu.tensor(label, extents.chunk, cols);
-        let (d, f, n_pairs) = (config.width, config.ffn_width, config.head_len / 2);
-        let (q, kv) = (config.n_heads * config.head_len, config.n_kv_heads * config.head_len);
-        let upload = |rotary: crate::kernels::rope::Rotary| rotary.upload(gpu, n_pairs, extents.context);
+        let (d, f, n_pairs) = (config.d_model, config.d_ff, config.head_dim / 2);
+        let (q, kv) = (config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim);
+        let upload = |rotary: crate::kernels::rope_table::Rotary| rotary.upload(gpu, n_pairs, extents.context);
         Ok(Self {
             ids: tensor("ids", 1)?,
             x: tensor("x", d)?,
@@ -73,12 +73,12 @@ impl State {
 }
 
 /// A local layer keeps a ring: the window of the first query of a chunk, and the chunk.
-pub(super) fn kv_shape(config: &Config, extents: Extents, i: usize) -> KvShape {
+pub(super) fn kv_shape(config: &Config, extents: StateShape, i: usize) -> KvShape {
     let ring = |window: usize| (window + extents.chunk).min(extents.context);
     KvShape {
         kv: extents.kv,
         n_slots: config.window_of(i).map_or(extents.context, ring),
         n_kv_heads: config.n_kv_heads,
-        head_len: config.head_len,
+        head_dim: config.head_dim,
     }
 }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use crate::error::{Error, Result};
 use crate::gpu::buffer::allocated;
 use crate::gpu::readback::Pending;
-use crate::gpu::{Buffer, Gpu, Work};
+use crate::gpu::{Buffer, Gpu, Command};
 use crate::kernels::sample::{NO_ID, State, recent_offset};
 
 /// Most tokens under way: a stop is noticed so many tokens late at worst.
@@ -27,13 +27,13 @@ struct Chosen {
 
 /// A ring of staging buffers, and who waits for them.
 #[derive(Debug)]
-pub struct Choices {
+pub struct TokenRing {
     ring: Vec<Buffer>,
     under_way: RefCell<VecDeque<Chosen>>,
     next_slot: Cell<usize>,
 }
 
-impl Choices {
+impl TokenRing {
     pub(super) fn allocate(gpu: &Gpu) -> Self {
         let ring = (0..MAX_DEPTH).map(|_| gpu.staging("chosen id", ID_BYTES)).collect();
         Self { ring, under_way: RefCell::default(), next_slot: Cell::new(0) }
@@ -47,11 +47,11 @@ impl Choices {
     /// Submits `works`, which choose the token at a text position, and asks for it.
     ///
     /// # Errors
-    /// [`Error::Internal`] where [`MAX_DEPTH`] are under way; as [`Gpu::run_works`].
+    /// [`Error::Internal`] where [`MAX_DEPTH`] are under way; as [`Gpu::run`].
     pub(super) fn submit(
         &self,
         gpu: &Gpu,
-        works: &[Work<'_>],
+        works: &[Command<'_>],
         sample: &State,
         position: usize,
     ) -> Result<()> {
@@ -60,13 +60,13 @@ impl Choices {
             Some(staging) if self.len() < MAX_DEPTH => staging,
             _ => return Err(Error::Internal { what: "too many tokens are under way".to_owned() }),
         };
-        let read = Work::Copy {
+        let read = Command::Copy {
             from: &sample.recent,
             offset: recent_offset(position),
             to: staging,
             bytes: ID_BYTES,
         };
-        gpu.run_works(&[works, &[read]].concat())?;
+        gpu.run(&[works, &[read]].concat())?;
         let pending = gpu.request(staging, ID_BYTES);
         self.under_way.borrow_mut().push_back(Chosen { slot, pending, position });
         self.next_slot.set((slot + 1) % MAX_DEPTH);

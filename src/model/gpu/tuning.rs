@@ -3,9 +3,9 @@
 use web_time::Instant;
 
 use crate::error::Result;
-use crate::gpu::{Arithmetic, Gpu, Kind, Matrix, Plan, Step, Tuning, Unit, Work};
-use crate::kernels::row_matvec;
-use crate::kernels::rows::Acts;
+use crate::gpu::{Arithmetic, Gpu, MemoryKind, Matrix, Plan, RunParams, Tuning, Lanes, Command};
+use crate::kernels::matvec;
+use crate::kernels::matvec_common::Acts;
 use crate::quant::Q8_0;
 
 /// A matrix of a few megabytes: large against the cost of a submission, small against the time of a load.
@@ -22,11 +22,11 @@ const ROUNDS: usize = 4;
 /// # Errors
 /// Faults of the device.
 pub async fn measure(gpu: &Gpu) -> Result<Tuning> {
-    let trial = gpu.checked("the buffers of the tuning", || Trial::new(gpu)).await?;
+    let trial = gpu.in_scope("the buffers of the tuning", || Trial::new(gpu)).await?;
     let of = |arithmetic, unit| Tuning { arithmetic, unit };
-    let units = [Unit::One, Unit::ThirtyTwo];
+    let units = [Lanes::One, Lanes::ThirtyTwo];
     let [one, many] = trial.compare(gpu, units.map(|unit| of(Arithmetic::Int8, unit))).await?;
-    let unit = if one < many { Unit::One } else { Unit::ThirtyTwo };
+    let unit = if one < many { Lanes::One } else { Lanes::ThirtyTwo };
     let [int8, f32] = trial.compare(gpu, [of(Arithmetic::Int8, unit), of(Arithmetic::F32, unit)]).await?;
     Ok(of(if int8 < 0.95 * f32 { Arithmetic::Int8 } else { Arithmetic::F32 }, unit))
 }
@@ -43,7 +43,7 @@ impl Trial {
         let block: Vec<u8> = [0, 0x2c].into_iter().chain((1..=32).map(|i| i * 7)).collect();
         let blocks = block.repeat((N_ROWS * N_COLS / 32) as usize);
         matrix.write_rows(gpu, 0, 0, &blocks);
-        let acts = gpu.storage(Kind::Scratch, "tuning acts", 4 * (2 * N_COLS + N_ROWS))?;
+        let acts = gpu.storage(MemoryKind::Scratch, "tuning acts", 4 * (2 * N_COLS + N_ROWS))?;
         Ok(Self { matrix, acts })
     }
 
@@ -51,7 +51,7 @@ impl Trial {
     /// a submission takes anyhow. Some browsers look for its end only now and then.
     async fn compare(&self, gpu: &Gpu, tunings: [Tuning; 2]) -> Result<[f64; 2]> {
         let make = || Ok(tunings.map(|tuning| self.plan(gpu, tuning)));
-        let plans = gpu.checked("the kernels of the tuning", make).await?;
+        let plans = gpu.in_scope("the kernels of the tuning", make).await?;
         let mut best = [f64::MAX; 2];
         for plan in &plans {
             // Some drivers compile at the first run.
@@ -74,7 +74,7 @@ impl Trial {
         let mut plan = Plan::new(gpu, "tuning");
         let acts = Acts { buffer: &self.acts, tuning };
         let (codes, out) = ((N_COLS / 4) as u32, (N_COLS / 2) as u32);
-        row_matvec::record(&mut plan, gpu, acts, &self.matrix, (0, codes), out);
+        matvec::record(&mut plan, gpu, acts, &self.matrix, (0, codes), out);
         plan
     }
 }
@@ -90,9 +90,9 @@ async fn quickest(gpu: &Gpu, plan: &Plan, repeats: usize) -> Result<f64> {
 
 /// Milliseconds of some runs, until they are done.
 async fn run(gpu: &Gpu, plan: &Plan, repeats: usize) -> Result<f64> {
-    let work = Work::Plan(plan, Step { n_tokens: 1, ..Step::default() });
+    let work = Command::Plan(plan, RunParams { n_tokens: 1, ..RunParams::default() });
     let begun = Instant::now();
-    gpu.run_works(&vec![work; repeats])?;
+    gpu.run(&vec![work; repeats])?;
     gpu.finish().await?;
     Ok(begun.elapsed().as_secs_f64() * 1e3)
 }

@@ -3,7 +3,7 @@
 use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::gguf::{Header, TensorInfo};
-use crate::gpu::{Buffer, Gpu, Kind, Matrix, Stack};
+use crate::gpu::{Buffer, Gpu, MemoryKind, Matrix, FusedMatrix};
 use crate::model::Config;
 use crate::model::tensors::{LayerStacks, OUTPUT, find, layer_name, single};
 use crate::source::ByteSource;
@@ -71,19 +71,19 @@ struct Allocator<'a> {
 }
 
 impl Allocator<'_> {
-    fn matrix(&self, stack: Stack) -> Result<Matrix> {
+    fn matrix(&self, stack: FusedMatrix) -> Result<Matrix> {
         let n_total = stack.n_rows();
-        Matrix::stacked(self.gpu, stack, 0, n_total)
+        Matrix::fused(self.gpu, stack, 0, n_total)
     }
 
     /// Stacks that take the same input, their products side by side.
-    fn side_by_side(&self, stacks: Vec<Stack>) -> Result<Vec<Matrix>> {
-        let n_total = stacks.iter().map(Stack::n_rows).sum();
+    fn side_by_side(&self, stacks: Vec<FusedMatrix>) -> Result<Vec<Matrix>> {
+        let n_total = stacks.iter().map(FusedMatrix::n_rows).sum();
         let mut first_col = 0;
         let mut matrices = Vec::with_capacity(stacks.len());
         for stack in stacks {
             let n_rows = stack.n_rows();
-            matrices.push(Matrix::stacked(self.gpu, stack, first_col, n_total)?);
+            matrices.push(Matrix::fused(self.gpu, stack, first_col, n_total)?);
             first_col += n_rows;
         }
         Ok(matrices)
@@ -96,7 +96,7 @@ impl Allocator<'_> {
         for name in &names {
             len += find(self.header, name)?.shape.iter().product::<u64>();
         }
-        let weights = self.gpu.storage(Kind::Weights, label, 4 * len)?;
+        let weights = self.gpu.storage(MemoryKind::Weights, label, 4 * len)?;
         Ok(Norms { weights, has_post: names.len() > 1, names })
     }
 

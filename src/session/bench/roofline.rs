@@ -5,8 +5,8 @@ use web_time::Instant;
 use super::report::Roofline;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, Kind, Plan, Step};
-use crate::kernels::stream_read::{n_sums, record, stream_read};
+use crate::gpu::{Gpu, MemoryKind, Plan, RunParams};
+use crate::kernels::read_bandwidth::{n_sums, record, read_bandwidth};
 
 /// Sizes tried in turn, until reading one takes long enough to be measured: the larger, the less a cache helps.
 const SIZES: [u64; 3] = [64 << 20, 256 << 20, 1 << 30];
@@ -44,7 +44,7 @@ pub async fn roofline(gpu: &Gpu, cancel: &Cancel) -> Result<Roofline> {
 async fn read(gpu: &Gpu, bytes: u64, pattern: &[u32], cancel: &Cancel) -> Result<Roofline> {
     let n_vectors = (bytes / 16) as usize;
     let n_sums = n_sums(n_vectors);
-    let allocate = || Ok((gpu.storage(Kind::Scratch, "stream", bytes)?, gpu.tensor("sums", n_sums, 1)?));
+    let allocate = || Ok((gpu.storage(MemoryKind::Scratch, "stream", bytes)?, gpu.tensor("sums", n_sums, 1)?));
     let (x, y) = gpu.checked("the buffer to read", allocate).await?;
     for offset in (0..bytes).step_by(PATTERN_BYTES as usize) {
         gpu.write(&x, offset, bytemuck::cast_slice(pattern));
@@ -59,7 +59,7 @@ async fn read(gpu: &Gpu, bytes: u64, pattern: &[u32], cancel: &Cancel) -> Result
         Ok((plan, gpu.staging("sums staging", y.bytes())))
     };
     let (plan, staging) = gpu.checked("the kernel to read with", make).await?;
-    let step = Step { n_tokens: 1, position: 1, ..Step::default() };
+    let step = RunParams { n_tokens: 1, position: 1, ..RunParams::default() };
     let seconds = async |n_reads: usize| {
         cancel.check()?;
         let started = Instant::now();
@@ -76,7 +76,7 @@ async fn read(gpu: &Gpu, bytes: u64, pattern: &[u32], cancel: &Cancel) -> Result
     }
     gpu.run(&[], &[(&y, 0, &staging, y.bytes())])?;
     let sums = gpu.read_f32(&staging, y.bytes()).await?;
-    check(&sums, &stream_read(pattern, step.position))?;
+    check(&sums, &read_bandwidth(pattern, step.position))?;
     let gigabytes_per_second = runs.iter().copied().fold(0.0, f64::max);
     Ok(Roofline { bytes, gigabytes_per_second, runs })
 }

@@ -5,8 +5,8 @@ use super::inputs::{Heads, encoded, seen};
 use super::numbers::Numbers;
 use crate::error::{Error, Result};
 use crate::gpu::shader::Variant;
-use crate::gpu::{Arithmetic, Buffer, Gpu, Kind, KvCache, KvType, Matrix, Member, Plan, Stack, Step, Tuning};
-use crate::kernels::rope::Rotary;
+use crate::gpu::{Arithmetic, Buffer, Gpu, MemoryKind, KvCache, KvType, Matrix, Slice, Plan, FusedMatrix, RunParams, Tuning};
+use crate::kernels::rope_table::Rotary;
 use crate::kernels::{attention, embed, geglu, matmul, matmul_direct, matmul_int8, norm_add, rotate, sample};
 use crate::model::Config;
 use crate::quant::Format;
@@ -67,7 +67,7 @@ pub(super) struct Cases<'a> {
     /// Number of the kernel whose cases are being made.
     current: usize,
     pub(super) numbers: Numbers,
-    pub(super) plans: Vec<(Plan, Step)>,
+    pub(super) plans: Vec<(Plan, RunParams)>,
     pub(super) outs: Vec<Buffer>,
     pub(super) checks: Vec<Check>,
     pub(super) buffers: Vec<Buffer>,
@@ -112,10 +112,10 @@ impl<'a> Cases<'a> {
             }
             ("attend", _) => self.windows().iter().try_for_each(|window| self.attend(*window)),
             ("merge", _) => self.merge(),
-            ("norm_matvec", Variant::Rows(rows)) => self.norm_matvec(rows),
-            ("norm_geglu", Variant::Rows(rows)) => self.norm_geglu(rows),
-            ("row_matvec", Variant::Rows(rows)) => self.row_matvec(rows),
-            ("logits", Variant::Rows(rows)) => self.logits(rows),
+            ("norm_matvec", Variant::Matvec(rows)) => self.norm_matvec(rows),
+            ("norm_gate_up_matvec", Variant::Matvec(rows)) => self.norm_gate_up_matvec(rows),
+            ("matvec", Variant::Matvec(rows)) => self.matvec(rows),
+            ("logits", Variant::Matvec(rows)) => self.logits(rows),
             ("gate", _) => self.gate(),
             ("sample", _) => self.sample(),
             _ => Err(Error::Internal { what: format!("the kernel {} has no self-test", kernel.name) }),
@@ -129,7 +129,7 @@ impl<'a> Cases<'a> {
 
     #[inline(never)]
     pub(super) fn buffer(&self, values: &[f32]) -> Buffer {
-        let buffer = self.gpu.small(Kind::Scratch, "self-test", 4 * values.len() as u64);
+        let buffer = self.gpu.small(MemoryKind::Scratch, "self-test", 4 * values.len() as u64);
         self.gpu.write(&buffer, 0, bytemuck::cast_slice(values));
         buffer
     }
@@ -148,7 +148,7 @@ impl<'a> Cases<'a> {
     #[inline(never)]
     pub(super) fn run(&mut self, plan: Plan, n_tokens: usize, position: usize) {
         self.plans
-            .push((plan, Step { n_tokens: n_tokens as u32, position: position as u32, ..Step::default() }));
+            .push((plan, RunParams { n_tokens: n_tokens as u32, position: position as u32, ..RunParams::default() }));
     }
 
     /// Of the buffer that is kept next.
@@ -173,9 +173,9 @@ impl<'a> Cases<'a> {
         n_total: usize,
     ) -> Result<Matrix> {
         let n_rows = |blocks: &&[u8]| blocks.len() as u64 / format.bytes_of(K as u64);
-        let member = |blocks| Member { label: "self-test".to_owned(), n_rows: n_rows(blocks) };
-        let stack = Stack { members: members.iter().map(member).collect(), n_cols: K as u64, format };
-        let matrix = Matrix::stacked(self.gpu, stack, col as u64, n_total as u64)?;
+        let member = |blocks| Slice { label: "self-test".to_owned(), n_rows: n_rows(blocks) };
+        let stack = FusedMatrix { members: members.iter().map(member).collect(), n_cols: K as u64, format };
+        let matrix = Matrix::fused(self.gpu, stack, col as u64, n_total as u64)?;
         members.iter().enumerate().for_each(|(i, blocks)| matrix.write_rows(self.gpu, i, 0, blocks));
         Ok(matrix)
     }
@@ -183,7 +183,7 @@ impl<'a> Cases<'a> {
     fn embed(&mut self, format: &'static Format) -> Result<()> {
         let blocks = self.weights(format, N);
         let ids: Vec<u32> = (0..T as u32).map(|i| i * 37 % N as u32).collect();
-        let ids_at = self.gpu.small(Kind::Scratch, "self-test", 4 * T as u64);
+        let ids_at = self.gpu.small(MemoryKind::Scratch, "self-test", 4 * T as u64);
         self.gpu.write(&ids_at, 0, bytemuck::cast_slice(&ids));
         let (w, x, mut plan) = (self.matrix(format, &[&blocks], 0, N)?, self.empty(T * K), self.plan());
         embed::record(&mut plan, self.gpu, &w, &ids_at, &x, 16.0);

@@ -3,14 +3,14 @@
 use super::cases::{AT, Cases, EPS, F16, F32, INT8, K, N, ROTARY, Reads, SLOTS, tolerance};
 use super::inputs::{Heads, Input, encoded, seen};
 use crate::error::Result;
-use crate::gpu::shader::Rows;
+use crate::gpu::shader::MatvecVariant;
 use crate::gpu::{Arithmetic, KvType, Matrix};
-use crate::kernels::cap_logits::cap_logits;
+use crate::kernels::softcap_logits::softcap_logits;
 use crate::kernels::matmul::matmul;
-use crate::kernels::norm_geglu::Out;
-use crate::kernels::rows::Acts;
+use crate::kernels::norm_gate_up_matvec::Out;
+use crate::kernels::matvec_common::Acts;
 use crate::kernels::sample::{NO_ID, Settings, State};
-use crate::kernels::{attend, gate, geglu, logits, merge, norm_geglu, norm_matvec, row_matvec, sample};
+use crate::kernels::{attend, gate, geglu, logits, merge, norm_gate_up_matvec, norm_matvec, matvec, sample};
 use crate::quant::Format;
 
 impl Cases<'_> {
@@ -42,7 +42,7 @@ impl Cases<'_> {
     /// What two chunks of keys left of each head.
     pub(super) fn merge(&mut self) -> Result<()> {
         let tuning = self.tuning;
-        let (h, c) = (self.config.n_heads, self.config.head_len);
+        let (h, c) = (self.config.n_heads, self.config.head_dim);
         let (n, first, second) = (h * c, self.chunk(h, c), self.chunk(h, c));
         let mut expected = Vec::new();
         for (a, b) in first.chunks_exact(c + 4).zip(second.chunks_exact(c + 4)) {
@@ -61,16 +61,16 @@ impl Cases<'_> {
     }
 
     /// For each head sums of its channels, then the largest score and the sum of the weights.
-    fn chunk(&mut self, n_heads: usize, head_len: usize) -> Vec<f32> {
+    fn chunk(&mut self, n_heads: usize, head_dim: usize) -> Vec<f32> {
         let mut chunk = Vec::new();
         for _ in 0..n_heads {
-            chunk.extend_from_slice(&self.numbers.take(head_len + 1, 2.0));
+            chunk.extend_from_slice(&self.numbers.take(head_dim + 1, 2.0));
             chunk.extend_from_slice(&[3.0, 0.0, 0.0]);
         }
         chunk
     }
 
-    pub(super) fn norm_matvec(&mut self, rows: Rows) -> Result<()> {
+    pub(super) fn norm_matvec(&mut self, rows: MatvecVariant) -> Result<()> {
         let input = Input::new(self);
         let (first, second) =
             (self.weights(rows.format, 48), self.weights(rows.second.unwrap_or(rows.format), 32));
@@ -90,7 +90,7 @@ impl Cases<'_> {
     }
 
     /// One stack of both, or a matrix of each format.
-    fn pair(&self, rows: Rows, first: &[u8], second: &[u8]) -> Result<Vec<Matrix>> {
+    fn pair(&self, rows: MatvecVariant, first: &[u8], second: &[u8]) -> Result<Vec<Matrix>> {
         let n = |format: &Format, blocks: &[u8]| blocks.len() / format.bytes_of(K as u64).max(1) as usize;
         let Some(other) = rows.second else {
             let total = n(rows.format, first) + n(rows.format, second);
@@ -101,7 +101,7 @@ impl Cases<'_> {
         Ok(vec![first, self.matrix(other, &[second], above, above + below)?])
     }
 
-    pub(super) fn norm_geglu(&mut self, rows: Rows) -> Result<()> {
+    pub(super) fn norm_gate_up_matvec(&mut self, rows: MatvecVariant) -> Result<()> {
         let input = Input::new(self);
         let (gates, ups) =
             (self.weights(rows.format, 48), self.weights(rows.second.unwrap_or(rows.format), 48));
@@ -110,7 +110,7 @@ impl Cases<'_> {
         let (acts, mut plan) = (input.acts(self, 48 + 24), self.plan());
         let out = Out { gated: (3 * K / 4) as u32, codes: (3 * K / 4 + 12) as u32, gate_up: 0 };
         let at = Acts { buffer: &acts, tuning: rows.tuning };
-        norm_geglu::record(&mut plan, self.gpu, at, &w, input.at(true), out);
+        norm_gate_up_matvec::record(&mut plan, self.gpu, at, &w, input.at(true), out);
         self.run(plan, 1, 0);
         let gate = matmul(rows.format, &gates, K, &normed);
         let expected = geglu::geglu(&gate, &matmul(rows.second.unwrap_or(rows.format), &ups, K, &normed));
@@ -121,7 +121,7 @@ impl Cases<'_> {
         Ok(())
     }
 
-    pub(super) fn row_matvec(&mut self, rows: Rows) -> Result<()> {
+    pub(super) fn matvec(&mut self, rows: MatvecVariant) -> Result<()> {
         let (blocks, x) = (self.weights(rows.format, N), self.numbers.take(K, 1.0));
         let mut values = x.clone();
         values.extend(encoded(&x));
@@ -129,7 +129,7 @@ impl Cases<'_> {
         let (w, acts) = (self.matrix(rows.format, &[&blocks], 0, N)?, self.buffer(&values));
         let (mut plan, out) = (self.plan(), K + K / 2);
         let at = Acts { buffer: &acts, tuning: rows.tuning };
-        row_matvec::record(&mut plan, self.gpu, at, &w, (0, (K / 4) as u32), (out / 4) as u32);
+        matvec::record(&mut plan, self.gpu, at, &w, (0, (K / 4) as u32), (out / 4) as u32);
         self.run(plan, 1, 0);
         let input = seen(&x, rows.arithmetic() == Arithmetic::Int8);
         self.check((out, Reads::Values), matmul(rows.format, &blocks, K, &input), F32);
@@ -137,7 +137,7 @@ impl Cases<'_> {
         Ok(())
     }
 
-    pub(super) fn logits(&mut self, rows: Rows) -> Result<()> {
+    pub(super) fn logits(&mut self, rows: MatvecVariant) -> Result<()> {
         let (input, blocks) = (Input::new(self), self.weights(rows.format, N));
         let w = self.matrix(rows.format, &[&blocks], 0, N)?;
         let (acts, out) = (input.acts(self, 0), self.empty(N));
@@ -147,7 +147,7 @@ impl Cases<'_> {
         self.run(plan, 1, 0);
         let normed = seen(&input.normed, rows.arithmetic() == Arithmetic::Int8);
         let mut expected = matmul(rows.format, &blocks, K, &normed);
-        cap_logits(&mut expected, 30.0);
+        softcap_logits(&mut expected, 30.0);
         let largest = sample::block_max(&expected);
         self.check((0, Reads::Values), expected, tolerance(rows.arithmetic()));
         self.keep(out, vec![acts, input.norms_at], vec![w]);
@@ -196,13 +196,13 @@ impl Cases<'_> {
 }
 
 /// A head out of two chunks.
-fn merged(head_len: usize, a: &[f32], b: &[f32]) -> Vec<f32> {
-    let of = |chunk: &[f32], i: usize| chunk.get(head_len + i).copied().unwrap_or(f32::NAN);
+fn merged(head_dim: usize, a: &[f32], b: &[f32]) -> Vec<f32> {
+    let of = |chunk: &[f32], i: usize| chunk.get(head_dim + i).copied().unwrap_or(f32::NAN);
     let (largest_a, largest_b) = (of(a, 0), of(b, 0));
     let largest = largest_a.max(largest_b);
     let (f, g) = ((largest_a - largest).exp(), (largest_b - largest).exp());
     let total = f * of(a, 1) + g * of(b, 1);
-    a.iter().zip(b).take(head_len).map(|(a, b)| (f * a + g * b) / total).collect()
+    a.iter().zip(b).take(head_dim).map(|(a, b)| (f * a + g * b) / total).collect()
 }
 
 /// So little of the probability that only the likeliest is drawn.

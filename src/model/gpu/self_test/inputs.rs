@@ -2,14 +2,14 @@
 
 use super::cases::{AT, Cases, EPS, K, ROTARY, SLOTS};
 use crate::error::Result;
-use crate::gpu::kv_cache::KvShape;
+use crate::gpu::layout::KvShape;
 use crate::gpu::{Buffer, KvCache, KvType};
-use crate::kernels::attention::{Cached, Shape, attention};
+use crate::kernels::attention_prefill::{Cached, Shape, attention};
 use crate::kernels::norm_add::rms_norm;
 use crate::kernels::quantize::{dequantized, quantize};
-use crate::kernels::rope::rope;
-use crate::kernels::rotate::kv_write;
-use crate::kernels::rows::{NormInput, norm_input};
+use crate::kernels::rope_table::rope;
+use crate::kernels::qk_norm_rope::kv_write;
+use crate::kernels::matvec_common::{NormInput, norm_input};
 
 /// Activations as kernels leave them for products with int8.
 pub(super) fn encoded(x: &[f32]) -> Vec<f32> {
@@ -102,7 +102,7 @@ pub(super) struct Expected {
 impl Expected {
     pub(super) fn attend(&self, q: &[f32], h: &Heads) -> Vec<f32> {
         let Self { keys, values } = self;
-        attention(q, Cached { keys, values, n_slots: SLOTS, n_kv_heads: h.k, head_len: h.c }, AT, h.shape)
+        attention(q, Cached { keys, values, n_slots: SLOTS, n_kv_heads: h.k, head_dim: h.c }, AT, h.shape)
     }
 }
 
@@ -110,9 +110,9 @@ impl Heads {
     /// `window`: the keys that a query sees, or all.
     pub(super) fn new(cases: &mut Cases<'_>, kv: KvType, window: Option<usize>) -> Result<Self> {
         let config = cases.config;
-        let (k, c) = (config.n_kv_heads.min(2), config.head_len);
+        let (k, c) = (config.n_kv_heads.min(2), config.head_dim);
         let h = k * config.n_heads / config.n_kv_heads;
-        let shape = KvShape { kv, n_slots: SLOTS, n_kv_heads: k, head_len: c };
+        let shape = KvShape { kv, n_slots: SLOTS, n_kv_heads: k, head_dim: c };
         let cache = KvCache::allocate(cases.gpu, "self-test", shape)?;
         let (keys, values) = (filled(cases, k * c, kv), filled(cases, k * c, kv));
         let norms = cases.numbers.take(2 * c, 1.0);
@@ -130,7 +130,7 @@ impl Heads {
                 cases.gpu.write(to, 0, &bytes);
             }
         }
-        let (scale, cap) = (config.query_scale, config.attention_cap);
+        let (scale, cap) = (config.query_scale, config.attention_softcap);
         let shape = Shape { n_heads: h, window, scale, cap };
         Ok(Self { h, k, c, cache, shape, norms_at: cases.buffer(&norms), norms, keys, values })
     }

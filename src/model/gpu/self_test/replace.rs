@@ -5,9 +5,9 @@ use web_time::Instant;
 use super::{Ran, Replaced, SelfTest, Tested, hashes_of, run};
 use crate::error::{Error, Result};
 use crate::gpu::shader::Variant;
-use crate::gpu::{Arithmetic, KvType, Tuning, Unit};
+use crate::gpu::{Arithmetic, KvType, Tuning, Lanes};
 use crate::model::Model;
-use crate::model::load::plans;
+use crate::model::gpu::load::plans;
 use crate::model::state::State;
 
 /// Subgroups or not, arithmetic and lanes, type of the cache.
@@ -44,7 +44,7 @@ impl Model {
             return Ok(());
         };
         if one.has_others {
-            for choice in others((self.gpu.subgroups(), self.tuning, self.extents.kv)) {
+            for choice in others((self.gpu.subgroups(), self.tuning, self.shape.kv)) {
                 self.choose(choice).await?;
                 if self.wrong_kernels().await?.is_empty() {
                     return Ok(());
@@ -76,7 +76,7 @@ impl Model {
         if !known.is_empty() || new.is_empty() {
             return Ok(known);
         }
-        let errors = run(&self.gpu, &self.config, (self.extents.kv, self.tuning), &new).await?;
+        let errors = run(&self.gpu, &self.config, (self.shape.kv, self.tuning), &new).await?;
         self.effort.tested += new.len();
         for ((hash, ran), error) in new.into_iter().zip(errors) {
             let Some(error) = error else {
@@ -94,16 +94,16 @@ impl Model {
     async fn choose(&mut self, (subgroups, tuning, kv): Choice) -> Result<()> {
         self.gpu.set_subgroups(subgroups);
         self.tuning = tuning;
-        if kv != self.extents.kv {
-            self.extents.kv = kv;
-            let make = || State::allocate(&self.gpu, &self.config, self.extents);
-            self.state = self.gpu.checked("the state's buffers", make).await?;
+        if kv != self.shape.kv {
+            self.shape.kv = kv;
+            let make = || State::allocate(&self.gpu, &self.config, self.shape);
+            self.state = self.gpu.in_scope("the state's buffers", make).await?;
         }
         let (plans, verdicts) =
             plans(&self.gpu, &self.config, &self.weights, &self.state, &self.decode, tuning)?;
         self.plans = plans;
         for verdict in verdicts {
-            self.gpu.heard(verdict).await?;
+            self.gpu.end_scope(verdict).await?;
         }
         Ok(())
     }
@@ -116,11 +116,11 @@ fn has_others((kernel, variant): Ran) -> bool {
         Variant::Weights(_) => ["matmul_int8", "matmul_direct"].contains(&kernel.name),
         Variant::KvF16 | Variant::Operand(Arithmetic::Int8) => true,
         Variant::KvOperand(kv, tuning) => kv == KvType::F16 || tuning != SIMPLEST,
-        Variant::Rows(rows) => rows.subgroups || rows.tuning != SIMPLEST,
+        Variant::Matvec(rows) => rows.subgroups || rows.tuning != SIMPLEST,
     }
 }
 
-const SIMPLEST: Tuning = Tuning { arithmetic: Arithmetic::F32, unit: Unit::One };
+const SIMPLEST: Tuning = Tuning { arithmetic: Arithmetic::F32, lanes: Lanes::One };
 
 /// Other choices than the one that runs, those nearest to it first: sums by workgroups, f32, one lane, a cache in f32.
 fn others((subgroups, tuning, kv): Choice) -> Vec<Choice> {
@@ -129,7 +129,7 @@ fn others((subgroups, tuning, kv): Choice) -> Vec<Choice> {
     for bits in [1u32, 2, 4, 8, 3, 5, 6, 9, 10, 12, 7, 11, 13, 14, 15] {
         let to = |bit: u32| bits & bit != 0;
         let arithmetic = if to(2) { Arithmetic::F32 } else { tuning.arithmetic };
-        let unit = if to(4) { Unit::One } else { tuning.unit };
+        let unit = if to(4) { Lanes::One } else { tuning.lanes };
         let cache = if to(8) { KvType::F32 } else { kv };
         let choice = (subgroups && !to(1), Tuning { arithmetic, unit }, cache);
         if choice != (subgroups, tuning, kv) && !all.contains(&choice) {

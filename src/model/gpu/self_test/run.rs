@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::error::Result;
 use crate::gpu::pipeline::key;
 use crate::gpu::shader::{Kernel, Variant};
-use crate::gpu::{Arithmetic, Buffer, Gpu, KvType, Plan, Tuning, Unit};
+use crate::gpu::{Arithmetic, Buffer, Gpu, KvType, Plan, Tuning, Lanes};
 use crate::model::{Config, Model};
 use cases::{Cases, Check, Reads};
 use inputs::decoded;
@@ -138,9 +138,9 @@ impl Variants {
         let tuning = model.tuning;
         Self {
             arithmetic: if tuning.arithmetic == Arithmetic::Int8 { "int8" } else { "f32" },
-            lanes: if tuning.unit == Unit::One { 1 } else { 32 },
+            lanes: if tuning.lanes == Lanes::One { 1 } else { 32 },
             subgroups: model.gpu.subgroups(),
-            kv: model.extents.kv,
+            kv: model.shape.kv,
             kernels: kernels_of(&model.plans.all()).into_iter().map(|(name, _)| name).collect(),
             replaced: model.tested.failed.iter().map(|(_, about)| about.clone()).collect(),
             self_test: model.effort,
@@ -165,9 +165,9 @@ fn kernels_of(plans: &[&Plan]) -> Vec<(String, Ran)> {
 
 /// A hash of each kernel's text and of what its cases take from the model.
 fn hashes_of(gpu: &Gpu, config: &Config, plans: &[&Plan]) -> Vec<(u64, Ran)> {
-    let Config { n_heads, n_kv_heads, head_len, query_scale, attention_cap, .. } = config;
+    let Config { n_heads, n_kv_heads, head_dim, query_scale, attention_softcap, .. } = config;
     let local = config.window.is_some();
-    let heads = format!("{n_heads} {n_kv_heads} {head_len} {query_scale} {attention_cap} {local}");
+    let heads = format!("{n_heads} {n_kv_heads} {head_dim} {query_scale} {attention_softcap} {local}");
     let hash = |ran: Ran| xxh3_64((gpu.text(ran.0, ran.1) + &heads).as_bytes());
     kernels_of(plans).into_iter().map(|(_, ran)| (hash(ran), ran)).collect()
 }
@@ -184,10 +184,10 @@ async fn run(
 ) -> Result<Vec<Option<f32>>> {
     let mut cases = Cases::new(gpu, config, kv, tuning);
     // One answer for all: the verdict is there when the results are.
-    let (staging, verdict) = gpu.scoped("the self-test", || submitted(&mut cases, kernels));
+    let (staging, verdict) = gpu.begin_scope("the self-test", || submitted(&mut cases, kernels));
     let staging = staging?;
     let words = gpu.read_f32(&staging, staging.bytes()).await;
-    gpu.heard(verdict).await?;
+    gpu.end_scope(verdict).await?;
     let words = words?;
     let mut errors = vec![None; kernels.len()];
     for check in &cases.checks {
