@@ -36,9 +36,9 @@ use conversation::Conversation;
 use generate::Begun;
 use revive::{Brought, Met, bring};
 
-pub use crate::gpu::KvType;
 pub use crate::model::ModelOptions as LoadOptions;
 pub use crate::model::gpu::self_test::{Effort, Replaced, SelfTest, Tested, Variants};
+pub use crate::quant::KvType;
 pub use conversation::SessionOptions;
 pub use inspect::{Inspection, inspect};
 pub use measure::{Score, ScoredToken};

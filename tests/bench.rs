@@ -9,7 +9,7 @@ use common::gpu::{NEED, adapter, load};
 use common::trial::needing;
 use gemma_web::gpu::profile::Method;
 use gemma_web::gpu::{Gpu, GpuOptions, MemoryKind, Plan, RunParams};
-use gemma_web::kernels::read_bandwidth::{n_sums, record, read_bandwidth};
+use gemma_web::kernels::read_bandwidth::{n_sums, read_bandwidth, record};
 use gemma_web::session::bench::{BenchOptions, Protocol, Spread, roofline};
 use gemma_web::session::{Engine, LoadOptions};
 use gemma_web::{Cancel, Error, gguf};

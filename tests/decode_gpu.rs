@@ -8,18 +8,20 @@ use common::kernel_bench::{Bench, Planted, notices, same};
 use common::trial::needing;
 use gemma_web::gpu::device::FaultInjection;
 use gemma_web::gpu::layout::KvShape;
-use gemma_web::gpu::{Arithmetic, Buffer, GpuOptions, KvCache, KvType, Matrix, Slice, FusedMatrix, Tuning, Lanes};
+use gemma_web::gpu::{
+    Arithmetic, Buffer, FusedMatrix, GpuOptions, KvCache, KvType, Lanes, Matrix, Slice, Tuning,
+};
 use gemma_web::kernels::attention_decode::{Heads, partial_bytes};
 use gemma_web::kernels::attention_prefill::{Cached, Shape, attention};
-use gemma_web::kernels::softcap_logits::softcap_logits;
 use gemma_web::kernels::matmul::matmul as product;
+use gemma_web::kernels::matvec_common::{Acts, NormInput, norm_input};
 use gemma_web::kernels::norm_add::rms_norm;
 use gemma_web::kernels::norm_gate_up_matvec::Out;
 use gemma_web::kernels::quantize::{dequantized, quantize};
 use gemma_web::kernels::rope_table::{Rotary, rope};
-use gemma_web::kernels::matvec_common::{Acts, NormInput, norm_input};
 use gemma_web::kernels::sample::block_max;
-use gemma_web::kernels::{attend, geglu, logits, merge, norm_gate_up_matvec, norm_matvec, matvec};
+use gemma_web::kernels::softcap_logits::softcap_logits;
+use gemma_web::kernels::{attend, geglu, logits, matvec, merge, norm_gate_up_matvec, norm_matvec};
 use gemma_web::quant::{F16, F32, FORMATS, Format, Q3_K, Q4_K, Q5_0, Q5_K, Q6_K, Q8_0};
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -33,7 +35,14 @@ const PLANTED: [Planted; 6] = [
             to: "scales = 1.01 * norm_scales(index, group.x == 0u)",
         },
     ),
-    (gated, FaultInjection { kernel: "norm_gate_up_matvec", from: "gelu_tanh(gate) * up", to: "1.1 * gelu_tanh(gate) * up" }),
+    (
+        gated,
+        FaultInjection {
+            kernel: "norm_gate_up_matvec",
+            from: "gelu_tanh(gate) * up",
+            to: "1.1 * gelu_tanh(gate) * up",
+        },
+    ),
     (
         plain_products,
         FaultInjection { kernel: "matvec", from: "0u, params.n_groups", to: "0u, params.n_groups - 1u" },
@@ -86,8 +95,11 @@ fn stack(b: &Bench, format: &'static Format, members: &[&[u8]], n_cols: usize, c
         label: format!("member {i}"),
         n_rows: (blocks.len() / row_bytes) as u64,
     };
-    let stack =
-        FusedMatrix { members: members.iter().enumerate().map(named).collect(), n_cols: n_cols as u64, format };
+    let stack = FusedMatrix {
+        members: members.iter().enumerate().map(named).collect(),
+        n_cols: n_cols as u64,
+        format,
+    };
     let matrix = Matrix::fused(&b.gpu, stack, col.0, col.1).unwrap();
     for (i, blocks) in members.iter().enumerate() {
         matrix.write_rows(&b.gpu, i, 0, blocks);
@@ -223,7 +235,14 @@ fn gated(b: &Bench) -> Result<(), Failed> {
             let mut plan = b.plan();
             let gated = (3 * width / 4) as u32;
             let out = Out { gated, codes: gated + 12, gate_up: gated + 18 };
-            norm_gate_up_matvec::record(&mut plan, &b.gpu, Acts { buffer: &acts, tuning }, &w, input.at(&norms), out);
+            norm_gate_up_matvec::record(
+                &mut plan,
+                &b.gpu,
+                Acts { buffer: &acts, tuning },
+                &w,
+                input.at(&norms),
+                out,
+            );
             let found = b.run(&plan, 1, 0, &acts)?;
             let normed = input.normed().1;
             let halves = expect(&[(first, &gate), (second, &up)], &normed, tuning, false);

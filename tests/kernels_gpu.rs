@@ -8,11 +8,15 @@ use common::kernel_bench::{Bench, Planted, notices, same};
 use common::trial::needing;
 use gemma_web::gpu::device::FaultInjection;
 use gemma_web::gpu::layout::KvShape;
-use gemma_web::gpu::{Arithmetic, GpuOptions, MemoryKind, KvCache, KvType, Matrix, RunParams, Tuning, Lanes, Command};
+use gemma_web::gpu::{
+    Arithmetic, Command, GpuOptions, KvCache, KvType, Lanes, Matrix, MemoryKind, RunParams, Tuning,
+};
 use gemma_web::kernels::attention_prefill::{Cached, Shape, attention};
-use gemma_web::kernels::rope_table::{Rotary, rope};
 use gemma_web::kernels::qk_norm_rope::{Heads, kv_write};
-use gemma_web::kernels::{attention as attention_kernel, softcap_logits, dequant, embed, geglu, matmul, rotate};
+use gemma_web::kernels::rope_table::{Rotary, rope};
+use gemma_web::kernels::{
+    attention as attention_kernel, dequant, embed, geglu, matmul, rotate, softcap_logits,
+};
 use gemma_web::quant::{FORMATS, Format};
 use libtest_mimic::{Arguments, Failed, Trial};
 use pollster::block_on;
@@ -21,13 +25,24 @@ use pollster::block_on;
 const PLANTED: [Planted; 4] = [
     (
         multiplies,
-        FaultInjection { kernel: "embed Q8_0", from: "params.scale * w[0]", to: "1.01 * params.scale * w[0]" },
+        FaultInjection {
+            kernel: "embed Q8_0",
+            from: "params.scale * w[0]",
+            to: "1.01 * params.scale * w[0]",
+        },
     ),
-    (attends, FaultInjection { kernel: "attention F32", from: "* params.scale", to: "* (1.01 * params.scale)" }),
+    (
+        attends,
+        FaultInjection { kernel: "attention F32", from: "* params.scale", to: "* (1.01 * params.scale)" },
+    ),
     (attends, FaultInjection { kernel: "rotate", from: "return rotated4(", to: "return 1.01 * rotated4(" }),
     (
         gates,
-        FaultInjection { kernel: "geglu", from: "gelu_tanh(gate_up[gate])", to: "1.01 * gelu_tanh(gate_up[gate])" },
+        FaultInjection {
+            kernel: "geglu",
+            from: "gelu_tanh(gate_up[gate])",
+            to: "1.01 * gelu_tanh(gate_up[gate])",
+        },
     ),
 ];
 

@@ -8,12 +8,12 @@ use common::kernel_bench::{Bench, Planted, notices, same};
 use common::trial::needing;
 use gemma_web::gpu::device::FaultInjection;
 use gemma_web::gpu::layout::KvShape;
-use gemma_web::gpu::{Arithmetic, Buffer, Gpu, GpuOptions, KvCache, KvType, Matrix, Plan, Tuning, Lanes};
+use gemma_web::gpu::{Arithmetic, Buffer, Gpu, GpuOptions, KvCache, KvType, Lanes, Matrix, Plan, Tuning};
 use gemma_web::kernels::attention_prefill::Shape;
 use gemma_web::kernels::norm_add::{Norms, norm_add, rms_norm};
+use gemma_web::kernels::qk_norm_rope::{Heads, kv_write};
 use gemma_web::kernels::quantize::{dequantized, quantize};
 use gemma_web::kernels::rope_table::{Rotary, rope};
-use gemma_web::kernels::qk_norm_rope::{Heads, kv_write};
 use gemma_web::kernels::{
     attention, geglu, matmul, matmul_direct, matmul_int8, norm_add as norm_add_kernel, rotate,
 };
@@ -24,10 +24,17 @@ use libtest_mimic::{Arguments, Failed, Trial};
 const PLANTED: [Planted; 5] = [
     (norm_adds, FaultInjection { kernel: "norm_add", from: "+ params.eps", to: "+ params.eps + 0.01" }),
     (rotates, FaultInjection { kernel: "rotate", from: "% params.n_slots", to: "% (params.n_slots - 1u)" }),
-    (multiplies, FaultInjection { kernel: "matmul_direct", from: "w.offset * a.sum", to: "w.offset * a.sum * 1.1" }),
     (
         multiplies,
-        FaultInjection { kernel: "matmul_int8 Q4_0", from: "dot4I8Packed(a.x, b.x)", to: "dot4I8Packed(a.x, b.y)" },
+        FaultInjection { kernel: "matmul_direct", from: "w.offset * a.sum", to: "w.offset * a.sum * 1.1" },
+    ),
+    (
+        multiplies,
+        FaultInjection {
+            kernel: "matmul_int8 Q4_0",
+            from: "dot4I8Packed(a.x, b.x)",
+            to: "dot4I8Packed(a.x, b.y)",
+        },
     ),
     (makes_int8, FaultInjection { kernel: "geglu", from: "127.0 / largest", to: "126.0 / largest" }),
 ];

@@ -69,7 +69,8 @@ impl Bench {
 
     /// Chooses the token at `position`, and leaves it on the GPU.
     fn step(&self, position: usize) -> Result<(), Failed> {
-        let step = RunParams { n_tokens: 1, position: (position as u32).wrapping_sub(1), ..RunParams::default() };
+        let step =
+            RunParams { n_tokens: 1, position: (position as u32).wrapping_sub(1), ..RunParams::default() };
         Ok(self.gpu.run(&[(&self.plan, step)], &[])?)
     }
 

@@ -132,7 +132,11 @@ fn replaces() -> Result<(), Failed> {
             "f32/1",
         ),
         (
-            FaultInjection { kernel: "attention F16 to int8/32", from: "params.scale", to: "(0.9 * params.scale)" },
+            FaultInjection {
+                kernel: "attention F16 to int8/32",
+                from: "params.scale",
+                to: "(0.9 * params.scale)",
+            },
             "int8/32",
             "f32/32",
         ),
@@ -163,7 +167,9 @@ fn replaces() -> Result<(), Failed> {
             assert_eq!(second.variants.replaced, info.variants.replaced, "{what}");
         }
     }
-    for plant in [WINDOW, FaultInjection { kernel: "attend F16", from: "params.scale", to: "(0.5 * params.scale)" }] {
+    for plant in
+        [WINDOW, FaultInjection { kernel: "attend F16", from: "params.scale", to: "(0.5 * params.scale)" }]
+    {
         let gpu = GpuOptions { plant: Some(plant), ..GpuOptions::default() };
         let options = LoadOptions { gpu, ..options(Tuning::ALL[0], KvType::F16) };
         let variants = tiny("tiny-gemma3-q8_0", &options)?.info().variants;

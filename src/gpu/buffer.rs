@@ -1,64 +1,18 @@
 //! GPU buffers, each registered with its kind and size for as long as it lives.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
+use super::accounts::{Accounts, MemoryKind};
 use super::device::Gpu;
 use crate::error::{Error, Result};
-
-/// What a buffer is for; the GPU's books are kept by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MemoryKind {
-    /// Model weights, in planes.
-    Weights,
-    /// The KV cache.
-    Kv,
-    /// Activations, parameters, tables, staging.
-    Scratch,
-    /// KV caches of conversations that wait for their turn.
-    Sessions,
-}
-
-const N_KINDS: usize = 4;
 
 /// Size of every uniform buffer: the largest parameters, of the decode kernels, are 56 bytes.
 pub const UNIFORM_BYTES: u64 = 64;
 
-/// What a buffer of `bytes` bytes really takes: WebGPU wants multiples of 4, and an empty binding is an error.
+/// Allocated size of a buffer of `bytes` bytes: WebGPU wants multiples of 4, and an empty binding is an error.
 #[must_use]
 pub const fn allocated(bytes: u64) -> u64 {
     if bytes < 16 { 16 } else { bytes.next_multiple_of(4) }
-}
-
-/// Bytes of live buffers by kind.
-#[derive(Debug, Default)]
-pub(super) struct Accounts {
-    bytes: [Cell<u64>; N_KINDS],
-    opened: Cell<u64>,
-}
-
-impl Accounts {
-    pub(super) fn bytes_of(&self, kind: MemoryKind) -> u64 {
-        self.bytes[kind as usize].get()
-    }
-
-    pub(super) fn total(&self) -> u64 {
-        self.bytes.iter().map(Cell::get).sum()
-    }
-
-    /// Bytes of all buffers that were ever asked for.
-    pub(super) fn opened(&self) -> u64 {
-        self.opened.get()
-    }
-
-    fn open(&self, kind: MemoryKind, bytes: u64) {
-        self.opened.set(self.opened() + bytes);
-        self.bytes[kind as usize].set(self.bytes_of(kind) + bytes);
-    }
-
-    fn close(&self, kind: MemoryKind, bytes: u64) {
-        self.bytes[kind as usize].set(self.bytes_of(kind).saturating_sub(bytes));
-    }
 }
 
 /// A buffer of `bytes` bytes (a multiple of 4), destroyed when dropped.
@@ -88,7 +42,7 @@ impl Gpu {
     /// A storage buffer that kernels can bind and the queue can write and copy.
     ///
     /// # Errors
-    /// [`Error::LimitTooLow`] where `bytes` exceeds the adapter's buffer or binding limit.
+    /// [`Error::LimitTooLow`] if `bytes` exceeds the adapter's buffer or binding limit.
     pub fn storage(&self, kind: MemoryKind, label: &str, bytes: u64) -> Result<Buffer> {
         let offers = self.limits().max_bound_bytes();
         if bytes > offers {
@@ -97,7 +51,7 @@ impl Gpu {
         Ok(self.small(kind, label, bytes))
     }
 
-    /// The same for what is known to be far below every limit.
+    /// A storage buffer known to be far below every limit.
     pub(crate) fn small(&self, kind: MemoryKind, label: &str, bytes: u64) -> Buffer {
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
         self.buffer(kind, label, bytes, usage)
@@ -111,7 +65,7 @@ impl Gpu {
         self.storage(MemoryKind::Scratch, label, 4 * rows as u64 * cols as u64)
     }
 
-    /// A buffer that is only written and copied, for what waits to be bound elsewhere.
+    /// A buffer that is only written and copied: its bytes wait to be copied to where kernels bind them.
     #[must_use]
     pub fn store(&self, kind: MemoryKind, label: &str, bytes: u64) -> Buffer {
         self.buffer(kind, label, bytes, wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC)
@@ -141,7 +95,13 @@ impl Gpu {
         self.bytes_pending.get()
     }
 
-    pub(super) fn buffer(&self, kind: MemoryKind, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Buffer {
+    pub(super) fn buffer(
+        &self,
+        kind: MemoryKind,
+        label: &str,
+        bytes: u64,
+        usage: wgpu::BufferUsages,
+    ) -> Buffer {
         let size = allocated(bytes);
         self.count_objects(1);
         self.accounts.open(kind, size);

@@ -1,53 +1,29 @@
-//! The limits of an adapter that decide how matrices and caches are split.
+//! Layout of matrices and caches in buffers: pure arithmetic over an adapter's limits, with no device.
+//!
+//! The allocator and the memory plan both call these functions, so that the plan repeats no size.
 
-use serde::Serialize;
-
-use super::kv_cache::KvShape;
+use super::bisect::largest;
+use super::limits::Limits;
 use crate::error::{Error, Result};
-use crate::quant::Format;
+use crate::quant::{Format, KvType};
 
 /// Rows of a part are a multiple of this: f16 scales, two to a word, never straddle parts or uploads, and the blocks of logits
 /// that the sampler looks at never straddle parts.
 pub(super) const ROW_STEP: u64 = 32;
-/// Rows of a member of a stack are a multiple of this, for the f16 scales' sake.
-const MEMBER_STEP: u64 = 16;
+/// Rows of a slice of a fused matrix are a multiple of this, for the sake of the f16 scales.
+const SLICE_STEP: u64 = 16;
 
-/// What an adapter allows. The default is what every WebGPU adapter does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Limits {
-    /// Largest storage binding, in bytes.
-    pub max_binding_bytes: u64,
-    /// Largest buffer, in bytes.
-    pub max_buffer_bytes: u64,
-    /// Alignment of a storage binding's offset, in bytes.
-    pub binding_alignment: u64,
-    /// Storage buffers that a kernel may bind.
-    pub max_storage_buffers: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            max_binding_bytes: 128 << 20,
-            max_buffer_bytes: 256 << 20,
-            binding_alignment: 256,
-            max_storage_buffers: 8,
-        }
-    }
-}
-
-/// Rows of a matrix, or the same rows of each member of a stack, that share a buffer.
+/// Rows of a matrix, or the same rows of each slice of a fused matrix, that share a buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowRange {
-    /// First row within the matrix (within each member, where a stack is split).
+    /// First row within the matrix (within each slice, if a fused matrix is split).
     pub first_row: u64,
     /// Rows in this part.
     pub n_rows: u64,
-    /// Row n of this part is row `first_row + n / fold * stride + n % fold` of the whole: `fold` rows of each member follow each
-    /// other where a stack is split, and all rows where it isn't.
+    /// Row n of this part is row `first_row + n / fold * stride + n % fold` of the whole: `fold` rows of each slice follow each
+    /// other if a fused matrix is split, and all rows if it is not.
     pub fold: u64,
-    /// Rows between the members of a split stack; 0 where it isn't split.
+    /// Rows between the slices of a split fused matrix; 0 if it is not split.
     pub stride: u64,
     /// Bytes of the buffer.
     pub bytes: u64,
@@ -55,17 +31,32 @@ pub struct RowRange {
     pub planes: Vec<(u64, u64)>,
 }
 
-impl Limits {
-    /// Largest buffer that can be bound whole, in bytes.
-    #[must_use]
-    pub fn max_bound_bytes(&self) -> u64 {
-        self.max_binding_bytes.min(self.max_buffer_bytes)
-    }
+/// Extents of a layer's cache.
+#[derive(Clone, Copy, Debug)]
+pub struct KvShape {
+    /// Type of keys and values.
+    pub kv: KvType,
+    /// Positions kept: the whole context, or a ring for layers with a window.
+    pub n_slots: usize,
+    /// K.
+    pub n_kv_heads: usize,
+    /// C.
+    pub head_dim: usize,
+}
 
-    /// How a matrix `[n_rows, n_cols]` is split by rows.
+impl KvShape {
+    /// Bytes of the keys (or the values) of one head.
+    #[must_use]
+    pub fn head_bytes(&self) -> u64 {
+        (self.n_slots * self.head_dim) as u64 * self.kv.bytes()
+    }
+}
+
+impl Limits {
+    /// Split of a matrix `[n_rows, n_cols]` by rows.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] where a row is no multiple of 16 weights and of the block, [`Error::LimitTooLow`] where
+    /// [`Error::Unsupported`] if a row is no multiple of 16 weights and of the block, [`Error::LimitTooLow`] if
     /// 32 rows exceed a buffer or one of their planes a binding.
     pub fn row_ranges(
         &self,
@@ -77,12 +68,12 @@ impl Limits {
         self.split(label, format, (n_rows, 1), n_cols)
     }
 
-    /// How a stack of matrices of `rows` rows each is laid out: whole where it fits, else the same rows of each member in every
-    /// part. `None` where neither can be: its members then stand alone.
+    /// Layout of a fused matrix whose slices have `rows` rows each: whole if it fits, else the same rows of each slice in every
+    /// part. `None` if neither is possible: its slices then stand alone.
     ///
     /// # Errors
     /// As [`Limits::row_ranges`].
-    pub fn stack_ranges(
+    pub fn fused_ranges(
         &self,
         label: &str,
         format: &Format,
@@ -90,7 +81,7 @@ impl Limits {
         n_cols: u64,
     ) -> Result<Option<Vec<RowRange>>> {
         let whole = self.range(format, 0, rows.iter().sum(), n_cols);
-        if rows.iter().any(|n| !n.is_multiple_of(MEMBER_STEP)) {
+        if rows.iter().any(|n| !n.is_multiple_of(SLICE_STEP)) {
             return Ok(None);
         }
         match rows {
@@ -102,12 +93,12 @@ impl Limits {
         }
     }
 
-    /// Splits `n_members` matrices of `n_rows` rows alike.
+    /// Splits `n_slices` matrices of `n_rows` rows alike.
     fn split(
         &self,
         label: &str,
         format: &Format,
-        (n_rows, n_members): (u64, u64),
+        (n_rows, n_slices): (u64, u64),
         n_cols: u64,
     ) -> Result<Vec<RowRange>> {
         if !n_cols.is_multiple_of(16) || !n_cols.is_multiple_of(format.block_len as u64) {
@@ -116,18 +107,15 @@ impl Limits {
                 found: format!("tensor \"{label}\" has rows of {n_cols}"),
             });
         }
-        let stride = if n_members > 1 { n_rows } else { 0 };
+        let stride = if n_slices > 1 { n_rows } else { 0 };
         let range = |first_row, fold| RowRange {
             fold,
             stride,
-            ..self.range(format, first_row, n_members * fold, n_cols)
+            ..self.range(format, first_row, n_slices * fold, n_cols)
         };
         let fits = |fold| self.fits(&range(0, fold));
-        let per_part = if fits(n_rows) {
-            n_rows
-        } else {
-            ROW_STEP * last_true(n_rows / ROW_STEP, |n| fits(ROW_STEP * n))
-        };
+        let per_part =
+            if fits(n_rows) { n_rows } else { ROW_STEP * largest(n_rows / ROW_STEP, |n| fits(ROW_STEP * n)) };
         if per_part == 0 {
             let needs = range(0, ROW_STEP).bytes;
             return Err(Error::LimitTooLow { what: label.to_owned(), needs, offers: self.max_bound_bytes() });
@@ -158,7 +146,7 @@ impl Limits {
     /// Key/value heads that share a buffer.
     ///
     /// # Errors
-    /// [`Error::LimitTooLow`] where one head alone exceeds it.
+    /// [`Error::LimitTooLow`] if one head alone exceeds it.
     pub fn heads_per_part(&self, shape: &KvShape) -> Result<usize> {
         let offers = self.max_bound_bytes();
         match (offers / shape.head_bytes().max(1)).min(shape.n_kv_heads as u64) {
@@ -172,29 +160,10 @@ impl Limits {
     }
 }
 
-/// The largest n up to `most` for which `holds`, which is true up to some number and false above; 0 where there is none.
-pub(crate) fn last_true(most: u64, holds: impl Fn(u64) -> bool) -> u64 {
-    let (mut low, mut high) = (0, most);
-    while low < high {
-        let middle = low + (high - low).div_ceil(2);
-        if holds(middle) { low = middle } else { high = middle - 1 }
-    }
-    low
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::quant::{F32, Q4_0};
-
-    #[test]
-    fn a_search_finds_the_last() {
-        for most in 0..20 {
-            for last in 0..=most {
-                assert_eq!(last_true(most, |n| n <= last), last, "{last} of {most}");
-            }
-        }
-    }
 
     #[test]
     fn ranges_cover_every_row_once_and_keep_the_limits() {
@@ -215,13 +184,13 @@ mod tests {
     }
 
     #[test]
-    fn a_stack_is_whole_or_has_the_same_rows_of_each_member_in_every_part() {
+    fn a_fused_matrix_is_whole_or_has_the_same_rows_of_each_slice_in_every_part() {
         let limits = Limits { max_binding_bytes: 8192, max_buffer_bytes: 16384, ..Limits::default() };
-        let ranges = |rows: &[u64]| limits.stack_ranges("w", &Q4_0, rows, 256).unwrap_or_default();
+        let ranges = |rows: &[u64]| limits.fused_ranges("w", &Q4_0, rows, 256).unwrap_or_default();
         let whole = ranges(&[32, 16, 16]).unwrap_or_default();
         assert!(matches!(whole.as_slice(), [RowRange { n_rows: 64, fold: 64, stride: 0, .. }]), "{whole:?}");
         assert_eq!(ranges(&[64, 32]), None, "neither whole nor alike");
-        assert_eq!(ranges(&[16, 8]), None, "a member whose scales would straddle");
+        assert_eq!(ranges(&[16, 8]), None, "a slice whose scales would straddle");
         let parts = ranges(&[80, 80]).unwrap_or_default();
         let found: Vec<_> = parts.iter().map(|r| (r.first_row, r.n_rows, r.fold, r.stride)).collect();
         assert_eq!(found, [(0, 64, 32, 80), (32, 64, 32, 80), (64, 32, 16, 80)]);

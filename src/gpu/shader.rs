@@ -2,9 +2,8 @@
 //! text macros, and a variant is a choice of files. One exception: where a kernel takes weights of two formats, the names of the
 //! second's fragment get a `_b` and its bindings group 2.
 
-use super::kv_cache::KvType;
-use super::tuning::{Arithmetic, Tuning, Lanes};
-use crate::quant::Format;
+use super::tuning::{Arithmetic, Lanes, Tuning};
+use crate::quant::{Format, KvType};
 
 /// One kernel: a WGSL file whose entry point has the kernel's name, and the fragments it is joined with.
 #[derive(Debug)]
@@ -178,6 +177,15 @@ pub enum Variant {
 }
 
 impl Variant {
+    /// The variant that reads and writes a KV cache of a type.
+    #[must_use]
+    pub fn kv(kv: KvType) -> Self {
+        match kv {
+            KvType::F16 => Self::KvF16,
+            KvType::F32 => Self::KvF32,
+        }
+    }
+
     /// What is added to the kernel's name: labels and the pipeline cache use it.
     #[must_use]
     pub fn name(self) -> String {

@@ -1,72 +1,82 @@
-//! Submissions: plans, whole or in pieces, and copies, in order.
+//! Submissions: commands that run plans, whole or in parts, and copy buffers, in order.
 
 use std::collections::HashSet;
 
 use super::buffer::Buffer;
 use super::device::Gpu;
-use super::plan::{Plan, BoundDispatch, RunParams};
+use super::plan::{BoundDispatch, Plan, RunParams};
 use crate::error::Result;
 
-/// Part of a submission.
+/// One command of a submission.
 #[derive(Clone, Copy, Debug)]
 pub enum Command<'a> {
     /// The dispatches of a plan.
     Plan(&'a Plan, RunParams),
-    /// Some of them: piece number `.2` of `.3`.
+    /// Piece number `.2` of `.3` of a plan, all pieces about equally long.
     Piece(&'a Plan, RunParams, usize, usize),
-    /// Bytes from an offset of one buffer to the start of another.
+    /// Section number `.2` of a plan: its dispatches between two marks.
+    Section(&'a Plan, RunParams, usize),
+    /// A copy of bytes from one buffer to another.
     Copy {
-        /// Read.
+        /// Source.
         from: &'a Buffer,
-        /// Where in `from`.
-        offset: u64,
-        /// Written.
+        /// First byte in `from`.
+        from_offset: u64,
+        /// Destination.
         to: &'a Buffer,
-        /// How many.
+        /// First byte in `to`.
+        to_offset: u64,
+        /// Number of bytes.
         bytes: u64,
     },
 }
 
-impl Command<'_> {
+impl<'a> Command<'a> {
+    /// A copy of the first bytes of a buffer to the start of another.
+    #[must_use]
+    pub fn copy(from: &'a Buffer, to: &'a Buffer, bytes: u64) -> Self {
+        Self::Copy { from, from_offset: 0, to, to_offset: 0, bytes }
+    }
+
+    /// The dispatches of the plan that the command runs.
     fn dispatches<'p>(&self, plan: &'p Plan) -> &'p [BoundDispatch] {
-        let (piece, n_pieces) = match self {
-            Self::Piece(_, _, piece, n_pieces) => (*piece, (*n_pieces).max(1)),
-            _ => (0, 1),
+        let n = plan.dispatches.len();
+        let range = match *self {
+            Self::Piece(_, _, piece, n_pieces) => {
+                let bound = |piece: usize| n * piece / n_pieces.max(1);
+                bound(piece)..bound(piece + 1)
+            }
+            Self::Section(_, _, section) => {
+                let mark = |i: usize| plan.marks.get(i).copied().unwrap_or(n);
+                section.checked_sub(1).map_or(0, mark)..mark(section)
+            }
+            _ => 0..n,
         };
-        let bound = |piece: usize| plan.dispatches.len() * piece / n_pieces;
-        plan.dispatches.get(bound(piece)..bound(piece + 1)).unwrap_or_default()
+        plan.dispatches.get(range).unwrap_or_default()
     }
 }
 
 impl Gpu {
-    /// Runs plans, each with its step, one compute pass a plan, then `copies` (from, byte offset, to, bytes): one submission.
+    /// Runs commands in order, plans without a copy between them in one compute pass: one submission.
     ///
     /// # Errors
-    /// [`crate::Error::LimitTooLow`] where a grid is too large; [`crate::Error::DeviceLost`]. Other faults show when results are read.
-    pub fn run(&self, plans: &[(&Plan, RunParams)], copies: &[(&Buffer, u64, &Buffer, u64)]) -> Result<()> {
-        let mut works: Vec<Command<'_>> = plans.iter().map(|(plan, step)| Command::Plan(plan, *step)).collect();
-        works.extend(copies.iter().map(|&(from, offset, to, bytes)| Command::Copy { from, offset, to, bytes }));
-        self.run(&works)
-    }
-
-    /// Runs plans and copies in order, plans without a copy between them in one compute pass: one submission.
-    ///
-    /// # Errors
-    /// As [`Gpu::run`].
-    pub fn run(&self, works: &[Command<'_>]) -> Result<()> {
+    /// [`crate::Error::LimitTooLow`] if a grid is too large; [`crate::Error::DeviceLost`]. Other faults show when results are read.
+    pub fn run(&self, commands: &[Command<'_>]) -> Result<()> {
         self.check_lost()?;
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let mut pass = None;
-        for work in works {
-            match work {
-                Command::Plan(plan, step) | Command::Piece(plan, step, ..) => {
-                    self.write(&plan.step, 0, bytemuck::bytes_of(step));
+        for command in commands {
+            match command {
+                Command::Plan(plan, params)
+                | Command::Piece(plan, params, ..)
+                | Command::Section(plan, params, _) => {
+                    self.write(&plan.step, 0, bytemuck::bytes_of(params));
                     let pass = pass.get_or_insert_with(|| self.begin_pass(&mut encoder));
-                    self.encode(pass, work.dispatches(plan), *step)?;
+                    self.encode(pass, command.dispatches(plan), *params)?;
                 }
-                Command::Copy { from, offset, to, bytes } => {
+                Command::Copy { from, from_offset, to, to_offset, bytes } => {
                     drop(pass.take());
-                    encoder.copy_buffer_to_buffer(&from.raw, *offset, &to.raw, 0, *bytes);
+                    encoder.copy_buffer_to_buffer(&from.raw, *from_offset, &to.raw, *to_offset, *bytes);
                 }
             }
         }
@@ -75,7 +85,7 @@ impl Gpu {
         Ok(())
     }
 
-    /// Runs one workgroup of each kernel that the plans take, for a step of one token: some drivers compile no sooner.
+    /// Runs one workgroup of each kernel of some plans, for a run of one token: some drivers compile no sooner.
     ///
     /// # Errors
     /// [`crate::Error::DeviceLost`].
@@ -85,7 +95,8 @@ impl Gpu {
         let mut pass = self.begin_pass(&mut encoder);
         let mut known = HashSet::new();
         for plan in plans {
-            self.write(&plan.step, 0, bytemuck::bytes_of(&RunParams { n_tokens: 1, ..RunParams::default() }));
+            let params = RunParams { n_tokens: 1, ..RunParams::default() };
+            self.write(&plan.step, 0, bytemuck::bytes_of(&params));
             for dispatch in plan.dispatches.iter().filter(|dispatch| known.insert(dispatch.name.as_str())) {
                 dispatch.record_workgroups(&mut pass, [1, 1]);
                 self.counters.borrow_mut().dispatches += 1;
@@ -96,63 +107,19 @@ impl Gpu {
         Ok(())
     }
 
-    /// Runs plans in order, then copies buffers whole, one behind the other, into `to`: one submission.
-    ///
-    /// # Errors
-    /// As [`Gpu::run`].
-    pub fn run_into(&self, plans: &[(Plan, RunParams)], outs: &[Buffer], to: &Buffer) -> Result<()> {
-        self.check_lost()?;
-        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        let mut pass = self.begin_pass(&mut encoder);
-        for (plan, step) in plans {
-            self.write(&plan.step, 0, bytemuck::bytes_of(step));
-            self.encode(&mut pass, &plan.dispatches, *step)?;
-        }
-        drop(pass);
-        let mut at = 0;
-        for out in outs {
-            encoder.copy_buffer_to_buffer(&out.raw, 0, &to.raw, at, out.bytes());
-            at += out.bytes();
-        }
-        self.submit([encoder]);
-        Ok(())
-    }
-
     fn begin_pass(&self, encoder: &mut wgpu::CommandEncoder) -> wgpu::ComputePass<'static> {
         self.counters.borrow_mut().passes += 1;
         encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()).forget_lifetime()
     }
 
-    /// Runs a plan section by section, copying `bytes` of `from` at `offset` into `to` after each: for observers, not for speed.
-    ///
-    /// # Errors
-    /// As [`Gpu::run`].
-    pub fn run_sections(
+    fn encode(
         &self,
-        plan: &Plan,
-        step: RunParams,
-        watched: (&Buffer, u64, u64),
-        to: &Buffer,
+        pass: &mut wgpu::ComputePass<'_>,
+        dispatches: &[BoundDispatch],
+        params: RunParams,
     ) -> Result<()> {
-        self.check_lost()?;
-        self.write(&plan.step, 0, bytemuck::bytes_of(&step));
-        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        let (from, offset, bytes) = watched;
-        let mut start = 0;
-        for (i, end) in plan.marks.iter().enumerate() {
-            let mut pass = self.begin_pass(&mut encoder);
-            self.encode(&mut pass, plan.dispatches.get(start..*end).unwrap_or_default(), step)?;
-            drop(pass);
-            encoder.copy_buffer_to_buffer(&from.raw, offset, &to.raw, i as u64 * bytes, bytes);
-            start = *end;
-        }
-        self.submit([encoder]);
-        Ok(())
-    }
-
-    fn encode(&self, pass: &mut wgpu::ComputePass<'_>, dispatches: &[BoundDispatch], step: RunParams) -> Result<()> {
         for dispatch in dispatches {
-            dispatch.record(pass, step)?;
+            dispatch.record(pass, params)?;
         }
         self.counters.borrow_mut().dispatches += dispatches.len() as u64;
         Ok(())

@@ -1,19 +1,19 @@
-//! Attention of one token in chunks of keys, with everything around it: norms and rotation of queries and of the newest key, the
-//! store of key and value. [`merge`](super::attention_reduce) makes one result of the chunks.
+//! Attention of one token in chunks of keys (split-K, as FlashDecoding), with all that surrounds it: norms and rotation of the queries
+//! and of the newest key, the store of key and value. [`attention_reduce`](super::attention_reduce) makes one result of the chunks.
 //!
-//! CPU twin, of both: [`rms_norm`](super::norm_add::rms_norm), [`rope`](super::rope_table::rope), [`kv_write`](super::qk_norm_rope::kv_write),
-//! [`attention`](super::attention_prefill::attention).
+//! CPU twin of both: [`rms_norm`](super::norm_add::rms_norm), [`rope`](super::rope_table::rope),
+//! [`kv_write`](super::qk_norm_rope::kv_write), [`attention`](super::attention_prefill::attention).
 
 use super::attention_prefill::Shape;
 use super::matvec_common::Acts;
 use crate::gpu::plan::ExtraBindings;
-use crate::gpu::shader::{CHUNKS, MATH, ROPE, STEP};
-use crate::gpu::{Buffer, Extent, Dispatch, Gpu, Grid, Kernel, KvCache, Plan};
+use crate::gpu::shader::{CHUNKS, MATH, ROPE, STEP, Variant};
+use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, KvCache, Plan, RunParams};
 
-/// `shaders/attend.wgsl`.
+/// `shaders/attention_decode.wgsl`.
 pub static KERNEL: Kernel = Kernel {
-    name: "attend",
-    wgsl: include_str!("../../shaders/attend.wgsl"),
+    name: "attention_decode",
+    wgsl: include_str!("../../shaders/attention_decode.wgsl"),
     libs: &[STEP, MATH, ROPE, CHUNKS],
 };
 
@@ -32,15 +32,15 @@ struct Params {
     window: u32,
     qkv: u32,
     scale: f32,
-    cap: f32,
+    softcap: f32,
     eps: f32,
     has_norms: u32,
 }
 
-/// What attention of a layer reads beside the cache.
+/// Inputs of a layer's attention besides the cache.
 #[derive(Clone, Copy, Debug)]
 pub struct Heads<'a> {
-    /// Quad of the raw queries, keys and values, `[(H + 2K) C]`.
+    /// First quad of the raw queries, keys and values, `[(H + 2K) C]`.
     pub qkv: u32,
     /// `[2, C]`: norms of queries and keys (Gemma 3).
     pub norms: Option<&'a Buffer>,
@@ -50,10 +50,24 @@ pub struct Heads<'a> {
     pub eps: f32,
 }
 
+/// Keys of a block; shaders/lib/chunks.wgsl has the same.
+const BLOCK: u64 = 64;
+/// Most chunks that the keys of a query are shared out to; shaders/lib/chunks.wgsl has the same.
+pub const MAX_CHUNKS: u64 = 32;
+
+/// Chunks of whole blocks of keys, at most [`MAX_CHUNKS`], of the query of a run; `window` 0: it sees all keys before it.
+#[must_use]
+pub fn n_chunks(params: RunParams, window: u64) -> u64 {
+    let n_seen = u64::from(params.position) + 1;
+    let n_keys = if window == 0 { n_seen } else { window.min(n_seen) };
+    let per_chunk = n_keys.div_ceil(BLOCK).div_ceil(MAX_CHUNKS) * BLOCK;
+    n_keys.div_ceil(per_chunk)
+}
+
 /// Bytes of the results of all chunks, for heads of C channels.
 #[must_use]
 pub fn partial_bytes(n_heads: usize, head_dim: usize) -> u64 {
-    4 * crate::gpu::plan::MAX_CHUNKS * (n_heads * (head_dim + 4)) as u64
+    4 * MAX_CHUNKS * (n_heads * (head_dim + 4)) as u64
 }
 
 /// Stores the newest key and value in `cache` and attends over it, one dispatch a part of it.
@@ -79,22 +93,22 @@ pub fn record(
             window: window as u32,
             qkv: heads.qkv,
             scale: shape.scale,
-            cap: shape.cap,
+            softcap: shape.softcap,
             eps: heads.eps,
             has_norms: u32::from(heads.norms.is_some()),
         };
         plan.add(
             gpu,
-            "attend",
+            "attention_decode",
             &Dispatch {
                 kernel: &KERNEL,
-                variant: cache.shape.kv.variant(),
+                variant: Variant::kv(cache.shape.kv),
                 params: bytemuck::bytes_of(&params),
-                // Something must be bound for the norms; what it is makes no difference where there are none.
+                // Without norms any buffer does: it is bound, not read.
                 bindings: &[acts.buffer, heads.rope_table, heads.norms.unwrap_or(heads.rope_table), partials],
                 extra: ExtraBindings::Kv(&part.keys, &part.values),
                 grid: Grid {
-                    x: (Extent::Chunks(window as u64), 1),
+                    x: (Extent::Of(n_chunks, window as u64), 1),
                     y: (Extent::Fixed((part.n_heads * groups) as u64), 1),
                 },
             },

@@ -1,14 +1,14 @@
-//! Attention of each query over the cached keys it may see: `softmax(cap(scale q k)) v`, `q, o [T, H, C]`.
+//! Attention of each query over the cached keys it may see: `softmax(softcap(scale q k)) v`, `q, o [T, H, C]`.
 
 use super::softcap_logits::softcap;
 use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::{CHUNKS, MATH, STEP, Variant};
-use crate::gpu::{Buffer, Extent, Dispatch, Gpu, Grid, Kernel, KvCache, Plan, Tuning};
+use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, KvCache, Plan, Tuning};
 
-/// `shaders/attention.wgsl`.
+/// `shaders/attention_prefill.wgsl`.
 pub static KERNEL: Kernel = Kernel {
-    name: "attention",
-    wgsl: include_str!("../../shaders/attention.wgsl"),
+    name: "attention_prefill",
+    wgsl: include_str!("../../shaders/attention_prefill.wgsl"),
     libs: &[STEP, MATH, CHUNKS],
 };
 
@@ -21,12 +21,12 @@ struct Params {
     n_slots: u32,
     window: u32,
     scale: f32,
-    cap: f32,
+    softcap: f32,
     n_heads: u32,
     first_head: u32,
 }
 
-/// How the queries of a layer look at the keys.
+/// Shape of a layer's attention.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     /// H.
@@ -36,11 +36,11 @@ pub struct Shape {
     /// Factor of the scores.
     pub scale: f32,
     /// Soft-cap of the scores; 0: none.
-    pub cap: f32,
+    pub softcap: f32,
 }
 
-/// Attends with `q [T, H, C]` f32 (rotated) over `cache` into `o [T, H C]`, for products of that arithmetic, in the shape that it says; one dispatch a part of
-/// the cache.
+/// Attends with `q [T, H, C]` f32 (rotated) over `cache` into `o [T, H C]`, in the form that products of the tuning's arithmetic
+/// read; one dispatch a part of the cache.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,
@@ -61,7 +61,7 @@ pub fn record(
             n_slots: cache.shape.n_slots as u32,
             window: shape.window.unwrap_or(0) as u32,
             scale: shape.scale,
-            cap: shape.cap,
+            softcap: shape.softcap,
             n_heads: shape.n_heads as u32,
             first_head: (part.first_head * heads_per_kv) as u32,
         };
@@ -112,7 +112,7 @@ pub fn attention(q: &[f32], cache: Cached<'_>, position: usize, shape: Shape) ->
         let score = |slot: &usize| {
             let key = cache.keys.get(at(*slot, head)).unwrap_or_default();
             let product: f64 = query.iter().zip(key).map(|(q, k)| f64::from(*q) * f64::from(*k)).sum();
-            f64::from(softcap(product as f32 * shape.scale, shape.cap))
+            f64::from(softcap(product as f32 * shape.scale, shape.softcap))
         };
         let scores: Vec<f64> = slots.iter().map(score).collect();
         let largest = scores.iter().copied().fold(f64::MIN, f64::max);

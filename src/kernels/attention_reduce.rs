@@ -1,13 +1,17 @@
-//! Attention of one token out of its chunks: `[H, C]`, in f32 and as codes. CPU twin: see [`attend`](super::attention_decode).
+//! Reduction of the chunks of one token's attention: `[H, C]`, in f32 and as codes. CPU twin: see
+//! [`attention_decode`](super::attention_decode).
 
-use super::matvec_common::Acts;
+use super::matvec_common::{Acts, Span};
 use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::{CHUNKS, ENCODE, STEP, Variant};
-use crate::gpu::{Buffer, Extent, Dispatch, Gpu, Grid, Kernel, Plan};
+use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, Plan};
 
-/// `shaders/merge.wgsl`.
-pub static KERNEL: Kernel =
-    Kernel { name: "merge", wgsl: include_str!("../../shaders/merge.wgsl"), libs: &[STEP, CHUNKS, ENCODE] };
+/// `shaders/attention_reduce.wgsl`.
+pub static KERNEL: Kernel = Kernel {
+    name: "attention_reduce",
+    wgsl: include_str!("../../shaders/attention_reduce.wgsl"),
+    libs: &[STEP, CHUNKS, ENCODE],
+};
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -19,20 +23,26 @@ struct Params {
     codes: u32,
 }
 
-/// Merges the chunks of `n_heads` heads of `head_dim` channels into quads from `out` on, and their codes from `codes` on.
+/// Reduces the chunks of `n_heads` heads of `head_dim` channels to `out`.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,
     acts: Acts<'_>,
     partials: &Buffer,
     (n_heads, head_dim, window): (usize, usize, Option<usize>),
-    (out, codes): (u32, u32),
+    out: Span,
 ) {
     let window = window.unwrap_or(0) as u32;
-    let params = Params { head_dim: head_dim as u32, n_heads: n_heads as u32, window, out, codes };
+    let params = Params {
+        head_dim: head_dim as u32,
+        n_heads: n_heads as u32,
+        window,
+        out: out.values,
+        codes: out.codes,
+    };
     plan.add(
         gpu,
-        "merge",
+        "attention_reduce",
         &Dispatch {
             kernel: &KERNEL,
             variant: Variant::Plain,

@@ -3,7 +3,7 @@
 
 use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::{STEP, Variant};
-use crate::gpu::{Buffer, Extent, Dispatch, Gpu, Grid, Kernel, Matrix, Plan};
+use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, Matrix, Plan};
 
 /// `shaders/dequant.wgsl`.
 pub static KERNEL: Kernel =

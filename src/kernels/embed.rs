@@ -2,7 +2,7 @@
 
 use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::{STEP, Variant};
-use crate::gpu::{Buffer, Extent, Dispatch, Gpu, Grid, Kernel, Matrix, Plan};
+use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, Matrix, Plan};
 use crate::quant::Format;
 
 /// `shaders/embed.wgsl`.
@@ -36,7 +36,7 @@ pub fn record(plan: &mut Plan, gpu: &Gpu, table: &Matrix, ids: &Buffer, x: &Buff
                 variant: Variant::Weights(table.format),
                 params: bytemuck::bytes_of(&params),
                 bindings: &[ids, x],
-                extra: ExtraBindings::Planes(part),
+                extra: ExtraBindings::Lookup(part),
                 grid: Grid { x: (Extent::Fixed(n_groups), 64), y: (Extent::PerToken(1), 1) },
             },
         );

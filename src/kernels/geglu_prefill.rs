@@ -2,11 +2,14 @@
 
 use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::{MATH, STEP, Variant};
-use crate::gpu::{Arithmetic, Buffer, Extent, Dispatch, Gpu, Grid, Kernel, Plan};
+use crate::gpu::{Arithmetic, Buffer, Dispatch, Extent, Gpu, Grid, Kernel, Plan};
 
-/// `shaders/geglu.wgsl`.
-pub static KERNEL: Kernel =
-    Kernel { name: "geglu", wgsl: include_str!("../../shaders/geglu.wgsl"), libs: &[STEP, MATH] };
+/// `shaders/geglu_prefill.wgsl`.
+pub static KERNEL: Kernel = Kernel {
+    name: "geglu_prefill",
+    wgsl: include_str!("../../shaders/geglu_prefill.wgsl"),
+    libs: &[STEP, MATH],
+};
 
 /// Writes `gelu(gate) * up` of `gate_up [T, 2 F]` f32 into `rows [T, F]`, for products of that arithmetic. F is a multiple of 16.
 pub fn record(

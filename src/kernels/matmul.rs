@@ -2,7 +2,7 @@
 
 use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::{PRODUCT, STEP, TILE_64, Variant};
-use crate::gpu::{Buffer, Extent, Dispatch, Gpu, Grid, Kernel, Matrix, Plan};
+use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, Matrix, Plan};
 use crate::quant::Format;
 
 /// `shaders/matmul.wgsl`.

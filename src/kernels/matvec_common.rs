@@ -1,5 +1,5 @@
-//! What the decode kernels over the rows of matrices share: parameters, where a token's activations lie, and how the parts of
-//! matrices are put into dispatches.
+//! Common parts of the matrix-vector kernels of decoding: parameters, places of a token's activations, and the batches of matrix
+//! parts that a dispatch takes.
 
 use crate::gpu::matrix::Part;
 use crate::gpu::plan::ExtraBindings;
@@ -21,7 +21,7 @@ pub struct Params {
     eps: f32,
     out: u32,
     first_row: u32,
-    cap: f32,
+    softcap: f32,
     fold: u32,
     stride: u32,
     codes: u32,
@@ -37,8 +37,17 @@ const SECOND: u32 = 8;
 pub struct Acts<'a> {
     /// The buffer.
     pub buffer: &'a Buffer,
-    /// Which variants the adapter gets.
+    /// Variants that the adapter gets.
     pub tuning: Tuning,
+}
+
+/// An activation that lies among the others both in f32 and as codes.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// First quad of the f32 values.
+    pub values: u32,
+    /// First quad of their codes, two quads for sixteen values.
+    pub codes: u32,
 }
 
 /// The normalised input of a sub-layer: `norm(x + post_norm(y))`, all `[D]` f32 at quads of the activations.
@@ -48,7 +57,7 @@ pub struct NormInput<'a> {
     pub x: u32,
     /// The output of the sub-layer before; `None`: nothing is added.
     pub y: Option<u32>,
-    /// Where the new residual stream is kept, if it is.
+    /// Place of the new residual stream, if it is kept.
     pub x_out: Option<u32>,
     /// `[D]`, or `[2, D]` with the post-norm first.
     pub norms: &'a Buffer,
@@ -100,7 +109,7 @@ pub struct Batch<'a> {
 }
 
 /// Storage buffers that a kernel with a normalised input binds beside the planes: acts and norms.
-const BESIDE: usize = 2;
+const BINDINGS_BESIDE_PLANES: usize = 2;
 
 impl<'a> Batch<'a> {
     /// A part alone.
@@ -109,7 +118,7 @@ impl<'a> Batch<'a> {
         Self { matrix, part, second: None }
     }
 
-    /// Matrices that take the same input, in as few dispatches as the adapter's bindings allow.
+    /// Batches of matrices that take the same input, as few as the adapter's bindings allow.
     #[must_use]
     pub fn all(gpu: &Gpu, matrices: &'a [Matrix]) -> Vec<Self> {
         let mut batches: Vec<Self> = Vec::new();
@@ -132,12 +141,18 @@ impl<'a> Batch<'a> {
     /// Whether this batch makes both a row of the first and the same row of the second half: gate and up.
     #[must_use]
     pub fn is_paired(&self) -> bool {
-        self.second.is_some() || self.matrix.members.len() == 2
+        self.second.is_some() || self.matrix.slices.len() == 2
     }
 
     pub(super) fn variant(&self, gpu: &Gpu, tuning: Tuning, staged: bool) -> Variant {
         let second = self.second.map(|(matrix, _)| matrix.format);
-        Variant::Matvec(MatvecVariant { format: self.matrix.format, second, staged, tuning, subgroups: gpu.subgroups() })
+        Variant::Matvec(MatvecVariant {
+            format: self.matrix.format,
+            second,
+            staged,
+            tuning,
+            subgroups: gpu.subgroups(),
+        })
     }
 
     pub(super) fn planes(&self) -> ExtraBindings<'a> {
@@ -193,8 +208,9 @@ impl Params {
         self.first_row
     }
 
-    pub(super) fn with_input(mut self, x: u32) -> Self {
-        self.x = x;
+    pub(super) fn with_input(mut self, x: Span) -> Self {
+        self.x = x.values;
+        self.codes = x.codes;
         self
     }
 
@@ -203,8 +219,8 @@ impl Params {
         self
     }
 
-    pub(super) fn with_cap(mut self, cap: f32) -> Self {
-        self.cap = cap;
+    pub(super) fn with_softcap(mut self, softcap: f32) -> Self {
+        self.softcap = softcap;
         self
     }
 }
@@ -222,7 +238,7 @@ pub fn planes_fit_together(
 ) -> bool {
     // A format without codes would hold the other one back from int8.
     let alike = first.has_codes() == second.has_codes();
-    alike && (first.planes.len() + second.planes.len() + BESIDE) as u64 <= max_storage_buffers
+    alike && (first.planes.len() + second.planes.len() + BINDINGS_BESIDE_PLANES) as u64 <= max_storage_buffers
 }
 
 pub(super) fn grid(n_rows: u64, tuning: Tuning) -> Grid {

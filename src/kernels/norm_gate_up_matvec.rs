@@ -2,28 +2,29 @@
 //!
 //! CPU twin: [`norm_input`](super::matvec_common::norm_input), [`matmul`](super::matmul::matmul), [`geglu`](super::geglu_prefill::geglu).
 
-use super::matvec_common::{Acts, Batch, NormInput, grid};
-use super::{gate, norm_matvec};
+use super::matvec_common::{Acts, Batch, NormInput, Span, grid};
+use super::{geglu_decode, norm_matvec};
 use crate::gpu::shader::{MATH, NORMED};
 use crate::gpu::{Dispatch, Gpu, Kernel, Matrix, Plan};
 
 /// `shaders/norm_gate_up_matvec.wgsl`.
-pub static KERNEL: Kernel =
-    Kernel { name: "norm_gate_up_matvec", wgsl: include_str!("../../shaders/norm_gate_up_matvec.wgsl"), libs: &[MATH, NORMED] };
+pub static KERNEL: Kernel = Kernel {
+    name: "norm_gate_up_matvec",
+    wgsl: include_str!("../../shaders/norm_gate_up_matvec.wgsl"),
+    libs: &[MATH, NORMED],
+};
 
-/// Where results go, in quads.
+/// Places of the results.
 #[derive(Clone, Copy, Debug)]
 pub struct Out {
-    /// `[F]`, gated.
-    pub gated: u32,
-    /// Its codes.
-    pub codes: u32,
-    /// `[2F]`, gate and up, where they cannot be made by one dispatch.
+    /// `[F]`, `gelu(gate) * up`.
+    pub gated: Span,
+    /// First quad of `[2F]`, gate and up, for when one dispatch cannot make both.
     pub gate_up: u32,
 }
 
-/// Writes `gelu(gate) * up`. One dispatch a part of a stack of both, one where two formats can be bound together, else one for each
-/// of gate and up and one that joins them.
+/// Writes `gelu(gate) * up`. One dispatch for each part if gate and up are fused, one if their two formats can be bound together, else
+/// one for each of gate and up and one that joins them.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,
@@ -34,15 +35,15 @@ pub fn record(
 ) {
     let batches = Batch::all(gpu, gate_up);
     if !batches.iter().all(Batch::is_paired) {
-        let width = gate_up.iter().map(|m| m.n_rows).sum::<u64>() / 2;
+        let d_ff = gate_up.iter().map(|m| m.n_rows).sum::<u64>() / 2;
         norm_matvec::record(plan, gpu, acts, gate_up, input, out.gate_up);
-        gate::record(plan, gpu, acts, (out.gate_up, out.gated, out.codes), width as usize);
+        geglu_decode::record(plan, gpu, acts, out.gate_up, out.gated, d_ff as usize);
         return;
     }
     for batch in batches {
         // Codes are two quads for sixteen values, a part begins at a multiple of sixteen.
-        let params = batch.params(out.gated, Some(&input)).halved(&batch);
-        let codes = out.codes + (params.first_row() / 8);
+        let params = batch.params(out.gated.values, Some(&input)).halved(&batch);
+        let codes = out.gated.codes + (params.first_row() / 8);
         plan.add(
             gpu,
             batch.label(),

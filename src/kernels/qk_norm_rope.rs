@@ -1,15 +1,18 @@
-//! From the product of the attention inputs to what attention reads: queries and keys are normalised (Gemma 3) and rotated, keys
-//! and values go to the cache. One dispatch a part of the cache.
+//! Norms (Gemma 3) and rotation of queries and keys, and the store of keys and values in the cache. One dispatch a part of the cache.
 //!
 //! Its CPU twins are [`super::norm_add::rms_norm`], [`super::rope_table::rope`] and [`kv_write`], one after the other.
 
 use crate::gpu::plan::ExtraBindings;
-use crate::gpu::shader::{REDUCE, ROPE, STEP};
-use crate::gpu::{Buffer, Extent, Dispatch, Gpu, Grid, Kernel, KvCache, KvType, Plan};
+use crate::gpu::shader::{REDUCE, ROPE, STEP, Variant};
+use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, KvCache, Plan};
+use crate::quant::KvType;
 
-/// `shaders/rotate.wgsl`.
-pub static KERNEL: Kernel =
-    Kernel { name: "rotate", wgsl: include_str!("../../shaders/rotate.wgsl"), libs: &[STEP, REDUCE, ROPE] };
+/// `shaders/qk_norm_rope.wgsl`.
+pub static KERNEL: Kernel = Kernel {
+    name: "qk_norm_rope",
+    wgsl: include_str!("../../shaders/qk_norm_rope.wgsl"),
+    libs: &[STEP, REDUCE, ROPE],
+};
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -25,14 +28,14 @@ struct Params {
     eps: f32,
 }
 
-/// What is rotated, and by what.
+/// Queries, keys and values, and what rotates them.
 #[derive(Clone, Copy, Debug)]
 pub struct Heads<'a> {
     /// `[T, (H + 2 K) C]` f32: queries, keys, values.
     pub qkv: &'a Buffer,
     /// H.
     pub n_heads: usize,
-    /// Weights `[2, C]` f32 of the norms of queries and of keys, where the model has them.
+    /// Weights `[2, C]` f32 of the norms of queries and of keys, if the model has them.
     pub norms: Option<&'a Buffer>,
     /// Added to the mean square.
     pub eps: f32,
@@ -71,7 +74,7 @@ pub fn record(
             label,
             &Dispatch {
                 kernel: &KERNEL,
-                variant: shape.kv.variant(),
+                variant: Variant::kv(shape.kv),
                 params: bytemuck::bytes_of(&params),
                 bindings: &[heads.table, norms, heads.qkv, q_rotated],
                 extra: ExtraBindings::Kv(&part.keys, &part.values),

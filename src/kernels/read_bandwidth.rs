@@ -2,7 +2,7 @@
 
 use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::{STEP, Variant};
-use crate::gpu::{Buffer, Extent, Dispatch, Gpu, Grid, Kernel, Plan};
+use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/read_bandwidth.wgsl`.
 pub static KERNEL: Kernel =

@@ -1,5 +1,4 @@
-//! Rotary position embedding: pairs are `(i, i + C/2)`, whole head. The kernels that rotate share shaders/lib/rope.wgsl and the table
-//! that is made here.
+//! Rotary position embedding: pairs are `(i, i + C/2)`, whole head. The kernels that rotate share shaders/lib/rope.wgsl and this table.
 
 use crate::error::Result;
 use crate::gpu::{Buffer, Gpu, MemoryKind};

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::gpu::buffer::UNIFORM_BYTES;
 use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::{STEP, Variant};
-use crate::gpu::{Buffer, Extent, Dispatch, Gpu, Grid, Kernel, MemoryKind, Plan};
+use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, MemoryKind, Plan};
 
 /// `shaders/sample.wgsl`.
 pub static KERNEL: Kernel =

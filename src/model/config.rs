@@ -1,4 +1,4 @@
-//! Hyper-parameters from the metadata. Everything in which the Gemmas differ is a value here; what is not implemented is refused.
+//! Hyper-parameters from the metadata. All that differs between Gemmas is a value here; features that are not implemented are refused.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::gguf::Metadata;
 use crate::kernels::rope_table::Rotary;
 
-/// Which Gemma.
+/// Architecture of a model, by GGUF's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Architecture {
@@ -22,7 +22,7 @@ pub enum Architecture {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Config {
-    /// Which Gemma.
+    /// Its architecture.
     pub architecture: Architecture,
     /// `general.name`, or empty.
     pub name: String,
@@ -50,7 +50,7 @@ pub struct Config {
     pub attention_softcap: f32,
     /// Soft-cap of the logits; 0: none.
     pub logit_softcap: f32,
-    /// Keys that a query of a local layer sees, itself included; `None` where no layer is local.
+    /// Keys that a query of a local layer sees, itself included; `None` if no layer is local.
     pub window: Option<usize>,
     /// Layer `i` is global where `i % period == period - 1`; 1: all are.
     pub global_period: usize,
@@ -67,7 +67,7 @@ const MAX_EXTENT: u32 = 1 << 24;
 /// Blocks; the largest Gemma has 62. The names of all their tensors are made before one is looked for.
 const MAX_LAYERS: usize = 1 << 8;
 /// D, F and H * C; the widest of a Gemma is 36864. Rows of three of them, as many as a chunk has at most, are counted in 32 bits.
-const MAX_WIDTH: usize = 1 << 20;
+const MAX_DIM: usize = 1 << 20;
 
 /// Reads the keys of one architecture: `gemma2.block_count` by `block_count`.
 struct Keys<'a> {
@@ -121,8 +121,8 @@ impl Config {
     /// [`Error::UnsupportedArchitecture`], [`Error::MissingKey`], [`Error::BadKey`], or [`Error::Unsupported`] for a feature
     /// that is not implemented.
     pub fn from_metadata(metadata: &Metadata) -> Result<Self> {
-        let architecture = metadata.str("general.architecture")?;
-        let architecture = match architecture {
+        let name = metadata.str("general.architecture")?;
+        let architecture = match name {
             "gemma" => Architecture::Gemma,
             "gemma2" => Architecture::Gemma2,
             "gemma3" => Architecture::Gemma3,
@@ -130,7 +130,7 @@ impl Config {
                 return Err(Error::UnsupportedArchitecture { found: other.to_owned() });
             }
         };
-        let keys = Keys { metadata, architecture };
+        let keys = Keys { metadata, architecture: name };
         let (n_layers, d_model) = (keys.extent("block_count")?, keys.extent("embedding_length")?);
         let n_heads = keys.extent("attention.head_count")?;
         let head_dim = keys.opt_extent("attention.key_length")?.unwrap_or(d_model / n_heads);
@@ -165,15 +165,15 @@ impl Config {
         Ok(config)
     }
 
-    /// Refuses what is no Gemma but a broken file, before anything is made or multiplied by it.
+    /// Refuses sizes of no Gemma but of a broken file, before anything is made or multiplied by them.
     fn check_sizes(&self, keys: &Keys<'_>) -> Result<()> {
         let (h, c) = (self.n_heads, self.head_dim);
         for (key, found, most) in [
             ("block_count", self.n_layers, MAX_LAYERS),
-            ("embedding_length", self.d_model, MAX_WIDTH),
-            ("feed_forward_length", self.d_ff, MAX_WIDTH),
-            ("attention.head_count", h, MAX_WIDTH / c.max(1)),
-            // Head sizes follow from it where the file has none.
+            ("embedding_length", self.d_model, MAX_DIM),
+            ("feed_forward_length", self.d_ff, MAX_DIM),
+            ("attention.head_count", h, MAX_DIM / c.max(1)),
+            // Head sizes follow from it if the file has none.
             ("attention.head_count", h, self.d_model),
         ] {
             if found > most {
@@ -184,7 +184,7 @@ impl Config {
         Ok(())
     }
 
-    /// Refuses what the kernels cannot do.
+    /// Refuses shapes that the kernels cannot take.
     fn check(&self, keys: &Keys<'_>) -> Result<()> {
         let unsupported =
             |what: &str, found: String| Err(Error::Unsupported { what: what.to_owned(), found });
@@ -218,7 +218,7 @@ impl Config {
         self.window.is_some() && i % self.global_period != self.global_period - 1
     }
 
-    /// The window of layer `i`, where it is local.
+    /// The window of layer `i`, if it is local.
     #[must_use]
     pub fn window_of(&self, i: usize) -> Option<usize> {
         self.window.filter(|_| self.is_local(i))

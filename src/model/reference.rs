@@ -1,22 +1,21 @@
-//! The forward page over the CPU twins: slow, exact to f32 storage, and the arbiter when a kernel is in doubt.
+//! Reference: the page over the CPU twins, slow, exact to f32 storage, and the arbiter when a kernel is in doubt.
 
 use std::collections::HashMap;
 
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::gguf::Header;
-use crate::gpu::KvType;
 use crate::kernels::attention_prefill::{Cached, Shape, attention};
-use crate::kernels::softcap_logits::softcap_logits;
 use crate::kernels::embed::embed;
 use crate::kernels::geglu_prefill::geglu;
 use crate::kernels::matmul::matmul;
 use crate::kernels::norm_add::{add, rms_norm};
-use crate::kernels::rope_table::rope;
 use crate::kernels::qk_norm_rope::kv_write;
-use crate::model::Config;
+use crate::kernels::rope_table::rope;
+use crate::kernels::softcap_logits::softcap_logits;
+use crate::model::config::Config;
 use crate::model::tensors::checked_config;
-use crate::quant::Format;
+use crate::quant::{Format, KvType};
 use crate::source::ByteSource;
 
 /// A tensor as in the file.
@@ -68,7 +67,7 @@ impl Reference {
         Ok(matmul(w.format, &w.blocks, w.n_cols, x))
     }
 
-    /// Normalises rows as long as the weight; where there is none, `x` as it is.
+    /// Normalises rows as long as the weight; without a weight, returns `x` as it is.
     fn norm(&self, name: &str, x: Vec<f32>) -> Vec<f32> {
         let Some(w) = self.tensors.get(name) else { return x };
         let mut weights = Vec::new();
@@ -122,8 +121,12 @@ impl Reference {
         kv_write(&v, values, kv_row, self.context, position, self.kv);
         let cached =
             Cached { keys, values, n_slots: self.context, n_kv_heads: c.n_kv_heads, head_dim: c.head_dim };
-        let shape =
-            Shape { n_heads: c.n_heads, window: c.window_of(i), scale: c.query_scale, cap: c.attention_softcap };
+        let shape = Shape {
+            n_heads: c.n_heads,
+            window: c.window_of(i),
+            scale: c.query_scale,
+            softcap: c.attention_softcap,
+        };
         let mixed = attention(&q, cached, position, shape);
         self.product(&name(i, "attn_output"), &mixed)
     }

@@ -1,11 +1,10 @@
-//! The tensor table: which tensors a model of a config has, and how those that share an input are stacked.
+//! Tensor table: names and shapes of the tensors of a model.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::error::{Error, Result};
 use crate::gguf::{Header, TensorInfo};
-use crate::gpu::{Limits, Slice, FusedMatrix};
-use crate::model::Config;
+use crate::model::config::Config;
 
 /// Name and shape (innermost first) of every tensor that a model of this config has; `output.weight` may come on top.
 fn table(config: &Config) -> Vec<(String, Vec<u64>)> {
@@ -89,52 +88,4 @@ pub fn checked_config(header: &Header) -> Result<Config> {
 
 pub(super) fn find<'a>(header: &'a Header, name: &str) -> Result<&'a TensorInfo> {
     header.tensor(name).ok_or_else(|| Error::MissingTensor { tensor: name.to_owned() })
-}
-
-/// Matrices of one block, in stacks.
-#[derive(Debug)]
-pub(super) struct LayerStacks {
-    /// q, k and v: `[(H + 2K) C, D]`.
-    pub qkv: Vec<FusedMatrix>,
-    /// `[D, H * C]`.
-    pub o: FusedMatrix,
-    /// gate and up: `[2F, D]`.
-    pub gate_up: Vec<FusedMatrix>,
-    /// `[D, F]`.
-    pub down: FusedMatrix,
-}
-
-/// A tensor that is a matrix.
-pub(super) fn single(header: &Header, name: &str) -> Result<FusedMatrix> {
-    let tensor = find(header, name)?;
-    match tensor.shape.as_slice() {
-        [n_cols, n_rows] => Ok(FusedMatrix {
-            members: vec![Slice { label: name.to_owned(), n_rows: *n_rows }],
-            n_cols: *n_cols,
-            format: tensor.format,
-        }),
-        _ => Err(Error::Internal { what: format!("\"{name}\" is no matrix") }),
-    }
-}
-
-impl LayerStacks {
-    /// How the matrices of block `i` lie, on an adapter of these limits.
-    pub(super) fn plan(header: &Header, limits: &Limits, i: usize) -> Result<Self> {
-        let matrix = |name: &str| single(header, &layer_name(i, name));
-        let join = |names: &[&str]| {
-            let singles = names.iter().map(|name| matrix(name)).collect::<Result<_>>()?;
-            FusedMatrix::join(limits, singles)
-        };
-        Ok(Self {
-            qkv: join(&["attn_q", "attn_k", "attn_v"])?,
-            o: matrix("attn_output")?,
-            gate_up: join(&["ffn_gate", "ffn_up"])?,
-            down: matrix("ffn_down")?,
-        })
-    }
-
-    /// All of them.
-    pub(super) fn all(&self) -> impl Iterator<Item = &FusedMatrix> {
-        self.qkv.iter().chain([&self.o]).chain(&self.gate_up).chain([&self.down])
-    }
 }

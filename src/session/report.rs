@@ -6,7 +6,7 @@ use super::options::GenerateOptions;
 use crate::gpu::Tuning;
 use crate::gpu::device::{AdapterInfo, Counters};
 use crate::model::Config;
-use crate::model::gpu::runner::GpuBytes;
+use crate::model::gpu::model::GpuBytes;
 use crate::model::gpu::self_test::Variants;
 
 /// Where a load stands.

@@ -10,7 +10,7 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::gguf::{self, Header};
 use crate::model::Model;
-use crate::model::gpu::load::{OpenedDevice, LoadingModel};
+use crate::model::gpu::load::{LoadingModel, OpenedDevice};
 use crate::model::tensors::checked_config;
 use crate::source::ByteSource;
 use crate::source::prefixed::Prefixed;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gemma_web::gpu::{Arithmetic, Gpu, GpuOptions, Tuning, Lanes};
+use gemma_web::gpu::{Arithmetic, Gpu, GpuOptions, Lanes, Tuning};
 use gemma_web::session::{Engine, GenerateOptions, LoadOptions};
 use gemma_web::source::file::FileSource;
 use gemma_web::{Cancel, Result};

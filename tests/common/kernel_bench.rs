@@ -1,7 +1,7 @@
 //! A device to run single kernels on, and numbers to run them with.
 
 use gemma_web::gpu::device::FaultInjection;
-use gemma_web::gpu::{Buffer, Gpu, GpuOptions, MemoryKind, Matrix, Plan, RunParams};
+use gemma_web::gpu::{Buffer, Gpu, GpuOptions, Matrix, MemoryKind, Plan, RunParams};
 use gemma_web::quant::Format;
 use libtest_mimic::Failed;
 use pollster::block_on;

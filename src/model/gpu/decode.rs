@@ -1,36 +1,41 @@
-//! The decode page: one token through Gemma in as few dispatches as WebGPU allows, six a block.
+//! Decode step: the page once more, fused for one token, in as few dispatches as WebGPU allows, six a block.
 //!
 //! Every kernel makes its own input anew (`norm(x + post_norm(y))`), so that norms and additions take no dispatch. The residual
-//! stream changes between two places: a kernel that reads one writes the other.
+//! stream alternates between two places: a kernel that reads one writes the other.
 
 use crate::error::Result;
 use crate::gpu::{Buffer, Gpu, Plan, Tuning};
 use crate::kernels::attention_decode::Heads;
-use crate::kernels::attention_prefill::Shape;
+use crate::kernels::matvec_common::{Acts, NormInput, Span};
 use crate::kernels::norm_gate_up_matvec::Out;
-use crate::kernels::matvec_common::{Acts, NormInput};
-use crate::kernels::{attend, embed, logits, merge, norm_gate_up_matvec, norm_matvec, matvec, sample};
-use crate::model::Config;
-use crate::model::state::State;
-use crate::model::weights::{Layer, Norms, Weights};
+use crate::kernels::{
+    attention_decode, attention_reduce, embed, logits, matvec, norm_gate_up_matvec, norm_matvec, sample,
+};
+use crate::model::config::Config;
+use crate::model::gpu::recorder::attention_shape;
+use crate::model::gpu::state::State;
+use crate::model::gpu::weights::{Layer, Norms, Weights};
 
-/// Quads of the activations of one token. Codes take two quads for sixteen values.
+/// Layout of the activations of one token in their buffer, in quads.
 #[derive(Clone, Copy, Debug)]
 pub struct ActsLayout {
     /// Residual stream `[D]`, two of them.
     pub x: [u32; 2],
+    /// Output of a sub-layer `[D]`.
     y: u32,
+    /// Queries, keys and values `[(H + 2 K) C]`.
     qkv: u32,
-    mixed: u32,
-    mixed_codes: u32,
-    gated: u32,
-    gated_codes: u32,
+    /// Values mixed by attention `[H C]`.
+    mixed: Span,
+    /// `gelu(gate) * up` `[F]`.
+    gated: Span,
+    /// Gate and up `[2 F]`, if one dispatch cannot make both.
     gate_up: u32,
     n_quads: u32,
 }
 
 impl ActsLayout {
-    /// Where everything lies in a model of this config.
+    /// The layout for a model of this config.
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let (d, f, q) = (config.d_model, config.d_ff, config.n_heads * config.head_dim);
@@ -44,10 +49,8 @@ impl ActsLayout {
             x: [take(d, 4), take(d, 4)],
             y: take(d, 4),
             qkv: take(q + 2 * config.n_kv_heads * config.head_dim, 4),
-            mixed: take(q, 4),
-            mixed_codes: take(q, 8),
-            gated: take(f, 4),
-            gated_codes: take(f, 8),
+            mixed: Span { values: take(q, 4), codes: take(q, 8) },
+            gated: Span { values: take(f, 4), codes: take(f, 8) },
             gate_up: take(2 * f, 4),
             n_quads: end,
         }
@@ -57,8 +60,8 @@ impl ActsLayout {
 /// Buffers of a decode step.
 #[derive(Debug)]
 pub struct DecodeState {
-    /// Where the activations lie in `acts`.
-    pub places: ActsLayout,
+    /// Layout of `acts`.
+    pub layout: ActsLayout,
     /// Activations of one token.
     pub acts: Buffer,
     /// Attention of each chunk of keys.
@@ -67,7 +70,7 @@ pub struct DecodeState {
     pub logits: Buffer,
     /// `[ceil(V / 32)]` f32.
     pub block_max: Buffer,
-    /// What choosing tokens needs.
+    /// Inputs of the sampler.
     pub sample: sample::State,
 }
 
@@ -76,7 +79,7 @@ pub struct DecodeState {
 pub fn buffer_bytes(config: &Config) -> [u64; 4] {
     [
         16 * u64::from(ActsLayout::new(config).n_quads),
-        attend::partial_bytes(config.n_heads, config.head_dim),
+        attention_decode::partial_bytes(config.n_heads, config.head_dim),
         4 * config.n_vocab as u64,
         4 * config.n_vocab.div_ceil(sample::BLOCK_LEN) as u64,
     ]
@@ -84,12 +87,12 @@ pub fn buffer_bytes(config: &Config) -> [u64; 4] {
 
 impl DecodeState {
     /// # Errors
-    /// [`crate::Error::LimitTooLow`] where a buffer exceeds the adapter's limits.
+    /// [`crate::Error::LimitTooLow`] if a buffer exceeds the adapter's limits.
     pub fn allocate(gpu: &Gpu, config: &Config) -> Result<Self> {
         let [acts, partials, logits, block_max] = buffer_bytes(config);
         let buffer = |label: &str, bytes: u64| gpu.tensor(label, 1, bytes as usize / 4);
         Ok(Self {
-            places: ActsLayout::new(config),
+            layout: ActsLayout::new(config),
             acts: buffer("acts", acts)?,
             partials: buffer("partials", partials)?,
             logits: buffer("logits", logits)?,
@@ -99,9 +102,9 @@ impl DecodeState {
     }
 }
 
-/// What the page is written over.
+/// The step over the weights and the state of one model.
 #[derive(Clone, Copy, Debug)]
-pub struct Page<'a> {
+pub struct DecodeStep<'a> {
     /// Hyper-parameters.
     pub config: &'a Config,
     /// Weights.
@@ -112,38 +115,38 @@ pub struct Page<'a> {
     pub decode: &'a DecodeState,
     /// The device.
     pub gpu: &'a Gpu,
-    /// Which variants of the kernels it gets.
+    /// Variants of the kernels that it gets.
     pub tuning: Tuning,
 }
 
-impl Page<'_> {
+impl DecodeStep<'_> {
     /// id → logits.
     #[must_use]
-    pub fn step(&self) -> Plan {
+    pub fn logits(&self) -> Plan {
         let mut plan = Plan::new(self.gpu, "decode");
-        let (s, at, scale) = (self.state, self.decode.places, (self.config.d_model as f32).sqrt());
+        let (s, at, scale) = (self.state, self.decode.layout, (self.config.d_model as f32).sqrt());
         embed::record(&mut plan, self.gpu, &self.weights.embedding, &s.ids, &self.decode.acts, scale);
         for (i, layer) in self.weights.layers.iter().enumerate() {
             // Nothing is to be added to the embedding yet.
             self.attend(&mut plan, i, layer, (i > 0).then_some(at.y));
             self.feed_forward(&mut plan, layer);
         }
-        self.logits(&mut plan, Some(at.y));
+        self.head(&mut plan, Some(at.y));
         plan
     }
 
-    /// The residual stream after the last block, at the first of its places, → logits.
+    /// Residual stream after the last block, at the first of its places, → logits.
     #[must_use]
-    pub fn head(&self) -> Plan {
+    pub fn head_alone(&self) -> Plan {
         let mut plan = Plan::new(self.gpu, "head");
-        self.logits(&mut plan, None);
+        self.head(&mut plan, None);
         plan
     }
 
-    /// logits → id of the next token, where the step reads it.
+    /// logits → id of the next token, at the place that the step reads it from.
     #[must_use]
-    pub fn choose(&self) -> Plan {
-        let mut plan = Plan::new(self.gpu, "choose");
+    pub fn sample(&self) -> Plan {
+        let mut plan = Plan::new(self.gpu, "sample");
         let (d, ids) = (self.decode, &self.state.ids);
         sample::record(&mut plan, self.gpu, &d.sample, &d.logits, &d.block_max, ids, self.config.n_vocab);
         plan
@@ -160,38 +163,33 @@ impl Page<'_> {
 
     /// `y = attention(norm(x + post_norm(y)))`
     fn attend(&self, plan: &mut Plan, i: usize, w: &Layer, y: Option<u32>) {
-        let (config, at, gpu) = (self.config, self.decode.places, self.gpu);
+        let (config, at, gpu) = (self.config, self.decode.layout, self.gpu);
         let Some(cache) = self.state.kv.get(i) else { return };
         let input = self.input(&w.attn_norms, at.x[0], y, Some(at.x[1]));
         norm_matvec::record(plan, gpu, self.acts(), &w.qkv, input, at.qkv);
         let rope_table = if config.is_local(i) { &self.state.local_rope } else { &self.state.rope };
         let norms = w.head_norms.as_ref().map(|n| &n.weights);
         let heads = Heads { qkv: at.qkv, norms, rope_table, eps: config.norm_eps };
-        let shape = Shape {
-            n_heads: config.n_heads,
-            window: config.window_of(i),
-            scale: config.query_scale,
-            cap: config.attention_softcap,
-        };
-        attend::record(plan, gpu, self.acts(), heads, cache, &self.decode.partials, shape);
+        let shape = attention_shape(config, i);
+        attention_decode::record(plan, gpu, self.acts(), heads, cache, &self.decode.partials, shape);
         let extents = (config.n_heads, config.head_dim, shape.window);
-        merge::record(plan, gpu, self.acts(), &self.decode.partials, extents, (at.mixed, at.mixed_codes));
-        matvec::record(plan, gpu, self.acts(), &w.o, (at.mixed, at.mixed_codes), at.y);
+        attention_reduce::record(plan, gpu, self.acts(), &self.decode.partials, extents, at.mixed);
+        matvec::record(plan, gpu, self.acts(), &w.o, at.mixed, at.y);
     }
 
     /// `y = down(gelu(gate(r)) * up(r)), r = norm(x + post_norm(y))`
     fn feed_forward(&self, plan: &mut Plan, w: &Layer) {
-        let at = self.decode.places;
+        let at = self.decode.layout;
         let input = self.input(&w.ffn_norms, at.x[1], Some(at.y), Some(at.x[0]));
-        let out = Out { gated: at.gated, codes: at.gated_codes, gate_up: at.gate_up };
+        let out = Out { gated: at.gated, gate_up: at.gate_up };
         norm_gate_up_matvec::record(plan, self.gpu, self.acts(), &w.gate_up, input, out);
-        matvec::record(plan, self.gpu, self.acts(), &w.down, (at.gated, at.gated_codes), at.y);
+        matvec::record(plan, self.gpu, self.acts(), &w.down, at.gated, at.y);
     }
 
-    fn logits(&self, plan: &mut Plan, y: Option<u32>) {
-        let (d, cap) = (self.decode, self.config.logit_softcap);
-        let input = self.input(&self.weights.output_norms, d.places.x[0], y, None);
+    fn head(&self, plan: &mut Plan, y: Option<u32>) {
+        let (d, softcap) = (self.decode, self.config.logit_softcap);
+        let input = self.input(&self.weights.output_norms, d.layout.x[0], y, None);
         let outputs = (&d.logits, &d.block_max);
-        logits::record(plan, self.gpu, self.acts(), self.weights.logits(), input, outputs, cap);
+        logits::record(plan, self.gpu, self.acts(), self.weights.logits(), input, outputs, softcap);
     }
 }

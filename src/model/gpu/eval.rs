@@ -1,16 +1,16 @@
-//! What tests and scores look at: the residual stream after each block, and the logits of every position. Not for speed.
+//! Evaluation: the residual stream after each block and the logits of every position, for tests and scores. Not for speed.
 
 use crate::cancel::Cancel;
 use crate::error::Result;
-use crate::gpu::{Buffer, Plan, RunParams, Command};
-use crate::model::Model;
-use crate::model::forward::Page;
-use crate::model::gpu::runner::finite;
+use crate::gpu::{Buffer, Command, Plan, RunParams};
+use crate::model::gpu::model::Model;
+use crate::model::gpu::recorder::Recorder;
+use crate::model::state_shape::check_finite;
 
 /// Rows of logits that are made at once when every position is scored.
 const SCORED_ROWS: usize = 64;
 
-/// Rows of logits and what is needed to make and read them.
+/// Rows of logits, and the plan and the staging buffer for them.
 #[derive(Debug)]
 pub(super) struct Scorer {
     plan: Plan,
@@ -33,11 +33,20 @@ impl Model {
         self.gpu.write(&self.state.ids, 0, bytemuck::cast_slice(rows));
         let n_rows = rows.len() as u32;
         let step = RunParams { n_tokens: n_rows, position: last as u32, ..RunParams::default() };
-        let watched = (&self.state.x, u64::from(n_rows - 1) * row_bytes, row_bytes);
-        self.gpu.run_sections(&self.plans.prefill, step, watched, &staging)?;
-        let mut values = self.gpu.read_f32(&staging, row_bytes * n_marks).await?;
         let last_row = u64::from(n_rows - 1) * row_bytes;
-        self.gpu.run(&[], &[(&self.state.normed, last_row, &staging, row_bytes)])?;
+        let copy = |from, to_offset| Command::Copy {
+            from,
+            from_offset: last_row,
+            to: &staging,
+            to_offset,
+            bytes: row_bytes,
+        };
+        let section = |i| Command::Section(&self.plans.prefill, step, i);
+        let sections =
+            (0..=self.config.n_layers).flat_map(|i| [section(i), copy(&self.state.x, i as u64 * row_bytes)]);
+        self.gpu.run(&sections.collect::<Vec<_>>())?;
+        let mut values = self.gpu.read_f32(&staging, row_bytes * n_marks).await?;
+        self.gpu.run(&[copy(&self.state.normed, 0)])?;
         values.extend(self.gpu.read_f32(&staging, row_bytes).await?);
         Ok(values.chunks_exact(self.config.d_model).map(<[f32]>::to_vec).collect())
     }
@@ -48,36 +57,27 @@ impl Model {
     /// As [`Model::forward`].
     pub async fn mean_hidden_state(&self, ids: &[u32], cancel: &Cancel) -> Result<Vec<f32>> {
         self.ready(ids, 0).await?;
-        let (width, chunk) = (self.config.d_model, self.shape.chunk.min(ids.len()));
-        let row_bytes = 4 * width as u64;
-        let make = || Ok((self.page().normed(), self.gpu.staging("hidden", row_bytes * chunk as u64)));
+        let (d_model, chunk) = (self.config.d_model, self.shape.chunk.min(ids.len()));
+        let row_bytes = 4 * d_model as u64;
+        let make =
+            || Ok((self.norm_recorder().finish(), self.gpu.staging("hidden", row_bytes * chunk as u64)));
         let (norm, staging) = self.gpu.in_scope("the kernel of an embedding", make).await?;
-        let mut sum = vec![0.0_f64; width];
+        let mut sum = vec![0.0_f64; d_model];
         for (i, rows) in ids.chunks(chunk).enumerate() {
             cancel.check()?;
             let blocks = self.prefill(rows, i * chunk)?;
             let step = RunParams { n_tokens: rows.len() as u32, ..RunParams::default() };
             let bytes = row_bytes * rows.len() as u64;
-            let read = Command::Copy { from: &self.state.normed, offset: 0, to: &staging, bytes };
+            let read = Command::copy(&self.state.normed, &staging, bytes);
             self.gpu.run(&[blocks, Command::Plan(&norm, step), read])?;
-            for row in self.gpu.read_f32(&staging, bytes).await?.chunks_exact(width) {
+            for row in self.gpu.read_f32(&staging, bytes).await?.chunks_exact(d_model) {
                 sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x));
             }
         }
         cancel.check()?;
         let mean: Vec<f32> = sum.into_iter().map(|sum| (sum / ids.len() as f64) as f32).collect();
-        finite("the hidden states", &mean, ids.len() - 1)?;
+        check_finite("the hidden states", &mean, ids.len() - 1)?;
         Ok(mean)
-    }
-
-    fn page(&self) -> Page<'_> {
-        Page {
-            config: &self.config,
-            weights: &self.weights,
-            state: &self.state,
-            gpu: &self.gpu,
-            tuning: self.tuning,
-        }
     }
 
     /// Logits of every position but the last, given row by row to `on_row(index, logits)`.
@@ -102,13 +102,17 @@ impl Model {
             for first in (start..end).step_by(scorer.n_rows) {
                 cancel.check()?;
                 let n_rows = scorer.n_rows.min(end - first);
-                let step =
-                    RunParams { n_tokens: n_rows as u32, first_row: (first - start) as u32, ..RunParams::default() };
+                let step = RunParams {
+                    n_tokens: n_rows as u32,
+                    first_row: (first - start) as u32,
+                    ..RunParams::default()
+                };
                 let bytes = row_bytes * n_rows as u64;
-                self.gpu.run(&[(&scorer.plan, step)], &[(&scorer.logits, 0, &scorer.staging, bytes)])?;
+                let read = Command::copy(&scorer.logits, &scorer.staging, bytes);
+                self.gpu.run(&[Command::Plan(&scorer.plan, step), read])?;
                 let logits = self.gpu.read_f32(&scorer.staging, bytes).await?;
                 for (row, logits) in logits.chunks_exact(self.config.n_vocab).enumerate() {
-                    finite("the logits", logits, first + row + 1)?;
+                    check_finite("the logits", logits, first + row + 1)?;
                     on_row(first + row, logits);
                 }
             }
@@ -116,19 +120,27 @@ impl Model {
         Ok(())
     }
 
-    /// Made for each use: few need it, and its logits take megabytes. The kernels are compiled once.
+    /// A scorer, made for each use: few need it, and its logits take megabytes. The kernels are compiled once.
     async fn make_scorer(&self) -> Result<Scorer> {
         let fitting = self.gpu.limits().max_bound_bytes() / (4 * self.config.n_vocab as u64);
         let n_rows = SCORED_ROWS.min(self.shape.chunk).min(fitting.max(1) as usize);
-        self.gpu.in_scope("the kernels of the scorer", || Scorer::new(&self.page(), n_rows)).await
+        self.gpu.in_scope("the kernels of the scorer", || self.scorer(n_rows)).await
     }
-}
 
-impl Scorer {
-    fn new(page: &Page<'_>, n_rows: usize) -> Result<Self> {
-        let n_vocab = page.config.n_vocab;
-        let logits = page.gpu.tensor("logits", n_rows, n_vocab)?;
-        let staging = page.gpu.staging("logits staging", 4 * (n_rows * n_vocab) as u64);
-        Ok(Self { plan: page.head(&logits), logits, staging, n_rows })
+    fn scorer(&self, n_rows: usize) -> Result<Scorer> {
+        let n_vocab = self.config.n_vocab;
+        let logits = self.gpu.tensor("logits", n_rows, n_vocab)?;
+        let staging = self.gpu.staging("logits staging", 4 * (n_rows * n_vocab) as u64);
+        let mut r = self.norm_recorder();
+        r.product(self.weights.logits(), &self.state.normed, &logits);
+        r.softcap(&logits);
+        Ok(Scorer { plan: r.finish(), logits, staging, n_rows })
+    }
+
+    /// Rows of the residual stream → `normed [R, D]` f32, by the output norm.
+    fn norm_recorder(&self) -> Recorder<'_> {
+        let mut r = Recorder::exact(&self.gpu, &self.config, self.tuning, "head");
+        r.norm(&self.state.x, &self.weights.output_norms, &self.state.normed);
+        r
     }
 }

@@ -1,13 +1,13 @@
-//! KV caches of conversations that wait: the slots in use of every layer, copied out of the one cache that runs and back into it.
+//! KV caches of waiting sessions, swapped out: the slots in use of every layer, copied from the one running cache and back to it.
 
 use crate::error::Result;
-use crate::gpu::{Buffer, Gpu, MemoryKind, KvCache, Command};
-use crate::model::Model;
+use crate::gpu::{Buffer, Command, Gpu, KvCache, MemoryKind};
+use crate::model::gpu::model::Model;
 
-/// Bytes that are written or read at a time.
+/// Bytes written or read at a time.
 pub const PIECE_BYTES: u64 = 16 << 20;
 
-/// A KV cache that waits: keys and values of each layer and part, as they lie.
+/// KV cache of a waiting session: keys and values of each layer and part, as they lie.
 #[derive(Debug)]
 pub struct SwappedKv {
     planes: Vec<Buffer>,
@@ -15,26 +15,20 @@ pub struct SwappedKv {
 
 impl SwappedKv {
     fn allocate(gpu: &Gpu, sizes: &[u64]) -> Self {
-        let plane = |bytes: &u64| gpu.store(MemoryKind::Sessions, "parked keys or values", *bytes);
+        let plane = |bytes: &u64| gpu.store(MemoryKind::Sessions, "swapped keys or values", *bytes);
         Self { planes: sizes.iter().map(plane).collect() }
     }
 }
 
 impl Model {
-    /// Whether position `n_tokens` can be fed next where `n_written` positions were written: local layers keep little more than
+    /// Whether position `n_tokens` can be fed next after `n_written` positions were written: local layers keep little more than
     /// their window.
     #[must_use]
     pub fn can_return(&self, n_tokens: usize, n_written: usize) -> bool {
-        self.state.kv.iter().enumerate().all(|(i, cache)| {
-            let n_slots = cache.shape.n_slots;
-            // The oldest key that position `n_tokens` sees must not have been overwritten by one a whole ring later.
-            self.config.window_of(i).is_none_or(|window| {
-                n_written <= n_slots || n_written - n_tokens.min(n_written) + window <= n_slots + 1
-            })
-        })
+        self.shape.can_return(&self.config, n_tokens, n_written)
     }
 
-    /// Everything that the bytes of a KV cache depend on besides the model and how much of it is in use.
+    /// Layout of the bytes of a KV cache: all that they depend on besides the model and the number of tokens.
     #[must_use]
     pub fn kv_layout(&self) -> Vec<u8> {
         let layer = |(i, cache): (usize, &KvCache)| {
@@ -48,7 +42,7 @@ impl Model {
         self.state.kv.iter().enumerate().flat_map(layer).collect()
     }
 
-    /// Bytes of each plane of the KV cache that so many tokens use. Where they are fewer than a ring has slots, they are its first.
+    /// Bytes in use of each plane of the KV cache after `n_tokens` tokens: the first slots, if a ring has more than that.
     #[must_use]
     pub fn plane_bytes(&self, n_tokens: usize) -> Vec<u64> {
         self.planes(n_tokens).into_iter().map(|(_, bytes)| bytes).collect()
@@ -65,7 +59,7 @@ impl Model {
         planes.collect()
     }
 
-    /// Room for a KV cache that waits.
+    /// Room for a swapped cache.
     ///
     /// # Errors
     /// [`crate::Error::OutOfMemory`].
@@ -74,55 +68,58 @@ impl Model {
         self.gpu.in_scope("the KV cache of a session", || Ok(SwappedKv::allocate(&self.gpu, &sizes))).await
     }
 
-    /// Copies the KV cache away.
+    /// Copies the running KV cache out.
     ///
     /// # Errors
     /// As [`Model::allocate_swapped`]; faults of the device.
     pub async fn swap_out(&self, n_tokens: usize) -> Result<SwappedKv> {
-        let parked = self.allocate_swapped(n_tokens).await?;
+        let swapped = self.allocate_swapped(n_tokens).await?;
         let planes = self.planes(n_tokens);
-        let copies = planes.iter().zip(&parked.planes).map(|((plane, bytes), to)| copy(plane, to, *bytes));
+        let copies =
+            planes.iter().zip(&swapped.planes).map(|((plane, bytes), to)| Command::copy(plane, to, *bytes));
         self.gpu.run(&copies.collect::<Vec<_>>())?;
-        Ok(parked)
+        Ok(swapped)
     }
 
-    /// Copies a KV cache back to where it runs.
+    /// Copies a swapped cache back into the running one.
     ///
     /// # Errors
     /// Faults of the device.
-    pub fn swap_in(&self, parked: &SwappedKv, n_tokens: usize) -> Result<()> {
+    pub fn swap_in(&self, swapped: &SwappedKv, n_tokens: usize) -> Result<()> {
         let planes = self.planes(n_tokens);
-        let copies =
-            planes.iter().zip(&parked.planes).map(|((plane, bytes), from)| copy(from, plane, *bytes));
+        let copies = planes
+            .iter()
+            .zip(&swapped.planes)
+            .map(|((plane, bytes), from)| Command::copy(from, plane, *bytes));
         self.gpu.run(&copies.collect::<Vec<_>>())
     }
 
-    /// A second one of a KV cache that waits.
+    /// Copy of a swapped cache.
     ///
     /// # Errors
     /// As [`Model::park`].
-    pub async fn duplicate(&self, parked: &SwappedKv, n_tokens: usize) -> Result<SwappedKv> {
+    pub async fn duplicate(&self, swapped: &SwappedKv, n_tokens: usize) -> Result<SwappedKv> {
         let second = self.allocate_swapped(n_tokens).await?;
         let sizes = self.plane_bytes(n_tokens);
-        let planes = parked.planes.iter().zip(&second.planes).zip(&sizes);
-        let copies = planes.map(|((from, to), bytes)| copy(from, to, *bytes));
+        let planes = swapped.planes.iter().zip(&second.planes).zip(&sizes);
+        let copies = planes.map(|((from, to), bytes)| Command::copy(from, to, *bytes));
         self.gpu.run(&copies.collect::<Vec<_>>())?;
         Ok(second)
     }
 
-    /// Reads a KV cache plane by plane, in pieces of up to [`PIECE_BYTES`]: the one that waits, or else the one that runs.
+    /// Reads a swapped cache, or else the running one, plane by plane in pieces of up to [`PIECE_BYTES`].
     ///
     /// # Errors
     /// Those of `on_piece`; faults of the device.
     pub async fn read_planes(
         &self,
-        parked: Option<&SwappedKv>,
+        swapped: Option<&SwappedKv>,
         n_tokens: usize,
         on_piece: &mut impl AsyncFnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
         let mut planes = self.planes(n_tokens);
-        if let Some(parked) = parked {
-            planes.iter_mut().zip(&parked.planes).for_each(|(plane, from)| plane.0 = from);
+        if let Some(swapped) = swapped {
+            planes.iter_mut().zip(&swapped.planes).for_each(|(plane, from)| plane.0 = from);
         }
         let largest = planes.iter().map(|(_, bytes)| *bytes).max().unwrap_or_default();
         let make = || Ok(self.gpu.staging("pieces of a session", largest.min(PIECE_BYTES)));
@@ -130,7 +127,8 @@ impl Model {
         for (from, total) in planes {
             for offset in (0..total).step_by(PIECE_BYTES as usize) {
                 let bytes = PIECE_BYTES.min(total - offset);
-                self.gpu.run(&[Command::Copy { from, offset, to: &staging, bytes }])?;
+                let piece = Command::Copy { from, from_offset: offset, to: &staging, to_offset: 0, bytes };
+                self.gpu.run(&[piece])?;
                 let words: Vec<u32> = self.gpu.read_back(self.gpu.request(&staging, bytes), &staging).await?;
                 on_piece(bytemuck::cast_slice(&words)).await?;
             }
@@ -138,18 +136,20 @@ impl Model {
         Ok(())
     }
 
-    /// Writes bytes of a plane of a KV cache that waits; offset and length are multiples of 4.
+    /// Writes bytes of a plane of a swapped cache; offset and length are multiples of 4.
     ///
     /// # Errors
     /// Faults of the device.
-    pub async fn write_plane(&self, parked: &SwappedKv, plane: usize, offset: u64, bytes: &[u8]) -> Result<()> {
-        if let Some(buffer) = parked.planes.get(plane) {
+    pub async fn write_plane(
+        &self,
+        swapped: &SwappedKv,
+        plane: usize,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<()> {
+        if let Some(buffer) = swapped.planes.get(plane) {
             self.gpu.write(buffer, offset, bytes);
         }
         if self.gpu.bytes_pending() >= PIECE_BYTES { self.gpu.flush().await } else { Ok(()) }
     }
-}
-
-fn copy<'a>(from: &'a Buffer, to: &'a Buffer, bytes: u64) -> Command<'a> {
-    Command::Copy { from, offset: 0, to, bytes }
 }

@@ -1,34 +1,30 @@
-//! How a model is loaded, and what that means for the sizes of its state.
+//! Options of a load.
 
-use crate::error::{Error, Result};
-use crate::gpu::GpuOptions;
-use crate::gpu::{KvType, Tuning};
-use crate::model::Config;
-use crate::model::gpu::self_test::{SelfTest, Tested};
-use crate::model::state::StateShape;
+use crate::error::Result;
+use crate::gpu::{GpuOptions, Tuning};
+use crate::model::config::Config;
+use crate::model::gpu::self_test::tested::{SelfTest, Tested};
+use crate::model::state_shape::StateShape;
+use crate::quant::KvType;
 
-/// How a model is loaded.
+/// Options of a load.
 #[derive(Clone, Debug)]
 pub struct ModelOptions {
-    /// Positions to keep; `None`: the model's own, at most [`DEFAULT_CONTEXT`].
+    /// Positions to keep; `None`: the model's own, at most [`crate::model::state_shape::DEFAULT_CONTEXT`].
     pub context_length: Option<usize>,
     /// Rows of the largest run.
     pub prefill_chunk: usize,
     /// Type of the KV cache.
     pub kv: KvType,
-    /// Which variants of the decode kernels to use; `None`: those that are fastest on the adapter.
+    /// Variants of the kernels; `None`: those that are fastest on the adapter.
     pub tuning: Option<Tuning>,
-    /// Whether the kernels are compared with their CPU twins first.
+    /// Comparison of the kernels with their CPU twins before the model is used.
     pub self_test: SelfTest,
-    /// What earlier loads on the same adapter found: not tested again where that is [`SelfTest::Fast`].
+    /// Findings of earlier loads on the same adapter, which [`SelfTest::Fast`] does not test again.
     pub tested: Tested,
     /// Adapter and limits.
     pub gpu: GpuOptions,
 }
-
-/// Default of [`ModelOptions::context_length`]: a cache that phones hold too.
-pub const DEFAULT_CONTEXT: usize = 4096;
-const MAX_CHUNK: usize = 1024;
 
 impl Default for ModelOptions {
     fn default() -> Self {
@@ -45,24 +41,11 @@ impl Default for ModelOptions {
 }
 
 impl ModelOptions {
-    /// The sizes of a model's state.
+    /// Shape of a model's state.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] for a context or a chunk out of range.
-    pub(super) fn extents(&self, config: &Config) -> Result<StateShape> {
-        let invalid = |option: &str, found: usize, expected: String| Error::InvalidOption {
-            option: option.to_owned(),
-            found: found.to_string(),
-            expected,
-        };
-        let context = self.context_length.unwrap_or(config.context_length.min(DEFAULT_CONTEXT));
-        if context == 0 || context > config.context_length {
-            return Err(invalid("contextLength", context, format!("1 to {}", config.context_length)));
-        }
-        let chunk = self.prefill_chunk;
-        if chunk == 0 || chunk > MAX_CHUNK {
-            return Err(invalid("prefillChunk", chunk, format!("1 to {MAX_CHUNK}")));
-        }
-        Ok(StateShape { context, chunk: chunk.min(context), kv: self.kv })
+    /// As [`StateShape::new`].
+    pub(super) fn shape(&self, config: &Config) -> Result<StateShape> {
+        StateShape::new(config, self.context_length, self.prefill_chunk, self.kv)
     }
 }

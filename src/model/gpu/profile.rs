@@ -1,12 +1,12 @@
-//! What a benchmark asks of a model besides tokens: where a step's time goes, and what it reads.
+//! Figures for benchmarks: the distribution of a step's time over kernels, and the bytes that it reads.
 
 use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::gpu::{Plan, Profile, RunParams};
-use crate::model::Model;
+use crate::model::gpu::model::Model;
 
 impl Model {
-    /// The plans of a step of `n_tokens` tokens from `position` on, as they are run for it.
+    /// Plans that a step of `n_tokens` tokens from `position` on runs.
     fn plans_of(&self, n_tokens: usize, position: usize) -> Vec<(&Plan, RunParams)> {
         let step = |n_tokens: usize, position: usize| RunParams {
             n_tokens: n_tokens as u32,
@@ -15,24 +15,24 @@ impl Model {
         };
         let last = step(1, position + n_tokens - 1);
         if n_tokens == 1 {
-            return vec![(&self.plans.step, last), (&self.plans.choose, last)];
+            return vec![(&self.plans.decode, last), (&self.plans.sample, last)];
         }
         vec![
             (&self.plans.prefill, step(n_tokens, position)),
             (&self.plans.head, last),
-            (&self.plans.choose, last),
+            (&self.plans.sample, last),
         ]
     }
 
-    /// Where the time of a step of `n_tokens` tokens (at least 1, at most a chunk) from `position` on goes. The tokens and
-    /// what lies before them are whatever there was last.
+    /// Time of each kernel in a step of `n_tokens` tokens (at least 1, at most a chunk) from `position` on. The tokens and the keys
+    /// before them are whatever there was last.
     ///
     /// # Errors
     /// [`crate::Error::ContextFull`], [`crate::Error::Aborted`] between two runs, faults of the device.
     pub async fn profile(&self, n_tokens: usize, position: usize, cancel: &Cancel) -> Result<Profile> {
         let ids = vec![0; n_tokens];
-        self.check_ids(&ids, position)?;
-        self.choices.drain(&self.gpu).await?;
+        self.shape.check_ids(&self.config, &ids, position)?;
+        self.ring.drain(&self.gpu).await?;
         self.gpu.write(&self.state.ids, 0, bytemuck::cast_slice(&ids));
         self.gpu.profile(&self.plans_of(n_tokens, position), cancel).await
     }
@@ -46,10 +46,6 @@ impl Model {
     /// Bytes of keys and values that a token at `position` reads.
     #[must_use]
     pub fn kv_bytes_read(&self, position: usize) -> u64 {
-        let c = &self.config;
-        let a_key = (2 * c.n_kv_heads * c.head_dim) as u64 * self.shape.kv.bytes();
-        let n_keys =
-            |layer| c.window_of(layer).map_or(position + 1, |window| window.min(position + 1)) as u64;
-        (0..c.n_layers).map(|layer| n_keys(layer) * a_key).sum()
+        self.shape.kv_bytes_read(&self.config, position)
     }
 }

@@ -1,175 +1,40 @@
-//! A model on the GPU: feeds tokens at positions, gives logits or chooses tokens. It knows no text.
+//! Feeding: tokens at positions go in, logits or sampled tokens come out. It knows no text.
 
-use std::cell::Cell;
-
-use serde::Serialize;
 use web_time::Instant;
 
 use crate::cancel::Cancel;
-use crate::error::{Error, Result};
-use crate::gpu::{Buffer, Gpu, MemoryKind, Plan, RunParams, Tuning, Command};
+use crate::error::Result;
+use crate::gpu::{Command, RunParams};
 use crate::kernels::sample::Settings;
-use crate::model::Config;
-use crate::model::gpu::token_ring::{TokenRing, MAX_DEPTH};
-use crate::model::decode::DecodeState;
-use crate::model::gpu::self_test::{Effort, Tested, Variants};
-use crate::model::state::{StateShape, State};
-use crate::model::weights::Weights;
+use crate::model::gpu::model::Model;
+use crate::model::gpu::token_ring::MAX_DEPTH;
+use crate::model::state_shape::check_finite;
 
-/// How long a submission may take before the page's other work on the GPU is felt to wait.
+/// Time that a submission may take before the page's other work on the GPU is felt to wait.
 const BUDGET_MS: f64 = 50.0;
 /// Submissions of a chunk at most.
 const MAX_PIECES: usize = 16;
 /// Rows of a prompt's first chunk; below it a tile is not full.
 pub(super) const FIRST_ROWS: usize = 64;
 
-/// Bytes of GPU memory by kind.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct GpuBytes {
-    /// Weights, in planes.
-    pub weights: u64,
-    /// KV cache.
-    pub kv: u64,
-    /// Activations, parameters, tables, staging.
-    pub scratch: u64,
-    /// KV caches of conversations that wait for their turn.
-    pub sessions: u64,
-}
-
-/// Dispatches that run many times.
-#[derive(Debug)]
-pub(super) struct Plans {
-    /// ids to the residual stream after the last block.
-    pub prefill: Plan,
-    /// The last row of a prefill to its logits.
-    pub head: Plan,
-    /// A token's id to its logits.
-    pub step: Plan,
-    /// Logits to the next token's id.
-    pub choose: Plan,
-}
-
-impl Plans {
-    pub(super) fn all(&self) -> [&Plan; 4] {
-        [&self.step, &self.choose, &self.head, &self.prefill]
-    }
-}
-
-/// A loaded model. Positions are fed in order; to start over, feed position 0 again.
-#[derive(Debug)]
-pub struct Model {
-    pub(super) gpu: Gpu,
-    pub(super) config: Config,
-    pub(super) shape: StateShape,
-    pub(super) weights: Weights,
-    pub(super) state: State,
-    pub(super) decode: DecodeState,
-    pub(super) plans: Plans,
-    pub(super) staging: Buffer,
-    pub(super) choices: TokenRing,
-    pub(super) tuning: Tuning,
-    /// What self-tests found here, and what the last one did.
-    pub(super) tested: Tested,
-    pub(super) effort: Effort,
-    /// Rows of the next chunk of a prompt: more as long as chunks stay within the budget.
-    pub(super) rows: Cell<usize>,
-    /// Submissions that a chunk is shared out to.
-    pub(super) pieces: Cell<usize>,
-    /// Milliseconds that a read-back takes on an idle GPU, and a step.
-    pub(super) readback_ms: f64,
-    pub(super) step_ms: Cell<f64>,
-    /// When the last choice of a generation came.
-    pub(super) last_choice: Cell<Option<Instant>>,
-}
-
 impl Model {
-    /// Hyper-parameters.
-    #[must_use]
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// The device, for its description and counters.
-    #[must_use]
-    pub fn gpu(&self) -> &Gpu {
-        &self.gpu
-    }
-
-    /// Which variants of the kernels run.
-    #[must_use]
-    pub fn tuning(&self) -> Tuning {
-        self.tuning
-    }
-
-    /// The same, with what the self-test replaced.
-    #[must_use]
-    pub fn variants(&self) -> Variants {
-        Variants::new(self)
-    }
-
-    /// What self-tests found on this adapter, for the next load.
-    #[must_use]
-    pub fn tested(&self) -> &Tested {
-        &self.tested
-    }
-
-    /// Positions that fit.
-    #[must_use]
-    pub fn context(&self) -> usize {
-        self.shape.context
-    }
-
-    /// Bytes of GPU memory held.
-    #[must_use]
-    pub fn gpu_bytes(&self) -> GpuBytes {
-        GpuBytes {
-            weights: self.gpu.bytes_of(MemoryKind::Weights),
-            kv: self.gpu.bytes_of(MemoryKind::Kv),
-            scratch: self.gpu.bytes_of(MemoryKind::Scratch),
-            sessions: self.gpu.bytes_of(MemoryKind::Sessions),
-        }
-    }
-
-    /// # Errors
-    /// [`Error::InvalidOption`] for an id outside the vocabulary or no id at all, [`Error::ContextFull`] beyond the context.
-    pub(super) fn check_ids(&self, ids: &[u32], position: usize) -> Result<()> {
-        let n_vocab = self.config.n_vocab;
-        let invalid = |found: String| Error::InvalidOption {
-            option: "ids".to_owned(),
-            found,
-            expected: format!("at least one id, each below {n_vocab}"),
-        };
-        if ids.is_empty() {
-            return Err(invalid("empty".to_owned()));
-        }
-        if let Some(id) = ids.iter().find(|id| **id as usize >= n_vocab) {
-            return Err(invalid(id.to_string()));
-        }
-        let needs = position + ids.len();
-        if needs > self.shape.context {
-            return Err(Error::ContextFull { needs, context: self.shape.context });
-        }
-        Ok(())
-    }
-
     /// Feeds tokens from `position` on, and returns the logits `[V]` after the last.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`], [`Error::ContextFull`], [`Error::Aborted`] between chunks, faults of the device.
+    /// [`crate::Error::InvalidOption`], [`crate::Error::ContextFull`], [`crate::Error::Aborted`] between chunks, faults of the device.
     pub async fn forward(&self, ids: &[u32], position: usize, cancel: &Cancel) -> Result<Vec<f32>> {
         let last = self.feed(ids, position, cancel).await?;
         let bytes = 4 * self.config.n_vocab as u64;
-        let read = Command::Copy { from: &self.decode.logits, offset: 0, to: &self.staging, bytes };
-        self.gpu.run(&[self.last_works(ids, last, position)?.as_slice(), &[read]].concat())?;
+        let read = Command::copy(&self.decode.logits, &self.staging, bytes);
+        self.gpu.run(&[self.last_commands(ids, last, position)?.as_slice(), &[read]].concat())?;
         let logits = self.gpu.read_f32(&self.staging, bytes).await?;
         cancel.check()?;
-        finite("the logits", &logits, position + ids.len())?;
+        check_finite("the logits", &logits, position + ids.len())?;
         Ok(logits)
     }
 
-    /// Feeds `text` from index `from` on, which the KV cache holds up to there, and lets the GPU choose what follows, which
-    /// [`Model::next_token`] tells. Penalties count all of `text`.
+    /// Feeds `text` from index `from` on (the KV cache holds it up to there) and has the GPU sample the tokens that follow, which
+    /// [`Model::next_token`] returns. Penalties count all of `text`.
     ///
     /// # Errors
     /// As [`Model::forward`].
@@ -179,47 +44,47 @@ impl Model {
         self.decode.sample.begin(&self.gpu, settings, text);
         let next = text.len();
         let end = RunParams { n_tokens: 1, position: next as u32 - 1, ..RunParams::default() };
-        let mut works = self.last_works(ids, last, from)?;
-        works.push(Command::Plan(&self.plans.choose, end));
-        self.last_choice.set(None);
-        self.choices.submit(&self.gpu, &works, &self.decode.sample, next)
+        let mut commands = self.last_commands(ids, last, from)?;
+        commands.push(Command::Plan(&self.plans.sample, end));
+        self.last_token.set(None);
+        self.ring.submit(&self.gpu, &commands, &self.decode.sample, next)
     }
 
-    /// The oldest choice under way, after more were queued: for the positions from `next` on, which moves, up to `end`.
+    /// The oldest token under way, after more were queued: for the positions from `next` on, which moves, up to `end`.
     ///
     /// # Errors
-    /// [`Error::NumericError`] where a logit was not finite; faults of the device.
+    /// [`crate::Error::NumericError`] if a logit was not finite; faults of the device.
     pub async fn next_token(&self, next: &mut usize, end: usize) -> Result<u32> {
-        while self.choices.len() < self.depth() && *next < end {
+        while self.ring.len() < self.depth() && *next < end {
             let step = RunParams { n_tokens: 1, position: *next as u32 - 1, ..RunParams::default() };
-            let works = [Command::Plan(&self.plans.step, step), Command::Plan(&self.plans.choose, step)];
-            self.choices.submit(&self.gpu, &works, &self.decode.sample, *next)?;
+            let commands = [Command::Plan(&self.plans.decode, step), Command::Plan(&self.plans.sample, step)];
+            self.ring.submit(&self.gpu, &commands, &self.decode.sample, *next)?;
             *next += 1;
         }
-        let id = self.choices.next(&self.gpu).await?;
+        let id = self.ring.next(&self.gpu).await?;
         let now = Instant::now();
-        if let Some(last) = self.last_choice.replace(Some(now)) {
+        if let Some(last) = self.last_token.replace(Some(now)) {
             self.step_ms.set((now - last).as_secs_f64() * 1e3);
         }
         Ok(id)
     }
 
-    /// How many choices should be under way: as many as hide the time of a read-back, two to four.
+    /// Tokens that should be under way: as many as hide the time of a read-back, two to four.
     fn depth(&self) -> usize {
         let steps = self.readback_ms / self.step_ms.get().max(1e-3);
         (1 + steps.ceil() as usize).clamp(2, MAX_DEPTH)
     }
 
-    /// Readies the feeding of `ids` from `position` on: waits for what an earlier generation left under way.
+    /// Prepares the feeding of `ids` from `position` on: waits for the tokens that an earlier generation left under way.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`], [`Error::ContextFull`], faults of the device.
+    /// [`crate::Error::InvalidOption`], [`crate::Error::ContextFull`], faults of the device.
     pub async fn ready(&self, ids: &[u32], position: usize) -> Result<()> {
-        self.check_ids(ids, position)?;
-        self.choices.drain(&self.gpu).await
+        self.shape.check_ids(&self.config, ids, position)?;
+        self.ring.drain(&self.gpu).await
     }
 
-    /// Rows of the next chunk where so many tokens are left; `None` where they are the last chunk, which [`Model::forward`] and
+    /// Rows of the next chunk when `n_left` tokens are left; `None` if they are the last chunk, which [`Model::forward`] and
     /// [`Model::begin`] feed.
     #[must_use]
     pub fn next_chunk(&self, n_left: usize) -> Option<usize> {
@@ -252,7 +117,7 @@ impl Model {
         Ok(start)
     }
 
-    /// Makes chunks larger while twice the rows would stay within the budget, smaller where they exceed it; the smallest are
+    /// Makes chunks larger while twice the rows would stay within the budget, smaller if they exceed it; the smallest are
     /// submitted in pieces instead.
     fn pace(&self, chunk_ms: f64) {
         let (rows, least) = (self.rows.get(), FIRST_ROWS.min(self.shape.chunk));
@@ -271,7 +136,8 @@ impl Model {
     /// Faults of the device.
     pub(super) fn prefill(&self, ids: &[u32], position: usize) -> Result<Command<'_>> {
         self.gpu.write(&self.state.ids, 0, bytemuck::cast_slice(ids));
-        let step = RunParams { n_tokens: ids.len() as u32, position: position as u32, ..RunParams::default() };
+        let step =
+            RunParams { n_tokens: ids.len() as u32, position: position as u32, ..RunParams::default() };
         let n = self.pieces.get();
         for piece in 0..n - 1 {
             self.gpu.run(&[Command::Piece(&self.plans.prefill, step, piece, n)])?;
@@ -280,28 +146,20 @@ impl Model {
     }
 
     /// The last chunk of `ids`, from `start` on, to its last row's logits.
-    fn last_works(&self, ids: &[u32], start: usize, position: usize) -> Result<Vec<Command<'_>>> {
+    fn last_commands(&self, ids: &[u32], start: usize, position: usize) -> Result<Vec<Command<'_>>> {
         let rows = ids.get(start..).unwrap_or_default();
-        let end = RunParams { n_tokens: 1, position: (position + ids.len() - 1) as u32, ..RunParams::default() };
+        let end =
+            RunParams { n_tokens: 1, position: (position + ids.len() - 1) as u32, ..RunParams::default() };
         if rows.len() == 1 {
             self.gpu.write(&self.state.ids, 0, bytemuck::cast_slice(rows));
-            return Ok(vec![Command::Plan(&self.plans.step, end)]);
+            return Ok(vec![Command::Plan(&self.plans.decode, end)]);
         }
         let bytes = 4 * self.config.d_model as u64;
-        let offset = (rows.len() as u64 - 1) * bytes;
+        let from_offset = (rows.len() as u64 - 1) * bytes;
         Ok(vec![
             self.prefill(rows, position + start)?,
-            Command::Copy { from: &self.state.x, offset, to: &self.decode.acts, bytes },
+            Command::Copy { from: &self.state.x, from_offset, to: &self.decode.acts, to_offset: 0, bytes },
             Command::Plan(&self.plans.head, end),
         ])
     }
-}
-
-/// # Errors
-/// [`Error::NumericError`] where a value is not finite.
-pub(super) fn finite(what: &str, values: &[f32], position: usize) -> Result<()> {
-    if values.iter().all(|value| value.is_finite()) {
-        return Ok(());
-    }
-    Err(Error::NumericError { what: what.to_owned(), position })
 }

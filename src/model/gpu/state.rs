@@ -1,20 +1,11 @@
-//! Every buffer that a run writes: allocated once at load, at the size of the largest chunk.
+//! Buffers that a run writes: allocated once at load, at the size of the largest chunk.
 
 use crate::error::Result;
 use crate::gpu::layout::KvShape;
-use crate::gpu::{Buffer, Gpu, KvCache, KvType};
-use crate::model::Config;
-
-/// Sizes that the caller chose.
-#[derive(Clone, Copy, Debug)]
-pub struct StateShape {
-    /// Positions the global layers keep.
-    pub context: usize,
-    /// Rows of the largest run (T).
-    pub chunk: usize,
-    /// Type of the KV cache.
-    pub kv: KvType,
-}
+use crate::gpu::{Buffer, Gpu, KvCache};
+use crate::kernels::rope_table::Rotary;
+use crate::model::config::Config;
+use crate::model::state_shape::StateShape;
 
 /// Activations and KV cache. f32 unless said otherwise.
 #[derive(Debug)]
@@ -47,12 +38,12 @@ pub struct State {
 
 impl State {
     /// # Errors
-    /// [`crate::Error::LimitTooLow`] where a buffer exceeds the adapter's limits.
-    pub fn allocate(gpu: &Gpu, config: &Config, extents: StateShape) -> Result<Self> {
-        let tensor = |label: &str, cols: usize| gpu.tensor(label, extents.chunk, cols);
+    /// [`crate::Error::LimitTooLow`] if a buffer exceeds the adapter's limits.
+    pub fn allocate(gpu: &Gpu, config: &Config, shape: StateShape) -> Result<Self> {
+        let tensor = |label: &str, cols: usize| gpu.tensor(label, shape.chunk, cols);
         let (d, f, n_pairs) = (config.d_model, config.d_ff, config.head_dim / 2);
         let (q, kv) = (config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim);
-        let upload = |rotary: crate::kernels::rope_table::Rotary| rotary.upload(gpu, n_pairs, extents.context);
+        let upload = |rotary: Rotary| rotary.upload(gpu, n_pairs, shape.context);
         Ok(Self {
             ids: tensor("ids", 1)?,
             x: tensor("x", d)?,
@@ -66,18 +57,17 @@ impl State {
             rope: upload(config.rotary)?,
             local_rope: upload(config.local_rotary)?,
             kv: (0..config.n_layers)
-                .map(|i| KvCache::allocate(gpu, &format!("layer {i}"), kv_shape(config, extents, i)))
+                .map(|i| KvCache::allocate(gpu, &format!("layer {i}"), kv_shape(config, shape, i)))
                 .collect::<Result<_>>()?,
         })
     }
 }
 
-/// A local layer keeps a ring: the window of the first query of a chunk, and the chunk.
-pub(super) fn kv_shape(config: &Config, extents: StateShape, i: usize) -> KvShape {
-    let ring = |window: usize| (window + extents.chunk).min(extents.context);
+/// Shape of the KV cache of layer `i`.
+pub(super) fn kv_shape(config: &Config, shape: StateShape, i: usize) -> KvShape {
     KvShape {
-        kv: extents.kv,
-        n_slots: config.window_of(i).map_or(extents.context, ring),
+        kv: shape.kv,
+        n_slots: shape.n_slots(config, i),
         n_kv_heads: config.n_kv_heads,
         head_dim: config.head_dim,
     }

@@ -1,5 +1,5 @@
-//! Tokens that the GPU chooses: several steps under way at once, each reading what the one before it chose, and four bytes read back
-//! for each.
+//! Token ring: several decode steps under way at once, each of which reads the token that the one before it sampled, and four bytes
+//! read back for each.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -7,51 +7,51 @@ use std::collections::VecDeque;
 use crate::error::{Error, Result};
 use crate::gpu::buffer::allocated;
 use crate::gpu::readback::Pending;
-use crate::gpu::{Buffer, Gpu, Command};
+use crate::gpu::{Buffer, Command, Gpu};
 use crate::kernels::sample::{NO_ID, State, recent_offset};
 
-/// Most tokens under way: a stop is noticed so many tokens late at worst.
+/// Most tokens under way: a stop is noticed this many tokens late at worst.
 pub const MAX_DEPTH: usize = 4;
 const ID_BYTES: u64 = 4;
 /// GPU memory of the ring, for the memory plan.
 pub(super) const RING_BYTES: u64 = MAX_DEPTH as u64 * allocated(ID_BYTES);
 
-/// A choice under way.
+/// A token under way.
 #[derive(Debug)]
-struct Chosen {
+struct Sampled {
     slot: usize,
     pending: Pending,
-    /// Where in the text the token stands.
+    /// Position of the token in the text.
     position: usize,
 }
 
-/// A ring of staging buffers, and who waits for them.
+/// A ring of staging buffers, and the tokens under way in them.
 #[derive(Debug)]
 pub struct TokenRing {
     ring: Vec<Buffer>,
-    under_way: RefCell<VecDeque<Chosen>>,
+    under_way: RefCell<VecDeque<Sampled>>,
     next_slot: Cell<usize>,
 }
 
 impl TokenRing {
     pub(super) fn allocate(gpu: &Gpu) -> Self {
-        let ring = (0..MAX_DEPTH).map(|_| gpu.staging("chosen id", ID_BYTES)).collect();
+        let ring = (0..MAX_DEPTH).map(|_| gpu.staging("sampled id", ID_BYTES)).collect();
         Self { ring, under_way: RefCell::default(), next_slot: Cell::new(0) }
     }
 
-    /// How many are under way.
+    /// Number of tokens under way.
     pub(super) fn len(&self) -> usize {
         self.under_way.borrow().len()
     }
 
-    /// Submits `works`, which choose the token at a text position, and asks for it.
+    /// Submits `commands`, which sample the token at a text position, and requests its id.
     ///
     /// # Errors
-    /// [`Error::Internal`] where [`MAX_DEPTH`] are under way; as [`Gpu::run`].
+    /// [`Error::Internal`] if [`MAX_DEPTH`] are under way; as [`Gpu::run`].
     pub(super) fn submit(
         &self,
         gpu: &Gpu,
-        works: &[Command<'_>],
+        commands: &[Command<'_>],
         sample: &State,
         position: usize,
     ) -> Result<()> {
@@ -62,21 +62,22 @@ impl TokenRing {
         };
         let read = Command::Copy {
             from: &sample.recent,
-            offset: recent_offset(position),
+            from_offset: recent_offset(position),
             to: staging,
+            to_offset: 0,
             bytes: ID_BYTES,
         };
-        gpu.run(&[works, &[read]].concat())?;
+        gpu.run(&[commands, &[read]].concat())?;
         let pending = gpu.request(staging, ID_BYTES);
-        self.under_way.borrow_mut().push_back(Chosen { slot, pending, position });
+        self.under_way.borrow_mut().push_back(Sampled { slot, pending, position });
         self.next_slot.set((slot + 1) % MAX_DEPTH);
         Ok(())
     }
 
-    /// Waits for the oldest choice.
+    /// Waits for the oldest token.
     ///
     /// # Errors
-    /// [`Error::NumericError`] where a logit was not finite; as [`Gpu::read_back`].
+    /// [`Error::NumericError`] if a logit was not finite; as [`Gpu::read_back`].
     pub(super) async fn next(&self, gpu: &Gpu) -> Result<u32> {
         let nothing = || Error::Internal { what: "no token is under way".to_owned() };
         let (position, read) = self.oldest(gpu).ok_or_else(nothing)?;
@@ -86,7 +87,7 @@ impl TokenRing {
         }
     }
 
-    /// Waits for what a generation left under way when it stopped.
+    /// Waits for the tokens that a generation left under way when it stopped.
     ///
     /// # Errors
     /// As [`Gpu::read_back`].
@@ -97,9 +98,9 @@ impl TokenRing {
         Ok(())
     }
 
-    /// Text position of the oldest choice, and its read-back.
+    /// Text position of the oldest token, and its read-back.
     fn oldest<'a>(&'a self, gpu: &'a Gpu) -> Option<(usize, impl Future<Output = Result<Vec<u32>>> + 'a)> {
-        let Chosen { slot, pending, position } = self.under_way.borrow_mut().pop_front()?;
+        let Sampled { slot, pending, position } = self.under_way.borrow_mut().pop_front()?;
         Some((position, gpu.read_back(pending, self.ring.get(slot)?)))
     }
 }

@@ -1,11 +1,11 @@
-//! Which variants of the decode kernels are fastest on an adapter: a short measurement, never a name.
+//! Tuning: the variants that are fastest on an adapter, by a short measurement, never by a name.
 
 use web_time::Instant;
 
 use crate::error::Result;
-use crate::gpu::{Arithmetic, Gpu, MemoryKind, Matrix, Plan, RunParams, Tuning, Lanes, Command};
+use crate::gpu::{Arithmetic, Buffer, Command, Gpu, Lanes, Matrix, MemoryKind, Plan, RunParams, Tuning};
 use crate::kernels::matvec;
-use crate::kernels::matvec_common::Acts;
+use crate::kernels::matvec_common::{Acts, Span};
 use crate::quant::Q8_0;
 
 /// A matrix of a few megabytes: large against the cost of a submission, small against the time of a load.
@@ -23,17 +23,17 @@ const ROUNDS: usize = 4;
 /// Faults of the device.
 pub async fn measure(gpu: &Gpu) -> Result<Tuning> {
     let trial = gpu.in_scope("the buffers of the tuning", || Trial::new(gpu)).await?;
-    let of = |arithmetic, unit| Tuning { arithmetic, unit };
-    let units = [Lanes::One, Lanes::ThirtyTwo];
-    let [one, many] = trial.compare(gpu, units.map(|unit| of(Arithmetic::Int8, unit))).await?;
-    let unit = if one < many { Lanes::One } else { Lanes::ThirtyTwo };
-    let [int8, f32] = trial.compare(gpu, [of(Arithmetic::Int8, unit), of(Arithmetic::F32, unit)]).await?;
-    Ok(of(if int8 < 0.95 * f32 { Arithmetic::Int8 } else { Arithmetic::F32 }, unit))
+    let of = |arithmetic, lanes| Tuning { arithmetic, lanes };
+    let both = [Lanes::One, Lanes::ThirtyTwo];
+    let [one, many] = trial.compare(gpu, both.map(|lanes| of(Arithmetic::Int8, lanes))).await?;
+    let lanes = if one < many { Lanes::One } else { Lanes::ThirtyTwo };
+    let [int8, f32] = trial.compare(gpu, [of(Arithmetic::Int8, lanes), of(Arithmetic::F32, lanes)]).await?;
+    Ok(of(if int8 < 0.95 * f32 { Arithmetic::Int8 } else { Arithmetic::F32 }, lanes))
 }
 
 struct Trial {
     matrix: Matrix,
-    acts: crate::gpu::Buffer,
+    acts: Buffer,
 }
 
 impl Trial {
@@ -73,8 +73,8 @@ impl Trial {
     fn plan(&self, gpu: &Gpu, tuning: Tuning) -> Plan {
         let mut plan = Plan::new(gpu, "tuning");
         let acts = Acts { buffer: &self.acts, tuning };
-        let (codes, out) = ((N_COLS / 4) as u32, (N_COLS / 2) as u32);
-        matvec::record(&mut plan, gpu, acts, &self.matrix, (0, codes), out);
+        let x = Span { values: 0, codes: (N_COLS / 4) as u32 };
+        matvec::record(&mut plan, gpu, acts, &self.matrix, x, (N_COLS / 2) as u32);
         plan
     }
 }
@@ -90,9 +90,9 @@ async fn quickest(gpu: &Gpu, plan: &Plan, repeats: usize) -> Result<f64> {
 
 /// Milliseconds of some runs, until they are done.
 async fn run(gpu: &Gpu, plan: &Plan, repeats: usize) -> Result<f64> {
-    let work = Command::Plan(plan, RunParams { n_tokens: 1, ..RunParams::default() });
+    let command = Command::Plan(plan, RunParams { n_tokens: 1, ..RunParams::default() });
     let begun = Instant::now();
-    gpu.run(&vec![work; repeats])?;
+    gpu.run(&vec![command; repeats])?;
     gpu.finish().await?;
     Ok(begun.elapsed().as_secs_f64() * 1e3)
 }

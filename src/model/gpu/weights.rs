@@ -1,11 +1,12 @@
-//! The weights on the GPU: streamed in file order, never held whole.
+//! Weights on the GPU: streamed in file order, never held whole.
 
 use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::gguf::{Header, TensorInfo};
-use crate::gpu::{Buffer, Gpu, MemoryKind, Matrix, FusedMatrix};
-use crate::model::Config;
-use crate::model::tensors::{LayerStacks, OUTPUT, find, layer_name, single};
+use crate::gpu::{Buffer, FusedMatrix, Gpu, Matrix, MemoryKind};
+use crate::model::config::Config;
+use crate::model::gpu::fused::{LayerMatrices, single};
+use crate::model::tensors::{OUTPUT, find, layer_name};
 use crate::source::ByteSource;
 
 /// Bytes read and repacked at once: large enough to amortise a write, small against the wasm heap.
@@ -13,8 +14,8 @@ const CHUNK_BYTES: u64 = 4 << 20;
 /// Bytes written before the GPU has to take them: written but not submitted, they are held a second time.
 const FLUSH_BYTES: u64 = 64 << 20;
 
-/// What lies between two sub-layers: the norm of the output that is added to the residual stream, where the model has one, and the
-/// norm of the input that follows. One buffer, because one kernel takes both.
+/// Norms between two sub-layers: that of the output that is added to the residual stream, if the model has one, and that of the
+/// input that follows. One buffer, because one kernel takes both.
 #[derive(Debug)]
 pub struct Norms {
     /// `[D]` or, with a post-norm before it, `[2, D]`.
@@ -56,7 +57,7 @@ impl Layer {
 pub struct Weights {
     /// `[V, D]`; also the logits matrix unless the file has one.
     pub embedding: Matrix,
-    /// `[V, D]`, where it is not tied.
+    /// `[V, D]`, if it is not tied.
     pub output: Option<Matrix>,
     /// Post-norm of the last block, and the norm before the logits.
     pub output_norms: Norms,
@@ -64,26 +65,26 @@ pub struct Weights {
     pub layers: Vec<Layer>,
 }
 
-/// Allocates tensors by the shapes in the header, which [`super::tensors::check_tensors`] has approved.
+/// Allocates tensors by the shapes in the header, which [`crate::model::tensors::check_tensors`] has approved.
 struct Allocator<'a> {
     gpu: &'a Gpu,
     header: &'a Header,
 }
 
 impl Allocator<'_> {
-    fn matrix(&self, stack: FusedMatrix) -> Result<Matrix> {
-        let n_total = stack.n_rows();
-        Matrix::fused(self.gpu, stack, 0, n_total)
+    fn matrix(&self, fused: FusedMatrix) -> Result<Matrix> {
+        let n_total = fused.n_rows();
+        Matrix::fused(self.gpu, fused, 0, n_total)
     }
 
-    /// Stacks that take the same input, their products side by side.
-    fn side_by_side(&self, stacks: Vec<FusedMatrix>) -> Result<Vec<Matrix>> {
-        let n_total = stacks.iter().map(FusedMatrix::n_rows).sum();
+    /// Matrices that take the same input, their products side by side.
+    fn side_by_side(&self, all: Vec<FusedMatrix>) -> Result<Vec<Matrix>> {
+        let n_total = all.iter().map(FusedMatrix::n_rows).sum();
         let mut first_col = 0;
-        let mut matrices = Vec::with_capacity(stacks.len());
-        for stack in stacks {
-            let n_rows = stack.n_rows();
-            matrices.push(Matrix::fused(self.gpu, stack, first_col, n_total)?);
+        let mut matrices = Vec::with_capacity(all.len());
+        for fused in all {
+            let n_rows = fused.n_rows();
+            matrices.push(Matrix::fused(self.gpu, fused, first_col, n_total)?);
             first_col += n_rows;
         }
         Ok(matrices)
@@ -104,18 +105,18 @@ impl Allocator<'_> {
         let name = |name: &str| layer_name(i, name);
         let before = i.checked_sub(1).map(|i| layer_name(i, "post_ffw_norm"));
         let attn: Vec<String> = before.into_iter().chain([name("attn_norm")]).collect();
-        let stacks = LayerStacks::plan(self.header, self.gpu.limits(), i)?;
+        let matrices = LayerMatrices::plan(self.header, self.gpu.limits(), i)?;
         let head_norms = self.header.tensor(&name("attn_q_norm"));
         Ok(Layer {
             attn_norms: self.norms(&name("attn_norms"), &attn)?,
-            qkv: self.side_by_side(stacks.qkv)?,
+            qkv: self.side_by_side(matrices.qkv)?,
             head_norms: head_norms
                 .map(|_| self.norms(&name("head_norms"), &[name("attn_q_norm"), name("attn_k_norm")]))
                 .transpose()?,
-            o: self.matrix(stacks.o)?,
+            o: self.matrix(matrices.o)?,
             ffn_norms: self.norms(&name("ffn_norms"), &[name("post_attention_norm"), name("ffn_norm")])?,
-            gate_up: self.side_by_side(stacks.gate_up)?,
-            down: self.matrix(stacks.down)?,
+            gate_up: self.side_by_side(matrices.gate_up)?,
+            down: self.matrix(matrices.down)?,
         })
     }
 }
@@ -124,7 +125,7 @@ impl Weights {
     /// Allocates every tensor; [`Weights::stream`] fills them.
     ///
     /// # Errors
-    /// [`crate::Error::LimitTooLow`] where a tensor fits no buffer even when split.
+    /// [`crate::Error::LimitTooLow`] if a tensor fits no buffer even when split.
     pub fn allocate(gpu: &Gpu, header: &Header, config: &Config) -> Result<Self> {
         let allocator = Allocator { gpu, header };
         let last = layer_name(config.n_layers - 1, "post_ffw_norm");
@@ -185,9 +186,9 @@ impl Weights {
         gpu.flush().await
     }
 
-    /// The matrix that a tensor is in, and which of its members it is.
+    /// The matrix that a tensor is in, and which of its slices it is.
     fn place(&self, name: &str) -> Option<(&Matrix, usize)> {
-        let at = |matrix: &Matrix| matrix.members.iter().position(|m| m.label == name);
+        let at = |matrix: &Matrix| matrix.slices.iter().position(|slice| slice.label == name);
         self.matrices().find_map(|matrix| Some((matrix, at(matrix)?)))
     }
 
@@ -199,14 +200,14 @@ impl Weights {
 
 async fn stream_matrix<S: ByteSource>(
     gpu: &Gpu,
-    (matrix, member): (&Matrix, usize),
+    (matrix, slice): (&Matrix, usize),
     tensor: &TensorInfo,
     source: &mut S,
     cancel: &Cancel,
     (raw, on_bytes): (&mut Vec<u8>, &mut dyn FnMut(u64)),
 ) -> Result<()> {
     let rows_per_chunk = matrix.rows_per_chunk(CHUNK_BYTES);
-    let total = matrix.members.get(member).map_or(0, |m| m.n_rows);
+    let total = matrix.slices.get(slice).map_or(0, |m| m.n_rows);
     let mut row = 0;
     while row < total {
         cancel.check()?;
@@ -214,7 +215,7 @@ async fn stream_matrix<S: ByteSource>(
         let offset = tensor.offset + row * matrix.row_bytes();
         raw.resize((n_rows * matrix.row_bytes()) as usize, 0);
         source.read(offset, raw, cancel).await?;
-        matrix.write_rows(gpu, member, row, raw);
+        matrix.write_rows(gpu, slice, row, raw);
         on_bytes(offset + raw.len() as u64);
         row += n_rows;
         if gpu.bytes_pending() > FLUSH_BYTES {

@@ -1,15 +1,16 @@
-//! What several cases read.
+//! Inputs of several cases: activations, sub-layer inputs, heads with a cache.
 
-use super::cases::{AT, Cases, EPS, K, ROTARY, SLOTS};
 use crate::error::Result;
 use crate::gpu::layout::KvShape;
-use crate::gpu::{Buffer, KvCache, KvType};
+use crate::gpu::{Buffer, KvCache};
 use crate::kernels::attention_prefill::{Cached, Shape, attention};
+use crate::kernels::matvec_common::{NormInput, norm_input};
 use crate::kernels::norm_add::rms_norm;
+use crate::kernels::qk_norm_rope::kv_write;
 use crate::kernels::quantize::{dequantized, quantize};
 use crate::kernels::rope_table::rope;
-use crate::kernels::qk_norm_rope::kv_write;
-use crate::kernels::matvec_common::{NormInput, norm_input};
+use crate::model::gpu::self_test::fixture::{AT, Cases, EPS, K, ROTARY, SLOTS};
+use crate::quant::KvType;
 
 /// Activations as kernels leave them for products with int8.
 pub(super) fn encoded(x: &[f32]) -> Vec<f32> {
@@ -25,7 +26,7 @@ pub(super) fn encoded(x: &[f32]) -> Vec<f32> {
     words
 }
 
-/// What products see of them.
+/// Activations as products read them.
 pub(super) fn seen(x: &[f32], int8: bool) -> Vec<f32> {
     if !int8 {
         return x.to_vec();
@@ -34,7 +35,7 @@ pub(super) fn seen(x: &[f32], int8: bool) -> Vec<f32> {
     dequantized(&codes, &scales)
 }
 
-/// What a code on the GPU stands for.
+/// Value of a code on the GPU.
 pub(super) fn decoded(words: &[f32], i: usize) -> Option<f32> {
     let group = words.get(i / 16 * 8..)?;
     let word = group.get(i % 16 / 4)?.to_bits();
@@ -130,8 +131,8 @@ impl Heads {
                 cases.gpu.write(to, 0, &bytes);
             }
         }
-        let (scale, cap) = (config.query_scale, config.attention_softcap);
-        let shape = Shape { n_heads: h, window, scale, cap };
+        let (scale, softcap) = (config.query_scale, config.attention_softcap);
+        let shape = Shape { n_heads: h, window, scale, softcap };
         Ok(Self { h, k, c, cache, shape, norms_at: cases.buffer(&norms), norms, keys, values })
     }
 

@@ -2,7 +2,7 @@
 
 use crate::quant::Format;
 
-/// Their source.
+/// Generator of the numbers.
 #[derive(Debug)]
 pub(super) struct Numbers(u32);
 

@@ -1,14 +1,17 @@
-//! Other variants in place of wrong ones.
+//! Replacement of wrong kernels by other variants.
 
 use web_time::Instant;
 
-use super::{Ran, Replaced, SelfTest, Tested, hashes_of, run};
 use crate::error::{Error, Result};
 use crate::gpu::shader::Variant;
-use crate::gpu::{Arithmetic, KvType, Tuning, Lanes};
-use crate::model::Model;
+use crate::gpu::{Arithmetic, Lanes, Tuning};
 use crate::model::gpu::load::plans;
-use crate::model::state::State;
+use crate::model::gpu::model::Model;
+use crate::model::gpu::self_test::fixture::Ran;
+use crate::model::gpu::self_test::run::{hashes_of, run};
+use crate::model::gpu::self_test::tested::{Replaced, SelfTest, Tested};
+use crate::model::gpu::state::State;
+use crate::quant::KvType;
 
 /// Subgroups or not, arithmetic and lanes, type of the cache.
 type Choice = (bool, Tuning, KvType);
@@ -23,8 +26,8 @@ impl Model {
     /// Compares the kernels with their twins, and takes other variants until all that run are right.
     ///
     /// # Errors
-    /// [`Error::SelfTestFailed`] where none are; [`Error::OutOfMemory`], faults of the device.
-    pub(in crate::model) async fn self_test(&mut self, how: SelfTest) -> Result<()> {
+    /// [`Error::SelfTestFailed`] if none are; [`Error::OutOfMemory`], faults of the device.
+    pub(in crate::model::gpu) async fn self_test(&mut self, how: SelfTest) -> Result<()> {
         if how == SelfTest::Off {
             self.tested = Tested::default();
             return Ok(());
@@ -45,7 +48,7 @@ impl Model {
         };
         if one.has_others {
             for choice in others((self.gpu.subgroups(), self.tuning, self.shape.kv)) {
-                self.choose(choice).await?;
+                self.take(choice).await?;
                 if self.wrong_kernels().await?.is_empty() {
                     return Ok(());
                 }
@@ -59,7 +62,7 @@ impl Model {
         Err(Error::SelfTestFailed { kernel, variant, adapter, error })
     }
 
-    /// Those of the plans that are known to be wrong, or else found to be: what is known is not tested again.
+    /// Kernels of the plans that are known to be wrong, or else are found to be: known ones are not tested again.
     async fn wrong_kernels(&mut self) -> Result<Vec<Wrong>> {
         let all = hashes_of(&self.gpu, &self.config, &self.plans.all());
         let (mut known, mut new) = (Vec::new(), Vec::new());
@@ -91,7 +94,7 @@ impl Model {
     }
 
     /// Takes other variants of the kernels.
-    async fn choose(&mut self, (subgroups, tuning, kv): Choice) -> Result<()> {
+    async fn take(&mut self, (subgroups, tuning, kv): Choice) -> Result<()> {
         self.gpu.set_subgroups(subgroups);
         self.tuning = tuning;
         if kv != self.shape.kv {
@@ -99,11 +102,11 @@ impl Model {
             let make = || State::allocate(&self.gpu, &self.config, self.shape);
             self.state = self.gpu.in_scope("the state's buffers", make).await?;
         }
-        let (plans, verdicts) =
+        let (plans, scopes) =
             plans(&self.gpu, &self.config, &self.weights, &self.state, &self.decode, tuning)?;
         self.plans = plans;
-        for verdict in verdicts {
-            self.gpu.end_scope(verdict).await?;
+        for scope in scopes {
+            self.gpu.end_scope(scope).await?;
         }
         Ok(())
     }
@@ -116,7 +119,7 @@ fn has_others((kernel, variant): Ran) -> bool {
         Variant::Weights(_) => ["matmul_int8", "matmul_direct"].contains(&kernel.name),
         Variant::KvF16 | Variant::Operand(Arithmetic::Int8) => true,
         Variant::KvOperand(kv, tuning) => kv == KvType::F16 || tuning != SIMPLEST,
-        Variant::Matvec(rows) => rows.subgroups || rows.tuning != SIMPLEST,
+        Variant::Matvec(variant) => variant.subgroups || variant.tuning != SIMPLEST,
     }
 }
 
@@ -129,9 +132,9 @@ fn others((subgroups, tuning, kv): Choice) -> Vec<Choice> {
     for bits in [1u32, 2, 4, 8, 3, 5, 6, 9, 10, 12, 7, 11, 13, 14, 15] {
         let to = |bit: u32| bits & bit != 0;
         let arithmetic = if to(2) { Arithmetic::F32 } else { tuning.arithmetic };
-        let unit = if to(4) { Lanes::One } else { tuning.lanes };
+        let lanes = if to(4) { Lanes::One } else { tuning.lanes };
         let cache = if to(8) { KvType::F32 } else { kv };
-        let choice = (subgroups && !to(1), Tuning { arithmetic, unit }, cache);
+        let choice = (subgroups && !to(1), Tuning { arithmetic, lanes }, cache);
         if choice != (subgroups, tuning, kv) && !all.contains(&choice) {
             all.push(choice);
         }
