@@ -8,7 +8,7 @@ use common::goldens::data;
 use common::gpu::{NEED, adapter, load};
 use common::trial::needing;
 use gemma_web::gpu::profile::Method;
-use gemma_web::gpu::{Gpu, GpuOptions, MemoryKind, Plan, RunParams};
+use gemma_web::gpu::{Command, Gpu, GpuOptions, MemoryKind, Plan, RunParams};
 use gemma_web::kernels::read_bandwidth::{n_sums, read_bandwidth, record};
 use gemma_web::session::bench::{BenchOptions, Protocol, Spread, roofline};
 use gemma_web::session::{Engine, LoadOptions};
@@ -64,7 +64,7 @@ fn sums() -> Result<(), Failed> {
         let mut plan = Plan::new(&gpu, "test");
         record(&mut plan, &gpu, &x, &y, n_vectors);
         let step = RunParams { n_tokens: 1, position: 5, ..RunParams::default() };
-        gpu.run(&[(&plan, step)], &[(&y, 0, &staging, y.bytes())])?;
+        gpu.run(&[Command::Plan(&plan, step), Command::copy(&y, &staging, y.bytes())])?;
         let found = block_on(gpu.read_f32(&staging, y.bytes()))?;
         assert_eq!(found, read_bandwidth(&words, 5), "{n_vectors} vectors");
     }

@@ -8,21 +8,21 @@ use common::kernel_bench::{Bench, Planted, notices, same};
 use common::trial::needing;
 use gemma_web::gpu::device::FaultInjection;
 use gemma_web::gpu::layout::KvShape;
-use gemma_web::gpu::{
-    Arithmetic, Buffer, FusedMatrix, GpuOptions, KvCache, KvType, Lanes, Matrix, Slice, Tuning,
-};
+use gemma_web::gpu::{Arithmetic, Buffer, FusedMatrix, GpuOptions, KvCache, Lanes, Matrix, Slice, Tuning};
 use gemma_web::kernels::attention_decode::{Heads, partial_bytes};
 use gemma_web::kernels::attention_prefill::{Cached, Shape, attention};
 use gemma_web::kernels::matmul::matmul as product;
-use gemma_web::kernels::matvec_common::{Acts, NormInput, norm_input};
+use gemma_web::kernels::matvec_common::{Acts, NormInput, Span, norm_input};
 use gemma_web::kernels::norm_add::rms_norm;
 use gemma_web::kernels::norm_gate_up_matvec::Out;
 use gemma_web::kernels::quantize::{dequantized, quantize};
 use gemma_web::kernels::rope_table::{Rotary, rope};
 use gemma_web::kernels::sample::block_max;
 use gemma_web::kernels::softcap_logits::softcap_logits;
-use gemma_web::kernels::{attend, geglu, logits, matvec, merge, norm_gate_up_matvec, norm_matvec};
-use gemma_web::quant::{F16, F32, FORMATS, Format, Q3_K, Q4_K, Q5_0, Q5_K, Q6_K, Q8_0};
+use gemma_web::kernels::{
+    attention_decode, attention_reduce, geglu_prefill, logits, matvec, norm_gate_up_matvec, norm_matvec,
+};
+use gemma_web::quant::{F16, F32, FORMATS, Format, KvType, Q3_K, Q4_K, Q5_0, Q5_K, Q6_K, Q8_0};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Small mistakes, and who must notice them.
@@ -48,8 +48,14 @@ const PLANTED: [Planted; 6] = [
         FaultInjection { kernel: "matvec", from: "0u, params.n_groups", to: "0u, params.n_groups - 1u" },
     ),
     (makes_logits, FaultInjection { kernel: "logits", from: "softcap(sum", to: "softcap(1.01 * sum" }),
-    (attends, FaultInjection { kernel: "attend", from: "* params.scale", to: "* (1.01 * params.scale)" }),
-    (attends, FaultInjection { kernel: "merge", from: "total += weight * m_l.y", to: "total += m_l.y" }),
+    (
+        attends,
+        FaultInjection { kernel: "attention_decode", from: "* params.scale", to: "* (1.01 * params.scale)" },
+    ),
+    (
+        attends,
+        FaultInjection { kernel: "attention_reduce", from: "total += weight * m_l.y", to: "total += m_l.y" },
+    ),
 ];
 
 fn main() {
@@ -64,7 +70,7 @@ fn main() {
         trial("norm_gate_up_matvec in every format, of two formats, and in three dispatches", gated),
         trial("matvec in every format", plain_products),
         trial("logits and their blocks", makes_logits),
-        trial("attend and merge", attends),
+        trial("attention_decode and attention_reduce", attends),
         trial("matrices split by rows", |_| in_parts()),
         needing("a mistake in a kernel is noticed", gpu::NEED, adapter, |()| notices(&PLANTED)),
     ];
@@ -96,7 +102,7 @@ fn stack(b: &Bench, format: &'static Format, members: &[&[u8]], n_cols: usize, c
         n_rows: (blocks.len() / row_bytes) as u64,
     };
     let stack = FusedMatrix {
-        members: members.iter().enumerate().map(named).collect(),
+        slices: members.iter().enumerate().map(named).collect(),
         n_cols: n_cols as u64,
         format,
     };
@@ -234,7 +240,7 @@ fn gated(b: &Bench) -> Result<(), Failed> {
             let (acts, norms) = (input.acts(b, n + n / 2 + 2 * n), b.buffer(&input.norms));
             let mut plan = b.plan();
             let gated = (3 * width / 4) as u32;
-            let out = Out { gated, codes: gated + 12, gate_up: gated + 18 };
+            let out = Out { gated: Span { values: gated, codes: gated + 12 }, gate_up: gated + 18 };
             norm_gate_up_matvec::record(
                 &mut plan,
                 &b.gpu,
@@ -246,7 +252,7 @@ fn gated(b: &Bench) -> Result<(), Failed> {
             let found = b.run(&plan, 1, 0, &acts)?;
             let normed = input.normed().1;
             let halves = expect(&[(first, &gate), (second, &up)], &normed, tuning, false);
-            let expected = geglu::geglu(&halves[..n], &halves[n..]);
+            let expected = geglu_prefill::geglu(&halves[..n], &halves[n..]);
             let what = format!("{} and {} {tuning}", first.name, second.name);
             let from = 3 * width;
             same(&what, &expected, &found[from..from + n], tolerance(tuning))?;
@@ -282,7 +288,7 @@ fn plain_products(b: &Bench) -> Result<(), Failed> {
                 &b.gpu,
                 Acts { buffer: &acts, tuning },
                 &w,
-                (0, (n_cols / 4) as u32),
+                Span { values: 0, codes: (n_cols / 4) as u32 },
                 out,
             );
             let found = b.run(&plan, 1, 0, &acts)?;
@@ -394,13 +400,20 @@ fn attends_at(b: &Bench, kv: KvType, case: Case, position: usize) -> Result<(), 
     let table = rotary.upload(&b.gpu, head_dim / 2, position + 1)?;
     let norms_gpu = b.buffer(&norms);
     let partials = b.empty(partial_bytes(n_heads, head_dim) as usize / 4);
-    let shape = Shape { n_heads, window, scale: 0.2, cap };
+    let shape = Shape { n_heads, window, scale: 0.2, softcap: cap };
     let at = Acts { buffer: &acts, tuning: Tuning { arithmetic: Arithmetic::F32, lanes: Lanes::One } };
     let mut plan = b.plan();
     let heads = Heads { qkv: 0, norms: has_norms.then_some(&norms_gpu), rope_table: &table, eps: EPS };
-    attend::record(&mut plan, &b.gpu, at, heads, &cache, &partials, shape);
+    attention_decode::record(&mut plan, &b.gpu, at, heads, &cache, &partials, shape);
     let (out, codes) = ((qkv.len() / 4) as u32, ((qkv.len() + n_q) / 4) as u32);
-    merge::record(&mut plan, &b.gpu, at, &partials, (n_heads, head_dim, window), (out, codes));
+    attention_reduce::record(
+        &mut plan,
+        &b.gpu,
+        at,
+        &partials,
+        (n_heads, head_dim, window),
+        Span { values: out, codes },
+    );
     let found = b.run(&plan, 1, position, &acts)?;
 
     let normed = |x: &[f32], w: &[f32]| if has_norms { rms_norm(x, w, EPS) } else { x.to_vec() };
@@ -446,13 +459,14 @@ fn in_parts() -> Result<(), Failed> {
             let mut plan = b.plan();
             norm_matvec::record(&mut plan, &b.gpu, at, &w, input.at(&norms), 192);
             let gated = 192 + (n / 2) as u32;
-            let out = Out { gated, codes: gated + (n / 4) as u32, gate_up: 0 };
+            let codes = gated + (n / 4) as u32;
+            let out = Out { gated: Span { values: gated, codes }, gate_up: 0 };
             norm_gate_up_matvec::record(&mut plan, &b.gpu, at, &w, input.at(&norms), out);
             let found = b.run(&plan, 1, 0, &acts)?;
             let halves = expect(&[(format, &gate), (format, &up)], &input.normed().1, tuning, true);
             let what = format!("{} {tuning} in {} parts", format.name, w[0].parts.len());
             same(&what, &halves, &found[768..768 + 2 * n], tolerance(tuning))?;
-            let expected = geglu::geglu(&halves[..n], &halves[n..]);
+            let expected = geglu_prefill::geglu(&halves[..n], &halves[n..]);
             let from = 768 + 2 * n;
             same(&format!("{what}, gated"), &expected, &found[from..from + n], tolerance(tuning))?;
             let largest = expected.iter().fold(0f32, |m, x| m.max(x.abs()));

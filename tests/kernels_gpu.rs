@@ -9,15 +9,15 @@ use common::trial::needing;
 use gemma_web::gpu::device::FaultInjection;
 use gemma_web::gpu::layout::KvShape;
 use gemma_web::gpu::{
-    Arithmetic, Command, GpuOptions, KvCache, KvType, Lanes, Matrix, MemoryKind, RunParams, Tuning,
+    Arithmetic, Command, GpuOptions, KvCache, Lanes, Matrix, MemoryKind, RunParams, Tuning,
 };
 use gemma_web::kernels::attention_prefill::{Cached, Shape, attention};
 use gemma_web::kernels::qk_norm_rope::{Heads, kv_write};
 use gemma_web::kernels::rope_table::{Rotary, rope};
 use gemma_web::kernels::{
-    attention as attention_kernel, dequant, embed, geglu, matmul, rotate, softcap_logits,
+    attention_prefill, dequant, embed, geglu_prefill, matmul, qk_norm_rope, softcap_logits,
 };
-use gemma_web::quant::{FORMATS, Format};
+use gemma_web::quant::{FORMATS, Format, KvType};
 use libtest_mimic::{Arguments, Failed, Trial};
 use pollster::block_on;
 
@@ -33,13 +33,20 @@ const PLANTED: [Planted; 4] = [
     ),
     (
         attends,
-        FaultInjection { kernel: "attention F32", from: "* params.scale", to: "* (1.01 * params.scale)" },
+        FaultInjection {
+            kernel: "attention_prefill F32",
+            from: "* params.scale",
+            to: "* (1.01 * params.scale)",
+        },
     ),
-    (attends, FaultInjection { kernel: "rotate", from: "return rotated4(", to: "return 1.01 * rotated4(" }),
+    (
+        attends,
+        FaultInjection { kernel: "qk_norm_rope", from: "return rotated4(", to: "return 1.01 * rotated4(" },
+    ),
     (
         gates,
         FaultInjection {
-            kernel: "geglu",
+            kernel: "geglu_prefill",
             from: "gelu_tanh(gate_up[gate])",
             to: "1.01 * gelu_tanh(gate_up[gate])",
         },
@@ -55,8 +62,8 @@ fn main() {
     let mut trials: Vec<Trial> = vec![
         trial("a plan in pieces", runs_in_pieces),
         trial("softcap_logits", caps),
-        trial("geglu", gates),
-        trial("rotate and attention", attends),
+        trial("geglu_prefill", gates),
+        trial("qk_norm_rope and attention_prefill", attends),
         trial("embed and matmul in every format", multiplies),
         needing("a mistake in a kernel is noticed", gpu::NEED, adapter, |()| notices(&PLANTED)),
     ];
@@ -115,8 +122,13 @@ fn gates(b: &Bench) -> Result<(), Failed> {
         let gate_up: Vec<f32> = rows.flat_map(|(gate, up)| [gate, up].concat()).collect();
         let (gate_up, y) = (b.buffer(&gate_up), b.empty(n * t));
         let mut plan = b.plan();
-        geglu::record(&mut plan, &b.gpu, "geglu", &gate_up, (&y, Arithmetic::F32), n);
-        same(&format!("geglu {n} x {t}"), &geglu::geglu(&gate, &up), &b.run(&plan, t, 0, &y)?, 2e-5)?;
+        geglu_prefill::record(&mut plan, &b.gpu, "geglu_prefill", &gate_up, (&y, Arithmetic::F32), n);
+        same(
+            &format!("geglu_prefill {n} x {t}"),
+            &geglu_prefill::geglu(&gate, &up),
+            &b.run(&plan, t, 0, &y)?,
+            2e-5,
+        )?;
     }
     Ok(())
 }
@@ -176,7 +188,7 @@ fn attends_at(b: &Bench, kv: KvType, case: Case, position: usize) -> Result<(), 
         let (qkv, q_rotated) = (b.buffer(&qkv), b.empty(n * n_heads * head_dim));
         let heads = Heads { qkv: &qkv, n_heads, norms: None, eps: 0.0, table: &table };
         let mut plan = b.plan();
-        rotate::record(&mut plan, &b.gpu, "rotate", heads, &cache, &q_rotated);
+        qk_norm_rope::record(&mut plan, &b.gpu, "qk_norm_rope", heads, &cache, &q_rotated);
         b.run(&plan, n, first, &q_rotated)?;
         kv_write(&rope(&k, row, head_dim, first, rotary), &mut keys, row, n_slots, first, kv);
         kv_write(&v, &mut values, row, n_slots, first, kv);
@@ -188,16 +200,16 @@ fn attends_at(b: &Bench, kv: KvType, case: Case, position: usize) -> Result<(), 
     write(position, 5)?;
     let q = b.numbers(5 * n_heads * head_dim, 1.0);
     let (q_gpu, o) = (b.buffer(&q), b.empty(q.len()));
-    let shape = Shape { n_heads, window, scale: 1.0 / (head_dim as f32).sqrt(), cap };
+    let shape = Shape { n_heads, window, scale: 1.0 / (head_dim as f32).sqrt(), softcap: cap };
     let cached = Cached { keys: &keys, values: &values, n_slots, n_kv_heads, head_dim };
     let what = format!("attention {case:?} {kv:?} at {position}");
     // pack2x16float may round either way where a rotated key differs in its last f32 bit.
     let max_abs = if kv == KvType::F16 { 1e-3 } else { 2e-5 };
     let expected = attention(&q, cached, position, shape);
-    for unit in [Lanes::One, Lanes::ThirtyTwo] {
-        let (mut plan, to) = (b.plan(), (&o, Tuning { arithmetic: Arithmetic::F32, unit }));
-        attention_kernel::record(&mut plan, &b.gpu, "attention", &q_gpu, &cache, to, shape);
-        same(&format!("{what} {unit:?}"), &expected, &b.run(&plan, 5, position, &o)?, max_abs)?;
+    for lanes in [Lanes::One, Lanes::ThirtyTwo] {
+        let (mut plan, to) = (b.plan(), (&o, Tuning { arithmetic: Arithmetic::F32, lanes }));
+        attention_prefill::record(&mut plan, &b.gpu, "attention_prefill", &q_gpu, &cache, to, shape);
+        same(&format!("{what} {lanes:?}"), &expected, &b.run(&plan, 5, position, &o)?, max_abs)?;
     }
     Ok(())
 }
@@ -277,7 +289,7 @@ fn dequantises(b: &Bench, w: &Matrix, blocks: &[u8]) -> Result<(), Failed> {
     dequant::record(&mut plan, &b.gpu, w, &x);
     let staging = b.gpu.staging("test", x.bytes());
     let step = RunParams { n_tokens: n_rows as u32, first_row: first_row as u32, ..RunParams::default() };
-    b.gpu.run(&[(&plan, step)], &[(&x, 0, &staging, x.bytes())])?;
+    b.gpu.run(&[Command::Plan(&plan, step), Command::copy(&x, &staging, x.bytes())])?;
     let found = block_on(b.gpu.read_f32(&staging, x.bytes()))?;
     let mut expected = Vec::new();
     let start = (first_row * w.row_bytes()) as usize;

@@ -18,7 +18,7 @@ use common::gpu;
 use common::trial::needing;
 use gemma_web::gguf::{Header, Parsed, TensorInfo, parse};
 use gemma_web::gpu::shader::{Variant, compose};
-use gemma_web::gpu::{Gpu, GpuOptions, Matrix, Plan, RunParams};
+use gemma_web::gpu::{Command, Gpu, GpuOptions, Matrix, Plan, RunParams};
 use gemma_web::kernels::dequant;
 use gemma_web::quant::{FORMATS, Format};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -140,7 +140,8 @@ fn dequant(gpu: &Gpu, format: &'static Format, blocks: &[u8]) -> gemma_web::Resu
     let staging = gpu.staging("x", x.bytes());
     let mut plan = Plan::new(gpu, "dequant");
     dequant::record(&mut plan, gpu, &w, &x);
-    gpu.run(&[(&plan, RunParams { n_tokens: 1, ..RunParams::default() })], &[(&x, 0, &staging, x.bytes())])?;
+    let params = RunParams { n_tokens: 1, ..RunParams::default() };
+    gpu.run(&[Command::Plan(&plan, params), Command::copy(&x, &staging, x.bytes())])?;
     block_on(gpu.read_f32(&staging, x.bytes()))
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use common::gpu;
 use common::trial::needing;
-use gemma_web::gpu::{Buffer, Gpu, GpuOptions, MemoryKind, Plan, RunParams};
+use gemma_web::gpu::{Buffer, Command, Gpu, GpuOptions, MemoryKind, Plan, RunParams};
 use gemma_web::kernels::sample::{self, NO_ID, RECENT, STATE_BYTES, State, block_max};
 use gemma_web::sampler::{Sampling, adjust, choose, uniform};
 use libtest_mimic::{Arguments, Failed};
@@ -71,12 +71,12 @@ impl Bench {
     fn step(&self, position: usize) -> Result<(), Failed> {
         let step =
             RunParams { n_tokens: 1, position: (position as u32).wrapping_sub(1), ..RunParams::default() };
-        Ok(self.gpu.run(&[(&self.plan, step)], &[])?)
+        Ok(self.gpu.run(&[Command::Plan(&self.plan, step)])?)
     }
 
     fn read(&self, buffer: &Buffer) -> Result<Vec<f32>, Failed> {
         let staging = self.gpu.staging("test", buffer.bytes());
-        self.gpu.run(&[], &[(buffer, 0, &staging, buffer.bytes())])?;
+        self.gpu.run(&[Command::copy(buffer, &staging, buffer.bytes())])?;
         Ok(block_on(self.gpu.read_f32(&staging, buffer.bytes()))?)
     }
 
@@ -485,7 +485,7 @@ fn several_rows() -> Result<(), Failed> {
     for n_rows in 1..50 {
         b.begin(&Sampling::default(), 11, &[]);
         let step = RunParams { n_tokens: n_rows, position: 100, ..RunParams::default() };
-        b.gpu.run(&[(&b.plan, step)], &[])?;
+        b.gpu.run(&[Command::Plan(&b.plan, step)])?;
         let position = 100 + n_rows as usize;
         tally.compare("rows", &logits, &Sampling::default(), 11, &vec![0; position], b.id(&b.ids, 0)?)?;
         expect("in the ring", Some(b.id(&b.ids, 0)?), b.id(&b.state.recent, position % RECENT)?)?;

@@ -5,7 +5,8 @@
 
 use gemma_web::gguf::{Array, Header, Metadata, Parsed, Value, caps, parse};
 use gemma_web::gpu::Limits;
-use gemma_web::model::{Config, ModelOptions, memory};
+use gemma_web::model::gpu::memory;
+use gemma_web::model::{Config, ModelOptions};
 use gemma_web::quant::FORMATS;
 use gemma_web::source::download::{CHUNK_BYTES, describe, verify};
 use gemma_web::source::stored::{RandomFile, Store};
