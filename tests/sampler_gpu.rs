@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use common::gpu;
 use common::trial::needing;
 use gemma_web::gpu::{Buffer, Command, Gpu, GpuOptions, MemoryKind, Plan, RunParams};
-use gemma_web::kernels::sample::{self, NO_ID, RECENT, STATE_BYTES, State, block_max};
+use gemma_web::kernels::sample::{self, NO_ID, RECENT, STATE_BYTES, SamplerState, block_max};
 use gemma_web::sampler::{Sampling, adjust, choose, uniform};
 use libtest_mimic::{Arguments, Failed};
 use pollster::block_on;
@@ -35,7 +35,7 @@ fn main() {
 /// The kernel with its buffers, for logits `[n_vocab]`.
 struct Bench {
     gpu: Gpu,
-    state: State,
+    state: SamplerState,
     logits: Buffer,
     block_max: Buffer,
     ids: Buffer,
@@ -46,7 +46,7 @@ impl Bench {
     fn open(n_vocab: usize) -> Result<Self, Failed> {
         let gpu = block_on(Gpu::open(&GpuOptions::default()))?;
         let before = gpu.bytes_of(MemoryKind::Scratch);
-        let state = State::allocate(&gpu)?;
+        let state = SamplerState::allocate(&gpu)?;
         if gpu.bytes_of(MemoryKind::Scratch) - before != STATE_BYTES {
             return Err("the memory plan would be wrong".into());
         }

@@ -50,7 +50,7 @@ pub struct AdapterInfo {
     pub name: String,
     /// `Vulkan`, `Metal`, `Dx12` or `BrowserWebGpu`.
     pub backend: String,
-    /// Driver and version, where known.
+    /// Driver and version, if known.
     pub driver: String,
     /// Whether sums are taken by subgroups.
     pub subgroups: bool,
@@ -219,7 +219,7 @@ impl Gpu {
     /// Runs `make` in an error scope, then asks the device whether it refused anything.
     ///
     /// # Errors
-    /// That of `make`, [`Error::OutOfMemory`], or [`Error::Gpu`] naming `what`.
+    /// The error of `make`, [`Error::OutOfMemory`], or [`Error::Gpu`] naming `what`.
     pub async fn in_scope<T>(&self, what: &str, make: impl FnOnce() -> Result<T>) -> Result<T> {
         let (made, scope) = self.begin_scope(what, make);
         self.end_scope(scope).await?;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// What an adapter allows. The default is what every WebGPU adapter allows.
+/// Limits of an adapter. The default ones are those of every WebGPU adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {

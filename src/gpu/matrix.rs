@@ -25,7 +25,7 @@ pub struct FusedMatrix {
     pub slices: Vec<Slice>,
     /// K, weights a row.
     pub n_cols: u64,
-    /// How the weights are stored.
+    /// Block format of the weights.
     pub format: &'static Format,
 }
 
@@ -92,7 +92,7 @@ pub struct Matrix {
     pub n_rows: u64,
     /// K, weights a row; a multiple of 16 and of the format's block.
     pub n_cols: u64,
-    /// How the weights are stored.
+    /// Block format of the weights.
     pub format: &'static Format,
     /// Consecutive runs of rows.
     pub parts: Vec<Part>,
@@ -105,7 +105,7 @@ pub struct Matrix {
 /// A run of rows in one buffer, plane after plane.
 #[derive(Debug)]
 pub struct Part {
-    /// Which rows, and where their planes are.
+    /// The rows, and the places of their planes.
     pub range: RowRange,
     pub(super) buffer: Buffer,
 }
@@ -158,7 +158,7 @@ impl Matrix {
         let mut plane = Vec::new();
         for part in &self.parts {
             let range = &part.range;
-            // Rows of this slice in the part, and where they begin in it.
+            // Rows of this slice in the part, and the first of them there.
             let (n_own, offset_own) =
                 if range.stride > 0 { (range.fold, slice as u64 * range.fold) } else { (own, above) };
             let last =

@@ -24,9 +24,9 @@ pub struct RunParams {
 /// Extent of one grid dimension, in invocations or rows.
 #[derive(Clone, Copy, Debug)]
 pub enum Extent {
-    /// The same in every run.
+    /// A number that is the same in every run.
     Fixed(u64),
-    /// This many for each token of the run.
+    /// This number for each token of the run.
     PerToken(u64),
     /// A function of the run and of a constant of the dispatch.
     Of(fn(RunParams, u64) -> u64, u64),

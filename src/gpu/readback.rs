@@ -55,7 +55,7 @@ impl Gpu {
         Pending { mapped, bytes, submission: self.last_submission.borrow().clone() }
     }
 
-    /// Waits for what [`Gpu::request`] asked for, and no longer: work submitted after it goes on.
+    /// Waits for a read-back and no longer: work submitted after its request continues.
     ///
     /// # Errors
     /// [`Error::DeviceLost`] or [`Error::Gpu`] if the work failed.

@@ -1,4 +1,4 @@
-//! The choice of a token on the GPU: `ids[0]` from `logits [V]`. Its CPU twin is [`crate::sampler`]'s `choose`.
+//! Sampling of a token on the GPU: `ids[0]` from `logits [V]`. Its CPU twin is [`crate::sampler`]'s `choose`.
 
 use crate::error::Result;
 use crate::gpu::buffer::UNIFORM_BYTES;
@@ -10,7 +10,7 @@ use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, MemoryKind, Plan};
 pub static KERNEL: Kernel =
     Kernel { name: "sample", wgsl: include_str!("../../shaders/sample.wgsl"), libs: &[STEP] };
 
-/// The kernel draws from at most so many tokens.
+/// Most tokens that the kernel draws from.
 pub const MAX_TOP_K: usize = 64;
 /// Tokens whose logits may be biased.
 pub const MAX_BIASES: usize = 256;
@@ -18,16 +18,16 @@ pub const MAX_BIASES: usize = 256;
 pub const RECENT: usize = 64;
 /// Logits that one value of `block_max` stands for.
 pub const BLOCK_LEN: usize = 32;
-/// What is chosen where a logit is NaN or infinite, or all are -infinity.
+/// Result if a logit is NaN or infinite, or all are -infinity.
 pub const NO_ID: u32 = u32::MAX;
 
-/// GPU memory of a [`State`], for the memory plan.
+/// GPU memory of a [`SamplerState`], for the memory plan.
 pub const STATE_BYTES: u64 = UNIFORM_BYTES + 8 * MAX_BIASES as u64 + 4 * RECENT as u64;
 
-/// What the choices of a generation depend on, besides logits and text.
+/// Settings of a generation: all that its tokens depend on besides logits and text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Divides the logits; not looked at where `top_k` is 1.
+    /// Divides the logits; not used if `top_k` is 1.
     pub temperature: f32,
     /// 1, the likeliest token, to [`MAX_TOP_K`].
     pub top_k: usize,
@@ -93,9 +93,9 @@ impl Settings {
     }
 }
 
-/// What the kernel keeps from step to step. Made once; [`State::begin`] starts a generation.
+/// SamplerState that the kernel keeps from step to step. Made once; [`SamplerState::begin`] starts a generation.
 #[derive(Debug)]
-pub struct State {
+pub struct SamplerState {
     settings: Buffer,
     /// `[MAX_BIASES]` of (id, f32).
     biases: Buffer,
@@ -104,9 +104,9 @@ pub struct State {
     pub recent: Buffer,
 }
 
-impl State {
+impl SamplerState {
     /// # Errors
-    /// [`crate::Error::LimitTooLow`] where the adapter's limits are below some kilobytes.
+    /// [`crate::Error::LimitTooLow`] if the adapter's limits are below some kilobytes.
     pub fn allocate(gpu: &Gpu) -> Result<Self> {
         Ok(Self {
             settings: gpu.uniform("sample settings", &[]),
@@ -115,7 +115,7 @@ impl State {
         })
     }
 
-    /// Readies the choice of the token after `text` and of those that follow: call it once a generation, before the first run.
+    /// Prepares the sampling of the token after `text` and of those that follow: call it once a generation, before the first run.
     pub fn begin(&self, gpu: &Gpu, settings: &Settings, text: &[u32]) {
         gpu.write(&self.settings, 0, bytemuck::bytes_of(&settings.uniform()));
         let words = |(id, bias): &(u32, f32)| [*id, bias.to_bits()];
@@ -134,18 +134,19 @@ impl State {
     }
 }
 
-/// Where [`State::recent`] holds the token at a text position, in bytes.
+/// Offset in [`SamplerState::recent`] of the token at a text position, in bytes.
 #[must_use]
 pub fn recent_offset(position: usize) -> u64 {
     4 * (position % RECENT) as u64
 }
 
-/// Chooses from `logits [n_vocab]`, which belong to the last row of the run, into `ids[0]`. `block_max [ceil(V / 32)]` holds the
-/// largest of each 32 logits; infinity or NaN where some of them are not finite, and then nothing is chosen: [`NO_ID`]. Biases and penalties change both buffers.
+/// Samples from `logits [n_vocab]`, which belong to the last row of the run, into `ids[0]`. `block_max [ceil(V / 32)]` holds the
+/// largest of each 32 logits; infinity or NaN if some of them are not finite, and then the result is [`NO_ID`]. Biases and penalties
+/// change both buffers.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,
-    state: &State,
+    state: &SamplerState,
     logits: &Buffer,
     block_max: &Buffer,
     ids: &Buffer,
@@ -166,8 +167,8 @@ pub fn record(
     );
 }
 
-/// What `block_max` holds for `logits`, of which some may be forbidden (-infinity): the largest of each block, infinity where one is
-/// NaN or infinite.
+/// Twin of `block_max` for `logits`, of which some may be forbidden (-infinity): the largest of each block, infinity if one is NaN or
+/// infinite.
 #[must_use]
 pub fn block_max(logits: &[f32]) -> Vec<f32> {
     let larger = |a: f32, b: &f32| if b.is_nan() { f32::INFINITY } else { a.max(*b) };

@@ -52,7 +52,7 @@ pub struct Config {
     pub logit_softcap: f32,
     /// Keys that a query of a local layer sees, itself included; `None` if no layer is local.
     pub window: Option<usize>,
-    /// Layer `i` is global where `i % period == period - 1`; 1: all are.
+    /// Layer `i` is global if `i % period == period - 1`; 1: all are.
     pub global_period: usize,
     /// RoPE of the global layers.
     #[serde(skip)]

@@ -79,7 +79,7 @@ pub fn check_tensors(header: &Header, config: &Config) -> Result<()> {
 /// The config of a file whose tensors are those of the config.
 ///
 /// # Errors
-/// Those of [`Config::from_metadata`] and [`check_tensors`].
+/// Errors of [`Config::from_metadata`] and [`check_tensors`].
 pub fn checked_config(header: &Header) -> Result<Config> {
     let config = Config::from_metadata(&header.metadata)?;
     check_tensors(header, &config)?;

@@ -71,7 +71,7 @@ pub struct DecodeState {
     /// `[ceil(V / 32)]` f32.
     pub block_max: Buffer,
     /// Inputs of the sampler.
-    pub sample: sample::State,
+    pub sample: sample::SamplerState,
 }
 
 /// Bytes of each buffer of [`DecodeState`], for the memory plan.
@@ -97,7 +97,7 @@ impl DecodeState {
             partials: buffer("partials", partials)?,
             logits: buffer("logits", logits)?,
             block_max: buffer("block_max", block_max)?,
-            sample: sample::State::allocate(gpu)?,
+            sample: sample::SamplerState::allocate(gpu)?,
         })
     }
 }

@@ -47,7 +47,7 @@ impl LayerMatrices {
         })
     }
 
-    /// All of them.
+    /// All matrices.
     pub(super) fn all(&self) -> impl Iterator<Item = &FusedMatrix> {
         self.qkv.iter().chain([&self.o]).chain(&self.gate_up).chain([&self.down])
     }

@@ -110,7 +110,7 @@ impl Model {
     /// Reads a swapped cache, or else the running one, plane by plane in pieces of up to [`PIECE_BYTES`].
     ///
     /// # Errors
-    /// Those of `on_piece`; faults of the device.
+    /// Errors of `on_piece`; faults of the device.
     pub async fn read_planes(
         &self,
         swapped: Option<&SwappedKv>,

@@ -42,7 +42,7 @@ impl OpenedDevice {
     /// browser compiles in another process, while the caller reads a header.
     ///
     /// # Errors
-    /// Those of the device.
+    /// Faults of the device.
     pub async fn new(options: &ModelOptions) -> Result<Self> {
         let gpu = Gpu::open(&options.gpu).await?;
         let tuning = match options.tuning {
@@ -87,7 +87,7 @@ impl LoadingModel {
     /// [`crate::model::tensors::checked_config`]'s. The device compiles while the caller does something else.
     ///
     /// # Errors
-    /// Those of the options, and [`crate::Error::LimitTooLow`].
+    /// Errors of the options, and [`crate::Error::LimitTooLow`].
     pub fn new(
         opened: OpenedDevice,
         header: &Header,
@@ -139,7 +139,7 @@ impl LoadingModel {
     /// Streams in the weights, and waits until everything is compiled, so that the first request finds it ready.
     ///
     /// # Errors
-    /// Those of the source and the device.
+    /// Errors of the source, faults of the device.
     pub async fn finish<S: ByteSource>(
         self,
         header: &Header,

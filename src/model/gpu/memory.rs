@@ -25,7 +25,7 @@ const N_PLANS: u64 = 4;
 /// Plans the memory of the model of a header.
 ///
 /// # Errors
-/// Those of [`checked_config`], and [`Error::InvalidOption`] for a context out of range. A model
+/// Errors of [`checked_config`], and [`Error::InvalidOption`] for a context out of range. A model
 /// that does not fit is no error but a [`Verdict`].
 pub fn plan(header: &Header, options: &ModelOptions, limits: &Limits) -> Result<MemoryPlan> {
     let config = checked_config(header)?;

@@ -104,7 +104,7 @@ impl Model {
         Ok(())
     }
 
-    /// Feeds every chunk but the last, waiting for each, and returns where the last begins.
+    /// Feeds every chunk but the last, waiting for each, and returns the index at which the last begins.
     pub(super) async fn feed(&self, ids: &[u32], position: usize, cancel: &Cancel) -> Result<usize> {
         self.ready(ids, position).await?;
         let mut start = 0;

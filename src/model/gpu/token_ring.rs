@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::gpu::buffer::allocated;
 use crate::gpu::readback::Pending;
 use crate::gpu::{Buffer, Command, Gpu};
-use crate::kernels::sample::{NO_ID, State, recent_offset};
+use crate::kernels::sample::{NO_ID, SamplerState, recent_offset};
 
 /// Most tokens under way: a stop is noticed this many tokens late at worst.
 pub const MAX_DEPTH: usize = 4;
@@ -52,7 +52,7 @@ impl TokenRing {
         &self,
         gpu: &Gpu,
         commands: &[Command<'_>],
-        sample: &State,
+        sample: &SamplerState,
         position: usize,
     ) -> Result<()> {
         let slot = self.next_slot.get();

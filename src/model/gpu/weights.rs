@@ -46,7 +46,7 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// All of its matrices.
+    /// All matrices of the block.
     pub(super) fn matrices(&self) -> impl Iterator<Item = &Matrix> {
         self.qkv.iter().chain([&self.o]).chain(&self.gate_up).chain([&self.down])
     }
@@ -155,10 +155,10 @@ impl Weights {
             .chain([&self.output_norms])
     }
 
-    /// Reads all tensors in file order and writes them to the GPU; `on_bytes` hears how many bytes of the file are done.
+    /// Reads all tensors in file order and writes them to the GPU; `on_bytes` receives the number of bytes of the file that are done.
     ///
     /// # Errors
-    /// Those of the source and of [`Cancel::check`].
+    /// Errors of the source and of [`Cancel::check`].
     pub async fn stream<S: ByteSource>(
         &self,
         gpu: &Gpu,

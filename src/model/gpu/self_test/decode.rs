@@ -7,7 +7,7 @@ use crate::kernels::geglu_prefill::geglu;
 use crate::kernels::matmul::matmul;
 use crate::kernels::matvec_common::{Acts, Span};
 use crate::kernels::norm_gate_up_matvec::Out;
-use crate::kernels::sample::{NO_ID, Settings, State};
+use crate::kernels::sample::{NO_ID, SamplerState, Settings};
 use crate::kernels::softcap_logits::softcap_logits;
 use crate::kernels::{
     attention_decode, attention_reduce, geglu_decode, logits, matvec, norm_gate_up_matvec, norm_matvec,
@@ -205,7 +205,7 @@ impl Cases<'_> {
                 *odd = if broken { f32::NAN } else { *odd };
             }
             let (logits, maxima) = (self.buffer(&values), self.buffer(&sample::block_max(&values)));
-            let (ids, state, mut plan) = (self.empty(4), State::allocate(self.gpu)?, self.plan());
+            let (ids, state, mut plan) = (self.empty(4), SamplerState::allocate(self.gpu)?, self.plan());
             state.begin(self.gpu, &settings(top_k), &[]);
             sample::record(&mut plan, self.gpu, &state, &logits, &maxima, &ids, V);
             self.run(plan, 1, 0);

@@ -76,7 +76,7 @@ pub(super) struct Cases<'a> {
     pub(super) buffers: Vec<Buffer>,
     pub(super) matrices: Vec<Matrix>,
     pub(super) caches: Vec<KvCache>,
-    pub(super) states: Vec<sample::State>,
+    pub(super) states: Vec<sample::SamplerState>,
 }
 
 impl<'a> Cases<'a> {
@@ -134,7 +134,7 @@ impl<'a> Cases<'a> {
         ));
     }
 
-    /// Of the buffer that is kept next.
+    /// Adds a check of the buffer that is kept next.
     #[inline(never)]
     pub(super) fn check(&mut self, (from, reads): (usize, Reads), expected: Vec<f32>, tolerance: f32) {
         let (kernel, out) = (self.current, self.outs.len());

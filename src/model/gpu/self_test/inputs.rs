@@ -60,7 +60,7 @@ impl Input {
         Self { norms_at: cases.buffer(&norms), x, y, r, normed }
     }
 
-    /// x, y, room for the new stream, then for so many values.
+    /// Activations: x, y, room for the new stream and for `room` values.
     pub(super) fn acts(&self, cases: &Cases<'_>, room: usize) -> Buffer {
         cases.buffer(&[self.x.as_slice(), &self.y, &vec![1e30; K + room]].concat())
     }

@@ -8,12 +8,12 @@ use crate::gpu::Gpu;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SelfTest {
-    /// All of them.
+    /// All kernels.
     Full,
-    /// Those that have not passed before on the same adapter: see [`Tested`].
+    /// Kernels that have not passed before on the same adapter: see [`Tested`].
     #[default]
     Fast,
-    /// None.
+    /// No kernel.
     Off,
 }
 
