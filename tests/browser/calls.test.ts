@@ -182,7 +182,7 @@ inBothBrowsers((_, start) => {
       model.dispose();
       return seen;
     }, url);
-    assert.equal(info.config.generation, 'gemma3');
+    assert.equal(info.config.architecture, 'gemma3');
     assert.ok(info.config.nLayers > 0 && info.config.nVocab > 0);
     assert.equal(info.contextLength, 256);
     assert.equal(typeof info.chat, 'boolean');

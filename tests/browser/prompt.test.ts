@@ -14,15 +14,15 @@ function conversation(system = '', ...turns: Turn[]): Conversation {
 describe('the prompt of a conversation', () => {
   const one = conversation('Be brief.', turn('q', null, 'user'), turn('a', 'q', 'assistant'), turn('q2', 'a', 'user'));
 
-  it('has its instructions where the generation of the model reads them', () => {
+  it('has its instructions where the architecture of the model reads them', () => {
     assert.deepEqual(promptOf(one, branchOf(one), 'gemma3'), [
       { role: 'system', content: 'Be brief.' },
       { role: 'user', content: 'q' },
       { role: 'assistant', content: 'a' },
       { role: 'user', content: 'q2' },
     ]);
-    for (const generation of ['gemma', 'gemma2'] as const) {
-      assert.deepEqual(promptOf(one, branchOf(one), generation).slice(0, 2), [
+    for (const architecture of ['gemma', 'gemma2'] as const) {
+      assert.deepEqual(promptOf(one, branchOf(one), architecture).slice(0, 2), [
         { role: 'user', content: 'Be brief.\n\nq' },
         { role: 'assistant', content: 'a' },
       ]);

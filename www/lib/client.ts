@@ -126,7 +126,7 @@ export class Gemma implements AsyncDisposable {
    * final hidden states, after the output norm), not normalised. Gemma was not trained for this; it is a plain feature, not an embedding
    * model's.
    *
-   * @returns As many numbers as the model is wide, `info.config.width`.
+   * @returns As many numbers as the model is wide, `info.config.dModel`.
    */
   async embed(text: string, options: Stoppable = {}): Promise<Float32Array> {
     checkText('text', text);
