@@ -93,7 +93,7 @@ impl Settings {
     }
 }
 
-/// SamplerState that the kernel keeps from step to step. Made once; [`SamplerState::begin`] starts a generation.
+/// State that the kernel keeps from step to step. Made once; [`SamplerState::begin`] starts a generation.
 #[derive(Debug)]
 pub struct SamplerState {
     settings: Buffer,

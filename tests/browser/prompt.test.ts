@@ -14,7 +14,7 @@ function conversation(system = '', ...turns: Turn[]): Conversation {
 describe('the prompt of a conversation', () => {
   const one = conversation('Be brief.', turn('q', null, 'user'), turn('a', 'q', 'assistant'), turn('q2', 'a', 'user'));
 
-  it('has its instructions where the architecture of the model reads them', () => {
+  it('has its instructions where the generation of the model reads them', () => {
     assert.deepEqual(promptOf(one, branchOf(one), 'gemma3'), [
       { role: 'system', content: 'Be brief.' },
       { role: 'user', content: 'q' },

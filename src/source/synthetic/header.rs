@@ -48,13 +48,13 @@ fn hyper_parameters(keys: &mut Writer, shape: &Shape) {
     let key = |name: &str| format!("{}.{name}", shape.architecture);
     for (name, value) in [
         ("context_length", shape.context_length),
-        ("embedding_length", shape.width),
+        ("embedding_length", shape.d_model),
         ("block_count", shape.n_layers),
-        ("feed_forward_length", shape.ffn_width),
+        ("feed_forward_length", shape.d_ff),
         ("attention.head_count", shape.n_heads),
         ("attention.head_count_kv", shape.n_kv_heads),
-        ("attention.key_length", shape.head_len),
-        ("attention.value_length", shape.head_len),
+        ("attention.key_length", shape.head_dim),
+        ("attention.value_length", shape.head_dim),
     ] {
         keys.u32(&key(name), value);
     }

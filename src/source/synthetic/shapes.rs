@@ -10,17 +10,17 @@ pub(super) struct Shape {
     /// `general.architecture`.
     pub(super) architecture: &'static str,
     /// D.
-    pub(super) width: u32,
+    pub(super) d_model: u32,
     /// L.
     pub(super) n_layers: u32,
     /// F.
-    pub(super) ffn_width: u32,
+    pub(super) d_ff: u32,
     /// H.
     pub(super) n_heads: u32,
     /// K.
     pub(super) n_kv_heads: u32,
     /// C.
-    pub(super) head_len: u32,
+    pub(super) head_dim: u32,
     pub(super) context_length: u32,
     /// Keys that a local layer sees.
     pub(super) window: Option<u32>,
@@ -28,29 +28,29 @@ pub(super) struct Shape {
     pub(super) rope_divisor: Option<f32>,
 }
 
-const fn gemma1(name: &'static str, width: u32, n_layers: u32, ffn_width: u32, heads: [u32; 2]) -> Shape {
+const fn gemma1(name: &'static str, d_model: u32, n_layers: u32, d_ff: u32, heads: [u32; 2]) -> Shape {
     Shape {
         name,
         architecture: "gemma",
-        width,
+        d_model,
         n_layers,
-        ffn_width,
+        d_ff,
         n_heads: heads[0],
         n_kv_heads: heads[1],
-        head_len: 256,
+        head_dim: 256,
         context_length: 8192,
         window: None,
         rope_divisor: None,
     }
 }
 
-const fn gemma2(name: &'static str, width: u32, n_layers: u32, ffn_width: u32, heads: [u32; 2]) -> Shape {
-    let shape = gemma1(name, width, n_layers, ffn_width, heads);
+const fn gemma2(name: &'static str, d_model: u32, n_layers: u32, d_ff: u32, heads: [u32; 2]) -> Shape {
+    let shape = gemma1(name, d_model, n_layers, d_ff, heads);
     Shape { architecture: "gemma2", window: Some(4096), ..shape }
 }
 
-const fn gemma3(name: &'static str, width: u32, n_layers: u32, ffn_width: u32, heads: [u32; 2]) -> Shape {
-    let shape = gemma1(name, width, n_layers, ffn_width, heads);
+const fn gemma3(name: &'static str, d_model: u32, n_layers: u32, d_ff: u32, heads: [u32; 2]) -> Shape {
+    let shape = gemma1(name, d_model, n_layers, d_ff, heads);
     Shape { architecture: "gemma3", context_length: 32_768, window: Some(512), ..shape }
 }
 
@@ -102,7 +102,7 @@ impl Shape {
     /// prefers some keys to others, and that the logits are neither flat nor decided: about those of a trained model.
     pub(super) fn tensors(&self, mixture: Mixture) -> Vec<Tensor> {
         let mut list = List { mixture, n_layers: self.n_layers as usize, tensors: Vec::new() };
-        let (d, f, c) = (u64::from(self.width), u64::from(self.ffn_width), u64::from(self.head_len));
+        let (d, f, c) = (u64::from(self.d_model), u64::from(self.d_ff), u64::from(self.head_dim));
         let (q, kv) = (u64::from(self.n_heads) * c, u64::from(self.n_kv_heads) * c);
         // Without norms behind them the outputs of a layer must have that size of themselves.
         let gain = if self.has_post_norms() { 1.0 } else { 4.0 };
