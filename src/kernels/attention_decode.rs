@@ -1,4 +1,4 @@
-//! Attention of one token in chunks of keys (split-K, as FlashDecoding), with all that surrounds it: norms and rotation of the queries
+//! Attention of one token in chunks of keys (split-K, as `FlashDecoding` does), with all that surrounds it: norms and rotation of the queries
 //! and of the newest key, the store of key and value. [`attention_reduce`](super::attention_reduce) makes one result of the chunks.
 //!
 //! CPU twin of both: [`rms_norm`](super::norm_add::rms_norm), [`rope`](super::rope_table::rope),

@@ -1,4 +1,4 @@
-//! Logits of one token, soft-capped, with the maximum of every block of 32: which the sampler looks at first.
+//! Logits of one token, soft-capped, with the maximum of every block of 32, which the sampler looks at first.
 //!
 //! CPU twin: [`norm_input`](super::matvec_common::norm_input), [`matmul`](super::matmul::matmul),
 //! [`softcap_logits`](super::softcap_logits::softcap_logits), and [`block_max`](super::sample::block_max).
