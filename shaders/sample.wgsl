@@ -3,7 +3,7 @@
 //   [n_biases] of (id, f32); recent [64]: the token at text position p lies in p % 64, 0xffffffff where there is none; ids [.. 1].
 // Bindings: 0 params, 1 step, 2 logits, 3 block_max, 4 settings, 5 biases, 6 recent, 7 ids.
 // Dispatch: (1): one workgroup of 256. The logits are those of the last row of the run.
-// Reference: src/sampler.rs, `choose`. The id is 0xffffffff where a logit is NaN or infinite, which is also told by the maximum of its
+// Reference: src/sampler/mod.rs, `choose`. The id is 0xffffffff where a logit is NaN or infinite, which is also told by the maximum of its
 // block, or where all are -infinity: a bias of -infinity forbids.
 struct Params {
     n_vocab: u32,   // V

@@ -1,8 +1,8 @@
 //! Conversations as Gemma was trained to see them: turns between `<start_of_turn>` and `<end_of_turn>`.
 //!
-//! The files carry a Jinja template; those of all Gemma generations say the same in two variants, which are written
-//! out here. Turn markers become their ids, and everything a message holds is text: a `<end_of_turn>` that somebody
-//! typed ends nothing.
+//! The files carry a Jinja template; those of all Gemma generations say the same in two variants, which are
+//! written out here. Turn markers become their ids, and everything a message holds is text: a `<end_of_turn>`
+//! that somebody typed ends nothing.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,11 +18,11 @@ const TURN_END: &str = "<end_of_turn>";
 pub struct Message {
     /// `user`, `assistant` (or `model`, as Gemma calls it), or for the first message `system`.
     pub role: String,
-    /// What was said. White space around it is left out, as the templates do.
+    /// Text of the message. White space around it is left out, as the templates do.
     pub content: String,
 }
 
-/// What a generation's template does with a system message.
+/// Template of a Gemma generation, by its treatment of a system message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Template {
     /// Gemma 1 and 2: refuses it.
@@ -44,15 +44,17 @@ impl Template {
     }
 }
 
-/// Whether the model was tuned for conversations: its vocabulary has the turn markers and its file a chat template.
+/// Whether the model was tuned for conversations: its vocabulary has the turn markers and its file a chat
+/// template.
 pub fn is_chat(tokenizer: &Tokenizer, metadata: &Metadata) -> bool {
     let has_template = matches!(metadata.opt_str("tokenizer.chat_template"), Ok(Some(_)));
     has_template && [TURN_START, TURN_END].iter().all(|marker| tokenizer.id_of(marker).is_some())
 }
 
-/// The conversation as one text that ends where the model's answer begins. `bos` is what the text starts with.
+/// The conversation as one text, up to the beginning of the model's answer. The text starts with `bos`.
 ///
-/// For people to read: encoded, this text could not be told from one whose messages contain markers. [`encode`] can.
+/// The text is for people to read. Encoded, it could not be told from one whose messages contain markers; use
+/// [`encode`] for ids.
 ///
 /// # Errors
 /// [`Error::InvalidMessage`] for a conversation the template refuses.
@@ -65,16 +67,17 @@ pub fn render(template: Template, messages: &[Message], bos: &str) -> Result<Str
     Ok(out)
 }
 
-/// The ids of the conversation, BOS included, up to where the model's answer begins.
+/// The ids of the conversation, BOS included, up to the beginning of the model's answer.
 ///
 /// # Errors
-/// [`Error::InvalidMessage`] for a conversation the template refuses; [`Error::Unsupported`] where the vocabulary
-/// has no turn markers.
+/// [`Error::InvalidMessage`] for a conversation the template refuses; [`Error::Unsupported`] if the
+/// vocabulary has no turn markers.
 pub fn encode(tokenizer: &Tokenizer, template: Template, messages: &[Message]) -> Result<Vec<u32>> {
     encode_known(tokenizer, template, messages, &|_| None)
 }
 
-/// As [`encode`], where `known` may tell the ids that a model's message was generated as: they are taken as they are.
+/// As [`encode`]. `known` may return the ids that a model's message was generated as, by its index; they are
+/// used unchanged.
 ///
 /// # Errors
 /// As [`encode`].
@@ -100,7 +103,8 @@ pub fn encode_known<'a>(
         ids.push(start);
         match known(index) {
             Some(generated) => ids.extend(answer.iter().chain(generated)),
-            // Role and content in one go: whether a newline merges with what follows is the vocabulary's business.
+            // Role and content in one go: whether a newline merges with what follows is the vocabulary's
+            // business.
             None => ids.extend(text(turn)?),
         }
         ids.push(end);
@@ -111,7 +115,7 @@ pub fn encode_known<'a>(
     Ok(ids)
 }
 
-/// What stands between the markers of each turn: `role\ncontent`.
+/// Text between the markers of each turn: `role\ncontent`.
 fn turns(template: Template, messages: &[Message]) -> Result<Vec<String>> {
     let (mut prefix, n_system) = match messages.first() {
         Some(first) if first.role == "system" => (system_prefix(template, first)?, 1),
@@ -159,7 +163,7 @@ fn invalid<T>(index: usize, why: &str) -> Result<T> {
     Err(Error::InvalidMessage { index, why: why.into() })
 }
 
-/// What Python's `str.strip`, and so the templates, take for white space.
+/// Whether Python's `str.strip`, and so the templates, take a character for white space.
 fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }

@@ -1,14 +1,14 @@
-//! One error enum. Each variant carries what was found and what was needed, and its message ends with a remedy.
+//! Errors, one enum. Each variant carries the found and the needed values, and its message ends with a remedy.
 //!
-//! Serialised (for JS and `--json`) a variant becomes `{ "code": "missing_tensor", … }` with its fields in camelCase:
-//! the code is stable, the message is not.
+//! For JS and `--json` a variant becomes `{ "code": "missing_tensor", … }` with its fields in camelCase. The code
+//! is stable, the message is not.
 
 use serde::Serialize;
 
-/// What every fallible function of this crate returns.
+/// Result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything that can go wrong, grouped by who can act.
+/// Errors, grouped by who can act on them.
 #[derive(Debug, Clone, thiserror::Error, Serialize)]
 #[serde(tag = "code", rename_all = "snake_case", rename_all_fields = "camelCase")]
 #[non_exhaustive]
@@ -21,9 +21,7 @@ pub enum Error {
         found: Vec<u8>,
     },
     /// A GGUF version this crate does not read.
-    #[error(
-        "GGUF version {version} is not supported (2 and 3 are, little endian); convert the file again with a current llama.cpp"
-    )]
+    #[error("GGUF version {version} is not supported (2 and 3 are); convert the file with a newer llama.cpp")]
     UnsupportedVersion {
         /// The version field as read.
         version: u32,
@@ -59,16 +57,16 @@ pub enum Error {
         /// The measured value and the bound it breaks.
         why: String,
     },
-    /// A saved session of another model, or of one that was loaded otherwise.
+    /// A saved session of another model, or of the same model with other options.
     #[error(
         "the saved session doesn't fit this model: its {what} is {saved}, here it is {here}; load the model that saved it, with the same options"
     )]
     SessionMismatch {
-        /// What differs.
+        /// The difference.
         what: String,
-        /// As saved.
+        /// Its value in the saved session.
         saved: String,
-        /// As loaded.
+        /// Its value in the loaded model.
         here: String,
     },
     /// A required metadata key is absent.
@@ -86,15 +84,13 @@ pub enum Error {
     BadKey {
         /// The key.
         key: String,
-        /// What was expected.
+        /// The expected type or value.
         expected: String,
-        /// What the file holds.
+        /// The value in the file.
         found: String,
     },
     /// Not a Gemma.
-    #[error(
-        "architecture \"{found}\" is not supported: this engine runs gemma, gemma2 and gemma3; choose a Gemma GGUF"
-    )]
+    #[error("architecture \"{found}\" is not supported; choose a GGUF file of gemma, gemma2 or gemma3")]
     UnsupportedArchitecture {
         /// `general.architecture` as read.
         found: String,
@@ -106,7 +102,7 @@ pub enum Error {
     UnsupportedTensorType {
         /// The tensor's name.
         tensor: String,
-        /// The type's name, or its number where it has none.
+        /// The type's name, or its number if it has none.
         found: String,
         /// The names of the types that are supported.
         supported: String,
@@ -151,7 +147,7 @@ pub enum Error {
     Network {
         /// The address asked for.
         url: String,
-        /// What the platform said.
+        /// The platform's words.
         why: String,
     },
     /// A reply is not what was asked for.
@@ -163,9 +159,9 @@ pub enum Error {
         url: String,
         /// The part of the reply.
         what: String,
-        /// What was asked for.
+        /// The expected value.
         expected: String,
-        /// What came.
+        /// The value received.
         found: String,
     },
     /// The file on the server is no longer the one whose beginning was downloaded.
@@ -193,9 +189,9 @@ pub enum Error {
     WrongShard {
         /// The name of the file.
         file: String,
-        /// What belongs there.
+        /// The shard that belongs there.
         expected: String,
-        /// What it is.
+        /// The file that is there.
         found: String,
     },
     /// There is no room for the file.
@@ -211,15 +207,13 @@ pub enum Error {
     /// The cache can't be read or written.
     #[error("the cache failed: {what}: {why}; load without it, or delete the model from it")]
     Storage {
-        /// What was done with which file.
+        /// The operation and the file.
         what: String,
-        /// What the platform said.
+        /// The platform's words.
         why: String,
     },
-    /// Somebody else has the entry of the cache open.
-    #[error(
-        "another tab or process has {id} of the cache open; wait until it is done, or load without the cache"
-    )]
+    /// Another tab or process has the cache entry open.
+    #[error("another tab or process has cache entry {id} open; wait for it, or load without the cache")]
     CacheBusy {
         /// The entry.
         id: String,
@@ -229,16 +223,16 @@ pub enum Error {
     Io {
         /// The path.
         path: String,
-        /// What the system said.
+        /// The system's words.
         why: String,
     },
     // The device: another browser, driver or model.
-    /// There is no WebGPU, or no adapter.
+    /// There is no WebGPU, no GPU adapter, or no device from it.
     #[error(
-        "no WebGPU adapter: {why}; use a current browser with hardware acceleration on, or natively install a Vulkan, Metal or D3D12 driver"
+        "{why}; in a browser, use a current one and turn hardware acceleration on; natively, install a Vulkan, Metal or D3D12 driver"
     )]
     NoWebgpu {
-        /// What was asked and what was found.
+        /// The missing thing, and the adapters found.
         why: String,
     },
     /// A limit of the adapter is too low even after splitting.
@@ -266,7 +260,7 @@ pub enum Error {
     /// The device is gone.
     #[error("the GPU device was lost: {why}; load the model again")]
     DeviceLost {
-        /// What the platform said.
+        /// The platform's words.
         why: String,
     },
     /// A shader was refused, or a GPU command was invalid.
@@ -274,39 +268,37 @@ pub enum Error {
     Gpu {
         /// The kernel or buffer.
         what: String,
-        /// What the platform said.
+        /// The platform's words.
         why: String,
     },
-    /// A kernel computes something else than it should, and so do all its variants.
-    #[error(
-        "{kernel} ({variant}) is wrong by {error} on {adapter}; update browser and driver, or change the GPU"
-    )]
+    /// A kernel and all its variants compute wrong results.
+    #[error("{kernel} ({variant}) is off by {error} on {adapter}; update browser and driver, or change GPU")]
     SelfTestFailed {
         /// The kernel.
         kernel: String,
-        /// Its variant, as it was first.
+        /// Its first variant.
         variant: String,
         /// Name and driver of the adapter.
         adapter: String,
-        /// Largest distance from the right results, as a part of the largest of them; null where it is no number.
+        /// Largest distance from the right results, as a fraction of the largest; null if it is not finite.
         error: f32,
     },
-    /// Results that are no numbers: an overflow, a damaged weight, or a fault of the GPU.
+    /// Results that are not finite: an overflow, a damaged weight, or a fault of the GPU.
     #[error("{what} at position {position} are not finite; check the file, or try tuning f32/1 and kv f32")]
     NumericError {
-        /// What was computed.
+        /// The computation.
         what: String,
         /// Context position of the token that it is for.
         position: usize,
     },
-    /// The same input gave different results, or results that are no numbers.
+    /// Different results for the same input, or results that are not finite.
     #[error(
         "the results are not right: {what}: {why}; the speed of wrong results is not measured: please report this with the name of the adapter"
     )]
     Inconsistent {
-        /// What was computed.
+        /// The computation.
         what: String,
-        /// What was found.
+        /// The measured values.
         why: String,
     },
     // The request: correct the call.
@@ -335,16 +327,23 @@ pub enum Error {
     InvalidMessage {
         /// Index of the message.
         index: usize,
-        /// What is wrong and how to put it right.
+        /// The fault and its remedy.
         why: String,
     },
-    /// The caller asked to stop.
+    /// The caller aborted the operation.
     #[error("the operation was aborted")]
     Aborted,
     /// Something that should never happen did.
     #[error("internal error: {what}; please report it")]
     Internal {
-        /// What happened.
+        /// The event.
         what: String,
     },
+}
+
+impl Error {
+    /// An [`Error::InvalidOption`].
+    pub fn invalid_option(option: &str, found: impl ToString, expected: impl Into<String>) -> Self {
+        Self::InvalidOption { option: option.to_owned(), found: found.to_string(), expected: expected.into() }
+    }
 }

@@ -2,15 +2,17 @@
 //!
 //! Data flows one way, and this is also the order to read the crate in:
 //!
-//! `source` (where bytes come from) → [`gguf`] (the container) → [`quant`] (block formats, planes) →
-//! [`gpu`] (device, tensors, recorder) → [`kernels`] (one WGSL file each, with a CPU twin) →
-//! [`model`] (config, weights, the forward page) → [`sampler`] → [`session`] → `web` and the `gemma` command.
+//! `source` (where bytes come from) → [`gguf`] (the container) → [`quant`] (block formats, planes) → [`gpu`]
+//! (device, tensors, recorder) → [`kernels`] (one WGSL file each, with a CPU twin) → [`model`] (config,
+//! weights, the forward page) → [`sampler`] → [`engine`] → `bench` → `web` and the `gemma` command.
 //!
-//! Shape letters, used in every doc comment: `T` tokens, `D` model width, `H` query heads, `K` key/value heads,
-//! `C` head size, `F` feed-forward width, `V` vocabulary, `L` layers.
+//! Shape letters, used in every doc comment: `T` tokens, `D` model width, `H` query heads, `K` key/value
+//! heads, `C` head size, `F` feed-forward width, `V` vocabulary, `L` layers.
 
+pub mod bench;
 pub mod cancel;
 pub mod chat;
+pub mod engine;
 pub mod error;
 pub mod gguf;
 pub mod gpu;
@@ -18,7 +20,6 @@ pub mod kernels;
 pub mod model;
 pub mod quant;
 pub mod sampler;
-pub mod session;
 pub mod source;
 pub mod tokenizer;
 #[cfg(target_arch = "wasm32")]

@@ -6,13 +6,13 @@ import { VitePWA } from 'vite-plugin-pwa';
 /** @param {string} path */
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-// For hosts that send no headers of their own. Not while developing: Vite's own scripts need more.
+// For hosts that send no headers. Not during development: Vite's own scripts need more.
 const POLICY = [
   "default-src 'self'",
   "script-src 'self' 'wasm-unsafe-eval'",
   "style-src 'self'",
   "img-src 'self'",
-  // Models come from wherever the reader says.
+  // Models come from any address that the reader enters.
   'connect-src *',
   "object-src 'none'",
   "base-uri 'none'",
@@ -26,9 +26,12 @@ const policy = {
   transformIndexHtml: () => [{ tag: 'meta', attrs: { 'http-equiv': 'Content-Security-Policy', content: POLICY }, injectTo: 'head-prepend' }],
 };
 
+/** The chunk with the engine for browsers without workers: the only one that the package imports on demand. */
+const INLINE_ENGINE = 'inline-engine';
+
 const pwa = VitePWA({
   registerType: 'prompt',
-  // Registered by state/worker.ts.
+  // Registered by state/service-worker.ts.
   injectRegister: null,
   manifest: {
     id: './',
@@ -50,15 +53,15 @@ const pwa = VitePWA({
     ],
   },
   workbox: {
-    // The page whole, wasm included: an update is there as a whole or not at all. Models are not its business.
+    // The whole page with the wasm, so that an update is complete or not there at all. Models are not among these files.
     globPatterns: ['**/*.{js,css,html,svg,png,wasm,webmanifest}'],
-    // The engine for browsers without workers, which have no service workers either.
-    globIgnores: ['**/host-*.js'],
+    // Browsers that need it have no workers, and so no service workers.
+    globIgnores: [`**/${INLINE_ENGINE}-*.js`],
     maximumFileSizeToCacheInBytes: 8 * 2 ** 20,
     navigateFallback: null,
     cleanupOutdatedCaches: true,
     clientsClaim: true,
-    // What a model's address is asked with stays out of it.
+    // The cache ignores no part of an address's query.
     ignoreURLParametersMatching: [],
   },
 });
@@ -67,7 +70,7 @@ export default defineConfig({
   root: here('app'),
   // Relative addresses: the page can be put into any folder of any static host.
   base: './',
-  // The page uses the package as built, as everyone else does.
+  // The page uses the built package, as everyone else does.
   resolve: { alias: { 'gemma-web': here('../dist/gemma-web/index.js') } },
   worker: { format: 'es' },
   plugins: [policy, pwa],
@@ -76,6 +79,14 @@ export default defineConfig({
     emptyOutDir: true,
     target: 'es2022',
     assetsInlineLimit: 0,
-    rollupOptions: { input: [here('app/index.html'), here('app/bench.html')] },
+    rollupOptions: {
+      input: [here('app/index.html'), here('app/bench.html')],
+      output: {
+        chunkFileNames: ({ isDynamicEntry, facadeModuleId }) => {
+          const inline = isDynamicEntry && facadeModuleId?.includes('/gemma-web/');
+          return `assets/${inline ? INLINE_ENGINE : '[name]'}-[hash].js`;
+        },
+      },
+    },
   },
 });

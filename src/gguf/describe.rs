@@ -2,11 +2,11 @@
 
 use super::value::{Array, Value};
 
-/// Characters of a string that are shown.
+/// Most characters of a string in a message.
 const SHOWN: usize = 60;
 
 impl Value {
-    /// The type and, where short, the value: `the number 7`, `an array of 3 strings`.
+    /// The type and, if short, the value: `the number 7`, `an array of 3 strings`.
     #[must_use]
     pub fn describe(&self) -> String {
         match self {
@@ -27,7 +27,7 @@ impl Value {
 }
 
 impl Array {
-    /// What the elements are, in the plural.
+    /// Type of the elements, in the plural.
     #[must_use]
     pub fn type_name(&self) -> &'static str {
         match self {

@@ -1,88 +1,88 @@
-//! From the first bytes of a file to its [`Header`].
+//! Parser of a header from the first bytes of a file.
 
 use super::caps;
+use super::cursor::{Cursor, Read, Stop};
 use super::metadata::{Metadata, read_metadata};
-use super::reader::{Read, Reader, Stop};
 use super::tensors::{TensorInfo, place, read_tensors};
 use crate::error::{Error, Result};
 
 const MAGIC: [u8; 4] = *b"GGUF";
 const VERSIONS: core::ops::RangeInclusive<u32> = 2..=3;
 const DEFAULT_ALIGNMENT: u32 = 32;
-/// The smallest alignment: the format asks for a multiple of 8.
+/// Smallest alignment: the format requires a multiple of 8.
 const MIN_ALIGNMENT: u64 = 8;
 
-/// What stands in front of the tensor data.
+/// The part of a file before the tensor data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Header {
     /// The version of the container, 2 or 3.
     pub version: u32,
     /// Keys and values.
     pub metadata: Metadata,
-    /// The tensors in the order of the table, which need not be that of the data.
+    /// The tensors in the order of the table, which may differ from that of the data.
     pub tensors: Vec<TensorInfo>,
-    /// What tensor offsets are a multiple of, counted from `data_start`.
+    /// Alignment of tensor offsets, counted from `data_start`.
     pub alignment: u64,
     /// Offset of the tensor data in the file.
     pub data_start: u64,
 }
 
 impl Header {
-    /// The tensor of that name.
+    /// The tensor with this name.
     #[must_use]
     pub fn tensor(&self, name: &str) -> Option<&TensorInfo> {
         self.tensors.iter().find(|tensor| tensor.name == name)
     }
 }
 
-/// What [`parse`] made of a prefix.
+/// Result of [`parse`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Parsed {
     /// The whole header.
     Done(Header),
     /// The prefix ends inside the header.
     NeedMore {
-        /// With fewer bytes than this there is no point in trying again.
+        /// Least length of a prefix that is worth another try.
         at_least: u64,
     },
 }
 
-/// Reads the header of a file from its first bytes. `file_len` is the length of the file where known: what would lie beyond
-/// it is reported at once.
+/// Parses the header of a file from its first bytes. `file_len` is the length of the file, if known: an error
+/// reports at once anything that would lie beyond it.
 ///
 /// # Errors
 /// [`Error::NotGguf`], [`Error::UnsupportedVersion`], [`Error::Truncated`], [`Error::Malformed`],
-/// [`Error::UnsupportedTensorType`], [`Error::BadKey`] for an impossible alignment, and [`Error::Unsupported`] for big-endian
-/// files.
+/// [`Error::UnsupportedTensorType`], [`Error::BadKey`] for an impossible alignment, and
+/// [`Error::Unsupported`] for big-endian files.
 pub fn parse(prefix: &[u8], file_len: Option<u64>) -> Result<Parsed> {
-    match read(&mut Reader::new(prefix, file_len), file_len) {
+    match read(&mut Cursor::new(prefix, file_len), file_len) {
         Ok(header) => Ok(Parsed::Done(header)),
         Err(Stop::NeedMore(at_least)) => Ok(Parsed::NeedMore { at_least }),
         Err(Stop::Bad(error)) => Err(error),
     }
 }
 
-fn read(reader: &mut Reader<'_>, file_len: Option<u64>) -> Read<Header> {
-    let version = read_version(reader)?;
-    let n_tensors = reader.count("the number of tensors", caps::TENSORS)?;
-    let n_keys = reader.count("the number of metadata keys", caps::KEYS)?;
-    let metadata = read_metadata(reader, n_keys)?;
+fn read(cursor: &mut Cursor<'_>, file_len: Option<u64>) -> Read<Header> {
+    let version = read_version(cursor)?;
+    let n_tensors = cursor.count("the number of tensors", caps::TENSORS)?;
+    let n_keys = cursor.count("the number of metadata keys", caps::KEYS)?;
+    let metadata = read_metadata(cursor, n_keys)?;
     let alignment = alignment_of(&metadata)?;
-    let mut tensors = read_tensors(reader, n_tensors)?;
-    let data_start = reader.at().next_multiple_of(alignment);
+    let mut tensors = read_tensors(cursor, n_tensors)?;
+    let data_start = cursor.at().next_multiple_of(alignment);
     place(&mut tensors, alignment, data_start, file_len)?;
     Ok(Header { version, metadata, tensors, alignment, data_start })
 }
 
-fn read_version(reader: &mut Reader<'_>) -> Read<u32> {
-    // Judged by the bytes that are there: an error page may be shorter than a magic number.
-    let start = reader.rest();
+fn read_version(cursor: &mut Cursor<'_>) -> Read<u32> {
+    // The bytes so far decide: an error page may be shorter than a magic number.
+    let start = cursor.rest();
     let start = &start[..start.len().min(MAGIC.len())];
     if !MAGIC.starts_with(start) {
         return Err(Error::NotGguf { found: start.to_vec() }.into());
     }
-    reader.bytes(MAGIC.len() as u64, "the magic number")?;
-    let version = reader.u32("the version")?;
+    cursor.bytes(MAGIC.len() as u64, "the magic number")?;
+    let version = cursor.u32("the version")?;
     if VERSIONS.contains(&version.swap_bytes()) {
         let found =
             format!("its version field is {}, {} with its bytes swapped", version, version.swap_bytes());

@@ -1,16 +1,16 @@
-//! The key-value part of a header, with getters that say what they expected.
+//! Key-value part of a header, with getters whose errors name the expected type.
 
 use std::collections::BTreeMap;
 
 use super::caps;
-use super::reader::{Read, Reader};
+use super::cursor::{Cursor, Read};
 use super::value::{Array, StringArray, Value, read_value};
 use crate::error::{Error, Result};
 
 /// Metadata by key. Getters accept every type that holds the value: converters disagree about integer widths.
 ///
-/// The plain getters fail with [`Error::MissingKey`] where the key is absent, the `opt_` ones return `None`; both fail with
-/// [`Error::BadKey`] where the value is of another type or does not fit.
+/// The plain getters fail with [`Error::MissingKey`] if the key is absent, the `opt_` ones return `None`;
+/// both fail with [`Error::BadKey`] if the value has another type or does not fit.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Metadata(BTreeMap<String, Value>);
 
@@ -38,15 +38,15 @@ impl Metadata {
     /// A non-negative integer.
     ///
     /// # Errors
-    /// As [`Metadata`] says.
+    /// See [`Metadata`].
     pub fn u32(&self, key: &str) -> Result<u32> {
         required(key, INTEGER, self.opt_u32(key))
     }
 
-    /// A non-negative integer, if the key is there.
+    /// A non-negative integer, if the key exists.
     ///
     /// # Errors
-    /// As [`Metadata`] says.
+    /// See [`Metadata`].
     pub fn opt_u32(&self, key: &str) -> Result<Option<u32>> {
         self.optional(key, INTEGER, |value| match value {
             Value::Unsigned(number) => u32::try_from(*number).ok(),
@@ -58,15 +58,15 @@ impl Metadata {
     /// A float.
     ///
     /// # Errors
-    /// As [`Metadata`] says.
+    /// See [`Metadata`].
     pub fn f32(&self, key: &str) -> Result<f32> {
         required(key, FLOAT, self.opt_f32(key))
     }
 
-    /// A float, if the key is there.
+    /// A float, if the key exists.
     ///
     /// # Errors
-    /// As [`Metadata`] says.
+    /// See [`Metadata`].
     pub fn opt_f32(&self, key: &str) -> Result<Option<f32>> {
         self.optional(key, FLOAT, |value| match value {
             Value::F32(number) => Some(*number),
@@ -78,15 +78,15 @@ impl Metadata {
     /// A string.
     ///
     /// # Errors
-    /// As [`Metadata`] says.
+    /// See [`Metadata`].
     pub fn str(&self, key: &str) -> Result<&str> {
         required(key, STRING, self.opt_str(key))
     }
 
-    /// A string, if the key is there.
+    /// A string, if the key exists.
     ///
     /// # Errors
-    /// As [`Metadata`] says.
+    /// See [`Metadata`].
     pub fn opt_str(&self, key: &str) -> Result<Option<&str>> {
         self.optional(
             key,
@@ -97,10 +97,10 @@ impl Metadata {
         )
     }
 
-    /// A boolean, if the key is there.
+    /// A boolean, if the key exists.
     ///
     /// # Errors
-    /// As [`Metadata`] says.
+    /// See [`Metadata`].
     pub fn opt_bool(&self, key: &str) -> Result<Option<bool>> {
         self.optional(key, BOOL, |value| if let Value::Bool(flag) = value { Some(*flag) } else { None })
     }
@@ -108,15 +108,15 @@ impl Metadata {
     /// An array of strings.
     ///
     /// # Errors
-    /// As [`Metadata`] says.
+    /// See [`Metadata`].
     pub fn strings(&self, key: &str) -> Result<&StringArray> {
         required(key, STRINGS, self.opt_strings(key))
     }
 
-    /// An array of strings, if the key is there.
+    /// An array of strings, if the key exists.
     ///
     /// # Errors
-    /// As [`Metadata`] says.
+    /// See [`Metadata`].
     pub fn opt_strings(&self, key: &str) -> Result<Option<&StringArray>> {
         self.optional(key, STRINGS, |value| match value {
             Value::Array(Array::Strings(array)) => Some(array),
@@ -127,15 +127,15 @@ impl Metadata {
     /// An array of 32-bit floats.
     ///
     /// # Errors
-    /// As [`Metadata`] says.
+    /// See [`Metadata`].
     pub fn f32s(&self, key: &str) -> Result<&[f32]> {
         required(key, F32S, self.opt_f32s(key))
     }
 
-    /// An array of 32-bit floats, if the key is there.
+    /// An array of 32-bit floats, if the key exists.
     ///
     /// # Errors
-    /// As [`Metadata`] says.
+    /// See [`Metadata`].
     pub fn opt_f32s(&self, key: &str) -> Result<Option<&[f32]>> {
         self.optional(key, F32S, |value| match value {
             Value::Array(Array::F32(array)) => Some(array.as_slice()),
@@ -146,15 +146,15 @@ impl Metadata {
     /// An array of integers that all fit in 32 bits.
     ///
     /// # Errors
-    /// As [`Metadata`] says.
+    /// See [`Metadata`].
     pub fn i32s(&self, key: &str) -> Result<Vec<i32>> {
         required(key, I32S, self.opt_i32s(key))
     }
 
-    /// An array of integers that all fit in 32 bits, if the key is there.
+    /// An array of integers that all fit in 32 bits, if the key exists.
     ///
     /// # Errors
-    /// As [`Metadata`] says.
+    /// See [`Metadata`].
     pub fn opt_i32s(&self, key: &str) -> Result<Option<Vec<i32>>> {
         self.optional(key, I32S, |value| match value {
             Value::Array(Array::I32(array)) => Some(array.clone()),
@@ -171,10 +171,10 @@ impl Metadata {
         })
     }
 
-    /// An array of booleans, if the key is there.
+    /// An array of booleans, if the key exists.
     ///
     /// # Errors
-    /// As [`Metadata`] says.
+    /// See [`Metadata`].
     pub fn opt_bools(&self, key: &str) -> Result<Option<&[bool]>> {
         self.optional(key, BOOLS, |value| match value {
             Value::Array(Array::Bool(array)) => Some(array.as_slice()),
@@ -204,12 +204,12 @@ fn required<T>(key: &str, expected: &'static str, found: Result<Option<T>>) -> R
 }
 
 /// Reads `n_keys` keys and their values.
-pub(super) fn read_metadata(reader: &mut Reader<'_>, n_keys: u64) -> Read<Metadata> {
+pub(super) fn read_metadata(cursor: &mut Cursor<'_>, n_keys: u64) -> Read<Metadata> {
     let mut metadata = Metadata::default();
     for i in 0..n_keys {
-        let at = reader.at();
-        let key = reader.string(&format!("metadata key {i} of {n_keys}"), caps::KEY_BYTES)?;
-        let value = read_value(reader, key)?;
+        let at = cursor.at();
+        let key = cursor.string(&format!("metadata key {i} of {n_keys}"), caps::KEY_BYTES)?;
+        let value = read_value(cursor, key)?;
         if metadata.0.insert(key.to_owned(), value).is_some() {
             let why = "the key occurs twice".to_owned();
             return Err(Error::Malformed { what: key.to_owned(), at, why }.into());

@@ -1,4 +1,4 @@
-//! Gets a header from a source of bytes.
+//! Header of a source: the prefixes that it needs, of one file or of all shards.
 
 use super::caps;
 use super::header::{Header, Parsed, parse};
@@ -7,21 +7,24 @@ use crate::cancel::Cancel;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
-use crate::source::ByteSource;
+use crate::source::{ByteSource, ModelSource};
 
-/// Bytes of the first read: enough for a file without a vocabulary, little enough for one that turns out to be something else.
+/// Bytes of the first read: enough for a file without a vocabulary, and few if the file turns out to be
+/// something else.
 const FIRST_READ: u64 = 64 << 10;
 
-/// Reads the header from a growing prefix. Returns it with the bytes read, which reach beyond it: put them in front of the
-/// source again with [`crate::source::prefixed::Prefixed`], so that no byte is fetched twice.
+/// Reads the header from a growing prefix. Returns it with the bytes read, which reach beyond it: put them
+/// before the source with [`crate::source::prefixed::Prefixed`], so that no byte is fetched twice.
 ///
-/// Of a source that does not know its length up to twice the header's bytes are read; a file that ends before that is
-/// reported as truncated. Of a source that is joined of several files each header is read, and the bytes of the first are returned.
+/// If the source does not know its length, this reads up to twice the header's bytes, and reports a file that
+/// ends before that as truncated. If the source has several files, this reads the header of each and returns
+/// the bytes of the first.
 ///
 /// # Errors
-/// Those of [`parse`] and of the source; [`Error::WrongShard`] where the files are not all the shards of one model, in order.
-pub async fn read_header<S: ByteSource>(source: &mut S, cancel: &Cancel) -> Result<(Header, Vec<u8>)> {
-    let starts = source.parts();
+/// Those of [`parse`] and of the source; [`Error::WrongShard`] if the files are not all shards of one model,
+/// in order.
+pub async fn read_header<S: ModelSource>(source: &mut S, cancel: &Cancel) -> Result<(Header, Vec<u8>)> {
+    let starts = source.file_starts();
     let ends = starts.iter().skip(1).copied().map(Some).chain([source.len()]);
     let files: Vec<(u64, Option<u64>)> = starts.iter().copied().zip(ends).collect();
     let (mut headers, mut first) = (Vec::new(), Vec::new());
@@ -55,7 +58,8 @@ async fn read_one<S: ByteSource>(
         source.read(start + len as u64, &mut prefix[len..], cancel).await?;
         match parse(&prefix, file_len)? {
             Parsed::Done(header) => return Ok((header, prefix)),
-            // Doubling bounds the rounds, and `parse` has checked `at_least` against the file's length and the cap.
+            // Doubling bounds the rounds, and `parse` has checked `at_least` against the file's length and
+            // the cap.
             Parsed::NeedMore { at_least } => {
                 target = (prefix.len() as u64 * 2).min(caps::HEADER_BYTES).max(at_least);
             }
@@ -66,10 +70,10 @@ async fn read_one<S: ByteSource>(
 #[cfg(test)]
 mod tests {
     use super::read_header;
-    use crate::source::ByteSource;
+    use crate::source::{ByteSource, ModelSource};
     use crate::{Cancel, Error, Result};
 
-    /// A file in memory that can be read once, from front to back.
+    /// A file in memory that can be read once, front to back.
     struct OnePass {
         file: Vec<u8>,
         at: usize,
@@ -95,6 +99,8 @@ mod tests {
             Ok(())
         }
     }
+
+    impl ModelSource for OnePass {}
 
     /// Version 3 without tensors, one key with `n` strings "token".
     fn vocabulary(n: u64) -> Vec<u8> {

@@ -1,20 +1,21 @@
-//! Models in several files, as `llama-gguf-split` writes them: each has a header of its own with its tensors, the first one also the
-//! metadata of the model. Format: `split.no`, `split.count` and `split.tensors.count` in each.
+//! Shards: models in several files, as `llama-gguf-split` writes them. Each file has a header with its own
+//! tensors, and the first one has the metadata of the model. All have the keys `split.no`, `split.count` and
+//! `split.tensors.count`.
 
 use std::collections::BTreeSet;
 
 use super::header::Header;
 use crate::error::{Error, Result};
 
-/// What of the metadata says which model a shard is of, where it says so at all.
+/// Keys that identify the model of a shard. They may be absent.
 const MODEL: [&str; 2] = ["general.architecture", "general.name"];
 
-/// Joins the headers of all files into one, as of a file that has them all one behind the other, each from its offset on.
-/// `name` is that of the first.
+/// Joins the headers of all files, each with its offset, into the header of their concatenation. `name` is
+/// that of the first file.
 ///
 /// # Errors
-/// [`Error::WrongShard`] where a file is not the shard that belongs there, or another is missing; [`Error::Malformed`] where two
-/// have the same tensor.
+/// [`Error::WrongShard`] if a file is not the shard of its place, or a shard is missing; [`Error::Malformed`]
+/// if two have the same tensor.
 pub(super) fn join(name: &str, headers: Vec<(u64, Header)>) -> Result<Header> {
     let n_files = headers.len();
     for ((_, header), ix) in headers.iter().zip(0..) {
@@ -37,7 +38,7 @@ pub(super) fn join(name: &str, headers: Vec<(u64, Header)>) -> Result<Header> {
     Ok(joined)
 }
 
-/// What a file is called in messages.
+/// Name of a file in messages.
 fn file(ix: usize, n_files: usize) -> String {
     format!("file {} of {n_files}", ix + 1)
 }
@@ -66,7 +67,7 @@ fn check_place(name: &str, header: &Header, ix: usize, n_files: usize) -> Result
     })
 }
 
-/// Checks that a shard is of the same model as the first, as far as it says.
+/// Checks that a shard belongs to the model of the first one, as far as its metadata tell.
 fn check_model(first: &Header, header: &Header, file: &str) -> Result<()> {
     let n_tensors = "split.tensors.count";
     for key in MODEL.into_iter().chain([n_tensors]) {
@@ -84,7 +85,7 @@ fn check_model(first: &Header, header: &Header, file: &str) -> Result<()> {
     Ok(())
 }
 
-/// Checks that no tensor is there twice and none missing.
+/// Checks that no tensor is doubled or missing.
 fn check_tensors(name: &str, joined: &Header) -> Result<()> {
     let mut names = BTreeSet::new();
     for tensor in &joined.tensors {

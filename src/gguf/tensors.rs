@@ -1,9 +1,9 @@
-//! The tensor table: names, shapes, types and places.
+//! Tensor table: names, shapes, formats and offsets.
 
 use std::collections::BTreeSet;
 
 use super::caps;
-use super::reader::{Read, Reader};
+use super::cursor::{Cursor, Read};
 use crate::error::{Error, Result};
 use crate::quant::{self, FORMATS, Format};
 
@@ -14,7 +14,7 @@ pub struct TensorInfo {
     pub name: String,
     /// The shape, innermost dimension first; 1 to 4 dimensions, none of them 0.
     pub shape: Vec<u64>,
-    /// How the weights are stored. The innermost dimension is a multiple of its block length.
+    /// Block format of the weights. The innermost dimension is a multiple of its block length.
     pub format: &'static Format,
     /// Offset of the first byte in the file.
     pub offset: u64,
@@ -23,22 +23,22 @@ pub struct TensorInfo {
 }
 
 /// Reads `n_tensors` rows. Offsets are still relative to the tensor data.
-pub(super) fn read_tensors(reader: &mut Reader<'_>, n_tensors: u64) -> Read<Vec<TensorInfo>> {
+pub(super) fn read_tensors(cursor: &mut Cursor<'_>, n_tensors: u64) -> Read<Vec<TensorInfo>> {
     let mut tensors = Vec::new();
     let mut names = BTreeSet::new();
     for i in 0..n_tensors {
-        let at = reader.at();
-        let name = reader.string(&format!("name of tensor {i} of {n_tensors}"), caps::NAME_BYTES)?;
+        let at = cursor.at();
+        let name = cursor.string(&format!("name of tensor {i} of {n_tensors}"), caps::NAME_BYTES)?;
         if !names.insert(name) {
             return Err(malformed(name, at, "the name occurs twice".to_owned()).into());
         }
-        tensors.push(read_tensor(reader, name, at)?);
+        tensors.push(read_tensor(cursor, name, at)?);
     }
     Ok(tensors)
 }
 
-fn read_tensor(reader: &mut Reader<'_>, name: &str, at: u64) -> Read<TensorInfo> {
-    let n_dims = reader.u32(name)?;
+fn read_tensor(cursor: &mut Cursor<'_>, name: &str, at: u64) -> Read<TensorInfo> {
+    let n_dims = cursor.u32(name)?;
     if !(1..=caps::DIMS).contains(&n_dims) {
         return Err(
             malformed(name, at, format!("{n_dims} dimensions, 1 to {} are allowed", caps::DIMS)).into()
@@ -46,9 +46,9 @@ fn read_tensor(reader: &mut Reader<'_>, name: &str, at: u64) -> Read<TensorInfo>
     }
     let mut shape = Vec::with_capacity(n_dims as usize);
     for _ in 0..n_dims {
-        shape.push(reader.u64(name)?);
+        shape.push(cursor.u64(name)?);
     }
-    let format = format_of(name, reader.u32(name)?)?;
+    let format = format_of(name, cursor.u32(name)?)?;
     let n_weights = shape.iter().try_fold(1u64, |product, dim| product.checked_mul(*dim));
     let Some(n_weights) = n_weights.filter(|n_weights| (1..=caps::WEIGHTS).contains(n_weights)) else {
         let why = format!("shape {shape:?} has no weights, or more than the cap of {}", caps::WEIGHTS);
@@ -62,7 +62,7 @@ fn read_tensor(reader: &mut Reader<'_>, name: &str, at: u64) -> Read<TensorInfo>
         );
         return Err(malformed(name, at, why).into());
     }
-    let offset = reader.u64(name)?;
+    let offset = cursor.u64(name)?;
     Ok(TensorInfo { name: name.to_owned(), shape, format, offset, bytes: format.bytes_of(n_weights) })
 }
 
@@ -74,7 +74,7 @@ fn format_of(tensor: &str, ggml_type: u32) -> Result<&'static Format> {
     })
 }
 
-/// Makes offsets absolute, and checks that the tensors are aligned, apart from each other and inside the file.
+/// Makes offsets absolute, and checks that the tensors are aligned, do not overlap and lie inside the file.
 pub(super) fn place(
     tensors: &mut [TensorInfo],
     alignment: u64,

@@ -1,7 +1,8 @@
-//! Metadata values. Small integer types are widened, so that nobody needs to know which one a converter chose.
+//! Metadata values. Small integer types are widened, so that callers need not know which one a converter
+//! chose.
 
 use super::caps;
-use super::reader::{Read, Reader};
+use super::cursor::{Cursor, Read};
 
 /// One metadata value.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +19,7 @@ pub enum Value {
     Bool(bool),
     /// A string.
     String(String),
-    /// An array of one type. Arrays of arrays don't occur and are refused.
+    /// An array of one type. Arrays of arrays do not occur and are refused.
     Array(Array),
 }
 
@@ -44,7 +45,7 @@ pub enum Array {
 }
 
 impl Array {
-    /// Elements.
+    /// Number of elements.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
@@ -70,12 +71,12 @@ impl Array {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StringArray {
     text: String,
-    /// Where each string ends in `text`.
+    /// End of each string in `text`.
     ends: Vec<u32>,
 }
 
 impl StringArray {
-    /// Strings.
+    /// Number of strings.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ends.len()
@@ -106,92 +107,92 @@ const STRING: u32 = 8;
 const ARRAY: u32 = 9;
 
 /// Reads a value: its type, then its bytes. `key` names it in errors.
-pub(super) fn read_value(reader: &mut Reader<'_>, key: &str) -> Read<Value> {
-    let kind = reader.u32(key)?;
+pub(super) fn read_value(cursor: &mut Cursor<'_>, key: &str) -> Read<Value> {
+    let kind = cursor.u32(key)?;
     Ok(match kind {
-        0 => Value::Unsigned(u64::from(u8::from_le_bytes(reader.array(key)?))),
-        1 => Value::Signed(i64::from(i8::from_le_bytes(reader.array(key)?))),
-        2 => Value::Unsigned(u64::from(u16::from_le_bytes(reader.array(key)?))),
-        3 => Value::Signed(i64::from(i16::from_le_bytes(reader.array(key)?))),
-        4 => Value::Unsigned(u64::from(u32::from_le_bytes(reader.array(key)?))),
-        5 => Value::Signed(i64::from(i32::from_le_bytes(reader.array(key)?))),
-        6 => Value::F32(f32::from_le_bytes(reader.array(key)?)),
+        0 => Value::Unsigned(u64::from(u8::from_le_bytes(cursor.array(key)?))),
+        1 => Value::Signed(i64::from(i8::from_le_bytes(cursor.array(key)?))),
+        2 => Value::Unsigned(u64::from(u16::from_le_bytes(cursor.array(key)?))),
+        3 => Value::Signed(i64::from(i16::from_le_bytes(cursor.array(key)?))),
+        4 => Value::Unsigned(u64::from(u32::from_le_bytes(cursor.array(key)?))),
+        5 => Value::Signed(i64::from(i32::from_le_bytes(cursor.array(key)?))),
+        6 => Value::F32(f32::from_le_bytes(cursor.array(key)?)),
         7 => {
-            let [byte] = reader.array(key)?;
-            Value::Bool(bool_of(reader, byte, key)?)
+            let [byte] = cursor.array(key)?;
+            Value::Bool(bool_of(cursor, byte, key)?)
         }
         STRING => {
-            let bytes = reader.string_bytes(key, caps::STRING_BYTES)?;
+            let bytes = cursor.string_bytes(key, caps::STRING_BYTES)?;
             Value::String(String::from_utf8_lossy(bytes).into_owned())
         }
-        ARRAY => Value::Array(read_array(reader, key)?),
-        10 => Value::Unsigned(u64::from_le_bytes(reader.array(key)?)),
-        11 => Value::Signed(i64::from_le_bytes(reader.array(key)?)),
-        12 => Value::F64(f64::from_le_bytes(reader.array(key)?)),
-        _ => return Err(reader.malformed(key, format!("value type {kind} does not exist (0 to 12 do)"))),
+        ARRAY => Value::Array(read_array(cursor, key)?),
+        10 => Value::Unsigned(u64::from_le_bytes(cursor.array(key)?)),
+        11 => Value::Signed(i64::from_le_bytes(cursor.array(key)?)),
+        12 => Value::F64(f64::from_le_bytes(cursor.array(key)?)),
+        _ => return Err(cursor.malformed(key, format!("value type {kind} does not exist (0 to 12 do)"))),
     })
 }
 
-fn read_array(reader: &mut Reader<'_>, key: &str) -> Read<Array> {
-    let kind = reader.u32(key)?;
-    let len = reader.count(key, caps::ARRAY_LEN)?;
+fn read_array(cursor: &mut Cursor<'_>, key: &str) -> Read<Array> {
+    let kind = cursor.u32(key)?;
+    let len = cursor.count(key, caps::ARRAY_LEN)?;
     Ok(match kind {
-        0 => Array::I32(numbers(reader, len, key, |b| i32::from(u8::from_le_bytes(b)))?),
-        1 => Array::I32(numbers(reader, len, key, |b| i32::from(i8::from_le_bytes(b)))?),
-        2 => Array::I32(numbers(reader, len, key, |b| i32::from(u16::from_le_bytes(b)))?),
-        3 => Array::I32(numbers(reader, len, key, |b| i32::from(i16::from_le_bytes(b)))?),
-        4 => Array::U32(numbers(reader, len, key, u32::from_le_bytes)?),
-        5 => Array::I32(numbers(reader, len, key, i32::from_le_bytes)?),
-        6 => Array::F32(numbers(reader, len, key, f32::from_le_bytes)?),
+        0 => Array::I32(numbers(cursor, len, key, |b| i32::from(u8::from_le_bytes(b)))?),
+        1 => Array::I32(numbers(cursor, len, key, |b| i32::from(i8::from_le_bytes(b)))?),
+        2 => Array::I32(numbers(cursor, len, key, |b| i32::from(u16::from_le_bytes(b)))?),
+        3 => Array::I32(numbers(cursor, len, key, |b| i32::from(i16::from_le_bytes(b)))?),
+        4 => Array::U32(numbers(cursor, len, key, u32::from_le_bytes)?),
+        5 => Array::I32(numbers(cursor, len, key, i32::from_le_bytes)?),
+        6 => Array::F32(numbers(cursor, len, key, f32::from_le_bytes)?),
         7 => {
-            let bytes = reader.bytes(len, key)?;
-            Array::Bool(bytes.iter().map(|&byte| bool_of(reader, byte, key)).collect::<Read<_>>()?)
+            let bytes = cursor.bytes(len, key)?;
+            Array::Bool(bytes.iter().map(|&byte| bool_of(cursor, byte, key)).collect::<Read<_>>()?)
         }
-        STRING => Array::Strings(strings(reader, len, key)?),
-        ARRAY => return Err(reader.malformed(key, "an array of arrays, which no model file has".to_owned())),
-        10 => Array::U64(numbers(reader, len, key, u64::from_le_bytes)?),
-        11 => Array::I64(numbers(reader, len, key, i64::from_le_bytes)?),
-        12 => Array::F64(numbers(reader, len, key, f64::from_le_bytes)?),
-        _ => return Err(reader.malformed(key, format!("element type {kind} does not exist (0 to 12 do)"))),
+        STRING => Array::Strings(strings(cursor, len, key)?),
+        ARRAY => return Err(cursor.malformed(key, "an array of arrays, which no model file has".to_owned())),
+        10 => Array::U64(numbers(cursor, len, key, u64::from_le_bytes)?),
+        11 => Array::I64(numbers(cursor, len, key, i64::from_le_bytes)?),
+        12 => Array::F64(numbers(cursor, len, key, f64::from_le_bytes)?),
+        _ => return Err(cursor.malformed(key, format!("element type {kind} does not exist (0 to 12 do)"))),
     })
 }
 
-/// `len` numbers of `N` bytes each. Allocates only once the bytes are there.
+/// `len` numbers of `N` bytes each. Allocates only after the bytes have arrived.
 fn numbers<T, const N: usize>(
-    reader: &mut Reader<'_>,
+    cursor: &mut Cursor<'_>,
     len: u64,
     key: &str,
     from_le_bytes: impl Fn([u8; N]) -> T,
 ) -> Read<Vec<T>> {
-    let bytes = reader.bytes(len.saturating_mul(N as u64), key)?;
+    let bytes = cursor.bytes(len.saturating_mul(N as u64), key)?;
     let (chunks, _) = bytes.as_chunks::<N>();
     Ok(chunks.iter().map(|chunk| from_le_bytes(*chunk)).collect())
 }
 
-/// `len` strings. Not all vocabularies are UTF-8 (byte pieces), so other bytes are replaced rather than refused.
-fn strings(reader: &mut Reader<'_>, len: u64, key: &str) -> Read<StringArray> {
+/// `len` strings. Not all vocabularies are UTF-8 (byte pieces), so invalid bytes are replaced, not refused.
+fn strings(cursor: &mut Cursor<'_>, len: u64, key: &str) -> Read<StringArray> {
     const LENGTH_BYTES: u64 = 8;
     let mut array = StringArray::default();
     for i in 0..len {
-        // Every string to come has at least its length. So a lying count fails before memory is spent on it, and an honest
-        // one asks for megabytes at once, not string by string.
-        reader.ensure((len - i) * LENGTH_BYTES, key)?;
+        // Every string has at least its length field. So a false count fails before memory is spent on it,
+        // and a true one needs megabytes at once, not string by string.
+        cursor.ensure((len - i) * LENGTH_BYTES, key)?;
         if i == 0 {
             array.ends.reserve_exact(len as usize);
         }
-        let bytes = reader.string_bytes(key, caps::STRING_BYTES)?;
+        let bytes = cursor.string_bytes(key, caps::STRING_BYTES)?;
         array.text.push_str(&String::from_utf8_lossy(bytes));
         let end = u32::try_from(array.text.len());
-        array.ends.push(end.map_err(|_| reader.malformed(key, "more than 4 GiB of text".to_owned()))?);
+        array.ends.push(end.map_err(|_| cursor.malformed(key, "more than 4 GiB of text".to_owned()))?);
     }
     Ok(array)
 }
 
-/// The format knows 0 and 1 only.
-fn bool_of(reader: &Reader<'_>, byte: u8, key: &str) -> Read<bool> {
+/// The format allows only 0 and 1.
+fn bool_of(cursor: &Cursor<'_>, byte: u8, key: &str) -> Read<bool> {
     match byte {
         0 => Ok(false),
         1 => Ok(true),
-        _ => Err(reader.malformed(key, format!("boolean {byte}, which is neither 0 nor 1"))),
+        _ => Err(cursor.malformed(key, format!("boolean {byte}, which is neither 0 nor 1"))),
     }
 }

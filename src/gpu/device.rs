@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use serde::Serialize;
 
 use super::accounts::{Accounts, MemoryKind};
+use super::adapter;
 use super::limits::Limits;
 use crate::error::{Error, Result};
 
@@ -106,7 +107,7 @@ impl Gpu {
     /// # Errors
     /// [`Error::NoWebgpu`] if there is no adapter, none of that name, or it gives no device.
     pub async fn open(options: &GpuOptions) -> Result<Self> {
-        let adapter = pick_adapter(options).await?;
+        let adapter = adapter::pick(options).await?;
         let limits = adapter.limits();
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("gemma-web"),
@@ -117,7 +118,7 @@ impl Gpu {
         let (device, queue) = adapter
             .request_device(&descriptor)
             .await
-            .map_err(|e| Error::NoWebgpu { why: format!("the adapter gave no device: {e}") })?;
+            .map_err(|e| Error::NoWebgpu { why: format!("the GPU adapter gave no device ({e})") })?;
         let subgroups = !options.without_subgroups && has_subgroups(&device);
         let first_error = Arc::new(Mutex::new(None));
         watch(&device, &first_error);
@@ -309,8 +310,8 @@ fn has_subgroups(device: &wgpu::Device) -> bool {
     device.features().contains(wgpu::Features::SUBGROUP)
 }
 
-/// wgpu's web backend neither asks for subgroups nor sees them (<https://github.com/gfx-rs/wgpu/pull/10220>): www/lib/engine/gpu-shim.ts
-/// asks, and the browser's own device says whether it has them.
+/// wgpu's web backend neither asks for subgroups nor sees them (<https://github.com/gfx-rs/wgpu/pull/10220>):
+/// www/lib/engine/gpu-shim.ts asks, and the browser's own device says whether it has them.
 #[cfg(target_arch = "wasm32")]
 fn has_subgroups(device: &wgpu::Device) -> bool {
     use wasm_bindgen::JsCast;
@@ -322,22 +323,4 @@ fn has_subgroups(device: &wgpu::Device) -> bool {
         .and_then(|f| f.dyn_into::<js_sys::Function>().ok());
     has.and_then(|has| has.call1(&features, &"subgroups".into()).ok())
         .is_some_and(|granted| granted.is_truthy())
-}
-
-async fn pick_adapter(options: &GpuOptions) -> Result<wgpu::Adapter> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    if let Some(wanted) = &options.adapter {
-        let adapters = instance.enumerate_adapters(wgpu::Backends::all()).await;
-        let names: Vec<String> = adapters.iter().map(|a| a.get_info().name).collect();
-        let found =
-            adapters.into_iter().find(|a| a.get_info().name.to_lowercase().contains(&wanted.to_lowercase()));
-        return found.ok_or_else(|| Error::NoWebgpu {
-            why: format!("no adapter is called \"{wanted}\"; there are {names:?}"),
-        });
-    }
-    let request = wgpu::RequestAdapterOptions {
-        power_preference: wgpu::PowerPreference::HighPerformance,
-        ..Default::default()
-    };
-    instance.request_adapter(&request).await.map_err(|e| Error::NoWebgpu { why: e.to_string() })
 }

@@ -3,6 +3,7 @@
 //! Files of this folder import from each other by file; the names below are for the other rooms.
 
 pub mod accounts;
+mod adapter;
 pub(crate) mod bisect;
 pub mod buffer;
 pub mod device;

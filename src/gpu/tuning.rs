@@ -86,11 +86,8 @@ impl FromStr for Tuning {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        Self::ALL.into_iter().find(|t| t.name() == text).ok_or_else(|| Error::InvalidOption {
-            option: "tuning".to_owned(),
-            found: text.to_owned(),
-            expected: "f32/1, f32/32, int8/1 or int8/32".to_owned(),
-        })
+        let unknown = || Error::invalid_option("tuning", text, "f32/1, f32/32, int8/1 or int8/32");
+        Self::ALL.into_iter().find(|t| t.name() == text).ok_or_else(unknown)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Sampling of a token on the GPU: `ids[0]` from `logits [V]`. Its CPU twin is [`crate::sampler`]'s `choose`.
 
+use std::collections::BTreeMap;
+
 use crate::error::Result;
 use crate::gpu::buffer::UNIFORM_BYTES;
 use crate::gpu::plan::ExtraBindings;
@@ -24,31 +26,6 @@ pub const NO_ID: u32 = u32::MAX;
 /// GPU memory of a [`SamplerState`], for the memory plan.
 pub const STATE_BYTES: u64 = UNIFORM_BYTES + 8 * MAX_BIASES as u64 + 4 * RECENT as u64;
 
-/// Settings of a generation: all that its tokens depend on besides logits and text.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    /// Divides the logits; not used if `top_k` is 1.
-    pub temperature: f32,
-    /// 1, the likeliest token, to [`MAX_TOP_K`].
-    pub top_k: usize,
-    /// As in `Sampling`.
-    pub top_p: f32,
-    /// As in `Sampling`.
-    pub min_p: f32,
-    /// As in `Sampling`.
-    pub repetition_penalty: f32,
-    /// As in `Sampling`.
-    pub frequency_penalty: f32,
-    /// As in `Sampling`.
-    pub presence_penalty: f32,
-    /// Whether the penalties differ from those that change nothing.
-    pub penalises: bool,
-    /// The seed, hashed; the position is added to it.
-    pub seed_hash: u32,
-    /// Token and what is added to its logit, each token once, at most [`MAX_BIASES`]; ids below V.
-    pub biases: Vec<(u32, f32)>,
-}
-
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 struct Params {
@@ -56,41 +33,34 @@ struct Params {
     n_blocks: u32,
 }
 
+/// Settings of a generation, as the kernel reads them: what a choice depends on besides logits, biases and text.
 #[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Uniform {
-    inverse_temperature: f32,
-    top_k: u32,
-    top_p: f32,
-    min_p: f32,
-    repetition: f32,
-    inverse_repetition: f32,
-    frequency: f32,
-    presence: f32,
-    penalises: u32,
-    n_biases: u32,
-    seed_hash: u32,
-    pad: u32,
-}
-
-impl Settings {
-    fn uniform(&self) -> Uniform {
-        Uniform {
-            // Colder than this only the likeliest tokens have a weight, and its inverse is still finite.
-            inverse_temperature: 1.0 / self.temperature.max(1e-30),
-            top_k: self.top_k as u32,
-            top_p: self.top_p,
-            min_p: self.min_p,
-            repetition: self.repetition_penalty,
-            inverse_repetition: 1.0 / self.repetition_penalty,
-            frequency: self.frequency_penalty,
-            presence: self.presence_penalty,
-            penalises: u32::from(self.penalises),
-            n_biases: self.biases.len().min(MAX_BIASES) as u32,
-            seed_hash: self.seed_hash,
-            pad: 0,
-        }
-    }
+#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Settings {
+    /// 1 / temperature, finite; not read if `top_k` is 1.
+    pub inverse_temperature: f32,
+    /// 1, the likeliest token, to [`MAX_TOP_K`].
+    pub top_k: u32,
+    /// As in `Sampling`.
+    pub top_p: f32,
+    /// As in `Sampling`.
+    pub min_p: f32,
+    /// The repetition penalty.
+    pub repetition: f32,
+    /// 1 / repetition penalty.
+    pub inverse_repetition: f32,
+    /// The frequency penalty.
+    pub frequency: f32,
+    /// The presence penalty.
+    pub presence: f32,
+    /// 0 if the penalties change nothing.
+    pub penalises: u32,
+    /// Number of biases, at most [`MAX_BIASES`].
+    pub n_biases: u32,
+    /// The seed, hashed; the position is added to it.
+    pub seed_hash: u32,
+    /// Padding to a multiple of 16 bytes.
+    pub pad: u32,
 }
 
 /// State that the kernel keeps from step to step. Made once; [`SamplerState::begin`] starts a generation.
@@ -116,10 +86,11 @@ impl SamplerState {
     }
 
     /// Prepares the sampling of the token after `text` and of those that follow: call it once a generation, before the first run.
-    pub fn begin(&self, gpu: &Gpu, settings: &Settings, text: &[u32]) {
-        gpu.write(&self.settings, 0, bytemuck::bytes_of(&settings.uniform()));
-        let words = |(id, bias): &(u32, f32)| [*id, bias.to_bits()];
-        let biases: Vec<[u32; 2]> = settings.biases.iter().take(MAX_BIASES).map(words).collect();
+    /// `biases` are added to the logits of their tokens: `settings.n_biases` of them, ids below V.
+    pub fn begin(&self, gpu: &Gpu, settings: &Settings, biases: &BTreeMap<u32, f32>, text: &[u32]) {
+        gpu.write(&self.settings, 0, bytemuck::bytes_of(settings));
+        let words = |(id, bias): (&u32, &f32)| [*id, bias.to_bits()];
+        let biases: Vec<[u32; 2]> = biases.iter().take(MAX_BIASES).map(words).collect();
         if !biases.is_empty() {
             gpu.write(&self.biases, 0, bytemuck::cast_slice(&biases));
         }

@@ -25,17 +25,13 @@ impl StateShape {
     /// # Errors
     /// [`Error::InvalidOption`] for a context or a chunk out of range.
     pub fn new(config: &Config, context: Option<usize>, chunk: usize, kv: KvType) -> Result<Self> {
-        let invalid = |option: &str, found: usize, expected: String| Error::InvalidOption {
-            option: option.to_owned(),
-            found: found.to_string(),
-            expected,
-        };
         let context = context.unwrap_or(config.context_length.min(DEFAULT_CONTEXT));
         if context == 0 || context > config.context_length {
-            return Err(invalid("contextLength", context, format!("1 to {}", config.context_length)));
+            let expected = format!("1 to {}", config.context_length);
+            return Err(Error::invalid_option("contextLength", context, expected));
         }
         if chunk == 0 || chunk > MAX_CHUNK {
-            return Err(invalid("prefillChunk", chunk, format!("1 to {MAX_CHUNK}")));
+            return Err(Error::invalid_option("prefillChunk", chunk, format!("1 to {MAX_CHUNK}")));
         }
         Ok(Self { context, chunk: chunk.min(context), kv })
     }
@@ -74,16 +70,12 @@ impl StateShape {
     /// [`Error::InvalidOption`] for an id outside the vocabulary or no id at all, [`Error::ContextFull`] beyond the context.
     pub fn check_ids(&self, config: &Config, ids: &[u32], position: usize) -> Result<()> {
         let n_vocab = config.n_vocab;
-        let invalid = |found: String| Error::InvalidOption {
-            option: "ids".to_owned(),
-            found,
-            expected: format!("at least one id, each below {n_vocab}"),
-        };
+        let expected = || format!("at least one id, each below {n_vocab}");
         if ids.is_empty() {
-            return Err(invalid("empty".to_owned()));
+            return Err(Error::invalid_option("ids", "empty", expected()));
         }
         if let Some(id) = ids.iter().find(|id| **id as usize >= n_vocab) {
-            return Err(invalid(id.to_string()));
+            return Err(Error::invalid_option("ids", id, expected()));
         }
         let needs = position + ids.len();
         if needs > self.context {

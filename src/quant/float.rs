@@ -1,4 +1,5 @@
-//! F32, F16 and BF16: plain little-endian numbers. A block is one weight, the only plane the file's bytes.
+//! F32, F16 and BF16: plain little-endian numbers. A block is one weight, and the only plane has the bytes of
+//! the file.
 //!
 //! ```text
 //! F32   | 4 bytes: IEEE 754 binary32      |
@@ -6,7 +7,8 @@
 //! BF16  | 2 bytes: upper half of a binary32 |
 //! ```
 //!
-//! On the GPU sixteen weights are read at once (64 or 32 bytes), so a part of a matrix starts on a multiple of 16 weights.
+//! The GPU reads sixteen weights at once (64 or 32 bytes), so a part of a matrix starts at a multiple of 16
+//! weights.
 //!
 //! ggml: `GGML_TYPE_F32`, `GGML_TYPE_F16`, `GGML_TYPE_BF16`.
 

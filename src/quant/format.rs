@@ -1,19 +1,20 @@
-//! What a block format is: a layout, its planes, a decoder and a WGSL fragment.
+//! Description of a block format: a layout, its planes, a decoder and a WGSL fragment.
 
 use core::fmt;
 use core::ops::Range;
 use core::slice::ChunksExact;
 
-/// One aligned plane: this byte range of every block, concatenated over all blocks of the matrix in row-major order.
+/// One aligned plane: this byte range of every block, concatenated over all blocks of the matrix in row-major
+/// order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plane {
-    /// The name of the plane, also the name of its WGSL variable.
+    /// Name of the plane and of its WGSL variable.
     pub name: &'static str,
-    /// The bytes of each block that the plane takes.
+    /// Byte range of the plane in each block.
     pub bytes: Range<usize>,
 }
 
-/// A block format of ggml. Two formats are equal when their ggml type numbers are.
+/// A block format of ggml. Two formats are equal if their ggml type numbers are.
 pub struct Format {
     /// The name as ggml writes it, for instance `Q4_K`.
     pub name: &'static str,
@@ -23,33 +24,36 @@ pub struct Format {
     pub block_len: usize,
     /// Bytes of a block in the file.
     pub block_bytes: usize,
-    /// Where the bytes go on the GPU, in binding order: at most [`MAX_PLANES`], and together the whole block.
+    /// Planes on the GPU in binding order: at most [`MAX_PLANES`], and together the whole block.
     pub planes: &'static [Plane],
-    /// The WGSL fragment: the planes' bindings in group 1, `fn weights16(group: u32) -> mat4x4<f32>` and, where
+    /// The WGSL fragment: the planes' bindings in group 1, `fn weights16(group: u32) -> mat4x4<f32>` and, if
     /// [`Format::has_codes`], `fn codes16(group: u32) -> Codes16`.
     pub wgsl: &'static str,
-    /// Decodes one block: `block_bytes` bytes in, `block_len` weights out, bit-equal to gguf-py's `dequantize`.
+    /// Decodes one block: `block_bytes` bytes in, `block_len` weights out, bit-equal to gguf-py's
+    /// `dequantize`.
     pub decode_block: fn(&[u8], &mut [f32]),
 }
 
-/// Planes a format may have: WebGPU guarantees 8 storage buffers per stage, and kernels need the other half.
+/// Most planes of a format: WebGPU guarantees 8 storage buffers per stage, and kernels need the other half.
 pub const MAX_PLANES: usize = 4;
 
 impl Format {
-    /// Bytes that `n_weights` weights take in the file. Whole blocks: callers check that rows are a multiple of `block_len`.
+    /// Bytes of `n_weights` weights in the file. Whole blocks: callers check that rows are a multiple of
+    /// `block_len`.
     #[must_use]
     pub fn bytes_of(&self, n_weights: u64) -> u64 {
         n_weights / self.block_len as u64 * self.block_bytes as u64
     }
 
-    /// Bytes that plane number `plane` takes for `n_weights` weights, without padding; 0 where there is no such plane.
+    /// Bytes of plane number `plane` for `n_weights` weights, without padding; 0 if there is no such plane.
     #[must_use]
     pub fn plane_bytes(&self, plane: usize, n_weights: u64) -> u64 {
         let per_block = self.planes.get(plane).map_or(0, |plane| plane.bytes.len());
         n_weights / self.block_len as u64 * per_block as u64
     }
 
-    /// Whether sixteen weights are integer codes with a scale and an offset, as products with int8 activations want them.
+    /// Whether sixteen weights are integer codes with a scale and an offset, as products with int8
+    /// activations need them.
     #[must_use]
     pub fn has_codes(&self) -> bool {
         self.block_len > 1
@@ -69,7 +73,8 @@ impl Format {
         let blocks = blocks.chunks_exact(self.block_bytes);
         out.reserve(blocks.len() * plane.bytes.len());
         let start = plane.bytes.start;
-        // Most planes are a few bytes of each block: copies of a length that the compiler knows are moves instead of calls.
+        // Most planes are a few bytes of each block: the compiler turns copies of a known length into moves
+        // instead of calls.
         match plane.bytes.len() {
             2 => gather::<2>(blocks, start, out),
             4 => gather::<4>(blocks, start, out),
@@ -94,7 +99,8 @@ impl Format {
         }
     }
 
-    /// Whether the planes are few enough and cover the block without gap or overlap. For the assertion beside each layout.
+    /// Whether the planes are few enough and cover the block without gap or overlap, for the assertion beside
+    /// each layout.
     pub(super) const fn is_sound(&self) -> bool {
         let mut end = 0;
         let mut plane = 0;
@@ -143,7 +149,7 @@ pub(super) fn f16_at(block: &[u8], at: usize) -> f32 {
 pub(super) mod tests {
     use super::Format;
 
-    /// Decodes one block of zeros with the given bytes put into it.
+    /// Decodes one block of zeros with the given bytes in it.
     pub(in crate::quant) fn decode_with(format: &Format, bytes: &[(usize, &[u8])]) -> Vec<f32> {
         let mut block = vec![0; format.block_bytes];
         for (at, bytes) in bytes {
@@ -154,7 +160,7 @@ pub(super) mod tests {
         weights
     }
 
-    /// An f16 as it lies in a block.
+    /// The bytes of an f16 in a block.
     pub(in crate::quant) fn f16(value: f32) -> [u8; 2] {
         half::f16::from_f32(value).to_le_bytes()
     }

@@ -22,7 +22,8 @@ pub static IQ4_NL: Format = Format {
 };
 const _: () = assert!(IQ4_NL.is_sound() && IQ4_NL.block_bytes == 2 + 32 / 2);
 
-/// What the sixteen values of a nibble stand for. `levels16` in `shaders/lib/bytes.wgsl` has the same bytes, four to a word.
+/// Levels of the sixteen values of a nibble. `levels16` in `shaders/lib/bytes.wgsl` has the same bytes, four
+/// to a word.
 const LEVELS: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
 fn decode_block(block: &[u8], weights: &mut [f32]) {

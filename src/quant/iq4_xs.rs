@@ -1,4 +1,5 @@
-//! `IQ4_XS`: 256 weights in 136 bytes (4.25 bits each), `w = d (scale - 32) levels[q]` with the levels of `IQ4_NL`.
+//! `IQ4_XS`: 256 weights in 136 bytes (4.25 bits each), `w = d (scale - 32) levels[q]` with the levels of
+//! `IQ4_NL`.
 //!
 //! ```text
 //! byte 0   2      4            8                             136

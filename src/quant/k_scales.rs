@@ -1,4 +1,4 @@
-//! The 12 bytes that hold eight six-bit scales and eight six-bit minima of a `Q4_K` or `Q5_K` block.
+//! Scales of a `Q4_K` or `Q5_K` block: 12 bytes hold eight six-bit scales and eight six-bit minima.
 //!
 //! ```text
 //! byte i     (i < 4)  | scale 4+i, bits 5-4 | scale i            |

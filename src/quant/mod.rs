@@ -1,7 +1,7 @@
-//! Block formats: one file each, joined by one table row. Bytes are ggml's, so a GGUF is read as it is.
+//! Block formats: one file and one table row each. The bytes are ggml's, so a GGUF needs no conversion.
 //!
-//! On the GPU a matrix lies in [`Plane`]s: for each format the same bytes as in the file, regrouped once at load so that
-//! quants are aligned `vec4<u32>` and scales lie apart. Nothing is re-quantised.
+//! On the GPU a matrix is stored in [`Plane`]s: the same bytes as in the file, regrouped once at load so that
+//! quants are aligned `vec4<u32>` and scales are separate. Nothing is re-quantised.
 //!
 //! Layouts follow `ggml-common.h`, decoders `ggml-quants.c` (both in
 //! <https://github.com/ggml-org/llama.cpp/tree/master/ggml/src>); numbers and names of types follow `ggml.h`.

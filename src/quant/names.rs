@@ -1,6 +1,8 @@
-//! Names of ggml types, so that an error can name a type that this crate does not read, and of the mixtures that files are made in.
+//! Names of ggml types, which errors need for types that this crate does not read, and of the mixtures that
+//! file names end in.
 
-/// The name of a ggml type as llama.cpp prints it, in `ggml.h`'s numbering. Numbers of removed types have no name.
+/// The name of a ggml type as llama.cpp prints it, in `ggml.h`'s numbering. Numbers of removed types have no
+/// name.
 #[must_use]
 pub fn type_name(ggml_type: u32) -> Option<&'static str> {
     Some(match ggml_type {
@@ -41,7 +43,8 @@ pub fn type_name(ggml_type: u32) -> Option<&'static str> {
     })
 }
 
-/// The name of a mixture of types as llama.cpp's `llama_ftype` numbers it and file names end in it: `Q4_K_M` for 15.
+/// The name of a mixture of types by its number in llama.cpp's `llama_ftype`: `Q4_K_M` for 15. File names end
+/// in it.
 #[must_use]
 pub fn mixture_name(file_type: u32) -> Option<&'static str> {
     Some(match file_type {

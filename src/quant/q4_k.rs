@@ -45,7 +45,8 @@ mod tests {
     #[test]
     fn nibbles_are_32_weights_apart() {
         let header = [f16(0.5), f16(0.25)].concat();
-        // Sub-block 2 (weights 64..96): scale 3, minimum 2. Sub-block 7 (weights 224..256): scale 1 | 1 << 4, minimum 0.
+        // Sub-block 2 (weights 64..96): scale 3, minimum 2. Sub-block 7 (weights 224..256): scale 1 | 1 << 4,
+        // minimum 0.
         let parts: [(usize, &[u8]); 6] = [
             (0, &header),
             (4 + 2, &[3]),

@@ -34,7 +34,8 @@ fn decode_block(block: &[u8], weights: &mut [f32]) {
     }
 }
 
-/// The 32 five-bit numbers of a `Q5_0` or `Q5_1` block: `bytes` are the four bytes of `high` and the sixteen of `quants`.
+/// The 32 five-bit numbers of a `Q5_0` or `Q5_1` block: `bytes` are the four bytes of `high` and the sixteen
+/// of `quants`.
 pub(super) fn five_bits(bytes: &[u8]) -> impl Iterator<Item = f32> + '_ {
     (0..32).map(|i| {
         let four = (bytes[4 + i % 16] >> (i / 16 * 4)) & 15;

@@ -53,7 +53,8 @@ mod tests {
 
     #[test]
     fn low_nibbles_are_64_and_high_pairs_32_weights_apart() {
-        // Group 13 = half 1, quarter 2, odd: weights 208..224, high nibbles of low[80..], third pairs of high[48..].
+        // Group 13 = half 1, quarter 2, odd: weights 208..224, high nibbles of low[80..], third pairs of
+        // high[48..].
         let parts: [(usize, &[u8]); 4] =
             [(80, &[0x90]), (128 + 48, &[0b11_0000]), (192 + 13, &[0xfe]), (208, &f16(0.5))];
         let weights = decode_with(&Q6_K, &parts);

@@ -1,13 +1,16 @@
-//! What a caller may say about the choice of a token, and what is allowed.
+//! Sampling options, their ranges, and the kernel's settings made of them.
 
 use std::collections::BTreeMap;
+
+use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::kernels::sample::{MAX_BIASES, MAX_TOP_K, Settings};
 use crate::sampler::random::seed_hash;
 
-/// How a token is chosen.
-#[derive(Clone, Debug, PartialEq)]
+/// Options of the choice of a token, under the names that callers use.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Sampling {
     /// Divides the logits; 0 takes the likeliest token. 0 to 100.
     pub temperature: f32,
@@ -17,13 +20,14 @@ pub struct Sampling {
     pub top_p: f32,
     /// Then keeps tokens at least this fraction as likely as the likeliest. 0 to 1.
     pub min_p: f32,
-    /// Divides the positive and multiplies the negative logits of recent tokens; 1 changes nothing. 0.01 to 100.
+    /// Divides the positive and multiplies the negative logits of recent tokens; 1 changes nothing. 0.01 to
+    /// 100.
     pub repetition_penalty: f32,
-    /// Is taken from the logit of a recent token for each time it occurs. -2 to 2.
+    /// Subtracted from the logit of a recent token for each time it occurs. -2 to 2.
     pub frequency_penalty: f32,
-    /// Is taken from the logit of a recent token once. -2 to 2.
+    /// Subtracted from the logit of a recent token once. -2 to 2.
     pub presence_penalty: f32,
-    /// Is added to the logits of these tokens; -infinity forbids one. Up to 256 of them, -100 to 100.
+    /// Added to the logits of these tokens, -100 to 100; -infinity forbids one. Up to 256 tokens.
     pub logit_bias: BTreeMap<u32, f32>,
 }
 
@@ -44,11 +48,17 @@ impl Default for Sampling {
 }
 
 impl Sampling {
+    /// The likeliest token at each step.
+    #[must_use]
+    pub fn greedy() -> Self {
+        Self { temperature: 0.0, ..Self::default() }
+    }
+
     /// # Errors
     /// [`Error::InvalidOption`] naming the option, its value and its range.
     pub fn validate(&self) -> Result<()> {
         let check = |option: &str, value: f32, ok: bool, expected: &str| {
-            if ok { Ok(()) } else { Err(invalid(option, value.to_string(), expected.to_owned())) }
+            if ok { Ok(()) } else { Err(Error::invalid_option(option, value, expected)) }
         };
         let t = self.temperature;
         check("temperature", t, (0.0..=100.0).contains(&t), "a number from 0 to 100")?;
@@ -67,24 +77,26 @@ impl Sampling {
     fn validate_biases(&self) -> Result<()> {
         let (n, biases) = (self.logit_bias.len(), &self.logit_bias);
         if n > MAX_BIASES {
-            return Err(invalid("logitBias", format!("{n} tokens"), format!("at most {MAX_BIASES} tokens")));
+            let expected = format!("at most {MAX_BIASES} tokens");
+            return Err(Error::invalid_option("logitBias", format!("{n} tokens"), expected));
         }
         let allowed = |bias: f32| (-100.0..=100.0).contains(&bias) || bias == f32::NEG_INFINITY;
         match biases.iter().find(|(_, bias)| !allowed(**bias)) {
             Some((id, bias)) => {
-                let expected = "biases from -100 to 100, or -Infinity to forbid a token".to_owned();
-                Err(invalid("logitBias", format!("{bias} for token {id}"), expected))
+                let expected = "biases from -100 to 100, or -Infinity to forbid a token";
+                Err(Error::invalid_option("logitBias", format!("{bias} for token {id}"), expected))
             }
             None => Ok(()),
         }
     }
 
     /// # Errors
-    /// [`Error::InvalidOption`] where a token of `logit_bias` is none of the `n_vocab` there are.
+    /// [`Error::InvalidOption`] if a token of `logit_bias` is none of the `n_vocab` there are.
     pub fn validate_ids(&self, n_vocab: usize) -> Result<()> {
         match self.logit_bias.keys().find(|id| **id as usize >= n_vocab) {
             Some(id) => {
-                Err(invalid("logitBias", format!("token {id}"), format!("token ids below {n_vocab}")))
+                let expected = format!("token ids below {n_vocab}");
+                Err(Error::invalid_option("logitBias", format!("token {id}"), expected))
             }
             None => Ok(()),
         }
@@ -102,30 +114,31 @@ impl Sampling {
         self.repetition_penalty != 1.0 || self.frequency_penalty != 0.0 || self.presence_penalty != 0.0
     }
 
-    /// The settings of the `sample` kernel. `None` where it cannot choose so: a draw from all tokens (`top_k` 0) or from more
-    /// than [`MAX_TOP_K`] is made on the CPU, by [`super::choose`], from logits that are read back.
+    /// Settings of the `sample` kernel, which takes [`Sampling::logit_bias`] beside them. `None` if the
+    /// kernel cannot choose so: a draw from all tokens (`top_k` 0), or from more than [`MAX_TOP_K`], is made
+    /// on the CPU, by [`super::choose`], from logits that are read back.
     #[must_use]
-    pub fn on_gpu(&self, seed: u64) -> Option<Settings> {
+    pub fn settings(&self, seed: u64) -> Option<Settings> {
         if !self.is_greedy() && !(1..=MAX_TOP_K).contains(&self.top_k) {
             return None;
         }
         Some(Settings {
-            temperature: self.temperature,
-            top_k: if self.is_greedy() { 1 } else { self.top_k },
+            // Below this temperature only the likeliest tokens have a weight, and its inverse is still
+            // finite.
+            inverse_temperature: 1.0 / self.temperature.max(1e-30),
+            top_k: if self.is_greedy() { 1 } else { self.top_k as u32 },
             top_p: self.top_p,
             min_p: self.min_p,
-            repetition_penalty: self.repetition_penalty,
-            frequency_penalty: self.frequency_penalty,
-            presence_penalty: self.presence_penalty,
-            penalises: self.penalises(),
+            repetition: self.repetition_penalty,
+            inverse_repetition: 1.0 / self.repetition_penalty,
+            frequency: self.frequency_penalty,
+            presence: self.presence_penalty,
+            penalises: u32::from(self.penalises()),
+            n_biases: self.logit_bias.len().min(MAX_BIASES) as u32,
             seed_hash: seed_hash(seed),
-            biases: self.logit_bias.iter().map(|(id, bias)| (*id, *bias)).collect(),
+            pad: 0,
         })
     }
-}
-
-fn invalid(option: &str, found: String, expected: String) -> Error {
-    Error::InvalidOption { option: option.to_owned(), found, expected }
 }
 
 #[cfg(test)]
@@ -171,10 +184,10 @@ mod tests {
 
     #[test]
     fn the_kernel_takes_what_it_can() {
-        assert!(Sampling::default().on_gpu(1).is_some());
-        assert!(with(|s| s.top_k = 65).on_gpu(1).is_none());
-        assert!(with(|s| s.top_k = 0).on_gpu(1).is_none());
-        let greedy = with(|s| (s.temperature, s.top_k) = (0.0, 0)).on_gpu(1);
+        assert!(Sampling::default().settings(1).is_some());
+        assert!(with(|s| s.top_k = 65).settings(1).is_none());
+        assert!(with(|s| s.top_k = 0).settings(1).is_none());
+        let greedy = with(|s| (s.temperature, s.top_k) = (0.0, 0)).settings(1);
         assert_eq!(greedy.map(|settings| settings.top_k), Some(1));
     }
 }

@@ -1,11 +1,12 @@
-//! Biases and penalties: what changes the logits before anything is kept or drawn.
+//! Biases and penalties, which change the logits before a token is chosen.
 
 use crate::kernels::sample::RECENT;
 use crate::sampler::Sampling;
 
-/// Adds the biases to `logits [V]`, then penalises the tokens among the last [`RECENT`] of `text`, prompt included: as llama.cpp
-/// with its default `--repeat-last-n`. All of a long text would punish the words that every sentence needs. A logit that is
-/// not finite stays so. In f32 by the operations of the `sample` kernel.
+/// Adds the biases to `logits [V]`, then penalises the tokens among the last [`RECENT`] of `text`, prompt
+/// included: as llama.cpp with its default `--repeat-last-n`. All of a long text would punish the words that
+/// every sentence needs. A logit that is not finite stays so. In f32 by the operations of the `sample`
+/// kernel.
 pub fn adjust(logits: &mut [f32], sampling: &Sampling, text: &[u32]) {
     for (id, bias) in &sampling.logit_bias {
         change(logits, *id, |logit| logit + bias);

@@ -7,7 +7,7 @@ pub fn uniform(seed: u64, counter: u32) -> f64 {
     f64::from(hashed >> 8) / f64::from(1u32 << 24)
 }
 
-/// What is the same for every counter.
+/// The part of the hash that is the same for every counter.
 #[must_use]
 pub(super) fn seed_hash(seed: u64) -> u32 {
     pcg(pcg(seed as u32).wrapping_add((seed >> 32) as u32))

@@ -1,30 +1,26 @@
-//! Addresses: the short form of Hugging Face, the names of a model's other shards, what may be shown, and what an entry of the
-//! cache is called.
+//! Addresses: the short form of Hugging Face, the shards of a model, addresses in messages, and ids of cache
+//! entries.
 
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::{Error, Result};
 
-/// What the short form of a file on Hugging Face starts with.
+/// Prefix of the short form of a file on Hugging Face.
 pub const HF_PREFIX: &str = "hf:";
 const HF: &str = "https://huggingface.co/";
-/// Bytes of an address. It has to fit in a manifest, and servers refuse longer ones.
+/// Most bytes of an address. It must fit in a manifest, and servers refuse longer ones.
 const MAX_BYTES: usize = 8 << 10;
-/// Shards a model may have. The largest models that are split have some ten.
+/// Most shards of a model. The largest split models have about ten.
 const MAX_SHARDS: usize = 1000;
 
-/// The URL that an address stands for: itself, or for `hf:owner/repo/file.gguf[@revision]` that of the file on Hugging Face, in its
-/// newest version unless a revision is named.
+/// The URL of an address: the address itself, or for `hf:owner/repo/file.gguf[@revision]` that of the file on
+/// Hugging Face. Without a revision it is the newest version.
 ///
 /// # Errors
-/// [`Error::InvalidOption`] for a short form with a part missing, and where the address holds a user's name and password: it ends up
-/// in messages and in the cache.
+/// [`Error::InvalidOption`] if a part of the short form is missing, or if the address holds a user name and a
+/// password: addresses appear in messages and in the cache.
 pub fn resolve(address: &str) -> Result<String> {
-    let refused = |expected: &str| Error::InvalidOption {
-        option: "url".to_owned(),
-        found: format!("\"{}\"", shown(address)),
-        expected: expected.to_owned(),
-    };
+    let refused = |expected: &str| Error::invalid_option("url", format!("\"{}\"", shown(address)), expected);
     if address.len() > MAX_BYTES {
         return Err(refused("an address of at most 8 KiB"));
     }
@@ -40,7 +36,7 @@ pub fn resolve(address: &str) -> Result<String> {
         (Some(owner), Some(repo), Some(file))
             if ![owner, repo, file, revision].contains(&"") && !path.contains("..") =>
         {
-            // A slash in a revision is part of its name, those of the file are folders.
+            // A slash in a revision is part of its name; one in the file name separates folders.
             let revision = encoded(revision).replace('/', "%2F");
             Ok(format!("{HF}{}/{}/resolve/{revision}/{}", encoded(owner), encoded(repo), encoded(file)))
         }
@@ -48,13 +44,13 @@ pub fn resolve(address: &str) -> Result<String> {
     }
 }
 
-/// Whether an address leads to Hugging Face itself, over https: the only place where its token may go.
+/// Whether a URL leads to Hugging Face over HTTPS: only there may its token go.
 #[must_use]
 pub fn is_hf(url: &str) -> bool {
     url.starts_with(HF)
 }
 
-/// Percent-encodes what may not stand in a path.
+/// Percent-encodes all bytes that a path may not contain.
 fn encoded(part: &str) -> String {
     let mut out = String::with_capacity(part.len());
     for byte in part.bytes() {
@@ -73,16 +69,17 @@ fn has_password(url: &str) -> bool {
     authority(url).is_some_and(|range| url[range].contains('@'))
 }
 
-/// Where the host stands, with what may be before and behind it.
+/// Range of the authority in a URL: the host with user and port.
 fn authority(url: &str) -> Option<core::ops::Range<usize>> {
     let start = url.find("//")? + 2;
     let rest = &url[start..];
-    // A browser takes a backslash for a slash.
+    // A browser reads a backslash as a slash.
     let len = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
     Some(start..start + len)
 }
 
-/// An address as messages show it and the cache keeps it: without its query, which may hold a signature, and without a password.
+/// The address for messages and the cache: without its query, which may hold a signature, and without a
+/// password.
 #[must_use]
 pub fn shown(url: &str) -> String {
     let end = url.find(['?', '#']).unwrap_or(url.len());
@@ -96,15 +93,15 @@ pub fn shown(url: &str) -> String {
     }
 }
 
-/// What the cache calls the file of a URL: 32 hex digits.
+/// Id of the cache entry of a URL: 32 hex digits.
 #[must_use]
 pub fn id(url: &str) -> String {
     let end = url.find('#').unwrap_or(url.len());
     format!("{:032x}", xxh3_128(&url.as_bytes()[..end]))
 }
 
-/// The names or addresses of all shards, in order, by that of any of them: `x-00001-of-00003.gguf` and so on. None where the name is
-/// not that of a shard. An `@revision` or a query behind the name is kept.
+/// The names or addresses of all shards in order, derived from that of one: `x-00001-of-00003.gguf` and so
+/// on. `None` if the name is not that of a shard. An `@revision` or a query after the name stays.
 #[must_use]
 pub fn shards(name: &str) -> Option<Vec<String>> {
     const ENDING: &str = ".gguf";
@@ -123,7 +120,7 @@ pub fn shards(name: &str) -> Option<Vec<String>> {
     Some((1..=count).map(|i| format!("{rest}-{i:05}-of-{count:05}{ending}")).collect())
 }
 
-/// Takes `-` and five digits off the end.
+/// Splits `-` and five digits off the end.
 fn number(text: &str) -> Option<(&str, usize)> {
     let (rest, digits) = text.rsplit_once('-')?;
     let number = digits.len() == 5 && digits.bytes().all(|b| b.is_ascii_digit());

@@ -1,66 +1,62 @@
-//! Where bytes come from: one trait, one file per platform source.
+//! Sources of bytes: one trait for files, downloads and made-up models, and the platforms' files and networks
+//! behind it.
 
 use crate::cancel::Cancel;
 use crate::error::Result;
 
 pub mod address;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod client;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod directory;
-#[cfg(target_arch = "wasm32")]
-pub mod distant;
+pub mod concat;
 pub mod download;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod file;
-#[cfg(target_arch = "wasm32")]
-pub mod handles;
-#[cfg(target_arch = "wasm32")]
 pub mod http;
-pub mod joined;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod native;
 pub mod prefixed;
-#[cfg(target_arch = "wasm32")]
-pub mod script;
-pub mod stored;
+pub mod store;
 pub mod synthetic;
 pub mod timed;
-pub mod transport;
+#[cfg(target_arch = "wasm32")]
+pub mod web;
 
-/// A file that can be read by ranges. One-pass sources accept only ranges that start at or after the end of the last.
+/// A file that can be read by ranges. One-pass sources accept only ranges that start at or after the end of
+/// the last one.
 #[allow(async_fn_in_trait, reason = "used through generics in this crate only; web futures are not Send")]
 #[allow(
     clippy::len_without_is_empty,
     reason = "the length may be unknown, and an empty file is refused like any other stub"
 )]
 pub trait ByteSource {
-    /// Length in bytes, where known.
+    /// Length in bytes, if known.
     fn len(&self) -> Option<u64>;
 
-    /// What the source is called in messages: a path or an address.
+    /// Name of the source in messages: a path or a URL.
     fn name(&self) -> &str;
 
     /// Fills `into` with the bytes from `offset` on.
     ///
     /// # Errors
-    /// [`crate::Error::Truncated`] where the file ends first, [`crate::Error::Aborted`] after `cancel`, and the platform's own.
+    /// [`crate::Error::Truncated`] if the file ends first, [`crate::Error::Aborted`] after `cancel`, and the
+    /// platform's own.
     async fn read(&mut self, offset: u64, into: &mut [u8], cancel: &Cancel) -> Result<()>;
+}
 
-    /// Does what is left to be done and to be checked once all that is wanted was read. A source that wraps another hands this on.
+/// All files of one model, one behind the other.
+#[allow(async_fn_in_trait, reason = "used through generics in this crate only; web futures are not Send")]
+pub trait ModelSource: ByteSource {
+    /// Offset of each file, in order. A model in one file has one, at 0.
+    fn file_starts(&self) -> Vec<u64> {
+        vec![0]
+    }
+
+    /// Completes the source after the last read: fetches what a cache still lacks, and verifies checksums.
     ///
     /// # Errors
     /// [`crate::Error::ChecksumMismatch`], and those of [`ByteSource::read`].
     async fn finish(&mut self, cancel: &Cancel) -> Result<()> {
         cancel.check()
     }
-
-    /// Where the files start that this one is joined of: one, at 0, unless it is a [`joined::Joined`]. A source that wraps another
-    /// hands this on.
-    fn parts(&self) -> Vec<u64> {
-        vec![0]
-    }
 }
 
-/// A source that somebody keeps.
+/// A borrowed source.
 impl<S: ByteSource> ByteSource for &mut S {
     fn len(&self) -> Option<u64> {
         (**self).len()
@@ -72,13 +68,5 @@ impl<S: ByteSource> ByteSource for &mut S {
 
     async fn read(&mut self, offset: u64, into: &mut [u8], cancel: &Cancel) -> Result<()> {
         (**self).read(offset, into, cancel).await
-    }
-
-    async fn finish(&mut self, cancel: &Cancel) -> Result<()> {
-        (**self).finish(cancel).await
-    }
-
-    fn parts(&self) -> Vec<u64> {
-        (**self).parts()
     }
 }

@@ -1,10 +1,11 @@
-//! Bytes that were read ahead, in front of the source they came from.
+//! Source whose first bytes are in memory already.
 
 use super::ByteSource;
 use crate::cancel::Cancel;
 use crate::error::Result;
 
-/// Serves the first bytes from memory and the rest from another source, which is never asked for them again.
+/// A source that serves its first bytes from memory and the rest from another source, which is never asked
+/// for the first ones again.
 #[derive(Debug)]
 pub struct Prefixed<S> {
     prefix: Vec<u8>,
@@ -12,7 +13,7 @@ pub struct Prefixed<S> {
 }
 
 impl<S: ByteSource> Prefixed<S> {
-    /// Puts `prefix`, the first bytes of `rest`, in front of it.
+    /// Wraps `rest`, whose first bytes are `prefix`.
     pub fn new(prefix: Vec<u8>, rest: S) -> Self {
         Self { prefix, rest }
     }
@@ -37,14 +38,6 @@ impl<S: ByteSource> ByteSource for Prefixed<S> {
             return Ok(());
         }
         self.rest.read(offset + ahead.len() as u64, behind, cancel).await
-    }
-
-    async fn finish(&mut self, cancel: &Cancel) -> Result<()> {
-        self.rest.finish(cancel).await
-    }
-
-    fn parts(&self) -> Vec<u64> {
-        self.rest.parts()
     }
 }
 

@@ -1,12 +1,12 @@
-//! How long a source takes.
+//! Stopwatch around a source.
 
 use web_time::{Duration, Instant};
 
-use super::ByteSource;
+use super::{ByteSource, ModelSource};
 use crate::cancel::Cancel;
 use crate::error::Result;
 
-/// A source, with the time that was spent waiting for it.
+/// A source that measures the time its reads take.
 #[derive(Debug)]
 pub struct Timed<S> {
     source: S,
@@ -14,12 +14,12 @@ pub struct Timed<S> {
 }
 
 impl<S: ByteSource> Timed<S> {
-    /// Nothing was waited for yet.
+    /// Wraps a source. No time is spent yet.
     pub fn new(source: S) -> Self {
         Self { source, spent: Duration::ZERO }
     }
 
-    /// The time between asking for bytes and having them, in all.
+    /// Total time of all reads, from the request to the bytes.
     pub fn spent(&self) -> Duration {
         self.spent
     }
@@ -35,20 +35,22 @@ impl<S: ByteSource> ByteSource for Timed<S> {
     }
 
     async fn read(&mut self, offset: u64, into: &mut [u8], cancel: &Cancel) -> Result<()> {
-        let begun = Instant::now();
+        let start = Instant::now();
         let read = self.source.read(offset, into, cancel).await;
-        self.spent += begun.elapsed();
+        self.spent += start.elapsed();
         read
+    }
+}
+
+impl<S: ModelSource> ModelSource for Timed<S> {
+    fn file_starts(&self) -> Vec<u64> {
+        self.source.file_starts()
     }
 
     async fn finish(&mut self, cancel: &Cancel) -> Result<()> {
-        let begun = Instant::now();
+        let start = Instant::now();
         let finished = self.source.finish(cancel).await;
-        self.spent += begun.elapsed();
+        self.spent += start.elapsed();
         finished
-    }
-
-    fn parts(&self) -> Vec<u64> {
-        self.source.parts()
     }
 }

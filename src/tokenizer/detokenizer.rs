@@ -1,14 +1,14 @@
-//! Ids back to text, one at a time.
+//! Detokenizer: ids back to text, one at a time.
 
 use std::sync::Arc;
 
 use super::vocab::{SPACE, TokenKind, Vocab};
 
-/// What SentencePiece writes for an unknown token.
+/// The text that SentencePiece writes for an unknown token.
 const UNKNOWN: &str = " \u{2047} ";
 
-/// Turns a stream of ids into text as SentencePiece does: U+2581 is a space, control tokens give nothing, and bytes
-/// are held back until they make a whole character. A byte that cannot become part of one is U+FFFD.
+/// Turns a stream of ids into text as SentencePiece does: U+2581 is a space, control tokens give nothing, and
+/// bytes are held back until they make a whole character. A byte that cannot become part of one is U+FFFD.
 #[derive(Debug, Clone)]
 pub struct Detokenizer {
     vocab: Arc<Vocab>,
@@ -28,8 +28,8 @@ impl Detokenizer {
         out
     }
 
-    /// What was held back: one U+FFFD for each byte of a character that the stream never completed. The detokeniser
-    /// can then be used anew.
+    /// The text held back at the end: one U+FFFD for each byte of a character that the stream never
+    /// completed. The detokeniser can then be reused.
     pub fn finish(&mut self) -> String {
         let mut out = String::new();
         self.flush_to(&mut out);
@@ -59,8 +59,8 @@ impl Detokenizer {
         out.extend(self.pending.drain(..).map(|_| char::REPLACEMENT_CHARACTER));
     }
 
-    /// Moves out what is decided. All but the last byte are the start of one character, so either the last one
-    /// continues it or the others are lost.
+    /// Moves out what is decided. All but the last byte are the start of one character, so either the last
+    /// one continues it or the others are lost.
     fn drain_to(&mut self, out: &mut String) {
         while !self.pending.is_empty() {
             match std::str::from_utf8(&self.pending) {
@@ -70,7 +70,8 @@ impl Detokenizer {
                 }
                 Err(error) if error.error_len().is_none() => return,
                 Err(_) => {
-                    // SentencePiece gives up one byte at a time, where Rust's lossy conversion would take several.
+                    // SentencePiece gives up one byte at a time, whereas Rust's lossy conversion takes
+                    // several.
                     self.pending.remove(0);
                     out.push(char::REPLACEMENT_CHARACTER);
                 }

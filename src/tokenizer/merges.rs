@@ -1,7 +1,8 @@
 //! The BPE model of the `tokenizers` crate, from SentencePiece pieces and scores.
 //!
-//! SentencePiece has no list of merges: any two neighbours may merge whose concatenation is a piece, the best score
-//! first and the leftmost on ties. The same result comes from listing every split of every piece, by falling score.
+//! SentencePiece has no list of merges: any two neighbours may merge whose concatenation is a piece, the best
+//! score first and the leftmost on ties. The same result comes from listing every split of every piece, by
+//! falling score.
 
 use tokenizers::models::bpe::{BPE, Vocab as PieceIds};
 
@@ -18,8 +19,8 @@ const MAX_PAIRS: usize = 1 << 21;
 /// The peak of the heap is here, so the merges are kept as pairs of ids until the model asks for strings.
 ///
 /// # Errors
-/// [`Error::BadKey`] where a character could be neither spelled in bytes nor be unknown; [`Error::Internal`] where
-/// the crate refuses what we derived.
+/// [`Error::BadKey`] if a character could be neither spelled in bytes nor be unknown; [`Error::Internal`] if
+/// the crate refuses the derived merges.
 pub(super) fn build(vocab: &Vocab, scores: &[f32]) -> Result<BPE> {
     let ids = piece_ids(vocab);
     let unknown =
@@ -52,8 +53,8 @@ fn is_byte(vocab: &Vocab, id: u32) -> bool {
     matches!(vocab.kind(id), Some(TokenKind::Byte(_)))
 }
 
-/// The ids that merging can start from or end at. User-defined symbols are absent: they are cut out before, so no
-/// merge can make one, and control tokens must not be made from text at all.
+/// The ids that merging can start from or end at. User-defined symbols are absent: they are cut out before,
+/// so no merge can make one, and control tokens must not be made from text at all.
 fn piece_ids(vocab: &Vocab) -> PieceIds {
     let mut ids = PieceIds::with_capacity(vocab.len());
     for (id, text, kind) in vocab.iter() {
@@ -64,11 +65,12 @@ fn piece_ids(vocab: &Vocab) -> PieceIds {
     ids
 }
 
-/// Every split of a piece into two pieces: best score first, then by the ids of the piece and of its left part (the
-/// order in which Hugging Face's converter lists them).
+/// Every split of a piece into two pieces: best score first, then by the ids of the piece and of its left
+/// part (the order in which Hugging Face's converter lists them).
 ///
 /// # Errors
-/// [`Error::BadKey`] where a piece is longer, or splits are more, than any real vocabulary has: both cost time and memory.
+/// [`Error::BadKey`] if a piece is longer, or the splits are more, than in any real vocabulary: both cost
+/// time and memory.
 fn merge_pairs(vocab: &Vocab, scores: &[f32], ids: &PieceIds) -> Result<Vec<(u32, u32)>> {
     let refused = |expected: String, found: String| {
         Err(Error::BadKey { key: "tokenizer.ggml.tokens".into(), expected, found })

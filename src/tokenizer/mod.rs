@@ -1,8 +1,9 @@
-//! Text to token ids and back, from the vocabulary inside a GGUF file.
+//! Tokenizer: text to token ids and back, by the vocabulary inside a GGUF file.
 //!
-//! Gemma's tokenizer is SentencePiece BPE: spaces become U+2581 without a dummy prefix, nothing else is normalised,
-//! user-defined symbols (runs of newlines, spaces and tabs, HTML tags) are cut out first, and characters without a
-//! piece are spelled in bytes. Merging is done by the `tokenizers` crate; its merges are derived from the scores.
+//! Gemma's tokenizer is SentencePiece BPE: spaces become U+2581 without a dummy prefix, nothing else is
+//! normalised, user-defined symbols (runs of newlines, spaces and tabs, HTML tags) are cut out first, and
+//! characters without a piece are spelled in bytes. Merging is done by the `tokenizers` crate; its merges are
+//! derived from the scores.
 
 mod detokenizer;
 mod merges;
@@ -21,24 +22,25 @@ use vocab::{SPACE, TokenKind, Vocab};
 use crate::gguf::Metadata;
 use crate::{Error, Result};
 
-/// A character that is none (U+FDD0, a noncharacter): between the letters of a control token's name it keeps the name text.
+/// A character that is none (U+FDD0, a noncharacter): between the letters of a control token's name it keeps
+/// the name text.
 pub const SHIELD: char = '\u{fdd0}';
 
-/// Which special tokens the text itself may name.
+/// Special tokens that the text itself may name.
 ///
 /// Newline, space and tab runs and HTML tags are text, and have their ids in every mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Special {
-    /// None: `<start_of_turn>`, `<unused0>` or `<bos>` written in the text stay text. The mode for anything a user
-    /// typed. What llama.cpp does with `parse_special` off, but for `</s>` (an HTML tag to Gemma, which llama.cpp
-    /// takes for an end token) and for runs of literal U+2581 (as SentencePiece).
+    /// No special token: `<start_of_turn>`, `<unused0>` or `<bos>` written in the text stay text. The mode
+    /// for anything a user typed. Equal to llama.cpp with `parse_special` off, except for `</s>` (an HTML tag
+    /// to Gemma, which llama.cpp takes for an end token) and for runs of literal U+2581 (as SentencePiece).
     #[default]
     AsText,
-    /// What Gemma's SentencePiece model calls user-defined: turn markers, `<unusedN>`, `<mask>`; but not `<bos>`,
-    /// `<eos>`, `<pad>`, `<unk>`, which stay text. Equal to SentencePiece's own `encode`.
+    /// The tokens that Gemma's SentencePiece model calls user-defined: turn markers, `<unusedN>`, `<mask>`;
+    /// but not `<bos>`, `<eos>`, `<pad>`, `<unk>`, which stay text. Equal to SentencePiece's own `encode`.
     Markers,
-    /// All of them. What llama.cpp does with `parse_special` on and Hugging Face always, but for runs of literal
-    /// U+2581 (as SentencePiece).
+    /// All special tokens. Equal to llama.cpp with `parse_special` on and to Hugging Face, except for runs of
+    /// literal U+2581 (as SentencePiece).
     Parse,
 }
 
@@ -55,11 +57,12 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Builds the tokenizer from the `tokenizer.ggml.*` keys. Takes under a second for 262,144 pieces, and 75 MB of heap at its peak in wasm32 (53 MB after).
+    /// Builds the tokenizer from the `tokenizer.ggml.*` keys. For 262,144 pieces it
+    /// takes under a second, and 75 MB of heap at its peak in wasm32 (53 MB after).
     ///
     /// # Errors
-    /// [`Error::Unsupported`] where the vocabulary is not SentencePiece's, [`Error::MissingKey`] or
-    /// [`Error::BadKey`] where it is incomplete.
+    /// [`Error::Unsupported`] if the vocabulary is not SentencePiece's, [`Error::MissingKey`] or
+    /// [`Error::BadKey`] if it is incomplete.
     pub fn from_gguf(metadata: &Metadata) -> Result<Self> {
         let model = metadata.str("tokenizer.ggml.model")?;
         if model != "llama" {
@@ -102,7 +105,7 @@ impl Tokenizer {
     /// The ids of a text. Never adds BOS; `special` says which special tokens the text itself may name.
     ///
     /// # Errors
-    /// [`Error::Internal`] only, where the merging fails.
+    /// [`Error::Internal`] if the merging fails.
     pub fn encode(&self, text: &str, special: Special) -> Result<Vec<u32>> {
         let symbols = &self.symbols[special as usize];
         let text = text.replace(' ', SPACE.encode_utf8(&mut [0; 4]));
@@ -123,8 +126,8 @@ impl Tokenizer {
         Ok(ids)
     }
 
-    /// The ids of a text in which control tokens and markers are meant, and [`SHIELD`] is left out. What stands between them is text:
-    /// a shield behind a `<` keeps it so.
+    /// The ids of a text in which control tokens and markers count, and [`SHIELD`] is left out. The rest is
+    /// text: a shield after a `<` keeps it so.
     ///
     /// # Errors
     /// As [`Tokenizer::encode`].
@@ -166,8 +169,8 @@ impl Tokenizer {
         Ok(())
     }
 
-    /// The text of the ids: U+2581 as a space, control tokens and turn markers as nothing, bytes that make no
-    /// character as U+FFFD, ids outside the vocabulary as nothing.
+    /// The text of the ids: U+2581 becomes a space, bytes that make no character become U+FFFD; control
+    /// tokens, turn markers and ids outside the vocabulary have no text.
     pub fn decode(&self, ids: &[u32]) -> String {
         let mut stream = self.stream();
         let mut out = String::with_capacity(4 * ids.len());
@@ -178,7 +181,7 @@ impl Tokenizer {
         out
     }
 
-    /// A detokeniser for ids that come one by one: what it gives, joined, is what [`Tokenizer::decode`] gives.
+    /// A detokeniser for ids that come one by one: its pieces, joined, are the text of [`Tokenizer::decode`].
     pub fn stream(&self) -> Detokenizer {
         Detokenizer::new(Arc::clone(&self.vocab))
     }
@@ -188,7 +191,7 @@ impl Tokenizer {
         self.bos
     }
 
-    /// Whether prompts start with it (`tokenizer.ggml.add_bos_token`; true where the file doesn't say).
+    /// Whether prompts start with it (`tokenizer.ggml.add_bos_token`; true if the file doesn't say).
     pub fn adds_bos(&self) -> bool {
         self.adds_bos
     }
@@ -198,12 +201,13 @@ impl Tokenizer {
         &self.end_tokens
     }
 
-    /// How many ids there are: `V`.
+    /// Number of ids, `V`.
     pub fn n_vocab(&self) -> usize {
         self.vocab.len()
     }
 
-    /// The id of a piece as the vocabulary spells it, spaces as U+2581; special tokens by name, `<end_of_turn>`.
+    /// The id of a piece as the vocabulary spells it, spaces as U+2581; special tokens by name,
+    /// `<end_of_turn>`.
     pub fn id_of(&self, piece: &str) -> Option<u32> {
         let [_, _, all] = &self.symbols;
         all.id_of(&self.vocab, piece).or_else(|| self.bpe.token_to_id(piece))

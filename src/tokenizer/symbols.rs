@@ -1,4 +1,4 @@
-//! Symbols that are cut out of the text before anything is merged: leftmost first, then longest.
+//! Symbols, which are cut out of the text before anything is merged: leftmost first, then longest.
 
 use super::vocab::{TokenKind, Vocab};
 
@@ -12,7 +12,7 @@ pub(super) struct SymbolSet {
 }
 
 impl SymbolSet {
-    /// All symbols whose kind is wanted. Of two with the same text the lower id counts.
+    /// Set of all symbols of the wanted kinds. Of two with the same text the lower id counts.
     pub(super) fn new(vocab: &Vocab, wanted: &[TokenKind]) -> Self {
         let mut symbols: Vec<(&str, u32)> = vocab
             .iter()
@@ -36,8 +36,9 @@ impl SymbolSet {
         let bytes_of = |id: u32| vocab.piece(id).unwrap_or_default().as_bytes();
         let mut bound = text;
         loop {
-            // The symbol sought is a prefix of `bound`, so it is also one of everything sorted between the two,
-            // and of what the bound has in common with its predecessor: each round either ends or shortens it.
+            // The symbol sought is a prefix of `bound`, so it is also one of everything sorted between the
+            // two, and of what the bound has in common with its predecessor: each round either ends or
+            // shortens it.
             let before = self.sorted.partition_point(|&id| bytes_of(id) <= bound);
             let id = *self.sorted.get(before.checked_sub(1)?)?;
             let symbol = bytes_of(id);

@@ -3,22 +3,23 @@
 use crate::gguf::Metadata;
 use crate::{Error, Result};
 
-/// What SentencePiece writes for a space.
+/// The character that SentencePiece writes for a space.
 pub(super) const SPACE: char = '\u{2581}';
 
-/// Names of the four symbols that Gemma's own SentencePiece model declares as control or unknown: it never makes
-/// their ids from text, while all the others (turn markers, `<unusedN>`, `<mask>`, …) are user-defined to it.
+/// Names of the four symbols that Gemma's own SentencePiece model declares as control or unknown: it never
+/// makes their ids from text, while all the others (turn markers, `<unusedN>`, `<mask>`, …) are user-defined
+/// to it.
 const CONTROL: [&str; 4] = ["<pad>", "<eos>", "<bos>", "<unk>"];
 
-/// User-defined symbols that steer the model rather than spell text, besides `<unusedN>`. Converters don't agree about
-/// them: most write `CONTROL`, Google's own Gemma 3 files `USER_DEFINED`, the first Gemma 1 files `NORMAL`. So the name
-/// decides where the kind doesn't.
+/// User-defined symbols that steer the model rather than spell text, besides `<unusedN>`. Converters don't
+/// agree about them: most write `CONTROL`, Google's own Gemma 3 files `USER_DEFINED`, the first Gemma 1 files
+/// `NORMAL`. So the name decides if the kind doesn't.
 const MARKERS: [&str; 5] = ["<mask>", "<2mass>", "[@BOS@]", "<start_of_turn>", "<end_of_turn>"];
 
-/// Four times the tokens of a Gemma. A hundred bytes of memory go with each.
+/// Most tokens: four times those of a Gemma. Each takes a hundred bytes of memory.
 const MAX_TOKENS: usize = 1 << 20;
 
-/// What a token is for.
+/// Kind of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TokenKind {
     /// A piece of text that merges make.
@@ -27,11 +28,12 @@ pub(super) enum TokenKind {
     Byte(u8),
     /// A user-defined symbol that spells text (newline and space runs, HTML tags): always cut out first.
     Symbol,
-    /// A symbol that steers the model (turn markers, `<unusedN>`, all that the file calls control but the next three).
+    /// A symbol that steers the model: turn markers, `<unusedN>`, everything that the file calls control
+    /// except for the next three.
     Marker,
     /// `<bos>`, `<eos>`, `<pad>`.
     Control,
-    /// The symbol for what cannot be spelled.
+    /// The symbol for characters that cannot be spelled.
     Unknown,
     /// Never made and never shown.
     Unused,
@@ -62,8 +64,8 @@ fn byte_of(piece: &str) -> Option<u8> {
     u8::from_str_radix(piece.strip_prefix("<0x")?.strip_suffix('>')?, 16).ok()
 }
 
-/// Text and kind of each of the `V` ids. All texts lie in one string: a quarter million small ones would cost more
-/// in allocations than in letters.
+/// Text and kind of each of the `V` ids. All texts lie in one string: a quarter million small ones would cost
+/// more in allocations than in letters.
 #[derive(Debug)]
 pub(super) struct Vocab {
     text: String,
@@ -72,7 +74,8 @@ pub(super) struct Vocab {
 }
 
 impl Vocab {
-    /// From pieces with their scores and their numbers of `tokenizer.ggml.token_type`. Spaces become U+2581.
+    /// A vocabulary of pieces with their scores and their numbers of `tokenizer.ggml.token_type`. Spaces
+    /// become U+2581.
     pub(super) fn new<'a>(pieces: impl Iterator<Item = &'a str>, scores: &[f32], types: &[i32]) -> Self {
         let mut vocab = Self {
             text: String::new(),
@@ -88,10 +91,10 @@ impl Vocab {
         vocab
     }
 
-    /// From the `tokenizer.ggml.*` keys.
+    /// A vocabulary from the `tokenizer.ggml.*` keys.
     ///
     /// # Errors
-    /// [`Error::MissingKey`] or [`Error::BadKey`] where tokens, scores or types are absent or differ in number.
+    /// [`Error::MissingKey`] or [`Error::BadKey`] if tokens, scores or types are absent or differ in number.
     pub(super) fn from_gguf(metadata: &Metadata) -> Result<Self> {
         let pieces = metadata.strings("tokenizer.ggml.tokens")?;
         if pieces.len() > MAX_TOKENS {
@@ -117,9 +120,9 @@ impl Vocab {
         Ok(Self::new(pieces.iter(), scores, &types))
     }
 
-    /// The first Gemma 1 files (February 2024) hold every user-defined symbol as a NORMAL piece with score 0. They
-    /// are told from real pieces by lying below the bytes or, above them, by the score: only the very first real
-    /// piece, which follows the bytes, has score 0 too.
+    /// The first Gemma 1 files (February 2024) hold every user-defined symbol as a NORMAL piece with score 0.
+    /// They are told from real pieces by lying below the bytes or, above them, by the score: only the very
+    /// first real piece, which follows the bytes, has score 0 too.
     fn find_symbols_of_first_files(&mut self, scores: &[f32]) {
         let Some(first_byte) = self.kinds.iter().position(|kind| matches!(kind, TokenKind::Byte(_))) else {
             return;
@@ -139,7 +142,7 @@ impl Vocab {
         }
     }
 
-    /// How many ids there are: `V`.
+    /// Number of ids, `V`.
     pub(super) fn len(&self) -> usize {
         self.ends.len()
     }

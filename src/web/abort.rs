@@ -1,4 +1,4 @@
-//! An `AbortSignal` made to set a [`Cancel`].
+//! Link from an `AbortSignal` to a [`Cancel`].
 
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
@@ -6,7 +6,7 @@ use web_sys::AbortSignal;
 
 use crate::cancel::Cancel;
 
-/// A signal with the flag that follows it, for as long as this lives.
+/// An abort signal and the flag that follows it, until this is dropped.
 pub(super) struct AbortLink {
     signal: Option<AbortSignal>,
     listener: Closure<dyn FnMut()>,

@@ -1,4 +1,4 @@
-//! The benchmark, for pages.
+//! Benchmark, for JS callers.
 
 use js_sys::Function;
 use wasm_bindgen::prelude::*;
@@ -9,7 +9,8 @@ use super::{Engine, call, options, to_js, to_js_error};
 
 #[wasm_bindgen]
 impl Engine {
-    /// Checks the model's results, then measures: a plain object, made from [`crate::session::bench::BenchReport`].
+    /// Checks the model's results, then measures. Returns a plain object made from
+    /// [`crate::bench::BenchReport`].
     ///
     /// # Errors
     /// An object `{ code, message, … }` made from [`crate::Error`].
@@ -27,7 +28,7 @@ impl Engine {
                     call(callback, &progress);
                 }
             };
-            to_js(&self.session.bench(&options, link.cancel(), &mut report).await?)
+            to_js(&self.engine.bench(&options, link.cancel(), &mut report).await?)
         };
         run.await.map_err(|error| to_js_error(&error))
     }

@@ -1,4 +1,4 @@
-//! What the worker asks about addresses and about entries of the cache; the files themselves it opens and locks.
+//! Addresses and cache entries, for the worker, which opens and locks the files themselves.
 
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
@@ -6,8 +6,7 @@ use wasm_bindgen::prelude::*;
 use super::{to_js, to_js_error};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
-use crate::source::handles::Handles;
-use crate::source::stored::{RandomFile, Store};
+use crate::source::web::opfs::OpfsStore;
 use crate::source::{address, download};
 
 /// A file as the page sends it.
@@ -19,7 +18,7 @@ struct Sent {
     sha256: Option<String>,
 }
 
-/// A file with its entry's name, ready to be opened.
+/// A file with the name of its cache entry, ready to be opened.
 #[derive(Serialize)]
 struct Located {
     id: String,
@@ -29,8 +28,8 @@ struct Located {
     sha256: Option<String>,
 }
 
-/// From the files of a model as the caller named them to all of its files, with the names of their entries in the cache. One
-/// address that is a shard's stands for all shards.
+/// All files of a model, with the names of their cache entries, from the files that the caller named. One
+/// shard's address stands for all shards.
 ///
 /// # Errors
 /// An object `{ code, message, … }` made from [`Error::InvalidOption`].
@@ -60,104 +59,40 @@ pub fn locate(files: JsValue) -> Result<JsValue, JsValue> {
     located().map_err(|error| to_js_error(&error))
 }
 
-/// The caller's headers, and the token where it may go.
+/// The caller's headers, with the token if the address may get it.
 fn headers(file: &Sent) -> Result<Vec<(String, String)>> {
     let mut headers = file.headers.clone();
     if let Some(token) = &file.token {
         if !address::is_hf(&address::resolve(&file.url)?) {
-            return Err(Error::InvalidOption {
-                option: "token".to_owned(),
-                found: format!("given for {}", address::shown(&file.url)),
-                expected: "an address on Hugging Face (hf:owner/repo/file.gguf); send others in `headers`"
-                    .to_owned(),
-            });
+            let found = format!("given for {}", address::shown(&file.url));
+            let expected = "an address on Hugging Face (hf:owner/repo/file.gguf); send others in `headers`";
+            return Err(Error::invalid_option("token", found, expected));
         }
         headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
     }
     Ok(headers)
 }
 
-/// What an entry holds, by its manifest and the length of its data: a plain object made from [`download::Entry`], or null.
+/// Contents of a cache entry, by its manifest and the length of its data: a plain object made from
+/// [`download::CacheEntry`], or null.
 ///
 /// # Errors
 /// An object `{ code, message, … }` made from [`Error::Storage`].
 #[wasm_bindgen(js_name = describeEntry)]
 pub fn describe_entry(manifest: Vec<u8>, data_bytes: f64) -> Result<JsValue, JsValue> {
-    let len = manifest.len() as u64;
-    let mut snapshot = Snapshot {
-        data: Bytes { bytes: Vec::new(), len: data_bytes as u64 },
-        manifest: Bytes { bytes: manifest, len },
-    };
-    let entry = download::describe(&mut snapshot).and_then(|entry| to_js(&entry));
-    entry.map_err(|error| to_js_error(&error))
+    let entry = download::describe_manifest(&manifest, data_bytes as u64);
+    to_js(&entry).map_err(|error| to_js_error(&error))
 }
 
-/// Compares an open entry with its checksums: a plain object made from [`download::Report`].
+/// Compares an open entry with its checksums: a plain object made from [`download::VerifyReport`].
 ///
 /// # Errors
 /// An object `{ code, message, … }` made from [`Error::Storage`].
 #[wasm_bindgen(js_name = verifyEntry)]
-pub fn verify_entry(entry: JsValue) -> Result<JsValue, JsValue> {
-    let report = Handles::new(&entry)
-        .and_then(|mut store| download::verify(&mut store, &Cancel::default()))
-        .and_then(|report| to_js(&report));
-    report.map_err(|error| to_js_error(&error))
-}
-
-/// An entry that somebody else may have open, as its manifest was a moment ago.
-struct Snapshot {
-    data: Bytes,
-    manifest: Bytes,
-}
-
-/// A file of which only the beginning is known.
-struct Bytes {
-    bytes: Vec<u8>,
-    len: u64,
-}
-
-impl Store for Snapshot {
-    type File = Bytes;
-
-    fn data(&mut self) -> &mut Bytes {
-        &mut self.data
-    }
-
-    fn manifest(&mut self) -> &mut Bytes {
-        &mut self.manifest
-    }
-
-    async fn reserve(&mut self, _bytes: u64) -> Result<()> {
-        Err(read_only())
-    }
-}
-
-impl RandomFile for Bytes {
-    fn len(&self) -> Result<u64> {
-        Ok(self.len)
-    }
-
-    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<usize> {
-        let rest =
-            usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..)).unwrap_or_default();
-        let n = rest.len().min(into.len());
-        into[..n].copy_from_slice(&rest[..n]);
-        Ok(n)
-    }
-
-    fn write_at(&mut self, _offset: u64, _bytes: &[u8]) -> Result<()> {
-        Err(read_only())
-    }
-
-    fn set_len(&mut self, _len: u64) -> Result<()> {
-        Err(read_only())
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        Ok(())
-    }
-}
-
-fn read_only() -> Error {
-    Error::Internal { what: "an entry of the cache that is only looked at was to be changed".to_owned() }
+pub async fn verify_entry(entry: JsValue) -> Result<JsValue, JsValue> {
+    let verified = async {
+        let mut store = OpfsStore::new(&entry)?;
+        to_js(&download::verify(&mut store, &Cancel::default()).await?)
+    };
+    verified.await.map_err(|error| to_js_error(&error))
 }

@@ -1,13 +1,13 @@
 //! The JS boundary: one class, `Engine`, with promises, callbacks and an `AbortSignal`.
 //!
-//! It is the only module that mentions JS besides `source::{distant, handles, http, script}`. Results cross as plain objects, errors as
-//! `{ code, message, …details }`; the TypeScript in `www/lib` makes `GemmaError`s of them.
+//! It is the only module that mentions JS besides `source::{distant, handles, http, script}`. Results cross
+//! as plain objects, errors as `{ code, message, …details }`; the TypeScript in `www/lib` makes `GemmaError`s
+//! of them.
 
 mod abort;
 mod bench;
 mod cache;
 mod options;
-mod paced;
 mod progress;
 mod request;
 mod sessions;
@@ -19,9 +19,9 @@ use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
+use crate::engine;
 use crate::error::{Error, Result};
-use crate::session;
-use crate::{cancel::Cancel, source::download::Watch};
+use crate::{cancel::Cancel, source::download::DownloadProgress};
 use abort::AbortLink;
 use progress::Reporter;
 use source::Source;
@@ -31,8 +31,8 @@ pub use cache::{describe_entry, locate, verify_entry};
 /// Runs once, when the module is instantiated.
 #[wasm_bindgen(start)]
 pub fn start() {
-    // A panic can't be caught in wasm. Thrown with its message it reaches the worker's error listener, which ends
-    // every pending promise; the bare trap would say "unreachable" only.
+    // A panic can't be caught in wasm. Thrown with its message it reaches the worker's error listener, which
+    // ends every pending promise; the bare trap would say "unreachable" only.
     std::panic::set_hook(Box::new(|info| wasm_bindgen::throw_str(&info.to_string())));
 }
 
@@ -40,16 +40,17 @@ pub fn start() {
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Engine {
-    session: session::Engine,
+    engine: engine::Engine,
 }
 
 #[wasm_bindgen]
 impl Engine {
     /// Fetches, checks and uploads the model, and compiles its shaders.
     ///
-    /// `source` is an array of files, each one that [`locate`] gave (with a `store` where it is to be kept: `{ id, data, manifest,
-    /// available }`) or an object `{ size, name, read(offset, length) }`; or `synthetic:SHAPE:FORMAT` for random weights in the shape of
-    /// a real model, without a download. `signal` stops a load that is in no worker which could be ended.
+    /// `source` is an array of files. Each is one that [`locate`] returned, with a `store` if it is to be
+    /// kept (`{ id, data, manifest, available }`), or an object `{ size, name, read(offset, length) }`. Or
+    /// `source` is `synthetic:SHAPE:FORMAT`, for random weights in the shape of a real model, without a
+    /// download. `signal` stops a load, for callers without a worker to terminate.
     ///
     /// # Errors
     /// An object `{ code, message, … }` made from [`Error`].
@@ -64,40 +65,44 @@ impl Engine {
             let link = AbortLink::new(signal);
             let cancel = link.cancel();
             let reporter = Reporter::new(on_progress);
-            let source = Source::open(&source, &reporter.watch(), cancel).await?;
-            session::Engine::load(source, &options, cancel, &mut |progress| reporter.report(progress)).await
+            let source = Source::open(&source, &reporter.download(), cancel).await?;
+            engine::Engine::load(source, &options, cancel, &mut |progress| reporter.report(progress)).await
         };
-        load.await.map(|session| Self { session }).map_err(|error| to_js_error(&error))
+        load.await.map(|engine| Self { engine }).map_err(|error| to_js_error(&error))
     }
 
-    /// Frees all that the GPU holds. What needs it fails with `device_lost` until [`Engine::revive`] has brought it back.
+    /// Frees everything that the GPU holds. Until [`Engine::reload`], every call that needs the GPU fails
+    /// with `device_lost`.
     pub fn sleep(&mut self) {
-        self.session.sleep();
+        self.engine.sleep();
     }
 
-    /// Loads the model anew onto another device, from the file it was loaded from: `source` is as in [`Engine::load`].
+    /// Loads the model again onto another device, from the file it was loaded from: `source` is as in
+    /// [`Engine::load`].
     ///
     /// # Errors
-    /// As [`Engine::load`]; `file_changed` where it is another file.
-    pub async fn revive(
+    /// As [`Engine::load`]; `file_changed` if it is another file.
+    #[wasm_bindgen(js_name = revive)]
+    pub async fn reload(
         &mut self,
         source: JsValue,
         on_progress: Option<Function>,
         signal: Option<AbortSignal>,
     ) -> Result<(), JsValue> {
-        let revive = async {
-            // What is lost takes no memory while its successor is loaded.
-            self.session.sleep();
+        let reload = async {
+            // The lost device takes no memory while the next one is loaded.
+            self.engine.sleep();
             let link = AbortLink::new(signal);
             let cancel = link.cancel();
             let reporter = Reporter::new(on_progress);
-            let source = Source::open(&source, &reporter.watch(), cancel).await?;
-            self.session.revive(source, cancel, &mut |progress| reporter.report(progress)).await
+            let source = Source::open(&source, &reporter.download(), cancel).await?;
+            self.engine.reload(source, cancel, &mut |progress| reporter.report(progress)).await
         };
-        revive.await.map_err(|error| to_js_error(&error))
+        reload.await.map_err(|error| to_js_error(&error))
     }
 
-    /// Reads the header of a file and plans its memory, without loading it: a plain object. `source` is as in [`Engine::load`].
+    /// Reads the header of a file and plans its memory, without loading it: a plain object. `source` is as in
+    /// [`Engine::load`].
     ///
     /// # Errors
     /// An object `{ code, message, … }` made from [`Error`].
@@ -105,8 +110,8 @@ impl Engine {
         let inspect = async {
             let options = options::load(&options)?;
             let cancel = Cancel::default();
-            let source = Source::open(&source, &Watch::default(), &cancel).await?;
-            to_js(&session::inspect(source, &options, &cancel).await?)
+            let source = Source::open(&source, &DownloadProgress::default(), &cancel).await?;
+            to_js(&engine::inspect(source, &options, &cancel).await?)
         };
         inspect.await.map_err(|error| to_js_error(&error))
     }
@@ -123,23 +128,24 @@ impl Engine {
         let run = async {
             let ids = options::ids("ids", &ids)?;
             let link = AbortLink::new(signal);
-            self.session.logits(&ids, link.cancel()).await
+            self.engine.logits(&ids, link.cancel()).await
         };
         run.await.map(|logits| Float32Array::from(logits.as_slice())).map_err(|error| to_js_error(&error))
     }
 
-    /// What is known about the model: a plain object.
+    /// Description of the model and its adapter: a plain object.
     ///
     /// # Errors
     /// An object `{ code, message, … }` made from [`Error`].
     pub fn info(&self) -> Result<JsValue, JsValue> {
-        to_js(&self.session.info()).map_err(|error| to_js_error(&error))
+        to_js(&self.engine.info()).map_err(|error| to_js_error(&error))
     }
 
-    /// What self-tests found on this adapter, for the option `tested` of the next load; empty where there was none.
+    /// Results of the self-tests on this adapter, for the option `tested` of the next load; empty if none
+    /// ran.
     #[must_use]
     pub fn tested(&self) -> String {
-        self.session.tested().clone().into()
+        self.engine.tested().clone().into()
     }
 
     /// Counters since the model was loaded: a plain object.
@@ -147,19 +153,21 @@ impl Engine {
     /// # Errors
     /// An object `{ code, message, … }` made from [`Error`].
     pub fn stats(&self) -> Result<JsValue, JsValue> {
-        to_js(&self.session.stats()).map_err(|error| to_js_error(&error))
+        to_js(&self.engine.stats()).map_err(|error| to_js_error(&error))
     }
 
-    /// Bytes of live GPU buffers: `{ weights, kv, scratch, sessions, total }`. `sessions` are KV caches of sessions that wait.
+    /// Bytes of live GPU buffers: `{ weights, kv, scratch, sessions, total }`. `sessions` are KV caches of
+    /// waiting sessions.
     ///
     /// # Errors
     /// An object `{ code, message, … }` made from [`Error`].
     pub fn memory(&self) -> Result<JsValue, JsValue> {
-        to_js(&self.session.memory()).map_err(|error| to_js_error(&error))
+        to_js(&self.engine.memory()).map_err(|error| to_js_error(&error))
     }
 }
 
-/// Calls a callback of ours in the worker. It only posts messages; should it throw, there is nothing to undo here.
+/// Calls a callback of ours in the worker. It only posts messages; if it throws, there is nothing to undo
+/// here.
 fn call(callback: &Function, argument: &JsValue) {
     let _ = callback.call1(&JsValue::NULL, argument);
 }

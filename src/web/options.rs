@@ -1,4 +1,4 @@
-//! Options as JS callers write them, checked name by name.
+//! Options of JS callers, checked name by name.
 
 use std::iter;
 
@@ -9,13 +9,13 @@ use serde::de::value::MapDeserializer;
 use serde_wasm_bindgen::Deserializer;
 use wasm_bindgen::{JsCast, JsValue};
 
+use crate::bench::BenchOptions;
 use crate::chat::Message;
+use crate::engine::{GenerateOptions, KvType, LoadOptions, SelfTest, SessionOptions};
 use crate::error::{Error, Result};
 use crate::gpu::Tuning;
-use crate::session::bench::BenchOptions;
-use crate::session::{GenerateOptions, KvType, LoadOptions, SelfTest, SessionOptions};
 
-/// What `load` takes; a field that is absent has the default of [`LoadOptions`].
+/// Options of `load`; an absent field has the default of [`LoadOptions`].
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct LoadFields {
@@ -38,7 +38,7 @@ pub(super) fn load(options: &JsValue) -> Result<LoadOptions> {
         kv: fields.kv.unwrap_or(default.kv),
         tuning: fields.tuning,
         self_test: fields.self_test.unwrap_or(default.self_test),
-        // What the page kept: what it can't be read from is as good as nothing.
+        // A record that the page kept. One that can't be read counts as none.
         tested: fields.tested.unwrap_or_default().into(),
         ..default
     })
@@ -47,9 +47,13 @@ pub(super) fn load(options: &JsValue) -> Result<LoadOptions> {
 /// # Errors
 /// [`Error::InvalidOption`] for an unknown name, a wrong type or a value out of range.
 pub(super) fn generate(options: &JsValue) -> Result<GenerateOptions> {
-    let options: GenerateOptions = read(options)?;
-    options.validate()?;
-    Ok(options)
+    let mut read = GenerateOptions::default();
+    for (name, value) in entries(options)? {
+        read.set(&name, Deserializer::from(value.clone()))
+            .map_err(|error| invalid(&name, &value, expected(&error.to_string())))?;
+    }
+    read.validate()?;
+    Ok(read)
 }
 
 /// # Errors
@@ -67,36 +71,41 @@ pub(super) fn session(options: &JsValue) -> Result<SessionOptions> {
 /// An array of messages.
 ///
 /// # Errors
-/// [`Error::InvalidOption`] where it is anything else.
+/// [`Error::InvalidOption`] for anything else.
 pub(super) fn messages(name: &str, value: &JsValue) -> Result<Vec<Message>> {
     serde_wasm_bindgen::from_value(value.clone())
-        .map_err(|_| invalid(name, value, "an array of messages { role, content }, both strings".to_owned()))
+        .map_err(|_| invalid(name, value, "an array of messages { role, content }, both strings"))
 }
 
 /// An array of token ids, typed or not.
 ///
 /// # Errors
-/// [`Error::InvalidOption`] where it is anything else.
+/// [`Error::InvalidOption`] for anything else.
 pub(super) fn ids(name: &str, value: &JsValue) -> Result<Vec<u32>> {
     serde_wasm_bindgen::from_value(value.clone())
-        .map_err(|_| invalid(name, value, "an array of token ids (integers from 0 on)".to_owned()))
+        .map_err(|_| invalid(name, value, "an array of token ids (integers from 0 on)"))
 }
 
-/// Reads an object entry by entry, since serde names neither the field of a wrong value nor, for JS objects, an
-/// unknown one.
-fn read<T: DeserializeOwned + Default>(options: &JsValue) -> Result<T> {
+/// Entries of an object that are not undefined; none if there is no object.
+fn entries(options: &JsValue) -> Result<Vec<(String, JsValue)>> {
     if options.is_undefined() || options.is_null() {
-        return Ok(T::default());
+        return Ok(Vec::new());
     }
     let Some(object) = options.dyn_ref::<Object>() else {
-        return Err(invalid("options", options, "an object".to_owned()));
+        return Err(invalid("options", options, "an object"));
     };
-    let entries: Vec<(String, JsValue)> = Object::entries(object)
+    Ok(Object::entries(object)
         .iter()
         .map(|entry| entry.unchecked_into::<Array>())
         .filter(|entry| !entry.get(1).is_undefined())
         .map(|entry| (entry.get(0).as_string().unwrap_or_default(), entry.get(1)))
-        .collect();
+        .collect())
+}
+
+/// Reads an object entry by entry, since serde names neither the field of a wrong value nor, for JS objects,
+/// an unknown one.
+fn read<T: DeserializeOwned + Default>(options: &JsValue) -> Result<T> {
+    let entries = entries(options)?;
     for (name, value) in &entries {
         let one = iter::once((name.clone(), Deserializer::from(value.clone())));
         T::deserialize(MapDeserializer::new(one))
@@ -107,13 +116,10 @@ fn read<T: DeserializeOwned + Default>(options: &JsValue) -> Result<T> {
         .map_err(|error: serde_wasm_bindgen::Error| invalid("options", options, expected(&error.to_string())))
 }
 
-pub(super) fn invalid(option: &str, found: &JsValue, expected: String) -> Error {
+/// The error of an option, with the found value as JSON.
+pub(super) fn invalid(option: &str, found: &JsValue, expected: impl Into<String>) -> Error {
     let written = JSON::stringify(found).ok().and_then(|text| text.as_string());
-    Error::InvalidOption {
-        option: option.to_owned(),
-        found: written.unwrap_or_else(|| format!("{found:?}")),
-        expected,
-    }
+    Error::invalid_option(option, written.unwrap_or_else(|| format!("{found:?}")), expected)
 }
 
 /// The end of serde's "invalid type: string "x", expected f32".

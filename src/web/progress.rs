@@ -1,4 +1,4 @@
-//! Progress reports: few enough for a page to draw, and some even while nothing happens.
+//! Progress reports of a load: few enough for a page to draw, and some even while nothing happens.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -8,14 +8,14 @@ use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 use super::{call, to_js};
-use crate::session::{Phase, Progress};
-use crate::source::download::{Transfer, Watch};
+use crate::engine::{Phase, Progress};
+use crate::source::download::{DownloadProgress, Transfer};
 
 /// Least time between two reports of one phase, in milliseconds.
 const INTERVAL_MS: f64 = 100.0;
 /// Longest time between two reports.
 const LONGEST_MS: f64 = 1000.0;
-/// How often it is looked whether there is something to report, while the loader waits.
+/// Interval between two checks for news while the loader waits.
 const TICK_MS: u32 = 250;
 
 #[wasm_bindgen]
@@ -26,7 +26,7 @@ extern "C" {
     fn clear_interval(interval: &JsValue);
 }
 
-/// What JS is told. `loaded` counts what went to the GPU, `cached` and `fetched` what came from where.
+/// A report to JS. `loaded` counts bytes that went to the GPU, `cached` and `fetched` those from each origin.
 #[derive(Clone, Copy, Serialize)]
 struct Report {
     #[serde(flatten)]
@@ -35,7 +35,7 @@ struct Report {
     transfer: Transfer,
 }
 
-/// Tells JS how a load goes, until it is dropped.
+/// Reporter of a load's progress to JS, until it is dropped.
 pub(super) struct Reporter {
     state: Rc<RefCell<State>>,
     interval: JsValue,
@@ -44,7 +44,7 @@ pub(super) struct Reporter {
 
 struct State {
     callback: Option<Function>,
-    watch: Watch,
+    download: DownloadProgress,
     now: Progress,
     /// The last report, and when it was made.
     told: Option<(Progress, Transfer, f64)>,
@@ -53,7 +53,7 @@ struct State {
 impl Reporter {
     pub(super) fn new(callback: Option<Function>) -> Self {
         let now = Progress { phase: Phase::Header, loaded: 0, total: None };
-        let state = State { callback, watch: Watch::default(), now, told: None };
+        let state = State { callback, download: DownloadProgress::default(), now, told: None };
         let state = Rc::new(RefCell::new(state));
         let ticked = Rc::clone(&state);
         let tick = Closure::new(move || ticked.borrow_mut().look());
@@ -61,9 +61,9 @@ impl Reporter {
         Self { state, interval, _tick: tick }
     }
 
-    /// What downloads are to be watched through.
-    pub(super) fn watch(&self) -> Watch {
-        self.state.borrow().watch.clone()
+    /// The progress that downloads report to.
+    pub(super) fn download(&self) -> DownloadProgress {
+        self.state.borrow().download.clone()
     }
 
     pub(super) fn report(&self, progress: Progress) {
@@ -80,10 +80,11 @@ impl Drop for Reporter {
 }
 
 impl State {
-    /// Reports where that is worth it: every change of phase and the last bytes at once, else ten times a second.
+    /// Makes a report if it is due: at once for every change of phase and for the last bytes, else ten times
+    /// a second.
     fn look(&mut self) {
         let Some(callback) = &self.callback else { return };
-        let (now, progress, transfer) = (Date::now(), self.now, self.watch.now());
+        let (now, progress, transfer) = (Date::now(), self.now, self.download.now());
         let complete = progress.total == Some(progress.loaded);
         let worth_it = self.told.is_none_or(|(told, before, at)| {
             let news = progress.loaded != told.loaded || progress.total != told.total;

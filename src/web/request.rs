@@ -1,4 +1,4 @@
-//! Requests: a prompt in one of its forms, options, and what is heard of them.
+//! Requests from JS: a prompt in one of its forms, options, and the events reported to the page.
 
 use js_sys::{Function, JsString, Reflect};
 use wasm_bindgen::prelude::*;
@@ -6,8 +6,8 @@ use web_sys::AbortSignal;
 
 use super::abort::AbortLink;
 use super::{Engine, call, options, to_js, to_js_error};
+use crate::engine::{Event, Prompt, Request, Signals};
 use crate::error::{Error, Result};
-use crate::session::{Event, Prompt, Request, Signals};
 
 #[wasm_bindgen]
 impl Engine {
@@ -15,16 +15,19 @@ impl Engine {
     /// - `{ text }`: text to continue; BOS is put before it;
     /// - `{ ids }`: token ids, taken as they are;
     /// - `{ messages }`: a conversation in the model's turn format;
-    /// - `{ rendered }`: the text of a page's own template, in which control tokens are meant and U+FDD0 is left out (a page puts it
-    ///   after each `<` and `[` of what people wrote, so that it stays text); BOS is put before it where it isn't there;
-    /// - `{ say }`: what the user says next in `session`.
+    /// - `{ rendered }`: the text of a page's own template, in which control tokens count and U+FDD0 is left
+    ///   out (a page puts it after each `<` and `[` of what people wrote, so that it stays text); BOS is put
+    ///   before it if it is missing;
+    /// - `{ say }`: the user's next message in `session`.
     ///
-    /// `session` is a number that [`Engine::session_open`] gave; it goes with `rendered` and `say`. `on_event` hears
-    /// `{ type: "prefill", done, total }`, `{ type: "token", id, text, logprob?, top? }`, and at the end, where text was held back,
-    /// `{ type: "rest", text }`: the texts of all tokens and the rest are the text. `signal` aborts; `stop_signal` ends the
-    /// text with the next token, and the result's `finishReason` is then "cancelled".
+    /// `session` is a number that [`Engine::session_open`] gave; it goes with `rendered` and `say`.
+    /// `on_event` hears `{ type: "prefill", done, total }`, `{ type: "token", id, text, logprob?, top? }`,
+    /// and at the end, if text was held back, `{ type: "rest", text }`: the texts of all tokens and the rest
+    /// are the text. `signal` aborts; `stop_signal` ends the text with the next token, and the result's
+    /// `finishReason` is then "cancelled".
     ///
-    /// After `device_lost` and [`Engine::revive`], a `request` that is null goes on with the one that was interrupted.
+    /// After `device_lost` and [`Engine::reload`], a `request` that is null continues the one that was
+    /// interrupted.
     ///
     /// # Errors
     /// An object `{ code, message, … }` made from [`Error`].
@@ -45,8 +48,8 @@ impl Engine {
                 }
             };
             to_js(&match request {
-                Some(request) => self.session.respond(&request, &signals, &mut report).await?,
-                None => self.session.resume(&signals, &mut report).await?,
+                Some(request) => self.engine.respond(&request, &signals, &mut report).await?,
+                None => self.engine.resume(&signals, &mut report).await?,
             })
         };
         run.await.map_err(|error| to_js_error(&error))
@@ -59,7 +62,7 @@ fn read(request: &JsValue) -> Result<Request> {
     let session = match session.as_f64() {
         Some(id) => Some(id as u32),
         None if session.is_undefined() || session.is_null() => None,
-        None => return Err(options::invalid("session", &session, "a session's number".to_owned())),
+        None => return Err(options::invalid("session", &session, "a session's number")),
     };
     Ok(Request { prompt: prompt(&field(request, "prompt"))?, session, options })
 }
@@ -74,11 +77,9 @@ pub(super) fn prompt(value: &JsValue) -> Result<Prompt> {
     }
     let text = |name: &str| given(name).and_then(|text| string(&text));
     let prompt = text("text").map(Prompt::Text).or_else(|| text("rendered").map(Prompt::Rendered));
-    prompt.or_else(|| text("say").map(Prompt::Say)).ok_or_else(|| Error::InvalidOption {
-        option: "prompt".to_owned(),
-        found: format!("{value:?}"),
-        expected: "one of text, ids, messages, rendered and say".to_owned(),
-    })
+    let expected = "one of text, ids, messages, rendered and say";
+    let unknown = || Error::invalid_option("prompt", format!("{value:?}"), expected);
+    prompt.or_else(|| text("say").map(Prompt::Say)).ok_or_else(unknown)
 }
 
 /// Half a surrogate pair becomes U+FFFD, as `TextEncoder` has it.
@@ -86,7 +87,7 @@ fn string(value: &JsValue) -> Option<String> {
     value.dyn_ref::<JsString>().map(String::from)
 }
 
-/// A field of a plain object; undefined where there is none.
+/// A field of a plain object; undefined if there is none.
 fn field(object: &JsValue, name: &str) -> JsValue {
     Reflect::get(object, &name.into()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Conversations that the engine keeps, by their numbers.
+//! Sessions of the engine, by their numbers.
 
 use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -8,59 +8,60 @@ use web_sys::AbortSignal;
 use super::abort::AbortLink;
 use super::{Engine, options, to_js, to_js_error};
 use crate::error::{Error, Result};
-use crate::source::script::ScriptSource;
+use crate::source::web::js::JsSource;
 
 #[wasm_bindgen]
 impl Engine {
-    /// Begins a conversation: `{ system, history, rendered }`. `history` are the messages so far, user and assistant in turn.
-    /// With `rendered: true` the page has a template of its own: it keeps the history and sends the whole conversation each time as
-    /// `{ rendered }`; the session only keeps what is computed of it.
+    /// Opens a session: `{ system, history, rendered }`. `history` are the messages so far, user and
+    /// assistant in turn. With `rendered: true` the page has its own template: it keeps the history and sends
+    /// the whole conversation each time as `{ rendered }`; the session keeps the KV cache only.
     ///
     /// # Errors
-    /// An object `{ code, message, … }` made from [`Error`]: where the model has no turn format, or it refuses the history.
+    /// An object `{ code, message, … }` made from [`Error`]: if the model has no turn format, or the turn
+    /// format refuses the history.
     pub async fn session_open(&mut self, opening: JsValue) -> Result<u32, JsValue> {
-        let id = options::session(&opening).and_then(|opening| self.session.open_session(opening));
+        let id = options::session(&opening).and_then(|opening| self.engine.open_session(opening));
         id.map_err(|error| to_js_error(&error))
     }
 
-    /// Another conversation that begins with all of this one: nothing of it is computed again.
+    /// Opens a second session that begins with all of this one. Nothing is computed again.
     ///
     /// # Errors
     /// An object `{ code, message, … }` made from [`Error`].
     pub async fn session_clone(&mut self, id: u32) -> Result<u32, JsValue> {
-        self.session.clone_session(id).await.map_err(|error| to_js_error(&error))
+        self.engine.clone_session(id).await.map_err(|error| to_js_error(&error))
     }
 
-    /// Forgets a conversation and frees its memory.
+    /// Closes a session and frees its memory.
     ///
     /// # Errors
-    /// An object `{ code, message, … }` made from [`Error`]: where it isn't open.
+    /// An object `{ code, message, … }` made from [`Error`]: if the session is not open.
     pub async fn session_close(&mut self, id: u32) -> Result<(), JsValue> {
-        self.session.close_session(id).map_err(|error| to_js_error(&error))
+        self.engine.close_session(id).map_err(|error| to_js_error(&error))
     }
 
-    /// The messages of a conversation, its system text first: an array of `{ role, content }`.
+    /// Messages of a session, its system text first: an array of `{ role, content }`.
     ///
     /// # Errors
-    /// An object `{ code, message, … }` made from [`Error`]: where it isn't open.
+    /// An object `{ code, message, … }` made from [`Error`]: if the session is not open.
     pub async fn session_history(&self, id: u32) -> Result<JsValue, JsValue> {
-        let history = self.session.session_history(id).and_then(|messages| to_js(&messages));
+        let history = self.engine.session_history(id).and_then(|messages| to_js(&messages));
         history.map_err(|error| to_js_error(&error))
     }
 
-    /// Takes back what was said last, so that `n_messages` of the history are left: for a page to which the last answer never came.
+    /// Drops the last messages, down to `n_messages`: for a page that never received the last answer.
     ///
     /// # Errors
-    /// An object `{ code, message, … }` made from [`Error`]: where it isn't open.
+    /// An object `{ code, message, … }` made from [`Error`]: if the session is not open.
     pub async fn session_rewind(&mut self, id: u32, n_messages: u32) -> Result<(), JsValue> {
-        self.session.rewind_session(id, n_messages as usize).map_err(|error| to_js_error(&error))
+        self.engine.rewind_session(id, n_messages as usize).map_err(|error| to_js_error(&error))
     }
 
-    /// Gives a conversation as bytes, with everything that is computed of it, in pieces of up to 16 MiB: `on_piece(Uint8Array)`, whose
-    /// promise, where it returns one, is waited for.
+    /// Passes a session as bytes, its KV cache included, in pieces of up to 16 MiB to `on_piece(Uint8Array)`.
+    /// If that returns a promise, the next piece waits for it.
     ///
     /// # Errors
-    /// An object `{ code, message, … }` made from [`Error`]; what `on_piece` throws comes as `storage`.
+    /// An object `{ code, message, … }` made from [`Error`]; an exception of `on_piece` becomes `storage`.
     pub async fn session_save(
         &mut self,
         id: u32,
@@ -69,15 +70,15 @@ impl Engine {
     ) -> Result<(), JsValue> {
         let link = AbortLink::new(signal);
         let mut give = async |piece: &[u8]| hand_over(&on_piece, piece).await;
-        self.session.save_session(id, link.cancel(), &mut give).await.map_err(|error| to_js_error(&error))
+        self.engine.save_session(id, link.cancel(), &mut give).await.map_err(|error| to_js_error(&error))
     }
 
-    /// Opens a conversation that was saved, from `on_read(offset, length) -> Promise<Uint8Array>` of `size` bytes. It goes on
-    /// where it was saved; nothing is computed again.
+    /// Opens a saved session, from `on_read(offset, length) -> Promise<Uint8Array>` of `size` bytes. It
+    /// continues where it was saved; nothing is computed again.
     ///
     /// # Errors
-    /// An object `{ code, message, … }` made from [`Error`]: `session_mismatch` where another model or another KV cache saved it,
-    /// `malformed` where it is damaged.
+    /// An object `{ code, message, … }` made from [`Error`]: `session_mismatch` if it belongs to another
+    /// model or another kind of KV cache, `malformed` if it is damaged.
     pub async fn session_restore(
         &mut self,
         on_read: Function,
@@ -86,14 +87,14 @@ impl Engine {
     ) -> Result<u32, JsValue> {
         let link = AbortLink::new(signal);
         let restore = async {
-            let source = ScriptSource::new(readable(&on_read, size))?;
-            self.session.restore_session(source, link.cancel()).await
+            let source = JsSource::new(readable(&on_read, size))?;
+            self.engine.restore_session(source, link.cancel()).await
         };
         restore.await.map_err(|error| to_js_error(&error))
     }
 }
 
-/// What [`ScriptSource`] takes.
+/// The object that [`JsSource`] reads.
 fn readable(read: &Function, size: f64) -> JsValue {
     let object = Object::new();
     for (name, value) in [("read", read.into()), ("size", size.into()), ("name", "the saved session".into())]

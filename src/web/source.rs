@@ -1,39 +1,39 @@
-//! What the worker hands over as a model's source, as one type: the engine's loader is compiled once.
+//! Source of a model, as the worker passes it. It is one type, so that the engine's loader is compiled once.
 
 use js_sys::{Array, Reflect};
 use serde::Deserialize;
 use wasm_bindgen::JsValue;
 
-use super::paced::Paced;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
-use crate::source::ByteSource;
-use crate::source::download::{Remote, Wanted, Watch, parse_sha256};
-use crate::source::handles::Handles;
-use crate::source::http::Fetch;
-use crate::source::joined::Joined;
-use crate::source::script::ScriptSource;
+use crate::source::concat::Concat;
+use crate::source::download::{DownloadOptions, DownloadProgress, RemoteSource, parse_sha256};
 use crate::source::synthetic::{Recipe, SyntheticSource};
+use crate::source::web::http::FetchClient;
+use crate::source::web::js::JsSource;
+use crate::source::web::opfs::OpfsStore;
+use crate::source::web::yielding::Yielding;
+use crate::source::{ByteSource, ModelSource};
 
 /// A model's bytes.
 #[derive(Debug)]
 pub(super) enum Source {
     /// Random weights without a file.
-    MadeUp(Paced<SyntheticSource>),
+    MadeUp(Yielding<SyntheticSource>),
     /// One file or all the shards.
-    Files(Joined<File>),
+    Files(Concat<File>),
 }
 
 /// One file.
 #[derive(Debug)]
 pub(super) enum File {
     /// On a server, with or without a cache.
-    Remote(Box<Remote<Fetch, Handles>>),
+    Remote(Box<RemoteSource<FetchClient, OpfsStore>>),
     /// In JS.
-    Script(ScriptSource),
+    Script(JsSource),
 }
 
-/// A file as [`super::cache::locate`] gave it. Beside these fields it may have a `store`, for [`Handles`].
+/// A file as [`super::cache::locate`] gave it. Beside these fields it may have a `store`, for [`OpfsStore`].
 #[derive(Deserialize)]
 struct Located {
     url: String,
@@ -42,40 +42,41 @@ struct Located {
 }
 
 impl Source {
-    /// Opens a name (`synthetic:…`) or an array of files, each one that [`super::cache::locate`] gave or an object with `read`.
+    /// Opens a name (`synthetic:…`) or an array of files, each one that [`super::cache::locate`] gave or an
+    /// object with `read`.
     ///
     /// # Errors
-    /// Those of [`Remote::open`], [`Joined::new`], and of a name that is wrong.
-    pub(super) async fn open(source: &JsValue, watch: &Watch, cancel: &Cancel) -> Result<Self> {
+    /// Those of [`RemoteSource::open`], [`Concat::new`], and of a name that is wrong.
+    pub(super) async fn open(source: &JsValue, progress: &DownloadProgress, cancel: &Cancel) -> Result<Self> {
         if let Some(name) = source.as_string() {
-            return Ok(Self::MadeUp(Paced::new(SyntheticSource::new(&Recipe::parse(&name)?))));
+            return Ok(Self::MadeUp(Yielding::new(SyntheticSource::new(&Recipe::parse(&name)?))));
         }
         let mut files = Vec::new();
         for file in Array::from(source).iter() {
-            files.push(File::open(file, watch, cancel).await?);
+            files.push(File::open(file, progress, cancel).await?);
         }
-        Ok(Self::Files(Joined::new(files)?))
+        Ok(Self::Files(Concat::new(files)?))
     }
 }
 
 impl File {
-    async fn open(file: JsValue, watch: &Watch, cancel: &Cancel) -> Result<Self> {
+    async fn open(file: JsValue, progress: &DownloadProgress, cancel: &Cancel) -> Result<Self> {
         let field = |name: &str| Reflect::get(&file, &name.into()).unwrap_or_default();
         if field("url").is_undefined() {
-            return Ok(Self::Script(ScriptSource::new(file)?));
+            return Ok(Self::Script(JsSource::new(file)?));
         }
         let store = field("store");
-        let store = if store.is_undefined() { None } else { Some(Handles::new(&store)?) };
+        let store = if store.is_undefined() { None } else { Some(OpfsStore::new(&store)?) };
         let located: Located = serde_wasm_bindgen::from_value(file).map_err(|error| Error::Internal {
             what: format!("a file was not sent as it should be: {error}"),
         })?;
-        let wanted = Wanted {
+        let options = DownloadOptions {
             url: located.url,
             headers: located.headers,
             sha256: located.sha256.as_deref().map(parse_sha256).transpose()?,
-            watch: watch.clone(),
+            progress: progress.clone(),
         };
-        Ok(Self::Remote(Box::new(Remote::open(Fetch, store, wanted, cancel).await?)))
+        Ok(Self::Remote(Box::new(RemoteSource::open(FetchClient, store, options, cancel).await?)))
     }
 }
 
@@ -100,18 +101,20 @@ impl ByteSource for Source {
             Self::Files(source) => source.read(offset, into, cancel).await,
         }
     }
+}
 
-    async fn finish(&mut self, cancel: &Cancel) -> Result<()> {
+impl ModelSource for Source {
+    fn file_starts(&self) -> Vec<u64> {
         match self {
-            Self::MadeUp(source) => source.finish(cancel).await,
-            Self::Files(source) => source.finish(cancel).await,
+            Self::MadeUp(_) => vec![0],
+            Self::Files(source) => source.file_starts(),
         }
     }
 
-    fn parts(&self) -> Vec<u64> {
+    async fn finish(&mut self, cancel: &Cancel) -> Result<()> {
         match self {
-            Self::MadeUp(source) => source.parts(),
-            Self::Files(source) => source.parts(),
+            Self::MadeUp(_) => cancel.check(),
+            Self::Files(source) => source.finish(cancel).await,
         }
     }
 }
@@ -137,7 +140,9 @@ impl ByteSource for File {
             Self::Script(source) => source.read(offset, into, cancel).await,
         }
     }
+}
 
+impl ModelSource for File {
     async fn finish(&mut self, cancel: &Cancel) -> Result<()> {
         match self {
             Self::Remote(source) => source.finish(cancel).await,

@@ -1,4 +1,4 @@
-//! Text and ids, and what the model thinks of them.
+//! Tokenization, chat templates, embeddings and scores, for JS callers.
 
 use js_sys::Float32Array;
 use wasm_bindgen::prelude::*;
@@ -15,47 +15,50 @@ impl Engine {
     /// # Errors
     /// An object `{ code, message, … }` made from [`crate::Error`].
     pub fn tokenize(&self, text: &str) -> Result<Vec<u32>, JsValue> {
-        self.session.tokenizer().encode(text, Special::AsText).map_err(|error| to_js_error(&error))
+        self.engine.tokenizer().encode(text, Special::AsText).map_err(|error| to_js_error(&error))
     }
 
-    /// The text of ids: control tokens are nothing, bytes that make no character U+FFFD.
+    /// The text of ids: control tokens have none, bytes that make no character become U+FFFD.
     ///
     /// # Errors
-    /// An object `{ code, message, … }` made from [`crate::Error`]: for an id outside the vocabulary, say.
+    /// An object `{ code, message, … }` made from [`crate::Error`], for example for an id outside the
+    /// vocabulary.
     pub fn detokenize(&self, ids: JsValue) -> Result<String, JsValue> {
-        let text = options::ids("ids", &ids).and_then(|ids| self.session.detokenize(&ids));
+        let text = options::ids("ids", &ids).and_then(|ids| self.engine.detokenize(&ids));
         text.map_err(|error| to_js_error(&error))
     }
 
-    /// A conversation as one text in the model's turn format, BOS included, up to where its answer begins: for people to read.
+    /// A conversation as one text in the model's turn format, BOS included, up to the beginning of its
+    /// answer: for people to read.
     ///
     /// # Errors
-    /// An object `{ code, message, … }` made from [`crate::Error`]: where the model has no turn format, or it refuses the messages.
+    /// An object `{ code, message, … }` made from [`crate::Error`]: if the model has no turn format, or the
+    /// turn format refuses the messages.
     pub fn render_chat(&self, messages: JsValue) -> Result<String, JsValue> {
-        let text = options::messages("messages", &messages).and_then(|all| self.session.render_chat(&all));
+        let text = options::messages("messages", &messages).and_then(|all| self.engine.render_chat(&all));
         text.map_err(|error| to_js_error(&error))
     }
 
-    /// The ids of a prompt, BOS included where `generate` would put it: `prompt` is as there, but for `say`.
+    /// The ids of a prompt, BOS included if `generate` would put it: `prompt` is as there, except for `say`.
     ///
     /// # Errors
     /// An object `{ code, message, … }` made from [`crate::Error`].
     pub fn prompt_ids(&self, prompt: JsValue) -> Result<Vec<u32>, JsValue> {
-        let ids = super::request::prompt(&prompt).and_then(|prompt| self.session.ids_of(&prompt));
+        let ids = super::request::prompt(&prompt).and_then(|prompt| self.engine.ids_of(&prompt));
         ids.map_err(|error| to_js_error(&error))
     }
 
-    /// The ids of a conversation in the model's turn format, BOS included, up to where its answer begins.
+    /// The ids of a conversation in the model's turn format, BOS included, up to the beginning of its answer.
     ///
     /// # Errors
     /// As [`Engine::render_chat`].
     pub fn chat_ids(&self, messages: JsValue) -> Result<Vec<u32>, JsValue> {
-        let ids =
-            options::messages("messages", &messages).and_then(|all| self.session.conversation_ids(&all));
+        let ids = options::messages("messages", &messages).and_then(|all| self.engine.conversation_ids(&all));
         ids.map_err(|error| to_js_error(&error))
     }
 
-    /// The mean over a text's positions, BOS included, of the last hidden state (after the output norm): `[D]`, not normalised.
+    /// The mean over a text's positions, BOS included, of the last hidden state (after the output norm):
+    /// `[D]`, not normalised.
     ///
     /// # Errors
     /// An object `{ code, message, … }` made from [`crate::Error`].
@@ -65,18 +68,18 @@ impl Engine {
         signal: Option<AbortSignal>,
     ) -> Result<Float32Array, JsValue> {
         let link = AbortLink::new(signal);
-        let mean = self.session.embed(&text, link.cancel()).await;
+        let mean = self.engine.embed(&text, link.cancel()).await;
         mean.map(|mean| Float32Array::from(mean.as_slice())).map_err(|error| to_js_error(&error))
     }
 
-    /// What the model thinks of a text: `{ tokens: [{ id, text, logprob }], total, perplexity }`, of every token after the first
-    /// (which is BOS where prompts start with it); `total` is the sum of the natural logarithms.
+    /// Likelihood of a text: `{ tokens: [{ id, text, logprob }], total, perplexity }`, of every token after
+    /// the first (which is BOS if prompts start with it); `total` is the sum of the natural logarithms.
     ///
     /// # Errors
     /// An object `{ code, message, … }` made from [`crate::Error`].
     pub async fn score(&mut self, text: String, signal: Option<AbortSignal>) -> Result<JsValue, JsValue> {
         let link = AbortLink::new(signal);
-        let score = self.session.score_text(&text, link.cancel()).await;
+        let score = self.engine.score_text(&text, link.cancel()).await;
         score.and_then(|score| to_js(&score)).map_err(|error| to_js_error(&error))
     }
 }

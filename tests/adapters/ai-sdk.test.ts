@@ -1,11 +1,11 @@
-// The AI SDK's language model: what of a call reaches the model, what comes back, what is warned of and what refused. That
-// `generateText` and `streamText` of npm's `ai` work with it is shown in tests/consumers.
+// The AI SDK's language model: the part of a call that reaches the model, the result, warnings and refusals. tests/consumers shows that
+// `generateText` and `streamText` of npm's `ai` work with it.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { LanguageModelV3CallOptions, LanguageModelV3Prompt } from '@ai-sdk/provider';
 import { gemmaLanguageModel } from '../../www/lib/adapters/ai-sdk.js';
-import { GemmaError } from '../../www/lib/errors.js';
+import { GemmaError } from '../../www/lib/shared/errors.js';
 import { collect, invalid, named, stubModel } from './stub.js';
 
 const prompt: LanguageModelV3Prompt = [{ role: 'user', content: [{ type: 'text', text: 'Hello' }] }];

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createLanguageModel } from '../../www/lib/adapters/language-model.js';
-import { GemmaError } from '../../www/lib/errors.js';
+import { GemmaError } from '../../www/lib/shared/errors.js';
 import { collect, contents, named, type Script, stubModel, USAGE } from './stub.js';
 
 function factory(script: Script) {

@@ -1,9 +1,9 @@
-// Chat completions: what of a request reaches the model, what comes back, and what is refused.
+// Chat completions: the part of a request that reaches the model, the result, and refusals.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createOpenAI } from '../../www/lib/adapters/openai.js';
-import { GemmaError } from '../../www/lib/errors.js';
+import { GemmaError } from '../../www/lib/shared/errors.js';
 import { collect, invalid, named, stubModel } from './stub.js';
 
 const MESSAGES = [{ role: 'user', content: 'Hello' }] as const;

@@ -1,10 +1,10 @@
-// A model that says what the test wants: for the mapping, without a GPU.
+// A model that says what a test wants, without a GPU: for tests of the mapping.
 
-import type { Gemma } from '../../www/lib/client.js';
-import type { GenerateOptions, GenerateResult, Message, Prompt, TokenLogprob } from '../../www/lib/generate.js';
-import { type Generation, startGeneration } from '../../www/lib/generation.js';
-import type { Session } from '../../www/lib/session.js';
-import { abortError, GemmaError } from '../../www/lib/errors.js';
+import type { Gemma } from '../../www/lib/page/gemma.js';
+import type { GenerateOptions, GenerateResult, Message, Prompt, TokenLogprob } from '../../www/lib/types/generate.js';
+import { type Generation, startGeneration } from '../../www/lib/page/generation.js';
+import type { Session } from '../../www/lib/page/session.js';
+import { abortError, GemmaError } from '../../www/lib/shared/errors.js';
 
 /** One call as it reached the model. */
 export interface Asked {
@@ -12,11 +12,11 @@ export interface Asked {
   readonly options: GenerateOptions;
 }
 
-/** What the model does. */
+/** The behaviour of the model. */
 export interface Script {
   /** The texts of the tokens it generates. */
   pieces: readonly string[];
-  /** What comes with the result but not with a token. */
+  /** Text of the result that no token brings. */
   heldBack?: string;
   finishReason?: GenerateResult['finishReason'];
   droppedTokens?: number;
@@ -34,7 +34,7 @@ export interface Stub {
   readonly asked: Asked[];
   /** Histories of the sessions that were opened. */
   readonly opened: (readonly Message[])[];
-  /** How many of them are disposed. */
+  /** Number of disposed sessions. */
   disposed: number;
 }
 
@@ -115,7 +115,7 @@ export function stubModel(script: Script): Stub {
   return stub;
 }
 
-/** What is said in the messages of a prompt. */
+/** The text of a prompt's messages. */
 export const contents = (prompt: Prompt | undefined): string[] =>
   Array.isArray(prompt) ? (prompt as readonly Message[]).map(({ content }) => content) : [];
 

@@ -1,36 +1,17 @@
 // Cancellation at every stage: prompt, and without a trace.
 
 import assert from 'node:assert/strict';
-import { after, before, it } from 'node:test';
-import type { Browser, Page } from 'puppeteer-core';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { BASE, CHAT, chatModels, loadInPage, someIds } from './chats.js';
-import { modelUrl, startSite } from './site.js';
-import type { StaticServer } from '../../www/tools/serve.mjs';
+import { it } from 'node:test';
+import { withModel } from './support/setup.js';
+import { BASE, CHAT, loadInPage, someIds } from './support/tiny-model.js';
 
-/** From the abort to the rejection, at most, in milliseconds. */
+/** Longest time from the abort to the rejection, in milliseconds. */
 const PROMPTLY = 200;
 
-inBothBrowsers((browserName, start) => {
-  let site: StaticServer;
-  let browser: Browser;
-  let page: Page;
-  let problems: string[];
-
-  before(async () => {
-    site = await startSite(chatModels());
-    browser = await start();
-    ({ page, problems } = await openPage(browser, `${site.url}/test/`));
-    await loadInPage(page, modelUrl(site, BASE), { contextLength: 2048, prefillChunk: 64 });
-  });
-  after(async () => {
-    await site.close();
-    assert.deepEqual(problems, []);
-  });
-
+withModel(BASE, { contextLength: 2048, prefillChunk: 64 }, (tab) => {
   for (const [when, tokens] of [['the prefill of a long prompt', 0], ['decoding', 3]] as const) {
     it(`during ${when}: rejects within ${PROMPTLY} ms, and the next call works`, async (context) => {
-      const seen = await page.evaluate(
+      const seen = await tab.page.evaluate(
         async (ids, after) => {
           const times: number[] = [];
           const names: string[] = [];
@@ -79,7 +60,7 @@ inBothBrowsers((browserName, start) => {
   }
 
   it('before it begins: nothing is computed', async () => {
-    const seen = await page.evaluate(async () => {
+    const seen = await tab.page.evaluate(async () => {
       const before = (await model.stats()).submits;
       const name = await model.generate('a', { signal: AbortSignal.abort() }).then(String, (error) => error.name);
       return { name, submits: (await model.stats()).submits - before };
@@ -88,10 +69,10 @@ inBothBrowsers((browserName, start) => {
   });
 
   // Chromium here takes a second for each: its GPU is a program.
-  const times = browserName === 'chromium' ? 60 : 200;
+  const times = tab.browserName === 'chromium' ? 60 : 200;
   it(`${times} times at every moment: not a byte of the GPU more`, async () => {
-    await loadInPage(page, modelUrl(site, CHAT), { contextLength: 512, prefillChunk: 8 });
-    const seen = await page.evaluate(async (ids, times) => {
+    await loadInPage(tab.page, tab.url(CHAT), { contextLength: 512, prefillChunk: 8 });
+    const seen = await tab.page.evaluate(async (ids, times) => {
       const text = 'more and more words to read';
       const once = async (): Promise<readonly number[]> => (await model.generate([2, 10], { maxTokens: 4, temperature: 0 })).tokens;
       // What is kept after a first time is no leak.

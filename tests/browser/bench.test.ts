@@ -5,23 +5,15 @@ import { mkdir } from 'node:fs/promises';
 import { after, before, it } from 'node:test';
 import type { Browser, ElementHandle, Page } from 'puppeteer-core';
 import type { BenchReport } from '../../www/lib/index.js';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { modelUrl, startSite, tinyModels } from './site.js';
+import { waitForText } from './support/app.js';
+import { inBothBrowsers, openPage } from './support/browsers.js';
+import { modelUrl, startSite, tinyModels } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 const MODEL = 'tiny-gemma1-q4_0.gguf';
 const SHOTS = 'www/dist/screenshots';
-
-async function waitForText(page: Page, selector: string, pattern: RegExp): Promise<string> {
-  const deadline = Date.now() + 240_000;
-  let text = '';
-  while (Date.now() < deadline) {
-    text = await page.$eval(selector, (element) => element.textContent ?? '');
-    if (pattern.test(text)) return text;
-    await new Promise((done) => setTimeout(done, 50));
-  }
-  throw new Error(`${selector} is ${JSON.stringify(text)}, expected ${pattern}`);
-}
+/** Longest time of a benchmark. */
+const BENCH_MS = 240_000;
 
 async function set(page: Page, values: Readonly<Record<string, string>>): Promise<void> {
   for (const [selector, value] of Object.entries(values)) {
@@ -56,12 +48,12 @@ inBothBrowsers((browserName, start) => {
   after(() => site.close());
 
   it('measures a model of its server, and shows what it found', async (context) => {
-    await waitForText(page, '#status', /in sight/);
+    await waitForText(page, '#status', /in sight/, BENCH_MS);
     await set(page, { '#protocol': 'litert' });
     assert.equal(await page.$eval('#prompt-tokens', (input) => (input as HTMLInputElement).value), '1024');
     await set(page, { '#protocol': 'llama-bench', '#prompt-tokens': '70', '#generated-tokens': '8', '#repetitions': '2', '#depth': '512' });
     await page.click('#start');
-    await waitForText(page, '#status', /^(?:Done|.*\([a-z_]+\)$)/);
+    await waitForText(page, '#status', /^(?:Done|.*\([a-z_]+\)$)/, BENCH_MS);
     const tests = await page.$$eval('#speeds tbody th', (cells) => cells.map((cell) => cell.textContent));
     assert.deepEqual(tests, ['pp70', 'tg8', ...[0, 32, 64, 128, 256, 512].map((depth) => `tg8 @ d${depth}`)]);
     const speeds = await page.$$eval('#speeds tbody td:nth-child(2)', (cells) => cells.map((cell) => Number(cell.textContent)));
@@ -86,14 +78,14 @@ inBothBrowsers((browserName, start) => {
   it('stops when asked to, and measures a file from the disk afterwards', async () => {
     await set(page, { '#prompt-tokens': '300', '#repetitions': '50', '#depth': '0' });
     await page.click('#start');
-    await waitForText(page, '#status', /Prompt/);
+    await waitForText(page, '#status', /Prompt/, BENCH_MS);
     await page.click('#cancel');
-    await waitForText(page, '#status', /^Cancelled\.$/);
+    await waitForText(page, '#status', /^Cancelled\.$/, BENCH_MS);
     await set(page, { '#prompt-tokens': '20', '#repetitions': '1', '#generated-tokens': '4' });
     const input = (await page.$('#file')) as ElementHandle<HTMLInputElement>;
     await input.uploadFile(file);
     await page.click('#start');
-    await waitForText(page, '#status', /^(?:Done|.*\([a-z_]+\)$)/);
+    await waitForText(page, '#status', /^(?:Done|.*\([a-z_]+\)$)/, BENCH_MS);
     assert.match(await page.$eval('#subject', (element) => element.textContent ?? ''), new RegExp(`^${MODEL}`));
     assert.equal(await page.$eval('#plot-figure', (figure) => (figure as HTMLElement).hidden), true);
   });

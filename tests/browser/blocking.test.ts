@@ -1,25 +1,24 @@
-// The main thread is never held up while a model is downloaded, loaded and asked: with the real Gemma 3 270M, in its own worker.
-//
-// Chromium tells by a PerformanceObserver which tasks were long by the clock, and by a trace how long they ran; Firefox has neither, so a
-// timer of the page finds the gaps, and the system says how much of each the page's thread ran. What is asserted is the time it ran: on a
-// machine whose cores all work as a GPU, the clock says more about the machine. That both meters see a block is tested too.
+// Long tasks of the main thread while a model is downloaded, loaded and asked: there are none, with the real Gemma 3 270M in its worker.
+// Chromium tells by a PerformanceObserver which tasks were long by the clock, and by a trace how long they ran. Firefox has neither, so a
+// timer of the page finds the gaps, and the system tells how much of each gap the page's thread ran. The assertions are about the time it
+// ran: if all cores work as a GPU, the clock says more about the machine than about the page. Both meters are shown to see a block.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, openApp, press, send, until, waitForText } from './app.js';
-import { launch, launchWithDevtools, missing } from './browsers.js';
-import { realModel, startSite } from './site.js';
-import { longestGap, longestTask, watchGaps } from './threads.js';
+import { answered, openApp, press, send, until, waitForText } from './support/app.js';
+import { launch, launchWithDevtools, missing } from './support/browsers.js';
+import { realModel, startSite } from './support/site.js';
+import { longestGap, longestTask, watchGaps } from './support/long-tasks.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
-/** What counts as a long task on the web. */
+/** Duration of a long task, as the web defines it. */
 const LONG_MS = 50;
 const LOAD_MS = 400_000;
 const file = realModel();
 const skip = file === undefined ? 'GEMMA_WEB_MODEL names no file' : false;
 
-// What the observed page has.
+// Globals of the observed page.
 declare global {
   var longTasks: { readonly at: number; readonly ms: number }[];
 }

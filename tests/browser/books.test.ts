@@ -1,12 +1,12 @@
-// The books of GPU memory, kept a second time by the browser's own functions: every buffer is registered, none outlives its model, nothing
-// is made where an error would go unheard, and a GPU that is out of memory is told of in time.
+// GPU memory, counted a second time by the browser's own functions: every buffer is registered, none outlives its model, no object is
+// created outside an error scope, and a GPU that runs out of memory is reported in time.
 
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { CHAT, chatModels, someIds } from './chats.js';
-import { modelUrl, startSite } from './site.js';
+import { inBothBrowsers, openPage } from './support/browsers.js';
+import { CHAT, chatModels, someIds } from './support/tiny-model.js';
+import { modelUrl, startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 declare global {
@@ -14,7 +14,7 @@ declare global {
   var books: { live: Map<unknown, number>; unscoped: string[]; uncaptured: string[]; devices: number; shortOf: number };
 }
 
-/** What a wasm memory may grow by after it has seen everything once: a page of it. */
+/** Growth that is allowed to a wasm memory after it has seen everything once: one page. */
 const GROWTH = 64 << 10;
 
 inBothBrowsers((browserName, start) => {
@@ -30,7 +30,7 @@ inBothBrowsers((browserName, start) => {
     browser = await start();
   });
   after(() => site.close());
-  // In the page's own thread, where its functions can be replaced.
+  // In the page's own thread, because only there can tests replace the browser's functions.
   beforeEach(async () => {
     ({ page, problems } = await openPage(browser, `${site.url}/test/`));
     await page.evaluate(() => import(String('/test/books.js')));

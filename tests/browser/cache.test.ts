@@ -1,54 +1,30 @@
-// What is kept: tabs that are killed, damage, too little space, two tabs at once, no network, no place to keep anything.
+// The cache of models: killed tabs, damage, too little space, two tabs at once, no network, and no place for files.
 
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
 import type { LoadProgress } from '../../www/lib/index.js';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { type FaultServer, type FaultyFile, startFaultServer } from './faults.js';
-import { assertError, assertRight, assertStored, CHUNK, clearCache, download, entryOf, load, openForBytes, openWithWorker, sha1, spreadModel, until } from './loads.js';
-import { startSite } from './site.js';
-import type { StaticServer } from '../../www/tools/serve.mjs';
+import { openPage } from './support/browsers.js';
+import { startFaultServer } from './support/faulty-server.js';
+import { assertError, assertRight, assertStored, CHUNK, download, entryOf, load, openForBytes, openWithWorker, sha1, spreadModel } from './support/loads.js';
+import { withDownloads } from './support/setup.js';
+import { until } from './support/waiting.js';
 
 const bytes = spreadModel(26 << 20);
 const SHA1 = sha1(bytes);
-/** Of the parts of a file that are checked one by one. */
+/** Bytes of the last chunk; the others have the length `CHUNK`. */
 const lastChunk = bytes.length % CHUNK;
 
-inBothBrowsers((browserName, start) => {
-  let site: StaticServer;
-  let server: FaultServer;
-  let browser: Browser;
-  let page: Page;
-  let real: Page;
-  let file: FaultyFile;
-  let count = 0;
-
-  before(async () => {
-    site = await startSite({});
-    server = await startFaultServer();
-    browser = await start();
-    page = await openForBytes(browser, browserName, site.url);
-    real = (await openPage(browser, `${site.url}/test/`)).page;
-  });
-  after(async () => {
-    await site.close();
-    await server.close();
-  });
-  beforeEach(async () => {
-    await clearCache(page);
-    file = server.add(`model-${(count += 1)}.gguf`, bytes);
-  });
-
+withDownloads(bytes, (tab) => {
   /** Starts a load in a tab of its own and kills the tab once the server has sent so much. */
   const killAfter = async (sent: number, stored: number): Promise<void> => {
-    const tab = await openForBytes(browser, browserName, site.url);
-    file.faults = { holdAfter: sent };
-    await tab.evaluate((url) => void gemmaWeb.loadGemma(url).catch(() => undefined), file.url);
-    await until('the server has sent that much', () => file.sent >= sent);
-    await until('what can be is stored', async () => ((await entryOf(page, file.url))?.stored ?? 0) >= stored);
-    await tab.close();
-    file.faults = {};
+    const doomed = await openForBytes(tab.browser, tab.browserName, tab.site.url);
+    tab.file.faults = { holdAfter: sent };
+    await doomed.evaluate((url) => void gemmaWeb.loadGemma(url).catch(() => undefined), tab.file.url);
+    await until('the server has sent that much', () => tab.file.sent >= sent);
+    await until('what can be is stored', async () => ((await entryOf(tab.page, tab.file.url))?.stored ?? 0) >= stored);
+    await doomed.close();
+    tab.file.faults = {};
   };
 
   describe('a tab that is killed', () => {
@@ -62,24 +38,24 @@ inBothBrowsers((browserName, start) => {
       it(`at ${percent} %: the next load asks for what is missing, and for nothing else`, async () => {
         const sent = Math.max(Math.floor((bytes.length * percent) / 100), CHUNK + 1000);
         await killAfter(sent, atLeast);
-        const { stored = 0, complete } = (await entryOf(page, file.url)) ?? {};
+        const { stored = 0, complete } = (await entryOf(tab.page, tab.file.url)) ?? {};
         assert.ok(stored >= atLeast && stored <= sent && !complete, `${stored} of ${sent} bytes are stored`);
-        file.forget();
-        const again = await download(page, file.url);
+        tab.file.forget();
+        const again = await download(tab.page, tab.file.url);
         assertStored(again, SHA1);
-        assert.deepEqual([file.asked, file.sent], [bytes.length - stored, bytes.length - stored]);
+        assert.deepEqual([tab.file.asked, tab.file.sent], [bytes.length - stored, bytes.length - stored]);
         assert.equal(again.progress.at(-1)?.cached, stored);
       });
     }
 
     it('while the whole file comes in one request: what is stored stays', async () => {
-      const tab = await openForBytes(browser, browserName, site.url);
-      file.faults = { ranges: 'ignored', holdAfter: bytes.length >> 1 };
-      await tab.evaluate((url) => void gemmaWeb.loadGemma(url).catch(() => undefined), file.url);
-      await until('some is stored', async () => ((await entryOf(page, file.url))?.stored ?? 0) >= 2 * CHUNK);
-      await tab.close();
-      file.faults = { ranges: 'ignored' };
-      assertStored(await download(page, file.url), SHA1);
+      const doomed = await openForBytes(tab.browser, tab.browserName, tab.site.url);
+      tab.file.faults = { ranges: 'ignored', holdAfter: bytes.length >> 1 };
+      await doomed.evaluate((url) => void gemmaWeb.loadGemma(url).catch(() => undefined), tab.file.url);
+      await until('some is stored', async () => ((await entryOf(tab.page, tab.file.url))?.stored ?? 0) >= 2 * CHUNK);
+      await doomed.close();
+      tab.file.faults = { ranges: 'ignored' };
+      assertStored(await download(tab.page, tab.file.url), SHA1);
     });
   });
 
@@ -91,8 +67,8 @@ inBothBrowsers((browserName, start) => {
     ];
     for (const [when, holdAfter, isTime] of cases) {
       it(`${when}: at once, and the next load goes on`, async () => {
-        file.faults = { holdAfter };
-        const { name, ms, at } = await (when === 'during compiling' ? real : page).evaluate(
+        tab.file.faults = { holdAfter };
+        const { name, ms, at } = await (when === 'during compiling' ? tab.real : tab.page).evaluate(
           async (url, text) => {
             const isItTime = (0, eval)(text) as (progress: LoadProgress) => boolean;
             const controller = new AbortController();
@@ -105,19 +81,19 @@ inBothBrowsers((browserName, start) => {
             const name = await gemmaWeb.loadGemma(url, { signal: controller.signal, onProgress }).then(String, (error: Error) => error.name);
             return { name, ms: performance.now() - begin, at };
           },
-          file.url,
+          tab.file.url,
           `(${isTime.toString()})`,
         );
         assert.equal(name, 'AbortError');
         assert.ok(ms < 100, `it took ${ms} ms`);
         // Chromium ends a worker only when the GPU's process, which here compiles on the CPU, answers. By then all is downloaded.
         if (when !== 'during compiling') {
-          const open = (): boolean => file.requests.some(({ cutAt, bytes: sent, range }) => cutAt === undefined && sent < (range ? range.last - range.first + 1 : 0));
+          const open = (): boolean => tab.file.requests.some(({ cutAt, bytes: sent, range }) => cutAt === undefined && sent < (range ? range.last - range.first + 1 : 0));
           await until('connections are closed', () => !open(), 2000);
-          for (const { cutAt } of file.requests) assert.ok(cutAt === undefined || cutAt - at < 100, `${(cutAt ?? 0) - at} ms`);
+          for (const { cutAt } of tab.file.requests) assert.ok(cutAt === undefined || cutAt - at < 100, `${(cutAt ?? 0) - at} ms`);
         }
-        file.faults = {};
-        const again = await download(page, file.url);
+        tab.file.faults = {};
+        const again = await download(tab.page, tab.file.url);
         assert.equal(again.sha1, SHA1);
         assert.ok((again.progress.at(-1)?.cached ?? 0) > 0 || when === 'during the header', 'what was stored is used');
       });
@@ -126,8 +102,8 @@ inBothBrowsers((browserName, start) => {
 
   /** Changes the stored file behind the package's back: flips a byte, or cuts it. */
   const damage = async (how: { flip: number } | { cut: number } | { manifest: number }): Promise<string> => {
-    const { id = '' } = (await entryOf(page, file.url)) ?? {};
-    await page.evaluate(
+    const { id = '' } = (await entryOf(tab.page, tab.file.url)) ?? {};
+    await tab.page.evaluate(
       async (entry, change) => {
         const folder = await (await (await navigator.storage.getDirectory()).getDirectoryHandle('gemma-web')).getDirectoryHandle(entry);
         const handle = await folder.getFileHandle('manifest' in change ? 'manifest' : 'data');
@@ -149,45 +125,45 @@ inBothBrowsers((browserName, start) => {
 
   describe('damage', () => {
     it('a flipped byte is found by verify and healed by the next load with one chunk', async () => {
-      assertStored(await download(page, file.url), SHA1);
+      assertStored(await download(tab.page, tab.file.url), SHA1);
       const id = await damage({ flip: 2 * CHUNK + 5 });
-      const verify = (): Promise<unknown> => page.evaluate((entry) => gemmaWeb.cache.verify(entry), id);
+      const verify = (): Promise<unknown> => tab.page.evaluate((entry) => gemmaWeb.cache.verify(entry), id);
       assert.deepEqual(await verify(), { chunks: 7, damaged: [2] });
       assert.deepEqual(await verify(), { chunks: 6, damaged: [] });
-      file.forget();
-      assertStored(await download(page, file.url), SHA1);
-      assert.equal(file.asked, CHUNK);
+      tab.file.forget();
+      assertStored(await download(tab.page, tab.file.url), SHA1);
+      assert.equal(tab.file.asked, CHUNK);
       assert.deepEqual(await verify(), { chunks: 7, damaged: [] });
     });
 
     it('a flipped byte is found by the load itself, which fetches one chunk and computes the right text', async () => {
-      assertStored(await download(page, file.url), SHA1);
+      assertStored(await download(tab.page, tab.file.url), SHA1);
       await damage({ flip: 3 * CHUNK + 1 });
-      file.forget();
-      const outcome = await load(real, file.url);
+      tab.file.forget();
+      const outcome = await load(tab.real, tab.file.url);
       assertRight(outcome);
-      assert.equal(file.asked, CHUNK);
+      assert.equal(tab.file.asked, CHUNK);
       assert.equal(outcome.cache?.stored, true);
     });
 
     it('a file that was cut, and a manifest that is not one', async () => {
-      assertStored(await download(page, file.url), SHA1);
+      assertStored(await download(tab.page, tab.file.url), SHA1);
       await damage({ cut: 4 * CHUNK + 10 });
-      file.forget();
-      assertStored(await download(page, file.url), SHA1);
-      assert.equal(file.asked, bytes.length - 4 * CHUNK);
+      tab.file.forget();
+      assertStored(await download(tab.page, tab.file.url), SHA1);
+      assert.equal(tab.file.asked, bytes.length - 4 * CHUNK);
       await damage({ manifest: 12 });
-      file.forget();
-      assertStored(await download(page, file.url), SHA1);
-      assert.equal(file.asked, bytes.length);
+      tab.file.forget();
+      assertStored(await download(tab.page, tab.file.url), SHA1);
+      assert.equal(tab.file.asked, bytes.length);
     });
   });
 
   it('two tabs at once: the server sends the file once, and both have the right model', async () => {
-    const second = (await openPage(browser, `${site.url}/test/`)).page;
-    const outcomes = await Promise.all([load(real, file.url), load(second, file.url)]);
+    const second = (await openPage(tab.browser, `${tab.site.url}/test/`)).page;
+    const outcomes = await Promise.all([load(tab.real, tab.file.url), load(second, tab.file.url)]);
     outcomes.forEach(assertRight);
-    assert.equal(file.sent, bytes.length);
+    assert.equal(tab.file.sent, bytes.length);
     const phases = outcomes.flatMap(({ progress }) => progress.map(({ phase }) => phase));
     assert.ok(phases.includes('waiting'), 'one waits for the other');
     await second.close();
@@ -195,55 +171,55 @@ inBothBrowsers((browserName, start) => {
 
   it('without the server: a model that is kept loads without a request', async () => {
     const gone = await startFaultServer();
-    file = gone.add('model.gguf', bytes);
-    assertStored(await download(page, file.url), SHA1);
+    tab.file = gone.add('model.gguf', bytes);
+    assertStored(await download(tab.page, tab.file.url), SHA1);
     await gone.close();
-    file.forget();
-    const outcome = await load(real, file.url);
+    tab.file.forget();
+    const outcome = await load(tab.real, tab.file.url);
     assertRight(outcome);
-    assert.equal(file.requests.length, 0);
+    assert.equal(tab.file.requests.length, 0);
     assert.equal(outcome.progress.at(-1)?.cached, bytes.length);
-    const { fileBytes } = await page.evaluate((url) => gemmaWeb.inspect(url), file.url);
+    const { fileBytes } = await tab.page.evaluate((url) => gemmaWeb.inspect(url), tab.file.url);
     assert.equal(fileBytes, bytes.length);
   });
 
   it('too little space: quota_exceeded before the first byte is stored', async () => {
-    const small = await withLittleSpace(browserName, start, page, site.url);
+    const small = await withLittleSpace(tab.browserName, tab.start, tab.page, tab.site.url);
     try {
-    const details = assertError(await load(small.page, file.url), 'quota_exceeded');
-    const { needed, available } = details as { needed: number; available: number };
-    assert.equal(needed, bytes.length);
-    assert.ok(available >= 0 && available < bytes.length, `${available}`);
-    // The first request was under way when the size became known.
-    assert.ok(file.sent <= 2 * CHUNK && file.requests.length === 1);
-    assert.equal(await small.page.evaluate(() => gemmaWeb.cache.size()), 0);
+      const details = assertError(await load(small.page, tab.file.url), 'quota_exceeded');
+      const { needed, available } = details as { needed: number; available: number };
+      assert.equal(needed, bytes.length);
+      assert.ok(available >= 0 && available < bytes.length, `${available}`);
+      // The first request was under way when the size became known.
+      assert.ok(tab.file.sent <= 2 * CHUNK && tab.file.requests.length === 1);
+      assert.equal(await small.page.evaluate(() => gemmaWeb.cache.size()), 0);
     } finally {
     await small.restore();
     }
   });
 
   it('no place for files, or none wanted: the model is loaded all the same, and says why it is not kept', async () => {
-    const bare = await openWithWorker(browser, site.url, 'no-files');
-    const outcome = await load(bare, file.url);
+    const bare = await openWithWorker(tab.browser, tab.site.url, 'no-files');
+    const outcome = await load(bare, tab.file.url);
     assertRight(outcome);
     assert.ok(outcome.cache && !outcome.cache.stored && outcome.cache.why.includes('no private file system'), JSON.stringify(outcome.cache));
     assert.deepEqual(await bare.evaluate(() => gemmaWeb.cache.list()), []);
     await bare.close();
-    const unwanted = await page.evaluate(
+    const unwanted = await tab.page.evaluate(
       async (url) => {
         const model = await gemmaWeb.loadGemma(url, { cache: false, selfTest: 'off' });
         model.dispose();
         return model.info.cache;
       },
-      file.url,
+      tab.file.url,
     );
     assert.deepEqual(unwanted, { stored: false, why: 'the option `cache` is false' });
-    assert.equal(await page.evaluate(() => gemmaWeb.cache.size()), 0);
+    assert.equal(await tab.page.evaluate(() => gemmaWeb.cache.size()), 0);
   });
 
   it('lists, exports and deletes', async () => {
-    assertStored(await download(page, file.url), SHA1);
-    const found = await page.evaluate(async () => {
+    assertStored(await download(tab.page, tab.file.url), SHA1);
+    const found = await tab.page.evaluate(async () => {
       const { cache } = gemmaWeb;
       const codeOf = (error: { code?: unknown }): unknown => error.code;
       const [entry] = await cache.list();
@@ -254,8 +230,8 @@ inBothBrowsers((browserName, start) => {
       const deleted = [await cache.delete(id), await cache.delete(id)];
       return { entry, name: exported.name, bytes: exported.size, size, wrong, deleted, after: await cache.list(), left: await cache.size() };
     });
-    assert.deepEqual(found.entry, { id: found.entry?.id, url: file.url, size: bytes.length, stored: bytes.length, complete: true });
-    assert.deepEqual([found.name, found.bytes], [new URL(file.url).pathname.slice(1), bytes.length]);
+    assert.deepEqual(found.entry, { id: found.entry?.id, url: tab.file.url, size: bytes.length, stored: bytes.length, complete: true });
+    assert.deepEqual([found.name, found.bytes], [new URL(tab.file.url).pathname.slice(1), bytes.length]);
     assert.ok(found.size >= bytes.length && found.size < bytes.length + 100_000);
     assert.deepEqual(found.wrong, ['invalid_option', 'invalid_option', 'invalid_option']);
     assert.deepEqual(found.deleted, [true, false]);
@@ -263,8 +239,8 @@ inBothBrowsers((browserName, start) => {
   });
 
   it('what is being loaded is not deleted: cache_busy; an incomplete file is not exported: storage', async () => {
-    file.faults = { holdAfter: 5e6 };
-    const outcome = await page.evaluate(async (url) => {
+    tab.file.faults = { holdAfter: 5e6 };
+    const outcome = await tab.page.evaluate(async (url) => {
       const controller = new AbortController();
       const loading = gemmaWeb.loadGemma(url, { signal: controller.signal }).catch(() => undefined);
       let id;
@@ -274,7 +250,7 @@ inBothBrowsers((browserName, start) => {
       controller.abort();
       await loading;
       return codes;
-    }, file.url);
+    }, tab.file.url);
     assert.deepEqual(outcome, ['cache_busy', 'cache_busy', 'storage']);
   });
 });

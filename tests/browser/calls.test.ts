@@ -1,45 +1,30 @@
-// How calls behave: progress, streaming, cancellation, order, disposal.
+// Calls of the package: progress, streaming, cancellation, order, disposal.
 
 import assert from 'node:assert/strict';
-import { after, before, it } from 'node:test';
-import type { Browser, Page } from 'puppeteer-core';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { modelUrl, startSite, tinyModels } from './site.js';
-import type { StaticServer } from '../../www/tools/serve.mjs';
+import { it } from 'node:test';
+import { onTestPage } from './support/setup.js';
+import { tinyModels } from './support/site.js';
+import { loadInPage } from './support/tiny-model.js';
+import type { ServerOptions } from '../../www/tools/serve.mjs';
 
 const MODEL = 'tiny-gemma3-q4_0.gguf';
 
-inBothBrowsers((_, start) => {
-  let site: StaticServer;
-  let browser: Browser;
-  let page: Page;
-  let problems: string[];
-  let url: string;
+/** A server that promises much and sends little: a download to be cancelled in the middle. */
+const drip: ServerOptions['intercept'] = (request, response) => {
+  if (request.url !== '/models/drips.gguf') return false;
+  response.writeHead(200, { 'Content-Length': 1_000_000 });
+  response.write('GGUF');
+  return true;
+};
 
-  before(async () => {
-    site = await startSite(tinyModels(), (request, response) => {
-      if (request.url !== '/models/drips.gguf') return false;
-      // Promises much and sends little: a download to be cancelled in the middle.
-      response.writeHead(200, { 'Content-Length': 1_000_000 });
-      response.write('GGUF');
-      return true;
-    });
-    url = modelUrl(site, MODEL);
-    browser = await start();
-    ({ page, problems } = await openPage(browser, `${site.url}/test/`));
-  });
-  after(async () => {
-    await site.close();
-    assert.deepEqual(problems, []);
-  });
-
+onTestPage({ models: tinyModels, intercept: drip, ready: (tab) => loadInPage(tab.page, tab.url(MODEL)) }, (tab) => {
   it('reports progress in order and to the end', async () => {
-    const reports = await page.evaluate(async (address) => {
+    const reports = await tab.page.evaluate(async (address) => {
       const seen: { phase: string; loaded: number; total: number | null }[] = [];
       const model = await gemmaWeb.loadGemma(address, { onProgress: (progress) => void seen.push(progress) });
       model.dispose();
       return seen;
-    }, url);
+    }, tab.url(MODEL));
     const order = ['header', 'weights', 'ready'];
     assert.equal(reports.at(-1)?.phase, 'ready');
     for (const [index, { phase, loaded, total }] of reports.entries()) {
@@ -51,13 +36,11 @@ inBothBrowsers((_, start) => {
   });
 
   it('streams each token once, and the pieces are the text', async () => {
-    const { result, pieces } = await page.evaluate(async (address) => {
-      const model = await gemmaWeb.loadGemma(address);
+    const { result, pieces } = await tab.page.evaluate(async () => {
       const seen: { id: number; text: string }[] = [];
       const value = await model.generate('hello', { maxTokens: 24, temperature: 1, seed: 7, onToken: (piece) => void seen.push(piece) });
-      model.dispose();
       return { result: value, pieces: seen };
-    }, url);
+    });
     assert.ok(result.tokens.length > 0);
     assert.deepEqual(pieces.map(({ id }) => id), result.tokens);
     // An unfinished character at the very end comes with the result only.
@@ -68,22 +51,19 @@ inBothBrowsers((_, start) => {
   });
 
   it('repeats a run by its seed, and carries calls out in order', async () => {
-    const texts = await page.evaluate(async (address) => {
-      const model = await gemmaWeb.loadGemma(address);
+    const texts = await tab.page.evaluate(async () => {
       const options = { maxTokens: 16, temperature: 1.2, topK: 0, topP: 1 };
       const seeds = [1, 2, 1, 2];
       const results = await Promise.all(seeds.map((seed) => model.generate('hello', { ...options, seed })));
-      model.dispose();
       return results.map(({ tokens }) => tokens.join(' '));
-    }, url);
+    });
     assert.equal(texts[0], texts[2]);
     assert.equal(texts[1], texts[3]);
     assert.notEqual(texts[0], texts[1]);
   });
 
   it('takes penalties, and biases as an object or a map', async () => {
-    const { free, object, map, forbidden, penalised } = await page.evaluate(async (address) => {
-      const model = await gemmaWeb.loadGemma(address);
+    const { free, object, map, forbidden, penalised } = await tab.page.evaluate(async () => {
       const tokens = async (options: object): Promise<readonly number[]> =>
         (await model.generate([2, 10, 20], { maxTokens: 6, temperature: 0, ...options })).tokens;
       const first = await tokens({});
@@ -94,9 +74,8 @@ inBothBrowsers((_, start) => {
         forbidden: await tokens({ logitBias: { [first[0] ?? -1]: -Infinity } }),
         penalised: await tokens({ logitBias: { 30: 80, 31: 60 }, repetitionPenalty: 2 }),
       };
-      model.dispose();
       return found;
-    }, url);
+    });
     assert.deepEqual(object, [30, 30, 30, 30, 30, 30]);
     assert.deepEqual(map, object);
     assert.ok(free[0] !== undefined && !forbidden.includes(free[0]), `${forbidden}`);
@@ -104,8 +83,7 @@ inBothBrowsers((_, start) => {
   });
 
   it('aborts a generation promptly; the model and a queued call go on', async () => {
-    const outcome = await page.evaluate(async (address) => {
-      const model = await gemmaWeb.loadGemma(address);
+    const outcome = await tab.page.evaluate(async () => {
       const name = (error: unknown): string => (error instanceof DOMException ? error.name : String(error));
       const stop = new AbortController();
       let abortedAt = 0;
@@ -127,61 +105,58 @@ inBothBrowsers((_, start) => {
       const before = await model.generate('a', { signal: AbortSignal.abort() }).then(String, name);
       const tokens = (await queued).tokens.length;
       const second = await queuedAborted;
-      model.dispose();
       return { first, second, before, after, tokens };
-    }, url);
+    });
     assert.deepEqual([outcome.first, outcome.second, outcome.before], ['AbortError', 'AbortError', 'AbortError']);
     assert.equal(outcome.tokens, 3);
     assert.ok(outcome.after < 2000, `it took ${outcome.after} ms`);
   });
 
   it('aborts a download promptly, and the connection is closed', async () => {
-    const outcome = await page.evaluate(async (address) => {
+    const outcome = await tab.page.evaluate(async (address) => {
       const stop = new AbortController();
       setTimeout(() => stop.abort(), 300);
       const begin = performance.now();
       const name = await gemmaWeb.loadGemma(address, { signal: stop.signal }).then(String, (error) => String(error.name));
       return { name, ms: performance.now() - begin };
-    }, `${site.url}/models/drips.gguf`);
+    }, `${tab.site.url}/models/drips.gguf`);
     assert.equal(outcome.name, 'AbortError');
     assert.ok(outcome.ms < 1500, `it took ${outcome.ms} ms`);
   });
 
   it('an exception in a callback rejects its call with it', async () => {
-    const outcome = await page.evaluate(async (address) => {
-      const model = await gemmaWeb.loadGemma(address);
+    const outcome = await tab.page.evaluate(async () => {
       const mine = new Error('mine');
       const fail = (): never => {
         throw mine;
       };
       const same = await model.generate([2], { maxTokens: 8, onToken: fail }).then(() => false, (error) => error === mine);
       const tokens = (await model.generate([2], { maxTokens: 2, temperature: 0 })).tokens.length;
-      model.dispose();
       return { same, tokens };
-    }, url);
+    });
     assert.deepEqual(outcome, { same: true, tokens: 2 });
   });
 
   it('says disposed after dispose', async () => {
-    const codes = await page.evaluate(async (address) => {
+    const codes = await tab.page.evaluate(async (address) => {
       const model = await gemmaWeb.loadGemma(address);
       const code = (error: { code?: unknown }): unknown => error.code;
       const pending = model.generate([2], { maxTokens: 1000 }).then(String, code);
       model.dispose();
       model.dispose();
       return [await pending, await model.stats().then(String, code)];
-    }, url);
+    }, tab.url(MODEL));
     assert.deepEqual(codes, ['disposed', 'disposed']);
   });
 
   it('tells about the model and counts', async () => {
-    const { info, ids, stats } = await page.evaluate(async (address) => {
+    const { info, ids, stats } = await tab.page.evaluate(async (address) => {
       const model = await gemmaWeb.loadGemma(address, { contextLength: 256 });
       await model.generate([2], { maxTokens: 2 });
       const seen = { info: model.info, ids: await model.tokenize('hello <bos>'), stats: await model.stats() };
       model.dispose();
       return seen;
-    }, url);
+    }, tab.url(MODEL));
     assert.equal(info.config.architecture, 'gemma3');
     assert.ok(info.config.nLayers > 0 && info.config.nVocab > 0);
     assert.equal(info.contextLength, 256);

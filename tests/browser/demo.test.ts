@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, loadOffered, openApp, press, send, until, waitForText } from './app.js';
-import { BASE, chatModels } from './chats.js';
-import { inBothBrowsers } from './browsers.js';
-import { startSite } from './site.js';
+import { answered, loadOffered, openApp, press, send, texts, until, waitForText } from './support/app.js';
+import { BASE, chatModels } from './support/tiny-model.js';
+import { inBothBrowsers } from './support/browsers.js';
+import { startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 inBothBrowsers((_, start) => {
@@ -15,8 +15,6 @@ inBothBrowsers((_, start) => {
   let page: Page;
   let problems: string[];
   let origins: Set<string>;
-
-  const texts = (selector: string): Promise<string[]> => page.$$eval(selector, (found) => found.map((element) => element.textContent ?? ''));
 
   before(async () => {
     site = await startSite(chatModels());
@@ -30,7 +28,7 @@ inBothBrowsers((_, start) => {
     await waitForText(page, '.verdict', /slow|ready/);
     await press(page, /tiny-gemma3-chat/, '.cards');
     await waitForText(page, '.judgement', /It fits/);
-    const facts = await texts('.facts dd');
+    const facts = await texts(page, '.facts dd');
     assert.match(facts.join('|'), /1\.4 MB.*512 tokens/);
     await press(page, /^Choose another$/);
   });
@@ -39,8 +37,8 @@ inBothBrowsers((_, start) => {
     await loadOffered(page, /tiny-gemma3-chat/);
     await send(page, 'The quick brown fox');
     await answered(page);
-    assert.equal((await texts('.bubble'))[0], 'The quick brown fox');
-    assert.match((await texts('.turn-figures'))[0] ?? '', /tokens\/s.*first after.*s.*24 tokens/);
+    assert.equal((await texts(page, '.bubble'))[0], 'The quick brown fox');
+    assert.match((await texts(page, '.turn-figures'))[0] ?? '', /tokens\/s.*first token after.*s.*24 tokens/);
     await waitForText(page, '.meter', /[1-9]\d* \/ 512/);
   });
 
@@ -54,14 +52,14 @@ inBothBrowsers((_, start) => {
   });
 
   it('keeps the conversation and loads the model again after a reload', async () => {
-    const before = await texts('.markdown');
+    const before = await texts(page, '.markdown');
     await page.reload({ waitUntil: 'load' });
     await waitForText(page, '.bubble', /quick brown fox/);
-    assert.deepEqual(await texts('.markdown'), before);
+    assert.deepEqual(await texts(page, '.markdown'), before);
     await page.waitForSelector('#message', { timeout: 60_000 });
     await send(page, 'Another question');
     await answered(page);
-    assert.equal((await texts('.bubble')).length, 2);
+    assert.equal((await texts(page, '.bubble')).length, 2);
   });
 
   it('stops by Esc and keeps what was written', async () => {
@@ -72,8 +70,8 @@ inBothBrowsers((_, start) => {
     await until(page, 'some text', () => page.$eval('.streaming', (element) => (element.textContent ?? '').length > 10));
     await page.keyboard.press('Escape');
     await answered(page);
-    assert.match((await texts('.turn-figures')).at(-1) ?? '', /stopped/);
-    assert.ok(((await texts('.markdown')).at(-1) ?? '').length > 10);
+    assert.match((await texts(page, '.turn-figures')).at(-1) ?? '', /stopped/);
+    assert.ok(((await texts(page, '.markdown')).at(-1) ?? '').length > 10);
   });
 
   it('opens a base model to continue a text', async () => {
@@ -82,7 +80,7 @@ inBothBrowsers((_, start) => {
     await waitForText(page, '.empty', /base model/);
     await send(page, 'Once upon a time');
     await answered(page);
-    const prose = (await texts('.prose'))[0] ?? '';
+    const prose = (await texts(page, '.prose'))[0] ?? '';
     assert.ok(prose.startsWith('Once upon a time') && prose.length > 20, prose);
     // A conversation can't go on with it, and says so.
     await press(page, /The quick brown fox/, '.conversations');

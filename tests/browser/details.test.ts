@@ -1,17 +1,16 @@
-// Small things of the chat page that people notice when they are not right: what is copied, what settings do, the keyboard, what is read
-// aloud, what moves, what the catalogue says, and a page out of sight.
+// Small things of the chat page that people notice when they are wrong: copying, settings, the keyboard, screen readers, motion, the
+// catalogue, failures, and a hidden page.
 
 import assert from 'node:assert/strict';
-import { after, before, it } from 'node:test';
-import type { Browser, Page } from 'puppeteer-core';
-import { answered, fill, press, send, until, waitForText } from './app.js';
-import { inBothBrowsers, launchWithDevtools, openPage } from './browsers.js';
-import { startSite } from './site.js';
-import { loadStub, openStubbed } from './stubbed.js';
-import type { StaticServer } from '../../www/tools/serve.mjs';
+import { before, it } from 'node:test';
+import type { Page } from 'puppeteer-core';
+import { answered, fill, press, send, until, waitForText } from './support/app.js';
+import { openPage } from './support/browsers.js';
+import { onStubbedPage } from './support/setup.js';
+import { loadStub, openStubbed } from './support/stubbed-page.js';
 
 declare global {
-  /** What the page asked of the stand-in for the engine: see stub.mjs. */
+  /** The page's calls of the stand-in for the engine: see stub-engine.mjs. */
   var calls: { type: string; options?: { temperature?: number; topK?: number; overflow?: string } }[];
   var copied: string[];
   /** When the first model can be chosen, after the beginning of the navigation. */
@@ -21,7 +20,7 @@ declare global {
 const CODE = 'const a = 1;\nconst b = "<b>";';
 const TEXT = `Look:\n\n\`\`\`js\n${CODE}\n\`\`\`\n\nThat is **all**.`;
 
-/** Each with its size, context and where it comes from. */
+/** The models of the catalogue, with size, context and file. */
 const CATALOGUE = [
   ['Gemma 3 270M', '253 MB', '32,768', 'gemma-3-270m-it-Q4_K_M.gguf'],
   ['Gemma 3 1B', '806 MB', '32,768', 'gemma-3-1b-it-Q4_K_M.gguf'],
@@ -39,46 +38,33 @@ const still = (page: Page): Promise<number> =>
     return [...document.querySelectorAll('*')].filter(moving).length;
   });
 
-inBothBrowsers((browserName, start) => {
-  let site: StaticServer;
-  let browser: Browser;
-  let page: Page;
-  let problems: string[];
-
-  before(async () => {
-    site = await startSite({});
-    browser = await start(false);
-    ({ page, problems } = await openStubbed(browser, `${site.url}/`, { text: TEXT, piece: 4, everyMs: 5 }));
-    await page.setViewport({ width: 1280, height: 800 });
-    await page.evaluate(() => {
+onStubbedPage({ text: TEXT, piece: 4, everyMs: 5, loaded: false }, (tab) => {
+  before(() =>
+    tab.page.evaluate(() => {
       globalThis.copied = [];
       // A clipboard that asks nobody.
       Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (text: string) => void globalThis.copied.push(text) } });
-    });
-  });
-  after(async () => {
-    await site.close();
-    assert.deepEqual(problems, []);
-  });
+    }),
+  );
 
-  const asked = (): Promise<(typeof calls)[number]['options']> => page.evaluate(() => globalThis.calls.findLast(({ type }) => type === 'generate')?.options);
+  const asked = (): Promise<(typeof calls)[number]['options']> => tab.page.evaluate(() => globalThis.calls.findLast(({ type }) => type === 'generate')?.options);
 
   it('the catalogue says size, context, licence, and where each model comes from', async () => {
-    await page.waitForSelector('.cards');
-    const href = await page.$$eval('.picker a', (links) => links.map((link) => (link as HTMLAnchorElement).href));
+    await tab.page.waitForSelector('.cards');
+    const href = await tab.page.$$eval('.picker a', (links) => links.map((link) => (link as HTMLAnchorElement).href));
     assert.ok(href.includes('https://ai.google.dev/gemma/terms'), href.join());
     for (const [name, size, context, file] of CATALOGUE) {
-      const card = await until(page, name, () => page.$$eval('.cards button', (cards, called) => cards.map((each) => each.textContent ?? '').find((text) => text.includes(called)), name));
+      const card = await until(tab.page, name, () => tab.page.$$eval('.cards button', (cards, called) => cards.map((each) => each.textContent ?? '').find((text) => text.includes(called)), name));
       assert.ok(card.includes(size) && card.includes(context), card);
-      await press(page, new RegExp(`^${name}`), '.cards');
-      await until(page, `an inspection of ${file}`, () => page.evaluate((wanted) => JSON.stringify(globalThis.calls.findLast(({ type }) => type === 'inspect') ?? '').includes(wanted), file));
-      await press(page, /^Choose another$/);
-      await page.waitForSelector('.cards');
+      await press(tab.page, new RegExp(`^${name}`), '.cards');
+      await until(tab.page, `an inspection of ${file}`, () => tab.page.evaluate((wanted) => JSON.stringify(globalThis.calls.findLast(({ type }) => type === 'inspect') ?? '').includes(wanted), file));
+      await press(tab.page, /^Choose another$/);
+      await tab.page.waitForSelector('.cards');
     }
   });
 
   it('can be used within a second', async (context) => {
-    const { page: fresh } = await openPage(browser, 'about:blank');
+    const { page: fresh } = await openPage(tab.browser, 'about:blank');
     await fresh.evaluateOnNewDocument(() => {
       new MutationObserver((_, observer) => {
         const button = document.querySelector<HTMLButtonElement>('.cards button');
@@ -87,83 +73,98 @@ inBothBrowsers((browserName, start) => {
         globalThis.usableAt = performance.now();
       }).observe(document, { childList: true, subtree: true, attributes: true });
     });
-    await fresh.goto(`${site.url}/`, { waitUntil: 'load' });
+    await fresh.goto(`${tab.site.url}/`, { waitUntil: 'load' });
     const ms = await until(fresh, 'something to press', () => fresh.evaluate(() => globalThis.usableAt));
-    context.diagnostic(`${browserName}: ${ms.toFixed(0)} ms after the navigation began`);
+    context.diagnostic(`${tab.browserName}: ${ms.toFixed(0)} ms after the navigation began`);
     assert.ok(ms < 1000, `${ms} ms`);
     await fresh.close();
   });
 
   it('synthetic models are there for measuring', async () => {
-    await press(page, /^Without a download/, '.synthetic');
-    await press(page, /^Gemma 1 2B$/, '.synthetic');
-    await until(page, 'an inspection', () => page.evaluate(() => JSON.stringify(globalThis.calls.findLast(({ type }) => type === 'inspect') ?? '').includes('synthetic:gemma-2b:q4_0')));
-    await press(page, /^Choose another$/);
+    await press(tab.page, /^Without a download/, '.synthetic');
+    await press(tab.page, /^Gemma 1 2B$/, '.synthetic');
+    await until(tab.page, 'an inspection', () => tab.page.evaluate(() => JSON.stringify(globalThis.calls.findLast(({ type }) => type === 'inspect') ?? '').includes('synthetic:gemma-2b:q4_0')));
+    await press(tab.page, /^Choose another$/);
   });
 
   it('an answer is read aloud when it is there; the words around it are told', async () => {
-    await loadStub(page);
-    await send(page, 'Hello');
-    const role = await page.$$eval('[role=status][aria-live=polite]', (regions) => regions.length);
+    await loadStub(tab.page);
+    await send(tab.page, 'Hello');
+    const role = await tab.page.$$eval('[role=status][aria-live=polite]', (regions) => regions.length);
     assert.ok(role > 0);
-    await answered(page);
-    await waitForText(page, '[role=status]', /The answer is complete/);
-    await page.waitForSelector('.markdown .copy-code');
+    await answered(tab.page);
+    await waitForText(tab.page, '[role=status]', /The answer is complete/);
+    await tab.page.waitForSelector('.markdown .copy-code');
   });
 
   it('copies code, and whole messages, as they were written', async () => {
-    await press(page, /^Copy$/, '.markdown');
-    await waitForText(page, '.copy-code', /^Copied$/);
-    await press(page, /Copy/, '.turn.assistant .turn-foot');
-    const texts = await until(page, 'both copies', () => page.evaluate(() => globalThis.copied.length === 2 && globalThis.copied));
+    await press(tab.page, /^Copy$/, '.markdown');
+    await waitForText(tab.page, '.copy-code', /^Copied$/);
+    await press(tab.page, /Copy/, '.turn.assistant .turn-foot');
+    const texts = await until(tab.page, 'both copies', () => tab.page.evaluate(() => globalThis.copied.length === 2 && globalThis.copied));
     assert.deepEqual(texts.map((text) => text.trim()), [CODE, TEXT]);
   });
 
   it('Shift+Enter makes a new line, Enter sends', async () => {
-    const before = await page.$$eval('.turn.user', (turns) => turns.length);
-    await page.focus('#message');
-    await page.keyboard.type('one');
-    await page.keyboard.down('Shift');
-    await page.keyboard.press('Enter');
-    await page.keyboard.up('Shift');
-    await page.keyboard.type('two');
-    assert.equal(await page.$eval('#message', (area) => (area as HTMLTextAreaElement).value), 'one\ntwo');
-    assert.equal(await page.$$eval('.turn.user', (turns) => turns.length), before);
-    await page.keyboard.press('Enter');
-    await answered(page);
-    assert.equal(await page.$$eval('.turn.user .bubble', (turns) => turns.at(-1)?.textContent), 'one\ntwo');
+    const before = await tab.page.$$eval('.turn.user', (turns) => turns.length);
+    await tab.page.focus('#message');
+    await tab.page.keyboard.type('one');
+    await tab.page.keyboard.down('Shift');
+    await tab.page.keyboard.press('Enter');
+    await tab.page.keyboard.up('Shift');
+    await tab.page.keyboard.type('two');
+    assert.equal(await tab.page.$eval('#message', (area) => (area as HTMLTextAreaElement).value), 'one\ntwo');
+    assert.equal(await tab.page.$$eval('.turn.user', (turns) => turns.length), before);
+    await tab.page.keyboard.press('Enter');
+    await answered(tab.page);
+    assert.equal(await tab.page.$$eval('.turn.user .bubble', (turns) => turns.at(-1)?.textContent), 'one\ntwo');
   });
 
   it('settings are used, explained, and put back', async () => {
     const own = await asked();
-    await press(page, /^Settings$/, '.composer');
-    await fill(page, '#set-temperature', '0.5');
-    await fill(page, '#set-top-k', '7');
-    const notes = await page.$$eval('.setting input[type=range]', (ranges) => ranges.map((range) => document.getElementById(range.getAttribute('aria-describedby') ?? '')?.textContent ?? ''));
+    await press(tab.page, /^Settings$/, '.composer');
+    await fill(tab.page, '#set-temperature', '0.5');
+    await fill(tab.page, '#set-top-k', '7');
+    const notes = await tab.page.$$eval('.setting input[type=range]', (ranges) => ranges.map((range) => document.getElementById(range.getAttribute('aria-describedby') ?? '')?.textContent ?? ''));
     assert.ok(notes.length >= 6 && notes.every((note) => note.length > 15), notes.join());
-    await page.keyboard.press('Escape');
-    await send(page, 'Again');
-    await answered(page);
+    await tab.page.keyboard.press('Escape');
+    await send(tab.page, 'Again');
+    await answered(tab.page);
     const changed = await asked();
     assert.deepEqual([changed?.temperature, changed?.topK], [0.5, 7]);
-    await press(page, /^Settings$/, '.composer');
-    await press(page, /^Back to the model’s own values$/);
-    await page.keyboard.press('Escape');
-    await send(page, 'And again');
-    await answered(page);
+    await press(tab.page, /^Settings$/, '.composer');
+    await press(tab.page, /^Use the model’s own values$/);
+    await tab.page.keyboard.press('Escape');
+    await send(tab.page, 'And again');
+    await answered(tab.page);
     assert.deepEqual(await asked(), own);
   });
 
   it('the meter says what happens when the context is full, and the engine is asked for just that', async () => {
-    await press(page, /tokens of context used/);
-    const text = await until(page, 'the explanation', () => page.$eval('#meter-more', (popover) => popover.matches(':popover-open') && popover.textContent));
-    assert.match(text, /When it is full, the oldest messages are left out/);
+    await press(tab.page, /tokens of context used/);
+    const text = await until(tab.page, 'the explanation', () => tab.page.$eval('#meter-more', (popover) => popover.matches(':popover-open') && popover.textContent));
+    assert.match(text, /When it is full, the model no longer sees the oldest messages/);
     assert.equal((await asked())?.overflow, 'slide');
-    await page.keyboard.press('Escape');
+    await tab.page.keyboard.press('Escape');
+  });
+
+  it('a failure is told in plain words with a remedy, not in those of the engine', async () => {
+    const failure = { code: 'no_webgpu', message: 'no WebGPU adapter: noop support not compiled in', details: {} };
+    const { page: failing } = await openStubbed(tab.browser, `${tab.site.url}/`, { text: '', failure });
+    const said = (): Promise<string> => failing.$eval('main', (main) => main.textContent ?? '');
+    await press(failing, /^Gemma 3 1B/, '.cards');
+    await press(failing, /^Download .* and load$/);
+    await waitForText(failing, '.failed [role=alert]', /no graphics card.*hardware acceleration/);
+    assert.doesNotMatch(await said(), /noop|compiled|adapter/);
+    await press(failing, /^Choose another$/);
+    // The verdict on a browser whose WebGPU is off.
+    await waitForText(failing, '.verdict', /can’t run here yet.*(?:hardware acceleration|another|current)/);
+    assert.doesNotMatch(await said(), /noop|compiled|adapter/);
+    await failing.close();
   });
 
   it('a page that goes out of sight while it waits for a frame shows what comes all the same', async () => {
-    const { page: behind } = await openStubbed(browser, `${site.url}/`, { text: TEXT.repeat(20), everyMs: 5 });
+    const { page: behind } = await openStubbed(tab.browser, `${tab.site.url}/`, { text: TEXT.repeat(20), everyMs: 5 });
     await loadStub(behind);
     const shown = await behind.evaluate(async () => {
       let asked = 0;
@@ -190,11 +191,12 @@ inBothBrowsers((browserName, start) => {
   });
 
   it('nothing moves for those who want no motion', async () => {
-    const calm = browserName === 'chromium' ? await launchWithDevtools() : await start(false, { 'ui.prefersReducedMotion': 1 });
+    // Firefox is told by a preference, and so by a browser of its own.
+    const calm = tab.browserName === 'chromium' ? await tab.browser.createBrowserContext() : await tab.start(false, { 'ui.prefersReducedMotion': 1 });
     try {
       const { page: quiet } = await openStubbed(calm, 'about:blank', { text: TEXT, loadMs: 4000 });
-      if (browserName === 'chromium') await quiet.emulateMediaFeatures([{ name: 'prefers-reduced-motion', value: 'reduce' }]);
-      await quiet.goto(`${site.url}/`, { waitUntil: 'load' });
+      if (tab.browserName === 'chromium') await quiet.emulateMediaFeatures([{ name: 'prefers-reduced-motion', value: 'reduce' }]);
+      await quiet.goto(`${tab.site.url}/`, { waitUntil: 'load' });
       assert.ok(await quiet.evaluate(() => matchMedia('(prefers-reduced-motion: reduce)').matches));
       await quiet.waitForSelector('.cards');
       assert.equal(await still(quiet), 0, 'at the start');
@@ -202,7 +204,7 @@ inBothBrowsers((browserName, start) => {
       await press(quiet, /^Download .* and load$/);
       await quiet.waitForSelector('progress');
       assert.equal(await still(quiet), 0, 'while it loads');
-      if (browserName === 'chromium') {
+      if (tab.browserName === 'chromium') {
         // That anything moves otherwise.
         await quiet.emulateMediaFeatures([{ name: 'prefers-reduced-motion', value: 'no-preference' }]);
         assert.ok((await still(quiet)) > 0);

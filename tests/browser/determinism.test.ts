@@ -1,33 +1,19 @@
-// The same seed gives the same text, again and again, whatever was done between.
+// The text of a seed: the same again and again, whatever ran in between.
 
 import assert from 'node:assert/strict';
-import { after, before, it } from 'node:test';
-import type { Browser, Page } from 'puppeteer-core';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { BASE, chatModels, loadInPage } from './chats.js';
-import { modelUrl, startSite } from './site.js';
-import type { StaticServer } from '../../www/tools/serve.mjs';
+import { it } from 'node:test';
+import { onTestPage } from './support/setup.js';
+import { BASE, chatModels, loadInPage } from './support/tiny-model.js';
 
 const RUNS = 20;
 
-inBothBrowsers((_name, start) => {
-  let site: StaticServer;
-  let browser: Browser;
-  let page: Page;
-
-  before(async () => {
-    site = await startSite(chatModels());
-    browser = await start();
-    ({ page } = await openPage(browser, `${site.url}/test/`));
-  });
-  after(() => site.close());
-
+onTestPage({ models: chatModels }, (tab) => {
   it(`${RUNS} runs of one seed are one text, in two loads of the model`, async () => {
     const seen: string[] = [];
     let other = '';
     for (let round = 0; round < 2; round += 1) {
-      await loadInPage(page, modelUrl(site, BASE), { contextLength: 128 });
-      const found = await page.evaluate(async (count) => {
+      await loadInPage(tab.page, tab.url(BASE), { contextLength: 128 });
+      const found = await tab.page.evaluate(async (count) => {
         const drawn = async (seed: number): Promise<string> => {
           const { tokens, text } = await model.generate('Alice was beginning', { seed, temperature: 1, topK: 40, maxTokens: 16 });
           return JSON.stringify([tokens, text]);

@@ -1,17 +1,19 @@
-// What is wrong is said with a stable code, in both browsers, through the public API.
+// Errors of the public API: a stable code for each fault, in both browsers.
 
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import type { Browser, Page } from 'puppeteer-core';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { brokenFiles } from './fixtures.js';
-import { modelUrl, startSite, tinyModels } from './site.js';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import type { Page } from 'puppeteer-core';
+import { openPage } from './support/browsers.js';
+import { brokenFiles } from './support/broken-files.js';
+import { onTestPage } from './support/setup.js';
+import { startSite, TINY, tinyModels } from './support/site.js';
 import type { GemmaError } from '../../www/lib/index.js';
-import type { StaticServer } from '../../www/tools/serve.mjs';
+import type { ServerOptions } from '../../www/tools/serve.mjs';
 
 const MODEL = 'tiny-gemma1-q4_0.gguf';
 
-/** What a call threw, in plain data. */
+/** The error that a call threw, as plain data. */
 interface Thrown {
   readonly name: string;
   readonly code: unknown;
@@ -38,41 +40,31 @@ function failedLoad(page: Page, url: string, options: Record<string, unknown> = 
   );
 }
 
-inBothBrowsers((_, start) => {
-  const models = tinyModels();
-  const sound = models[MODEL];
-  assert.ok(sound, `tests/data/tiny has no ${MODEL}`);
-  const broken = brokenFiles(sound);
-  let site: StaticServer;
-  let browser: Browser;
-  let page: Page;
+const sound = join(TINY, MODEL);
+const broken = brokenFiles(sound);
+const half = broken.find(({ name }) => name === 'half.gguf')?.bytes ?? Buffer.alloc(0);
 
-  before(async () => {
-    site = await startSite(models, (request, response) => {
-      const name = request.url?.replace('/models/', '');
-      const file = broken.find((candidate) => candidate.name === name);
-      if (file) {
-        response.writeHead(200, { 'Content-Length': file.bytes.length }).end(file.bytes);
-      } else if (name === 'breaks-off.gguf') {
-        const part = brokenFiles(sound).find((candidate) => candidate.name === 'half.gguf')?.bytes ?? Buffer.alloc(0);
-        response.writeHead(200, { 'Content-Length': part.length * 2 });
-        response.write(part, () => response.destroy());
-      } else if (name === 'chunked-half.gguf') {
-        response.writeHead(200).end(broken.find((candidate) => candidate.name === 'half.gguf')?.bytes);
-      } else {
-        return false;
-      }
-      return true;
-    });
-    browser = await start();
-    ({ page } = await openPage(browser, `${site.url}/test/`));
-  });
-  after(() => site.close());
+const misbehave: ServerOptions['intercept'] = (request, response) => {
+  const name = request.url?.replace('/models/', '');
+  const file = broken.find((candidate) => candidate.name === name);
+  if (file) {
+    response.writeHead(200, { 'Content-Length': file.bytes.length }).end(file.bytes);
+  } else if (name === 'breaks-off.gguf') {
+    response.writeHead(200, { 'Content-Length': half.length * 2 });
+    response.write(half, () => response.destroy());
+  } else if (name === 'chunked-half.gguf') {
+    response.writeHead(200).end(half);
+  } else {
+    return false;
+  }
+  return true;
+};
 
+onTestPage({ models: tinyModels, intercept: misbehave, problems: true }, (tab) => {
   describe('files', () => {
     for (const { name, code, details } of broken) {
       it(`${name}: ${code}`, async () => {
-        const thrown = await failedLoad(page, `${site.url}/models/${name}`);
+        const thrown = await failedLoad(tab.page, `${tab.site.url}/models/${name}`);
         assert.equal(thrown.code, code, thrown.message);
         assert.ok(thrown.isGemmaError);
         assert.equal(thrown.name, 'GemmaError');
@@ -80,29 +72,29 @@ inBothBrowsers((_, start) => {
       });
     }
     it('a body of unknown length that ends too early: truncated', async () => {
-      const thrown = await failedLoad(page, `${site.url}/models/chunked-half.gguf`);
+      const thrown = await failedLoad(tab.page, `${tab.site.url}/models/chunked-half.gguf`);
       assert.equal(thrown.code, 'truncated', thrown.message);
     });
   });
 
   describe('network', () => {
     it('404: http with the status', async () => {
-      const thrown = await failedLoad(page, `${site.url}/models/nowhere.gguf`);
+      const thrown = await failedLoad(tab.page, `${tab.site.url}/models/nowhere.gguf`);
       assert.equal(thrown.code, 'http');
       assert.equal(thrown.details['status'], 404);
-      assert.equal(thrown.details['url'], `${site.url}/models/nowhere.gguf`);
+      assert.equal(thrown.details['url'], `${tab.site.url}/models/nowhere.gguf`);
     });
     it('nobody listening: network', async () => {
       const gone = await startSite({});
       await gone.close();
-      assert.equal((await failedLoad(page, `${gone.url}/models/x.gguf`)).code, 'network');
+      assert.equal((await failedLoad(tab.page, `${gone.url}/models/x.gguf`)).code, 'network');
     });
     it('a connection that breaks off: network or truncated', async () => {
-      const thrown = await failedLoad(page, `${site.url}/models/breaks-off.gguf`);
+      const thrown = await failedLoad(tab.page, `${tab.site.url}/models/breaks-off.gguf`);
       assert.match(String(thrown.code), /^(network|truncated)$/, thrown.message);
     });
     it('an address that is none: invalid_option', async () => {
-      const thrown = await failedLoad(page, 'http://');
+      const thrown = await failedLoad(tab.page, 'http://');
       assert.equal(thrown.code, 'invalid_option');
       assert.equal(thrown.details['option'], 'source');
     });
@@ -117,7 +109,7 @@ inBothBrowsers((_, start) => {
     ];
     for (const [options, name] of loads) {
       it(`loadGemma ${JSON.stringify(options)}: invalid_option naming ${name}`, async () => {
-        const thrown = await failedLoad(page, modelUrl(site, MODEL), options);
+        const thrown = await failedLoad(tab.page, tab.url(MODEL), options);
         assert.equal(thrown.code, 'invalid_option', thrown.message);
         assert.equal(thrown.details['option'], name);
         assert.ok(thrown.details['expected']);
@@ -125,7 +117,7 @@ inBothBrowsers((_, start) => {
     }
 
     it('generate: invalid_option naming the option, and the model goes on', async () => {
-      const outcome = await page.evaluate(async (url) => {
+      const outcome = await tab.page.evaluate(async (url) => {
         const model = await gemmaWeb.loadGemma(url);
         const bad = [
           { temperature: 'hot' },
@@ -168,7 +160,7 @@ inBothBrowsers((_, start) => {
         const { tokens } = await model.generate([2, 10], { maxTokens: 2, temperature: 0 });
         model.dispose();
         return { seen, tokens: tokens.length };
-      }, modelUrl(site, MODEL));
+      }, tab.url(MODEL));
       assert.equal(outcome.seen.length, 22);
       for (const [name, code, option] of outcome.seen) assert.deepEqual([code, option], ['invalid_option', name], name);
       assert.equal(outcome.tokens, 2);
@@ -177,9 +169,9 @@ inBothBrowsers((_, start) => {
 
   describe('without WebGPU', () => {
     it('no_webgpu', async () => {
-      const bare = await start(false);
-      const opened = await openPage(bare, `${site.url}/test/`);
-      const thrown = await failedLoad(opened.page, modelUrl(site, MODEL));
+      const bare = await tab.start(false);
+      const opened = await openPage(bare, `${tab.site.url}/test/`);
+      const thrown = await failedLoad(opened.page, tab.url(MODEL));
       assert.equal(thrown.code, 'no_webgpu', thrown.message);
     });
   });

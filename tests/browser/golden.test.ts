@@ -1,12 +1,11 @@
 // Every tiny model and every golden prompt through the public package, in both browsers.
 
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import type { Browser, Page } from 'puppeteer-core';
-import { type BrowserName, inBothBrowsers, openPage } from './browsers.js';
-import { certainSteps, tinyGoldens, worstDifference } from './goldens.js';
-import { modelUrl, startSite, tinyModels } from './site.js';
-import type { StaticServer } from '../../www/tools/serve.mjs';
+import { describe, it } from 'node:test';
+import type { Page } from 'puppeteer-core';
+import { certainSteps, tinyGoldens, worstDifference } from './support/goldens.js';
+import { onTestPage } from './support/setup.js';
+import { tinyModels } from './support/site.js';
 
 /** Largest difference of a logit from the exact one, with the reason. */
 function tolerance(model: string, kv: 'f16' | 'f32'): number {
@@ -37,21 +36,11 @@ function run(page: Page, url: string, kv: 'f16' | 'f32', prompts: readonly { ids
   );
 }
 
-function goldenTests(browserName: BrowserName, start: () => Promise<Browser>): void {
-  const models = Object.keys(tinyModels());
-  let site: StaticServer;
-  let browser: Browser;
-  let page: Page;
+const models = Object.keys(tinyModels());
 
-  before(async () => {
-    site = await startSite(tinyModels());
-    browser = await start();
-    ({ page } = await openPage(browser, `${site.url}/test/`));
-  });
-  after(() => site.close());
-
+onTestPage({ models: tinyModels }, (tab) => {
   // The f32 cache with every model; f16, which differs in nothing but the cache, with one of each generation and shape. Natively
-  // tests/tiny_models.rs runs all of both.
+  // tests/gpu/tiny_models.rs runs all of both.
   const ofEachShape = models.filter((model) => /q4_k_m|rs8/.test(model));
   for (const kv of ['f32', 'f16'] as const) {
     describe(`${kv} cache`, () => {
@@ -61,9 +50,9 @@ function goldenTests(browserName: BrowserName, start: () => Promise<Browser>): v
           assert.equal(goldens.length, 10);
           const limit = tolerance(model, kv);
           // Chromium's GPU here computes a tenth of Firefox's tokens a second; its logits are compared all the same.
-          const most = browserName === 'chromium' ? 8 : Number.POSITIVE_INFINITY;
+          const most = tab.browserName === 'chromium' ? 8 : Number.POSITIVE_INFINITY;
           const prompts = goldens.map((golden) => ({ ids: golden.ids, steps: Math.min(certainSteps(golden, limit), most) }));
-          const results = await run(page, modelUrl(site, model), kv, prompts);
+          const results = await run(tab.page, tab.url(model), kv, prompts);
           let compared = 0;
           let worst = 0;
           goldens.forEach(({ name, logits, greedy }, index) => {
@@ -79,14 +68,13 @@ function goldenTests(browserName: BrowserName, start: () => Promise<Browser>): v
             worst = Math.max(worst, difference);
           });
           assert.ok(compared > 0, 'no greedy token was compared');
-          context.diagnostic(`${browserName}, ${model}, ${kv}: worst logit ${worst.toExponential(1)}, ${compared} greedy tokens`);
+          context.diagnostic(`${tab.browserName}, ${model}, ${kv}: worst logit ${worst.toExponential(1)}, ${compared} greedy tokens`);
         });
       }
     });
   }
-}
+});
 
-inBothBrowsers(goldenTests);
 
 describe('the comparison', () => {
   const exact = Float32Array.of(1, 2, 3);

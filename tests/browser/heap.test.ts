@@ -1,10 +1,10 @@
-// What a load takes of the memory of JavaScript, over the protocol of Chromium's own tools: no other tells the heap of a worker.
+// The memory of JavaScript during a load, through the protocol of Chromium's own tools: only it tells the heap of a worker.
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { WebWorker } from 'puppeteer-core';
-import { launchWithDevtools, missing } from './browsers.js';
-import { modelUrl, realModel, startSite } from './site.js';
+import { launchWithDevtools, missing } from './support/browsers.js';
+import { modelUrl, realModel, startSite } from './support/site.js';
 
 const JS_BYTES = 64e6;
 const WASM_BYTES = 256e6;

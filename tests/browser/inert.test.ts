@@ -1,13 +1,10 @@
-// What a model writes can do nothing: whatever it looks like, it is text, or one of a few harmless elements.
+// Hostile text of a model: whatever it looks like, the page shows it as text or as one of a few harmless elements.
 
 import assert from 'node:assert/strict';
-import { after, before, it } from 'node:test';
-import type { Browser, Page } from 'puppeteer-core';
-import { answered, send } from './app.js';
-import { inBothBrowsers } from './browsers.js';
-import { startSite } from './site.js';
-import { loadStub, openStubbed } from './stubbed.js';
-import type { StaticServer } from '../../www/tools/serve.mjs';
+import { it } from 'node:test';
+import { answered, send } from './support/app.js';
+import { onStubbedPage } from './support/setup.js';
+import { loadStub } from './support/stubbed-page.js';
 
 const HOSTILE = `# Heading
 
@@ -40,22 +37,9 @@ Inline <b onclick="window.hacked = 5">bold</b> <iframe srcdoc="<script>parent.ha
 ${'>'.repeat(3000)} deep
 `;
 
-inBothBrowsers((_, start) => {
-  let site: StaticServer;
-  let browser: Browser;
-  let page: Page;
-  let problems: string[];
-  let origins: Set<string>;
-
-  before(async () => {
-    site = await startSite({});
-    browser = await start(false);
-    ({ page, problems, origins } = await openStubbed(browser, `${site.url}/`, { text: HOSTILE, piece: 3, perTick: 20 }));
-  });
-  after(() => site.close());
-
+onStubbedPage({ text: HOSTILE, piece: 3, perTick: 20, loaded: false }, (tab) => {
   const look = (): Promise<{ hacked: unknown; tags: string[]; attributes: string[]; links: string[]; text: string }> =>
-    page.evaluate(() => {
+    tab.page.evaluate(() => {
       const all = [...document.querySelectorAll('.markdown, .markdown *')];
       return {
         hacked: (globalThis as { hacked?: unknown }).hacked ?? null,
@@ -67,10 +51,10 @@ inBothBrowsers((_, start) => {
     });
 
   it('shows it as text and harmless elements, while it is written and afterwards', async () => {
-    await loadStub(page);
-    await send(page, 'Attack');
-    await answered(page);
-    await page.waitForSelector('.markdown .block');
+    await loadStub(tab.page);
+    await send(tab.page, 'Attack');
+    await answered(tab.page);
+    await tab.page.waitForSelector('.markdown .block');
     for (const round of ['written', 'kept']) {
       const { hacked, tags, attributes, links, text } = await look();
       assert.equal(hacked, null, round);
@@ -80,22 +64,22 @@ inBothBrowsers((_, start) => {
       assert.deepEqual(links.filter((href) => !/^(?:https:\/\/example\.org\/|mailto:a@example\.org$)/.test(href) && href !== ''), [], round);
       assert.ok(links.length >= 3, String(links));
       assert.match(text, /<script>window\.hacked = 1<\/script>/, round);
-      await page.evaluate(() => document.querySelectorAll<HTMLElement>('.markdown *').forEach((element) => element.dispatchEvent(new MouseEvent('mouseover', { bubbles: true }))));
+      await tab.page.evaluate(() => document.querySelectorAll<HTMLElement>('.markdown *').forEach((element) => element.dispatchEvent(new MouseEvent('mouseover', { bubbles: true }))));
       // Kept conversations are made into elements anew.
       if (round === 'written') {
-        await page.reload({ waitUntil: 'load' });
-        await page.waitForSelector('.markdown .block');
+        await tab.page.reload({ waitUntil: 'load' });
+        await tab.page.waitForSelector('.markdown .block');
       }
     }
   });
 
   it('opens links without telling them where from', async () => {
-    const rels = await page.$$eval('.markdown a[href]', (links) => links.map((link) => [link.getAttribute('rel'), link.getAttribute('target')].join(' ')));
+    const rels = await tab.page.$$eval('.markdown a[href]', (links) => links.map((link) => [link.getAttribute('rel'), link.getAttribute('target')].join(' ')));
     assert.deepEqual([...new Set(rels)], ['noopener noreferrer nofollow _blank']);
   });
 
   it('asks nobody for anything', () => {
-    assert.deepEqual([...origins].filter((origin) => origin !== 'null'), [site.url]);
-    assert.deepEqual(problems, []);
+    assert.deepEqual([...tab.origins].filter((origin) => origin !== 'null'), [tab.site.url]);
+    assert.deepEqual(tab.problems, []);
   });
 });

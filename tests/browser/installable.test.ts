@@ -1,13 +1,13 @@
-// What Lighthouse would check of the page, without Lighthouse (its PWA checks are gone, its others are axe's and the browser's own, and it
-// asks for a newer Node.js than this project): Chromium's own word on whether the page can be installed, the issues its developer tools
-// show, icons that are what the manifest says, and a start without a network. What axe finds is in screens.test.ts.
+// The checks of Lighthouse without Lighthouse (its PWA checks are gone, its others are those of axe and of the browser, and it needs a
+// newer Node.js than this project): Chromium's verdict on installing the page, the issues of its developer tools, the icons of the
+// manifest, and a start without a network. axe runs in screens.test.ts.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Browser, CDPSession, Page } from 'puppeteer-core';
-import { until } from './app.js';
-import { inBothBrowsers, launchWithDevtools, missing, openPage } from './browsers.js';
-import { startSite } from './site.js';
+import { controlled } from './support/app.js';
+import { inBothBrowsers, launchWithDevtools, missing, openPage } from './support/browsers.js';
+import { startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 interface Icon {
@@ -16,9 +16,6 @@ interface Icon {
   readonly type: string;
   readonly purpose?: string;
 }
-
-const controlled = (page: Page): Promise<unknown> =>
-  until(page, 'a service worker in charge', () => page.evaluate(() => navigator.serviceWorker.ready.then(() => navigator.serviceWorker.controller !== null)));
 
 describe('chromium, by its developer tools', { skip: missing('chromium') }, () => {
   let site: StaticServer;

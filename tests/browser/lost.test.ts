@@ -4,17 +4,17 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
 import type { DeviceLoss, LoadOptions } from '../../www/lib/index.js';
-import { inBothBrowsers } from './browsers.js';
-import { CHAT, chatModels } from './chats.js';
-import { openWithWorker } from './loads.js';
-import { modelUrl, startSite } from './site.js';
+import { inBothBrowsers } from './support/browsers.js';
+import { CHAT, chatModels } from './support/tiny-model.js';
+import { openWithWorker } from './support/loads.js';
+import { modelUrl, startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
-// What the page of these tests has.
+// Globals of the page of these tests.
 declare global {
   /** Destroys all devices of the worker. */
   var lose: () => void;
-  /** What becomes of the devices that are made next; kept where nothing is said. */
+  /** The fates of the devices that are created next; they are kept if the list is empty. */
   var fates: ('keep' | 'destroy')[];
   var made: number;
   var losses: DeviceLoss[];

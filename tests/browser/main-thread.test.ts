@@ -1,34 +1,14 @@
-// Without a worker: the same model, the same text, and nothing of the page touched.
+// A model without a worker: the same text as in a worker, and nothing of the page touched.
 
 import assert from 'node:assert/strict';
-import { after, before, it } from 'node:test';
-import type { Browser, Page } from 'puppeteer-core';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { CHAT, chatModels, loadInPage } from './chats.js';
-import { modelUrl, startSite } from './site.js';
-import type { StaticServer } from '../../www/tools/serve.mjs';
+import { it } from 'node:test';
+import { onTestPage } from './support/setup.js';
+import { CHAT, chatModels, loadInPage } from './support/tiny-model.js';
 
-inBothBrowsers((_, start) => {
-  let site: StaticServer;
-  let browser: Browser;
-  let page: Page;
-  let problems: string[];
-  let url: string;
-
-  before(async () => {
-    site = await startSite(chatModels());
-    url = modelUrl(site, CHAT);
-    browser = await start();
-    ({ page, problems } = await openPage(browser, `${site.url}/test/`));
-  });
-  after(async () => {
-    await site.close();
-    assert.deepEqual(problems, []);
-  });
-
+onTestPage({ models: chatModels }, (tab) => {
   it('generates the text that a worker does, in sessions too', async () => {
-    await loadInPage(page, url);
-    const seen = await page.evaluate(async (address) => {
+    await loadInPage(tab.page, tab.url(CHAT));
+    const seen = await tab.page.evaluate(async (address) => {
       const own = Object.getOwnPropertyDescriptor(navigator, 'gpu');
       const here = await gemmaWeb.loadGemma(address, { kv: 'f32', tuning: 'f32/1', worker: false });
       const texts: unknown[][] = [];
@@ -47,7 +27,7 @@ inBothBrowsers((_, start) => {
       here.dispose();
       const codes = [await late, await here.stats().then(String, (error) => error.code)];
       return { texts, cache, memory, codes, same: Object.getOwnPropertyDescriptor(navigator, 'gpu') === own };
-    }, url);
+    }, tab.url(CHAT));
     assert.deepEqual(seen.texts[1], seen.texts[0]);
     assert.equal(seen.cache.stored, false);
     assert.match(JSON.stringify(seen.cache), /without a worker/);
@@ -57,7 +37,7 @@ inBothBrowsers((_, start) => {
   });
 
   it('an abort reaches a generation while it computes, and a load', async () => {
-    const seen = await page.evaluate(async (address) => {
+    const seen = await tab.page.evaluate(async (address) => {
       const name = (error: { name: string }): string => error.name;
       const loading = new AbortController();
       const load = gemmaWeb.loadGemma(address, { worker: false, signal: loading.signal }).then(String, name);
@@ -75,13 +55,13 @@ inBothBrowsers((_, start) => {
       const next = (await here.generate([2, 10], { maxTokens: 2, logitBias: { 1: -100, 106: -100 } })).tokens.length;
       here.dispose();
       return { load: await load, running, ms, next };
-    }, url);
+    }, tab.url(CHAT));
     assert.deepEqual([seen.load, seen.running, seen.next], ['AbortError', 'AbortError', 2]);
     assert.ok(seen.ms < 200, `it took ${seen.ms} ms`);
   });
 
   it('runs on a GPU, and on a device, of the caller’s; the device lives on as it was', async () => {
-    const seen = await page.evaluate(async (address) => {
+    const seen = await tab.page.evaluate(async (address) => {
       // lib.dom has no WebGPU.
       type Gpu = { requestAdapter(): Promise<{ limits: object; requestDevice(): Promise<Device> }> };
       type Device = import('../../www/lib/index.js').GpuDeviceLike & {
@@ -114,7 +94,7 @@ inBothBrowsers((_, start) => {
       const kept = device.onuncapturederror === handler;
       device.destroy();
       return { tokens, asked, lost, kept };
-    }, url);
+    }, tab.url(CHAT));
     assert.ok(seen.asked > 0);
     assert.equal(seen.tokens[0]?.length, 6);
     assert.deepEqual([seen.tokens[1], seen.tokens[2]], [seen.tokens[0], seen.tokens[0]]);
@@ -122,13 +102,13 @@ inBothBrowsers((_, start) => {
   });
 
   it('options that contradict each other are named', async () => {
-    const seen = await page.evaluate(async (address) => {
+    const seen = await tab.page.evaluate(async (address) => {
       const gpu = { requestAdapter: () => Promise.resolve(null) };
       const wrong: object[] = [{ worker: 'no' }, { gpu: 5 }, { device: {} }, { gpu, worker: true }, { template: 'x' }, { signal: 5 }, { onProgress: 1 }];
       const options: unknown[] = [];
       for (const given of wrong) options.push(await gemmaWeb.loadGemma(address, given).then(String, ({ code, details }) => `${code} ${details.option}`));
       return { options, none: await gemmaWeb.loadGemma(address, { gpu }).then(String, ({ code }) => code) };
-    }, url);
+    }, tab.url(CHAT));
     assert.deepEqual(
       seen.options,
       ['worker', 'gpu', 'device', 'worker', 'template', 'signal', 'onProgress'].map((option) => `invalid_option ${option}`),

@@ -1,16 +1,16 @@
-// Models on the page: dropped anywhere, cut off and gone on with, checked, deleted, broken.
+// Models on the chat page: dropped anywhere, resumed after a cancelled download, verified, deleted, broken.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, fill, openApp, press, send, until, waitForText } from './app.js';
-import { BASE } from './chats.js';
-import { inBothBrowsers } from './browsers.js';
-import { type FaultServer, type FaultyFile, startFaultServer } from './faults.js';
-import { CHUNK, spreadModel } from './loads.js';
-import { startSite, TINY } from './site.js';
+import { answered, fill, openApp, press, send, texts, until, waitForText } from './support/app.js';
+import { BASE } from './support/tiny-model.js';
+import { inBothBrowsers } from './support/browsers.js';
+import { type FaultServer, type FaultyFile, startFaultServer } from './support/faulty-server.js';
+import { CHUNK, spreadModel } from './support/loads.js';
+import { startSite, TINY } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 inBothBrowsers((_, start) => {
@@ -34,9 +34,7 @@ inBothBrowsers((_, start) => {
     await server.close();
   });
 
-  const texts = (selector: string): Promise<string[]> => page.$$eval(selector, (found) => found.map((element) => element.textContent ?? ''));
-
-  /** What a hand does with a file of the desktop: over an element of the page, and dropped there. */
+  /** Drops a file of the desktop on an element of the page. */
   const drop = async (name: string, bytes: readonly number[] | string, on: string): Promise<void> => {
     await page.evaluate(
       async (called, given, selector) => {
@@ -46,8 +44,9 @@ inBothBrowsers((_, start) => {
         const target = document.querySelector(selector);
         const tell = (type: string): boolean => !target?.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer }));
         if (!tell('dragover')) throw new Error('the browser would take it');
-        await new Promise((done) => setTimeout(done, 100));
-        if (!document.querySelector('.drop')) throw new Error('nothing says that it can be dropped');
+        for (const deadline = performance.now() + 5000; !document.querySelector('.drop'); await new Promise((done) => setTimeout(done, 10))) {
+          if (performance.now() > deadline) throw new Error('nothing says that it can be dropped');
+        }
         if (!tell('drop')) throw new Error('the browser would open it');
       },
       name,
@@ -64,8 +63,8 @@ inBothBrowsers((_, start) => {
 
   it('shows what is wrong with a broken file and what to do, and goes back', async () => {
     await drop('broken.gguf', [...'not a model at all'].map((letter) => letter.charCodeAt(0)), '.sidebar, .topbar');
-    await waitForText(page, '.failed [role=alert]', /Not a GGUF file.*give a \.gguf file/i);
-    const alert = (await texts('.failed [role=alert]'))[0] ?? '';
+    await waitForText(page, '.failed [role=alert]', /not a model.*ends in \.gguf/);
+    const alert = (await texts(page, '.failed [role=alert]'))[0] ?? '';
     assert.ok(alert.length > 40, alert);
     await waitForText(page, '.failed .note', /Code: not_gguf/);
     await press(page, /^Choose another$/);
@@ -86,12 +85,12 @@ inBothBrowsers((_, start) => {
     file.faults = { speed: 1.5e6 };
     await page.evaluate(() => void (location.hash = '#/models'));
     await fill(page, '#address', file.url);
-    await press(page, /^Look at it$/);
+    await press(page, /^Inspect$/);
     await waitForText(page, '.facts', /Free storage/);
     await press(page, /^Download 17 MB and load$/);
     await until(page, 'half of it', () => page.evaluate(() => (document.querySelector('progress')?.value ?? 0) > 0.5));
     await press(page, /^Cancel$/, '.panel');
-    await waitForText(page, '.row-card', /MB of 17 MB are here/);
+    await waitForText(page, '.row-card', /MB of 17 MB downloaded/);
     file.faults = {};
     file.forget();
     await press(page, /^Resume$/, '.row-card');
@@ -103,7 +102,7 @@ inBothBrowsers((_, start) => {
     await page.evaluate(() => void (location.hash = '#/models'));
     await waitForText(page, '.row-card', /17 MB, complete/);
     await press(page, /^Verify$/);
-    await waitForText(page, '.row-card [role=status]', /All right: \d parts checked/);
+    await waitForText(page, '.row-card [role=status]', /No damage found: \d parts checked/);
     await page.evaluate(async () => {
       const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('gemma-web');
       for await (const folder of (root as unknown as { values(): AsyncIterable<FileSystemDirectoryHandle> }).values()) {
@@ -114,7 +113,7 @@ inBothBrowsers((_, start) => {
       }
     });
     await press(page, /^Verify$/);
-    await waitForText(page, '.row-card [role=status]', /1 part was damaged and will be fetched again/);
+    await waitForText(page, '.row-card [role=status]', /1 part is damaged and will be downloaded again/);
     file.forget();
     await press(page, /^Resume$/, '.row-card');
     await page.waitForSelector('#message', { timeout: 60_000 });
@@ -128,9 +127,9 @@ inBothBrowsers((_, start) => {
     await press(page, /^Cancel$/, 'dialog[open]');
     await press(page, /^Delete$/, '.row-card');
     await press(page, /^Delete$/, 'dialog[open]');
-    await waitForText(page, '.models', /Nothing is kept yet/);
+    await waitForText(page, '.models', /No model is stored yet/);
     await page.reload({ waitUntil: 'load' });
-    await waitForText(page, '.models', /Nothing is kept yet/);
+    await waitForText(page, '.models', /No model is stored yet/);
     assert.deepEqual(problems, []);
   });
 });

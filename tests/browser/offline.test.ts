@@ -1,4 +1,4 @@
-// The page as an app: it can be installed, it works with its server gone, and a new version comes whole, when the reader wants it.
+// The chat page as an app: it works without its server, and a new version replaces it as a whole when the reader agrees.
 
 import assert from 'node:assert/strict';
 import { cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, loadOffered, openApp, press, send, until, waitForText } from './app.js';
-import { CHAT, chatModels } from './chats.js';
-import { inBothBrowsers } from './browsers.js';
-import { ROOT } from './site.js';
+import { answered, controlled, loadOffered, openApp, press, send, until, waitForText } from './support/app.js';
+import { CHAT, chatModels } from './support/tiny-model.js';
+import { inBothBrowsers } from './support/browsers.js';
+import { ROOT } from './support/site.js';
 import { startServer, type StaticServer } from '../../www/tools/serve.mjs';
 
 interface Icon {
@@ -24,8 +24,6 @@ inBothBrowsers((_, start) => {
   let browser: Browser;
   let page: Page;
   const models = chatModels();
-
-  const controlled = (): Promise<unknown> => until(page, 'a service worker', () => page.evaluate(() => navigator.serviceWorker.ready.then(() => navigator.serviceWorker.controller !== null)));
 
   before(async () => {
     folder = join(mkdtempSync(join(tmpdir(), 'gemma-web-site-')), 'site');
@@ -53,7 +51,7 @@ inBothBrowsers((_, start) => {
   });
 
   it('is whole on this device after the first visit, the engine included', async () => {
-    await controlled();
+    await controlled(page);
     const kept = await page.evaluate(async () => {
       const names = await caches.keys();
       const all = await Promise.all(names.map(async (name) => (await (await caches.open(name)).keys()).map(({ url }) => new URL(url).pathname)));
@@ -61,12 +59,12 @@ inBothBrowsers((_, start) => {
     });
     for (const part of [/index\.html$/, /bench\.html$/, /\.wasm$/, /worker-.*\.js$/, /manifest\.webmanifest$/]) assert.ok(kept.some((path) => part.test(path)), `${part} in ${kept}`);
     assert.ok(!kept.some((path) => path.endsWith('.gguf')), 'models are not its business');
-    assert.ok(!kept.some((path) => /host-.*\.js$/.test(path)), 'nor is what only browsers without workers use');
+    assert.ok(!kept.some((path) => /inline-engine-.*\.js$/.test(path)), 'nor is what only browsers without workers use');
   });
 
   it('answers, asks for nothing after the model is loaded, and goes on with its server gone', async () => {
     await loadOffered(page, new RegExp(CHAT.replace('.gguf', '')));
-    await controlled();
+    await controlled(page);
     const asked = site.requests.length;
     await send(page, 'With a network');
     await answered(page);

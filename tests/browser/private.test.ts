@@ -1,12 +1,12 @@
-// What browsers grant or not: a private window, and the request that stored files be kept.
+// Permissions of browsers: private windows, and the request that stored files persist.
 
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import type { Page } from 'puppeteer-core';
-import { inBothBrowsers } from './browsers.js';
-import { type FaultServer, type FaultyFile, startFaultServer } from './faults.js';
-import { assertRight, load, spreadModel } from './loads.js';
-import { startSite } from './site.js';
+import type { Browser, Page } from 'puppeteer-core';
+import { inBothBrowsers } from './support/browsers.js';
+import { type FaultServer, type FaultyFile, startFaultServer } from './support/faulty-server.js';
+import { assertRight, load, spreadModel } from './support/loads.js';
+import { startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 const bytes = spreadModel(6 << 20);
@@ -26,13 +26,19 @@ inBothBrowsers((browserName, start) => {
     await server.close();
   });
 
+  let chromium: Browser | undefined;
+  /** A browser whose windows are private or not: Firefox as a whole, Chromium by contexts of one browser. */
+  const startFor = async (windows: 'private' | 'kept'): Promise<Browser> => {
+    if (browserName === 'chromium') return (chromium ??= await start());
+    return start(true, { 'browser.privatebrowsing.autostart': windows === 'private' });
+  };
   const at = async (page: Page): Promise<Page> => {
     await page.goto(`${site.url}/test/`, { waitUntil: 'load' });
     return page;
   };
 
   it('a private window: the model is loaded, and kept only as long as the window is there, or not at all', async () => {
-    const browser = await start(true, { 'browser.privatebrowsing.autostart': true });
+    const browser = await startFor('private');
     const open = async (): Promise<Page> =>
       // A context of its own is off the record in Chromium; in Firefox the whole browser is.
       at(await (browserName === 'chromium' ? await browser.createBrowserContext() : browser).newPage());
@@ -53,7 +59,7 @@ inBothBrowsers((browserName, start) => {
   });
 
   it('persist() is asked before something is stored, and only then; a refusal changes nothing', async () => {
-    const page = await at(await (await start()).newPage());
+    const page = await at(await (await startFor('kept')).newPage());
     const asked = await page.evaluate(async (url) => {
       const calls: string[] = [];
       const manager = navigator.storage;

@@ -1,9 +1,9 @@
-// What is said of a device before anything is downloaded.
+// The verdict on a device before any download.
 
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { startSite } from './site.js';
+import { inBothBrowsers, openPage } from './support/browsers.js';
+import { startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 inBothBrowsers((name, start) => {

@@ -1,4 +1,4 @@
-// From a branch of a conversation to what the model is given.
+// The prompt of a branch of a conversation.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

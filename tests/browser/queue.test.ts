@@ -1,32 +1,15 @@
-// Whose turn it is: fair between sessions, in order within one, and aborted at once.
+// The order of calls: fair between sessions, in order within one, and aborted at once.
 
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import type { Browser, Page } from 'puppeteer-core';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { CHAT, chatModels, loadInPage } from './chats.js';
-import { modelUrl, ROOT, startSite } from './site.js';
-import type { StaticServer } from '../../www/tools/serve.mjs';
+import { describe, it } from 'node:test';
+import { withModel } from './support/setup.js';
+import { CHAT } from './support/tiny-model.js';
+import { pause } from './support/waiting.js';
+import { ROOT } from './support/site.js';
 
-inBothBrowsers((_, start) => {
-  let site: StaticServer;
-  let browser: Browser;
-  let page: Page;
-  let problems: string[];
-
-  before(async () => {
-    site = await startSite(chatModels());
-    browser = await start();
-    ({ page, problems } = await openPage(browser, `${site.url}/test/`));
-    await loadInPage(page, modelUrl(site, CHAT), { contextLength: 512 });
-  });
-  after(async () => {
-    await site.close();
-    assert.deepEqual(problems, []);
-  });
-
+withModel(CHAT, { contextLength: 512 }, (tab) => {
   it('one session with much to say does not keep another waiting', async () => {
-    const order = await page.evaluate(async () => {
+    const order = await tab.page.evaluate(async () => {
       const options = { maxTokens: 2, temperature: 0 };
       const [a, b] = [model.session(), model.session()];
       await Promise.all([a.send('x', options), b.send('x', options)]);
@@ -46,7 +29,7 @@ inBothBrowsers((_, start) => {
   });
 
   it('a call that waits is aborted at once, whatever runs', async () => {
-    const seen = await page.evaluate(async () => {
+    const seen = await tab.page.evaluate(async () => {
       const name = (error: { name: string }): string => error.name;
       const begin = performance.now();
       const done = { running: false };
@@ -74,7 +57,7 @@ inBothBrowsers((_, start) => {
 
 describe('the queue', () => {
   it('takes parties in turns, keeps the order within one, and lets what waits be withdrawn', async () => {
-    const { FairQueue } = (await import(`file://${ROOT}/dist/gemma-web/queue.js`)) as typeof import('../../www/lib/queue.js');
+    const { FairQueue } = (await import(`file://${ROOT}/dist/gemma-web/engine/fair-queue.js`)) as typeof import('../../www/lib/engine/fair-queue.js');
     const queue = new FairQueue();
     const ran: string[] = [];
     const job = (name: string) => async (): Promise<void> => {
@@ -90,10 +73,10 @@ describe('the queue', () => {
     const alone = queue.add('d', job('never'));
     queue.add('b', job('b2'));
     assert.deepEqual([first(), withdraw(), withdraw(), alone()], [false, true, false, true]);
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await pause(10);
     assert.deepEqual(ran, ['a1', 'a2', 'b1', 'c1', 'a3', 'b2']);
     queue.add('e', job('later'));
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await pause(10);
     assert.equal(ran.at(-1), 'later');
   });
 });

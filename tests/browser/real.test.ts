@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { certainSteps, realGoldens } from './goldens.js';
-import { modelUrl, native, realModel, startSite } from './site.js';
+import { inBothBrowsers, openPage } from './support/browsers.js';
+import { certainSteps, realGoldens } from './support/goldens.js';
+import { modelUrl, native, realModel, startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 const STEPS = 16;
@@ -14,7 +14,7 @@ const WASM_BYTES = 150e6;
 // An f16 cache moves the logits of this model by up to 0.021 (llama.cpp's).
 const TOLERANCE = 0.03;
 
-/** What each of them made of the same prompt. */
+/** Tokens that each of them generated from the same prompt. */
 const heard = new Map<string, readonly number[]>();
 
 const file = realModel();
@@ -87,12 +87,12 @@ inBothBrowsers((browserName, start) => {
     }, modelUrl(site, 'gemma-3-270m.gguf'));
     assert.equal(times.length, 3);
     context.diagnostic(`${browserName}: header and tokenizer in ${times.map((time) => time.toFixed(0)).join(', ')} ms`);
-    // Firefox compiles wasm twice, and its quicker code comes late where there are few cores: no promise there.
+    // Firefox compiles wasm twice, and on few cores its faster code comes late, so nothing is promised for it.
     if (browserName === 'chromium') assert.ok(Math.min(...times) < 2000);
   });
 });
 
-// Greedy text may part only where two tokens are as good as equal: each of two computations may be off by TOLERANCE. Behind such a step
+// Greedy texts may differ only if two tokens are as good as equal: each of two computations may be off by TOLERANCE. After such a step
 // the texts are different ones, and nothing is compared.
 it('is continued by the same tokens in Chromium, Firefox and natively', { skip }, async (context) => {
   const golden = realGoldens().find(({ name }) => name === 'english');

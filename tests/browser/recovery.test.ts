@@ -1,21 +1,22 @@
-// The graphics card goes away under the chat page: it is shown, and the answer goes on; where it does not come back, the page says how to go on.
+// The loss of the graphics card under the chat page: a notice appears, and the answer continues. If the card does not come back, the page
+// tells how to continue.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, loadOffered, press, send, until, waitForText, withSettings } from './app.js';
-import { CHAT, chatModels } from './chats.js';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { ROOT, startSite } from './site.js';
+import { answered, loadOffered, press, send, texts, until, waitForText, withSettings } from './support/app.js';
+import { CHAT, chatModels } from './support/tiny-model.js';
+import { inBothBrowsers, openPage } from './support/browsers.js';
+import { ROOT, startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
-// What the page of these tests has.
+// Globals of the page of these tests.
 declare global {
   /** Destroys all devices of the worker. */
   var loseAll: () => void;
-  /** What becomes of the devices that are made next. */
+  /** The fate of the devices that are created next. */
   var fate: 'keep' | 'destroy';
   /** Every notice that was ever shown. */
   var notices: string;
@@ -56,14 +57,14 @@ inBothBrowsers((_, start) => {
   });
   after(() => site.close());
 
-  const figures = (): Promise<string[]> => page.$$eval('.turn-figures', (found) => found.map((element) => element.textContent ?? ''));
+  const figures = (): Promise<string[]> => texts(page, '.turn-figures');
   const someText = (): Promise<unknown> => until(page, 'some text', () => page.$eval('.streaming', (element) => (element.textContent ?? '').length > 10));
 
   it('is shown, and the answer goes on by itself', async () => {
     await send(page, 'A long story');
     await someText();
     await page.evaluate(() => loseAll());
-    await until(page, 'the notice', () => page.evaluate(() => /graphics card went away.*is being loaded again/.test(globalThis.notices)));
+    await until(page, 'the notice', () => page.evaluate(() => /graphics card went away.*is loading again/.test(globalThis.notices)));
     await answered(page);
     assert.match((await figures())[0] ?? '', /tokens\/s/);
     assert.ok(!/error/.test((await figures())[0] ?? ''), String(await figures()));
@@ -77,7 +78,7 @@ inBothBrowsers((_, start) => {
       globalThis.fate = 'destroy';
       loseAll();
     });
-    await waitForText(page, '.problem', /GPU device was lost/);
+    await waitForText(page, '.problem', /graphics card stopped working/);
     await waitForText(page, '.turn-figures', /ended by an error/);
     await page.evaluate(() => void (globalThis.fate = 'keep'));
     await press(page, /^Load tiny-gemma3-chat/, '.composer-notice');

@@ -5,10 +5,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, pause, press, send, until, waitForText } from './app.js';
-import { inBothBrowsers } from './browsers.js';
-import { ROOT, startSite } from './site.js';
-import { loadStub, openStubbed, type Stub } from './stubbed.js';
+import { answered, press, send, settled, until, waitForText } from './support/app.js';
+import { inBothBrowsers } from './support/browsers.js';
+import { ROOT, startSite } from './support/site.js';
+import { loadStub, openStubbed, type Stub } from './support/stubbed-page.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 const AXE = readFileSync(join(ROOT, 'www/node_modules/axe-core/axe.min.js'), 'utf8');
@@ -31,7 +31,7 @@ const tide = (hours) => Math.cos((2 * Math.PI * hours) / 12.42); // a comment th
 > quoted
 `;
 
-/** What `axe` reports, as far as it is read here. */
+/** A report of `axe`, as far as these tests read it. */
 interface Violation {
   readonly id: string;
   readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[];
@@ -62,14 +62,14 @@ inBothBrowsers((_, start) => {
     return page;
   };
 
-  /** In both themes and both widths. */
+  /** Checks a screen in both themes and at both widths. */
   async function check(page: Page, name: string): Promise<void> {
     const found: string[] = [];
     for (const [width, height] of [[320, 640], [1280, 800]] as const) {
       await page.setViewport({ width, height });
       for (const theme of ['light', 'dark']) {
         await page.evaluate((value) => void (document.documentElement.dataset['theme'] = value), theme);
-        await pause(250);
+        await settled(page);
         found.push(...(await violations(page)).map((violation) => `${name}, ${theme}, ${width}: ${violation}`));
         const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         if (over > 0) found.push(`${name}, ${width}: ${over} pixels too wide`);
@@ -144,7 +144,7 @@ inBothBrowsers((_, start) => {
     await answered(page);
     await check(page, 'paper');
     await press(page, /^Edit the text$/);
-    await page.waitForSelector('.paper textarea');
+    await page.waitForSelector('.text-editor textarea');
     await check(page, 'changing a text');
   });
 

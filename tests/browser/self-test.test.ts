@@ -1,37 +1,28 @@
-// What a load does about kernels before they are used, and a generation about numbers that are none, through the public API.
+// The self-test of kernels during a load, and logits that are not finite, through the public API.
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { after, before, it } from 'node:test';
-import type { Page } from 'puppeteer-core';
+import { it } from 'node:test';
 import type { GemmaError, LoadOptions, Variants } from '../../www/lib/index.js';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { withNaN } from './gguf.js';
-import { modelUrl, startSite, TINY, tinyModels } from './site.js';
-import type { StaticServer } from '../../www/tools/serve.mjs';
+import { withNaN } from './support/gguf.js';
+import { onTestPage } from './support/setup.js';
+import { TINY, tinyModels } from './support/site.js';
+import type { ServerOptions } from '../../www/tools/serve.mjs';
 
 const MODEL = 'tiny-gemma3-q8_0.gguf';
 const OPTIONS: LoadOptions = { tuning: 'int8/1', kv: 'f16', contextLength: 64 };
 
-inBothBrowsers((_, start) => {
-  let site: StaticServer;
-  let page: Page;
+const broken = withNaN(join(TINY, MODEL), 'blk.0.attn_norm.weight');
+const serveBroken: ServerOptions['intercept'] = (request, response) => {
+  if (!request.url?.endsWith('/nan.gguf')) return false;
+  response.writeHead(200, { 'Content-Length': broken.length }).end(broken);
+  return true;
+};
 
-  before(async () => {
-    const broken = withNaN(join(TINY, MODEL), 'blk.0.attn_norm.weight');
-    site = await startSite(tinyModels(), (request, response) => {
-      if (!request.url?.endsWith('/nan.gguf')) return false;
-      response.writeHead(200, { 'Content-Length': broken.length }).end(broken);
-      return true;
-    });
-    const browser = await start();
-    ({ page } = await openPage(browser, `${site.url}/test/`));
-  });
-  after(() => site.close());
-
+onTestPage({ models: tinyModels, intercept: serveBroken, problems: true }, (tab) => {
   /** The variants of a load, what was counted until then, and the first tokens. */
   const load = (selfTest?: LoadOptions['selfTest']): Promise<{ variants: Variants; dispatches: number; tokens: readonly number[] }> =>
-    page.evaluate(
+    tab.page.evaluate(
       async (url, options) => {
         const model = await gemmaWeb.loadGemma(url, options as LoadOptions);
         const { dispatches } = await model.stats();
@@ -39,7 +30,7 @@ inBothBrowsers((_, start) => {
         model.dispose();
         return { variants: model.info.variants, dispatches, tokens };
       },
-      modelUrl(site, MODEL),
+      tab.url(MODEL),
       { ...OPTIONS, selfTest } as LoadOptions & { signal: never; template: never },
     );
 
@@ -66,7 +57,7 @@ inBothBrowsers((_, start) => {
   });
 
   it('what is kept, damaged: all are compared again', async () => {
-    await page.evaluate(async () => {
+    await tab.page.evaluate(async () => {
       const file = await (await navigator.storage.getDirectory()).getFileHandle('gemma-web-tuning.json');
       const text = await (await file.getFile()).text();
       const writable = await file.createWritable();
@@ -82,7 +73,7 @@ inBothBrowsers((_, start) => {
   });
 
   it('a weight that is no number: numeric_error, and no text', async () => {
-    const seen = await page.evaluate(
+    const seen = await tab.page.evaluate(
       async (url, options) => {
         const model = await gemmaWeb.loadGemma(url, options as LoadOptions);
         const outcomes: { code: string; position: unknown; text: string }[] = [];
@@ -100,7 +91,7 @@ inBothBrowsers((_, start) => {
         model.dispose();
         return outcomes;
       },
-      `${site.url}/models/nan.gguf`,
+      `${tab.site.url}/models/nan.gguf`,
       OPTIONS as LoadOptions & { signal: never; template: never },
     );
     assert.deepEqual(seen, Array.from({ length: 3 }, () => ({ code: 'numeric_error', position: 3, text: '' })));

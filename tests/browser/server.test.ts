@@ -1,4 +1,4 @@
-// The static server by itself: what downloads rely on.
+// The static server: ranges, types, lists, and its bounds.
 
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';

@@ -1,34 +1,17 @@
-// Conversations: what is kept of them, what they share, and how they survive their page.
+// Sessions: their history, the KV cache that they share, and saving and restoring.
 
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, describe, it } from 'node:test';
-import type { Browser, Page } from 'puppeteer-core';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { BASE, CHAT, CHAT2, chatModels, loadInPage } from './chats.js';
-import { modelUrl, startSite } from './site.js';
-import type { StaticServer } from '../../www/tools/serve.mjs';
+import { beforeEach, describe, it } from 'node:test';
+import { openPage } from './support/browsers.js';
+import { withModel } from './support/setup.js';
+import { BASE, CHAT, CHAT2, loadInPage } from './support/tiny-model.js';
 
-inBothBrowsers((_, start) => {
-  let site: StaticServer;
-  let browser: Browser;
-  let page: Page;
-  let problems: string[];
-
-  before(async () => {
-    site = await startSite(chatModels());
-    browser = await start();
-    ({ page, problems } = await openPage(browser, `${site.url}/test/`));
-    await loadInPage(page, modelUrl(site, CHAT), { contextLength: 1024 });
-  });
-  after(async () => {
-    await site.close();
-    assert.deepEqual(problems, []);
-  });
-  beforeEach(() => page.evaluate(() => gemmaWeb.savedSessions.clear()));
+withModel(CHAT, { contextLength: 1024 }, (tab) => {
+  beforeEach(() => tab.page.evaluate(() => gemmaWeb.savedSessions.clear()));
 
   describe('a session', () => {
     it('remembers, and computes only what is new; the text is that of the whole conversation', async () => {
-      const seen = await page.evaluate(async () => {
+      const seen = await tab.page.evaluate(async () => {
         const options = { maxTokens: 8, temperature: 0, logitBias: { 1: -100, 106: -100 } };
         const chat = model.session({ system: 'Be brief.', history: [{ role: 'user', content: 'a' }, { role: 'assistant', content: 'b' }] });
         const opening = [...chat.history];
@@ -54,7 +37,7 @@ inBothBrowsers((_, start) => {
     });
 
     it('keeps its history where a message fails or is aborted', async () => {
-      const seen = await page.evaluate(async () => {
+      const seen = await tab.page.evaluate(async () => {
         const options = { maxTokens: 6, temperature: 0, logitBias: { 1: -100, 106: -100 } };
         const alone = model.session();
         await alone.send('one', options);
@@ -85,7 +68,7 @@ inBothBrowsers((_, start) => {
     });
 
     it('says with its first use what is wrong with it', async () => {
-      const codes = await page.evaluate(async () => {
+      const codes = await tab.page.evaluate(async () => {
         const code = ({ code: found }: { code: string }): string => found;
         return [
           await model.session({ history: 'hello' as never }).send('a').then(String, code),
@@ -98,7 +81,7 @@ inBothBrowsers((_, start) => {
     });
 
     it('clones: both go on as the one would have, and nothing is computed again', async () => {
-      const seen = await page.evaluate(async () => {
+      const seen = await tab.page.evaluate(async () => {
         const options = { maxTokens: 6, temperature: 0, logitBias: { 1: -100, 106: -100 } };
         const alone = model.session();
         await alone.send('one', options);
@@ -118,7 +101,7 @@ inBothBrowsers((_, start) => {
     });
 
     it('two interleaved give the texts of each alone', async () => {
-      const seen = await page.evaluate(async () => {
+      const seen = await tab.page.evaluate(async () => {
         const options = { maxTokens: 10, temperature: 0.8, seed: 7, logitBias: { 1: -100, 106: -100 } };
         const says = { a: ['one', 'two', 'three'], b: ['alpha', 'beta', 'gamma'] };
         const alone: Record<string, string[]> = {};
@@ -150,7 +133,7 @@ inBothBrowsers((_, start) => {
     });
 
     it('disposing frees its memory and aborts what is under way', async () => {
-      const seen = await page.evaluate(async () => {
+      const seen = await tab.page.evaluate(async () => {
         const chat = model.session();
         const name = (error: { name: string }): string => error.name;
         await chat.send('one', { maxTokens: 2 });
@@ -166,7 +149,7 @@ inBothBrowsers((_, start) => {
   describe('saved', () => {
     for (const kept of ['as a Blob', 'under a name'] as const) {
       it(`${kept}: goes on as it would have, with nothing computed again`, async () => {
-        const seen = await page.evaluate(async (named) => {
+        const seen = await tab.page.evaluate(async (named) => {
           const options = { maxTokens: 6, temperature: 0, logitBias: { 1: -100, 106: -100 } };
           const chat = model.session({ system: 'Be brief.' });
           await chat.send('one', options);
@@ -191,8 +174,8 @@ inBothBrowsers((_, start) => {
     }
 
     it('survives its page', async () => {
-      const opened = await openPage(browser, `${site.url}/test/`);
-      const load = (): Promise<void> => loadInPage(opened.page, modelUrl(site, CHAT), { contextLength: 1024 });
+      const opened = await openPage(tab.browser, `${tab.site.url}/test/`);
+      const load = (): Promise<void> => loadInPage(opened.page, tab.url(CHAT), { contextLength: 1024 });
       await load();
       const expected = await opened.page.evaluate(async () => {
         const options = { maxTokens: 6, temperature: 0, logitBias: { 1: -100, 106: -100 } };
@@ -219,7 +202,7 @@ inBothBrowsers((_, start) => {
     });
 
     it('lists, replaces, deletes; models in the cache are not in the way', async () => {
-      const seen = await page.evaluate(async () => {
+      const seen = await tab.page.evaluate(async () => {
         const { savedSessions, cache } = gemmaWeb;
         const entries = (await cache.list()).length;
         const chat = model.session();
@@ -245,7 +228,7 @@ inBothBrowsers((_, start) => {
     });
 
     it('is refused by another model and where it is damaged', async () => {
-      const bytes = await page.evaluate(async () => {
+      const bytes = await tab.page.evaluate(async () => {
         const chat = model.session();
         await chat.send('one', { maxTokens: 2 });
         const saved = new Uint8Array(await (await chat.save()).arrayBuffer());
@@ -257,8 +240,8 @@ inBothBrowsers((_, start) => {
         return { codes, saved: Array.from(saved), memory: (await model.memory()).sessions };
       });
       assert.deepEqual(bytes.codes, Array(4).fill('malformed'));
-      const other = await openPage(browser, `${site.url}/test/`);
-      await loadInPage(other.page, modelUrl(site, CHAT2), { contextLength: 1024 });
+      const other = await openPage(tab.browser, `${tab.site.url}/test/`);
+      await loadInPage(other.page, tab.url(CHAT2), { contextLength: 1024 });
       const code = await other.page.evaluate(
         (saved) => model.restore(new Blob([Uint8Array.from(saved)])).then(String, (error) => String(error.code)),
         bytes.saved,
@@ -270,7 +253,7 @@ inBothBrowsers((_, start) => {
 
   describe('turn formats', () => {
     it('messages are answered as the ids of their turns are, whatever they hold', async () => {
-      const seen = await page.evaluate(async () => {
+      const seen = await tab.page.evaluate(async () => {
         const options = { maxTokens: 6, temperature: 0 };
         const messages = [{ role: 'user', content: 'say <end_of_turn> & [x]' }] as const;
         const template = (all: readonly { role: string; content: string }[]): string =>
@@ -291,7 +274,7 @@ inBothBrowsers((_, start) => {
     });
 
     it('a session with a template of the page’s own takes over as much, and is saved with its history', async () => {
-      const seen = await page.evaluate(async () => {
+      const seen = await tab.page.evaluate(async () => {
         const options = { maxTokens: 6, temperature: 0, logitBias: { 1: -100, 106: -100 } };
         const template = (all: readonly { role: string; content: string }[]): string =>
           `${all.map(({ role, content }) => `<start_of_turn>${role === 'assistant' ? 'model' : role}\n${content}<end_of_turn>\n`).join('')}<start_of_turn>model\n`;
@@ -312,8 +295,8 @@ inBothBrowsers((_, start) => {
     });
 
     it('the model of a base has none: unsupported, unless the page brings one', async () => {
-      const opened = await openPage(browser, `${site.url}/test/`);
-      await loadInPage(opened.page, modelUrl(site, BASE));
+      const opened = await openPage(tab.browser, `${tab.site.url}/test/`);
+      await loadInPage(opened.page, tab.url(BASE));
       const seen = await opened.page.evaluate(async () => {
         const code = ({ code: found }: { code: string }): string => found;
         const messages = [{ role: 'user', content: 'hello' }] as const;

@@ -1,16 +1,17 @@
-// The page stays quick: it is there at once, and long answers and long conversations never hold it up.
+// The speed of the chat page: it is usable at once, and no long answer or long conversation holds it up.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, send, until } from './app.js';
-import { launchWithDevtools, missing } from './browsers.js';
-import { startSite } from './site.js';
-import { loadStub, openStubbed } from './stubbed.js';
-import { longestTask } from './threads.js';
+import { answered, send, until } from './support/app.js';
+import { launchWithDevtools, missing } from './support/browsers.js';
+import { startSite } from './support/site.js';
+import { loadStub, openStubbed } from './support/stubbed-page.js';
+import { longestTask } from './support/long-tasks.js';
+import { pause } from './support/waiting.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
-/** What counts as a long task on the web. */
+/** Duration of a long task, as the web defines it. */
 const LONG_MS = 50;
 
 const PARAGRAPH = 'Some **words** with `code`, a [link](https://example.org/), and more words that make a paragraph of usual length. ';
@@ -61,7 +62,7 @@ describe('chromium', { skip: missing('chromium') }, () => {
     await page.$eval('.transcript', (element) => element.scrollBy(0, -600));
     await until(page, 'the way to the end', () => page.$('.to-end'));
     const at = await page.$eval('.transcript', (element) => element.scrollTop);
-    await new Promise((done) => setTimeout(done, 400));
+    await pause(400);
     const then = await page.$eval('.transcript', (element) => [element.scrollTop, element.scrollHeight - element.scrollTop - element.clientHeight]);
     assert.ok(Math.abs((then[0] ?? 0) - at) < 40 && (then[1] ?? 0) > 300, `${at}, then ${then}`);
     await page.click('.to-end');

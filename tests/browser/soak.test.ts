@@ -1,38 +1,23 @@
-// A long conversation that slides through its context: memory stays as it is, and what is computed does not drift from what a fresh
-// prefill of the same tokens gives.
+// A long conversation that slides through its context: memory stays constant, and the results do not drift from those of a fresh prefill
+// of the same tokens.
 
 import assert from 'node:assert/strict';
-import { after, before, it } from 'node:test';
-import type { Browser, Page } from 'puppeteer-core';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { CHAT, chatModels, loadInPage } from './chats.js';
-import { modelUrl, startSite } from './site.js';
-import type { StaticServer } from '../../www/tools/serve.mjs';
+import { it } from 'node:test';
+import { withModel } from './support/setup.js';
+import { CHAT } from './support/tiny-model.js';
 
 const TURNS = 40;
-/** Of a turn. */
+/** Tokens of a turn. */
 const TOKENS = 50;
 const CONTEXT = 256;
-/** Twice what a logit of these models may be off, with an f32 cache: nearer to each other than that, either token may come first. */
+/** Twice the error of a logit of these models with an f32 cache: if two logits are nearer to each other, either token may come first. */
 const NEAR = 4e-3;
+const N_TOKENS = TURNS * TOKENS;
 
-inBothBrowsers((browserName, start) => {
-  const nTokens = TURNS * TOKENS;
-  let site: StaticServer;
-  let browser: Browser;
-  let page: Page;
-
-  before(async () => {
-    site = await startSite(chatModels());
-    browser = await start();
-    ({ page } = await openPage(browser, `${site.url}/test/`));
-    await loadInPage(page, modelUrl(site, CHAT), { contextLength: CONTEXT });
-  });
-  after(() => site.close());
-
-  it(`${nTokens} tokens over ${TURNS} turns`, async (context) => {
+withModel(CHAT, { contextLength: CONTEXT }, (tab) => {
+  it(`${N_TOKENS} tokens over ${TURNS} turns`, async (context) => {
     const begin = Date.now();
-    const found = await page.evaluate(
+    const found = await tab.page.evaluate(
       async (turns, tokens) => {
         const session = model.session();
         // Random weights like to say one thing for ever, and no token ends the answer.
@@ -59,9 +44,9 @@ inBothBrowsers((browserName, start) => {
       TURNS,
       TOKENS,
     );
-    context.diagnostic(`${browserName}: ${found.generated} tokens, ${found.dropped} dropped, in ${((Date.now() - begin) / 1000).toFixed(0)} s`);
-    assert.equal(found.generated, nTokens);
-    assert.ok(found.dropped > nTokens - CONTEXT, `${found.dropped} tokens were dropped`);
+    context.diagnostic(`${tab.browserName}: ${found.generated} tokens, ${found.dropped} dropped, in ${((Date.now() - begin) / 1000).toFixed(0)} s`);
+    assert.equal(found.generated, N_TOKENS);
+    assert.ok(found.dropped > N_TOKENS - CONTEXT, `${found.dropped} tokens were dropped`);
     assert.equal(new Set(found.bytes.slice(2)).size, 1, `GPU memory: ${found.bytes.join()}`);
     assert.equal(new Set(found.wasm.slice(TURNS / 2)).size, 1, `wasm memory: ${found.wasm.join()}`);
     // Of the answer that was just given all but the last token is in the cache.

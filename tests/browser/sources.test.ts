@@ -1,15 +1,15 @@
-// What a model may be loaded from besides one address: files, streams, objects of the page, shards, short names.
+// Sources of a model besides one address: files, streams, objects of the page, shards, short names.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { type FaultServer, startFaultServer } from './faults.js';
-import { inShards } from './gguf.js';
-import { assertError, assertRight, assertStored, clearCache, download, load, MODEL, openForBytes, sha1, spreadModel } from './loads.js';
-import { startSite, TINY } from './site.js';
+import { inBothBrowsers, openPage } from './support/browsers.js';
+import { type FaultServer, startFaultServer } from './support/faulty-server.js';
+import { inShards } from './support/gguf.js';
+import { assertError, assertRight, assertStored, clearCache, download, load, MODEL, openForBytes, sha1, spreadModel } from './support/loads.js';
+import { startSite, TINY } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 const bytes = spreadModel(12 << 20);

@@ -1,12 +1,12 @@
-// How fast bytes come through the package, against a plain copy of the same bytes right before: Gemma 3 270M from the cache and from a
-// server on this machine. The kernels do nothing, so that compiling them takes no part of the processor.
+// The speed of bytes through the package, against a plain copy of the same bytes right before: Gemma 3 270M from the cache and from a
+// server on this machine. The kernels do nothing, so that compiling them takes no processor time.
 
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { inBothBrowsers } from './browsers.js';
-import { clearCache, openWithWorker } from './loads.js';
-import { modelUrl, realModel, startSite } from './site.js';
+import { inBothBrowsers } from './support/browsers.js';
+import { clearCache, openWithWorker } from './support/loads.js';
+import { modelUrl, realModel, startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 const RUNS = Number(process.env['GEMMA_WEB_SPEED_RUNS'] ?? 1);

@@ -1,12 +1,12 @@
-// The whole story with the real Gemma 3 270M, which continues texts: a first visit, a load that is cut off by a reload, a text, a stop, a
-// reload, and all of it again without a server.
+// The whole story with the real Gemma 3 270M, which continues texts: a first visit, a load cut off by a reload, a text, a stop, a reload,
+// and all of it again without a server.
 
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, openApp, press, send, until, waitForText } from './app.js';
-import { inBothBrowsers } from './browsers.js';
-import { realModel, startSite } from './site.js';
+import { answered, openApp, press, send, until, waitForText } from './support/app.js';
+import { inBothBrowsers } from './support/browsers.js';
+import { realModel, startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 const file = realModel();

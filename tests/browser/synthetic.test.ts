@@ -1,34 +1,16 @@
-// A model of full size that is made up in the worker: loaded without a request, generating in both browsers.
+// A synthetic model of full size, made in the worker: it loads without a request and generates in both browsers.
 
 import assert from 'node:assert/strict';
-import { after, before, it } from 'node:test';
-import type { Browser, Page } from 'puppeteer-core';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { startSite } from './site.js';
-import type { StaticServer } from '../../www/tools/serve.mjs';
+import { it } from 'node:test';
+import { onTestPage } from './support/setup.js';
 
 const NAME = 'synthetic:gemma-3-270m:q4_0';
 // As `gemma synth` writes it.
 const BYTES = 240_208_352;
 
-inBothBrowsers((browserName, start) => {
-  let site: StaticServer;
-  let browser: Browser;
-  let page: Page;
-  let problems: string[];
-
-  before(async () => {
-    site = await startSite({});
-    browser = await start();
-    ({ page, problems } = await openPage(browser, `${site.url}/test/`));
-  });
-  after(async () => {
-    await site.close();
-    assert.deepEqual(problems, []);
-  });
-
+onTestPage({}, (tab) => {
   it('loads and generates without a download', async (context) => {
-    const { result, stats, info, last, loadMs } = await page.evaluate(async (name) => {
+    const { result, stats, info, last, loadMs } = await tab.page.evaluate(async (name) => {
       const begin = performance.now();
       const seen: { loaded: number; total: number | null }[] = [];
       const model = await gemmaWeb.loadGemma(name, { contextLength: 64, onProgress: (progress) => void seen.push(progress) });
@@ -39,7 +21,7 @@ inBothBrowsers((browserName, start) => {
       return all;
     }, NAME);
     context.diagnostic(
-      `${browserName}: loaded in ${(loadMs / 1000).toFixed(1)} s, tokenizer ${stats.tokenizerMs.toFixed(0)} ms, ` +
+      `${tab.browserName}: loaded in ${(loadMs / 1000).toFixed(1)} s, tokenizer ${stats.tokenizerMs.toFixed(0)} ms, ` +
         `wasm ${(stats.wasmBytes / 1e6).toFixed(0)} MB, decode ${result.timings.decodePerSecond.toFixed(2)} tokens/s`,
     );
     assert.equal(result.tokens.length, 2);
@@ -50,7 +32,7 @@ inBothBrowsers((browserName, start) => {
   });
 
   it('of five gigabytes takes what was planned on the GPU, and little beside it', async (context) => {
-    const { plan, stats, loadMs } = await page.evaluate(async () => {
+    const { plan, stats, loadMs } = await tab.page.evaluate(async () => {
       const begin = performance.now();
       const options = { contextLength: 512 };
       const inspection = await gemmaWeb.inspect('synthetic:gemma-7b:q4_0', options);
@@ -61,7 +43,7 @@ inBothBrowsers((browserName, start) => {
     });
     const { weights, kv, scratch } = stats.gpuBytes;
     context.diagnostic(
-      `${browserName}: ${((weights + kv + scratch) / 1e9).toFixed(1)} GB in ${(loadMs / 1000).toFixed(1)} s, ` +
+      `${tab.browserName}: ${((weights + kv + scratch) / 1e9).toFixed(1)} GB in ${(loadMs / 1000).toFixed(1)} s, ` +
         `wasm ${(stats.wasmBytes / 1e6).toFixed(0)} MB`,
     );
     assert.deepEqual([weights, kv, scratch], [plan.weights, plan.kv, plan.scratch]);
@@ -71,13 +53,13 @@ inBothBrowsers((browserName, start) => {
   });
 
   it('is inspected without being made', async () => {
-    const plan = await page.evaluate(() => gemmaWeb.inspect('synthetic:gemma-7b:q8_0'));
+    const plan = await tab.page.evaluate(() => gemmaWeb.inspect('synthetic:gemma-7b:q8_0'));
     // Nine gigabytes of weights are known to the byte from 5 MB of header.
     assert.ok(JSON.stringify(plan).includes('gemma-7b:q8_0'), JSON.stringify(plan).slice(0, 500));
   });
 
   it('names the shapes there are when another is asked for', async () => {
-    const error = await page.evaluate(async () => {
+    const error = await tab.page.evaluate(async () => {
       try {
         await gemmaWeb.loadGemma('synthetic:gemma-9t:q4_0');
         return undefined;

@@ -1,13 +1,13 @@
-// Two tabs of the page: the same conversations and the same model.
+// Two tabs of the chat page: the same conversations and the same model.
 
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { answered, loadOffered, openApp, press, send, until, waitForText } from './app.js';
-import { CHAT, chatModels } from './chats.js';
-import { inBothBrowsers } from './browsers.js';
-import { startSite } from './site.js';
-import { loadStub, openStubbed } from './stubbed.js';
+import { answered, loadOffered, openApp, press, send, texts, until, waitForText } from './support/app.js';
+import { CHAT, chatModels } from './support/tiny-model.js';
+import { inBothBrowsers } from './support/browsers.js';
+import { startSite } from './support/site.js';
+import { loadStub, openStubbed } from './support/stubbed-page.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 const ANSWER = 'An answer of some length, so that it takes its time to be written. '.repeat(12);
@@ -30,8 +30,6 @@ inBothBrowsers((_, start) => {
     }
   });
   after(() => site.close());
-
-  const texts = (page: Page, selector: string): Promise<string[]> => page.$$eval(selector, (found) => found.map((element) => element.textContent ?? ''));
 
   it('what one writes is in the other, without a reload', async () => {
     // Firefox draws only the tab in front.

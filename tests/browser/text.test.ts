@@ -1,46 +1,27 @@
-// What a model tells beside generating: ids, scores, vectors, memory.
+// The functions of a model besides generating: ids, scores, vectors, memory.
 
 import assert from 'node:assert/strict';
-import { after, before, it } from 'node:test';
-import type { Browser, Page } from 'puppeteer-core';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { BASE, chatModels, generate, loadInPage, logits, logSoftmax } from './chats.js';
-import { modelUrl, startSite } from './site.js';
-import type { StaticServer } from '../../www/tools/serve.mjs';
+import { it } from 'node:test';
+import { withModel } from './support/setup.js';
+import { BASE, generate, logits, logSoftmax } from './support/tiny-model.js';
 
-inBothBrowsers((_, start) => {
-  let site: StaticServer;
-  let browser: Browser;
-  let page: Page;
-  let problems: string[];
-
-  before(async () => {
-    site = await startSite(chatModels());
-    browser = await start();
-    ({ page, problems } = await openPage(browser, `${site.url}/test/`));
-    await loadInPage(page, modelUrl(site, BASE), { contextLength: 512 });
-  });
-  after(async () => {
-    await site.close();
-    assert.deepEqual(problems, []);
-  });
-
+withModel(BASE, { contextLength: 512 }, (tab) => {
   it('counts, tokenizes and back', async () => {
-    const seen = await page.evaluate(async () => {
+    const seen = await tab.page.evaluate(async () => {
       const text = 'hello <b> wörld\n';
       const ids = await model.tokenize(text);
       return { text, back: await model.detokenize(ids), ids: ids.length, count: await model.countTokens(text), of: await model.countTokens([2, 10, 20]) };
     });
     assert.equal(seen.back, seen.text);
     assert.deepEqual([seen.count, seen.of], [seen.ids + 1, 3]);
-    assert.equal((await generate(page, seen.text, { maxTokens: 1 })).usage.promptTokens, seen.count);
+    assert.equal((await generate(tab.page, seen.text, { maxTokens: 1 })).usage.promptTokens, seen.count);
   });
 
   it('scores a text as its logits say', async () => {
-    const { score, ids } = await page.evaluate(async () => ({ score: await model.score('hello world'), ids: [2, ...(await model.tokenize('hello world'))] }));
+    const { score, ids } = await tab.page.evaluate(async () => ({ score: await model.score('hello world'), ids: [2, ...(await model.tokenize('hello world'))] }));
     assert.deepEqual(score.tokens.map(({ id }) => id), ids.slice(1));
     for (const [index, { id, logprob }] of score.tokens.entries()) {
-      const exact = logSoftmax(await logits(page, ids.slice(0, index + 1)))[id] ?? Number.NaN;
+      const exact = logSoftmax(await logits(tab.page, ids.slice(0, index + 1)))[id] ?? Number.NaN;
       assert.ok(Math.abs(logprob - exact) < 2e-3, `${logprob}, expected ${exact}`);
     }
     assert.ok(Math.abs(score.total - score.tokens.reduce((sum, { logprob }) => sum + logprob, 0)) < 1e-4);
@@ -48,7 +29,7 @@ inBothBrowsers((_, start) => {
   });
 
   it('embeds a text: as many numbers as the model is wide, the same for the same text', async () => {
-    const seen = await page.evaluate(async () => {
+    const seen = await tab.page.evaluate(async () => {
       const [a, b, c] = await Promise.all(['hello', 'hello', 'something else'].map((text) => model.embed(text)));
       return { a: Array.from(a ?? []), b: Array.from(b ?? []), c: Array.from(c ?? []), width: model.info.config.dModel };
     });
@@ -59,7 +40,7 @@ inBothBrowsers((_, start) => {
   });
 
   it('tells its memory and its defaults', async () => {
-    const { memory, defaults, gpuBytes } = await page.evaluate(async () => ({ memory: await model.memory(), ...model.info }));
+    const { memory, defaults, gpuBytes } = await tab.page.evaluate(async () => ({ memory: await model.memory(), ...model.info }));
     const { weights, kv, scratch, sessions, total } = memory;
     assert.equal(total, weights + kv + scratch + sessions);
     assert.deepEqual([weights, kv], [gpuBytes.weights, gpuBytes.kv]);
@@ -67,7 +48,7 @@ inBothBrowsers((_, start) => {
   });
 
   it('takes the template it was loaded with for every conversation', async () => {
-    const seen = await page.evaluate(async (address) => {
+    const seen = await tab.page.evaluate(async (address) => {
       const template = (all: readonly { content: string }[]): string => `<bos>${all.map(({ content }) => content).join('|')}`;
       const own = await gemmaWeb.loadGemma(address, { template, kv: 'f32', tuning: 'f32/1' });
       const messages = [{ role: 'user', content: 'hello' }] as const;
@@ -78,7 +59,7 @@ inBothBrowsers((_, start) => {
       const counts = [await own.countTokens(messages), await own.countTokens('hello')];
       own.dispose();
       return { plain, texts, rendered, counts };
-    }, modelUrl(site, BASE));
+    }, tab.url(BASE));
     assert.deepEqual(seen.texts, [seen.plain, seen.plain]);
     assert.deepEqual(seen.rendered, ['<bos>hello', 'another']);
     assert.equal(seen.counts[0], seen.counts[1]);

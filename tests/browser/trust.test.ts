@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { inBothBrowsers, openPage } from './browsers.js';
-import { type FaultServer, startFaultServer } from './faults.js';
-import { download, load, MODEL, openForBytes, spreadModel } from './loads.js';
-import { modelUrl, startSite, TINY } from './site.js';
+import { inBothBrowsers, openPage } from './support/browsers.js';
+import { type FaultServer, startFaultServer } from './support/faulty-server.js';
+import { download, load, MODEL, openForBytes, spreadModel } from './support/loads.js';
+import { modelUrl, startSite, TINY } from './support/site.js';
 import { join } from 'node:path';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
@@ -109,7 +109,7 @@ inBothBrowsers((browserName, start) => {
       const source = { url: `${file.url}?signature=${inQuery}#${inHash}`, headers: { 'X-Key': inHeader, Authorization: `Bearer ${token}` } };
       const outcomes = [await download(page, source), await download(page, source)];
       const kept = await page.evaluate(everythingKept);
-      // … and where it fails: no such file, a wrong checksum, a file that breaks off, an address that is none.
+      // … and of loads that fail: no such file, a wrong checksum, a file that breaks off, an address that is none.
       const failing = [
         { ...source, url: `${server.url}/none.gguf?signature=${inQuery}` },
         { ...source, sha256: '00'.repeat(32) },

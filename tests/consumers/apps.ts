@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 export const ROOT = process.cwd();
 const HERE = join(ROOT, 'tests/consumers');
 
-/** Where everything comes from its own origin; workers take it from their own response. */
+/** The policy of a page that loads everything from its own origin. Workers take it from their own response. */
 const STRICT = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; object-src 'self'; img-src 'self' data:";
 
 /** A consumer that is a page. */
@@ -22,7 +22,7 @@ export interface App {
   readonly build?: readonly string[];
 }
 
-/** What shows the adapters. npm's `ai` brings zod, which tries whether it may evaluate text, and Firefox reports that. */
+/** The app that shows the adapters. npm's `ai` brings zod, which tries to evaluate text, and Firefox reports that. */
 export const ADAPTERS: App = {
   name: 'adapters',
   served: 'dist',
@@ -30,7 +30,7 @@ export const ADAPTERS: App = {
   build: ['vite', 'build', '--logLevel', 'warn'],
 };
 
-/** What shows that the package works wherever it is put. */
+/** Apps that show that the package works wherever it is put. */
 export const APPS: readonly App[] = [
   { name: 'vite', served: 'dist', policy: STRICT, build: ['vite', 'build', '--logLevel', 'warn'] },
   { name: 'webpack', served: 'dist', policy: STRICT, build: ['node', 'build.mjs'] },
@@ -43,7 +43,7 @@ export const APPS: readonly App[] = [
 
 const run = promisify(execFile);
 
-/** Runs a program in a folder; what it printed is in the error where it fails. */
+/** Runs a program in a folder. If it fails, its output is in the error. */
 export async function runIn(folder: string, [program = '', ...rest]: readonly string[]): Promise<string> {
   const path = program === 'node' ? process.execPath : program === 'npm' ? 'npm' : join(HERE, 'node_modules/.bin', program);
   try {

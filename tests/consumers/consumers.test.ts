@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Browser } from 'puppeteer-core';
 import { type StaticServer, startServer } from '../../www/tools/serve.mjs';
-import { inBothBrowsers, openPage } from '../browser/browsers.js';
-import { tinyModels } from '../browser/site.js';
+import { inBothBrowsers, openPage } from '../browser/support/browsers.js';
+import { tinyModels } from '../browser/support/site.js';
 import { ADAPTERS, APPS, type App, buildApp, makeProjects } from './apps.js';
 import { GOLDEN } from './expected.js';
 
@@ -35,7 +35,7 @@ function serve(app: App): Promise<StaticServer> {
   });
 }
 
-/** What the page of an app says, after nothing went wrong on it. */
+/** The outcome of an app's page, after it loaded without a problem. */
 async function outcomeOf(app: App, browser: Browser): Promise<unknown> {
   const site = await serve(app);
   try {
@@ -52,7 +52,7 @@ async function outcomeOf(app: App, browser: Browser): Promise<unknown> {
   }
 }
 
-/** What adapters/page.js says; `text` is what the model says without an adapter. */
+/** The outcome of adapters/page.js; `text` is the model's answer without an adapter. */
 interface Said {
   readonly text: string;
   readonly openai: object;

@@ -1,4 +1,4 @@
-// What every app of this folder does: it loads a model of its own origin and generates.
+// The common part of every app of this folder: loads a model of its own origin and generates.
 
 /** The prompt "seven" of tests/data/tiny/tiny-gemma3-q4_0.json. */
 export const PROMPT = [2, 959, 742, 863, 771, 585, 745];

@@ -1,9 +1,9 @@
-// The packed tarball in Node.js. It is left out where there is no Vulkan driver, and fails there where a GPU is required.
+// The packed tarball in Node.js. Without a Vulkan driver it is skipped, or fails if a GPU is required.
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
-import { TINY } from '../browser/site.js';
+import { TINY } from '../browser/support/site.js';
 import { makeProjects, runIn } from './apps.js';
 import { GOLDEN } from './expected.js';
 

@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { it } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { tinyGoldens } from '../browser/goldens.js';
-import { ROOT, TINY } from '../browser/site.js';
+import { tinyGoldens } from '../browser/support/goldens.js';
+import { ROOT, TINY } from '../browser/support/site.js';
 
 const NAME = 'tiny-gemma3-q4_0.gguf';
 const PACKAGE = pathToFileURL(join(ROOT, 'dist/gemma-web/index.js')).href;

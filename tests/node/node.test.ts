@@ -1,4 +1,4 @@
-// The package in Node.js: imported where there is no browser, and run on Dawn, the WebGPU of npm's `webgpu`.
+// The package in Node.js: imported without a browser, and run on Dawn, the WebGPU of npm's `webgpu`.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { tinyGoldens } from '../browser/goldens.js';
-import { tunedForChat } from '../browser/gguf.js';
-import { modelUrl, ROOT, startSite, TINY } from '../browser/site.js';
+import { tinyGoldens } from '../browser/support/goldens.js';
+import { tunedForChat } from '../browser/support/gguf.js';
+import { modelUrl, ROOT, startSite, TINY } from '../browser/support/site.js';
 import type { GpuDeviceLike, GpuLike, ModelSource } from '../../www/lib/index.js';
 
 const NAME = 'tiny-gemma3-q4_0.gguf';
@@ -17,7 +17,7 @@ const PATH = join(TINY, NAME);
 const PACKAGE = pathToFileURL(join(ROOT, 'dist/gemma-web/index.js')).href;
 const gemmaWeb = (await import(PACKAGE)) as typeof import('../../www/lib/index.js');
 
-/** Dawn's GPU; what is wrong with it where there is none. */
+/** Dawn's GPU, or the reason why there is none. */
 async function dawn(): Promise<GpuLike | string> {
   try {
     const { create, globals } = await import('webgpu');

@@ -1,10 +1,10 @@
-// Models that are offered: data, to be edited freely. Sizes are what is shown before anything is asked for; `inspect` says the exact ones.
+// The catalogue: models that the page offers. Edit it freely. Sizes are shown before any request; `inspect` tells the exact ones.
 
 export interface CatalogueEntry {
   readonly name: string;
-  /** What it is good for, in a few words. */
+  /** Its use, in a few words. */
   readonly about: string;
-  /** As `loadGemma` takes it. */
+  /** The source for `loadGemma`. */
   readonly source: string;
   readonly bytes: number;
   /** Tokens it was trained for. */
@@ -42,7 +42,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   },
   {
     name: 'Gemma 2 2B',
-    about: 'Better answers, for a GPU with some memory',
+    about: 'Better answers, for a card with more memory',
     source: 'hf:bartowski/gemma-2-2b-it-GGUF/gemma-2-2b-it-Q4_K_M.gguf',
     bytes: 1.71e9,
     context: 8192,

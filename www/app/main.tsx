@@ -1,4 +1,4 @@
-// The chat page: begins here.
+// The entry of the chat page.
 
 import { effect } from '@preact/signals';
 import { render } from 'preact';
@@ -8,10 +8,10 @@ import './styles/models.css';
 import './styles/chat.css';
 import { busy, stop } from './state/answer.js';
 import { current, open, refresh, startNew } from './state/chats.js';
-import { loaded, lookAround, resume } from './state/engine.js';
+import { discover, loaded, resume } from './state/engine.js';
 import { go, route } from './state/route.js';
 import { startSettings } from './state/settings.js';
-import { startServiceWorker } from './state/worker.js';
+import { startServiceWorker } from './state/service-worker.js';
 import { newConversation } from './state/tree.js';
 import { Shell } from './ui/shell.js';
 
@@ -21,9 +21,9 @@ if (root) render(<Shell />, root);
 startServiceWorker();
 void refresh();
 resume();
-void lookAround();
+void discover();
 
-// The address says what is shown.
+// The address decides what is shown.
 effect(() => {
   const to = route.value;
   if (to.screen !== 'chat') return;
@@ -32,14 +32,14 @@ effect(() => {
   });
 });
 
-// Tabs and history are told apart by their titles.
+// Titles distinguish tabs and entries of the history.
 const name = document.title;
 effect(() => {
   const { title } = current.value;
   document.title = route.value.screen === 'chat' && title !== '' ? `${title} · ${name}` : name;
 });
 
-// A model that was just loaded is what the reader wants to use; what is shown decides how.
+// The reader wants to use a model that was just loaded: the shown conversation continues with it, or a new one begins.
 let before = loaded.peek();
 effect(() => {
   const model = loaded.value;
@@ -53,7 +53,6 @@ effect(() => {
     if (shown.turns.length === 0 && shown.kind !== kind) current.value = newConversation(kind);
     return;
   }
-  // What was open can go on with it, or something new begins.
   if (shown.turns.length > 0 && shown.kind === kind) go({ screen: 'chat', id: shown.id });
   else startNew(kind);
 });

@@ -1,8 +1,8 @@
-// From Markdown of a model to elements that can do no harm: no HTML of its own, no images, links to the web and to mail only.
+// Markdown of a model as harmless elements: no HTML of its own, no images, and links to the web and to mail only.
 
 import createDOMPurify from 'dompurify';
 import { Lexer, Marked, type Token, type Tokens } from 'marked';
-import { later } from './later.js';
+import { whenIdle } from './idle-work.js';
 import { t } from './strings.js';
 
 const escape = (text: string): string => text.replace(/[&<>"']/g, (found) => `&#${found.charCodeAt(0)};`);
@@ -11,11 +11,11 @@ const marked = new Marked({
   gfm: true,
   breaks: false,
   renderer: {
-    // What looks like HTML is text that the model wrote.
+    // Anything that looks like HTML is text of the model's.
     html: ({ text }) => escape(text),
-    // Nothing is fetched because a model says so.
+    // A model's text never makes the page fetch anything.
     image: ({ text, href }) => escape(text || href),
-    // All of one rank, below the page's own: models begin with whatever rank they like.
+    // All headings have one rank, below the page's own: models begin with any rank.
     heading({ tokens, depth }) {
       return `<h2 class="rank-${depth}">${this.parser.parseInline(tokens)}</h2>`;
     },
@@ -44,7 +44,7 @@ function blocksOf(text: string): Token[] {
   try {
     return new Lexer(marked.defaults).lex(text);
   } catch {
-    // Nested too deep to be meant.
+    // Nested too deeply for the parser.
     return [{ type: 'text', raw: text, text } satisfies Tokens.Text];
   }
 }
@@ -67,7 +67,7 @@ function htmlOf(block: Token): string {
   }
 }
 
-/** Wide tables scroll by themselves, and can be reached by keyboard to do so. */
+/** A scrolling frame for a wide table, which the keyboard reaches too. */
 function scrolling(table: Node): HTMLElement {
   const scroll = document.createElement('div');
   scroll.className = 'scroll';
@@ -78,7 +78,7 @@ function scrolling(table: Node): HTMLElement {
   return scroll;
 }
 
-/** Made by hand: the text of a code block, which may be long, needs no cleaning as text. */
+/** A code block, made by hand: its text may be long, and plain text needs no sanitizing. */
 function codeBlock({ text, lang }: Tokens.Code): HTMLElement {
   const figure = document.createElement('figure');
   figure.className = 'code';
@@ -101,12 +101,12 @@ function codeBlock({ text, lang }: Tokens.Code): HTMLElement {
   return figure;
 }
 
-/** Few enough to be made within a moment. */
+/** Blocks that are converted in one step: few enough to take a moment only. */
 const BLOCKS_A_STEP = 8;
 
-/** A growing text in an element: blocks that can't change any more are left alone, only the last one is made anew. */
+/** A growing text in an element: finished blocks stay, and only the last one is made again. */
 export class Growing {
-  /** How much of the text lies in blocks that are done. */
+  /** Length of the text in finished blocks. */
   #done = 0;
   #open: HTMLElement | undefined;
   #text = '';
@@ -116,15 +116,15 @@ export class Growing {
     this.#into = into;
   }
 
-  /** Shows a text, which most often begins with the one before; returns what of it was finished since. */
+  /** Shows a text, which usually begins with the previous one. Returns the part that was finished since. */
   show(given: string): string {
-    // As the lexer does, so that its lengths are those of this text.
+    // The lexer does the same. This way its lengths are those of this text.
     const text = given.replace(/\r\n|\r/g, '\n');
     if (text === this.#text) return '';
     if (!text.startsWith(this.#text)) this.#clear();
     this.#text = text;
     const blocks = blocksOf(text.slice(this.#done));
-    // A block is done when another one follows: the last may go on, even after an empty line.
+    // A block is done when another one follows: the last one may continue, even after an empty line.
     const last = blocks.findLastIndex(({ type }) => type !== 'space');
     const finished = blocks.slice(0, Math.max(last, 0)).map(({ raw }) => raw).join('');
     const made = blocks.filter(({ type }) => type !== 'space').map(render);
@@ -136,8 +136,8 @@ export class Growing {
   }
 
   /**
-   * Shows a text that is there whole. A long one is made little by little, and stands there as it is until then; returns what calls that
-   * off.
+   * Shows a text that is complete. A long one is converted a few blocks at a time, and stands there as plain text until then. The function
+   * that it returns cancels the conversion.
    */
   fill(text: string): () => void {
     if (this.#text !== '' && text.startsWith(this.#text)) {
@@ -153,14 +153,14 @@ export class Growing {
       blocks ??= blocksOf(text.replace(/\r\n|\r/g, '\n')).filter(({ type }) => type !== 'space');
       for (const block of blocks.splice(0, BLOCKS_A_STEP)) made.push(render(block));
       if (blocks.length > 0) {
-        callOff = later(step);
+        cancel = whenIdle(step);
         return;
       }
       this.#into.classList.remove('raw');
       this.#into.replaceChildren(...made);
     };
-    let callOff = later(step);
-    return () => callOff();
+    let cancel = whenIdle(step);
+    return () => cancel();
   }
 
   #clear(): void {

@@ -9,6 +9,14 @@
  * @packageDocumentation
  */
 
+export { cache } from './page/cache.js';
+export { Gemma } from './page/gemma.js';
+export { Generation } from './page/generation.js';
+export { inspect, loadGemma } from './page/load.js';
+export { probe, type Probe, type ProbeOptions } from './page/probe.js';
+export { type SavedSession, type SavedSessions, savedSessions } from './page/saved-sessions.js';
+export { type SendOptions, Session, type SessionOptions } from './page/session.js';
+export { GemmaError, type GemmaErrorCode } from './shared/errors.js';
 export type {
   BenchGate,
   BenchKernels,
@@ -20,10 +28,8 @@ export type {
   KernelProfile,
   PromptTest,
   WorkCounts,
-} from './bench.js';
-export { cache, type CacheEntry, type CacheReport, type ModelCache } from './cache.js';
-export { Gemma } from './client.js';
-export { GemmaError, type GemmaErrorCode } from './errors.js';
+} from './types/bench.js';
+export type { CacheEntry, CacheOutcome, CacheReport, ModelCache } from './types/cache.js';
 export type {
   ChatTemplate,
   FinishReason,
@@ -39,29 +45,19 @@ export type {
   TokenPiece,
   TokenUsage,
   TopLogprob,
-} from './generate.js';
-export { Generation } from './generation.js';
-export { inspect, loadGemma } from './load.js';
-export { probe, type Probe, type ProbeOptions } from './probe.js';
-export { type SavedSession, type SavedSessions, savedSessions } from './saved.js';
-export { type SendOptions, Session, type SessionOptions } from './session.js';
-export type { ByteSource, ModelSource, RemoteFile } from './sources.js';
+} from './types/generate.js';
+export type { DeviceLoss, GpuDeviceLike, GpuLike, LoadOptions, LoadProgress } from './types/load.js';
 export type {
   AdapterInfo,
-  CacheOutcome,
-  DeviceLoss,
   GenerateDefaults,
   GpuBytes,
-  GpuDeviceLike,
-  GpuLike,
   GpuMemory,
   Inspection,
-  LoadOptions,
-  LoadProgress,
   MemoryPlan,
   ModelConfig,
   ModelInfo,
   ModelStats,
   Tuning,
   Variants,
-} from './types.js';
+} from './types/model.js';
+export type { ByteSource, ModelSource, RemoteFile } from './types/source.js';

@@ -1,32 +1,32 @@
-// The worker: the engine's half with a thread of its own, or by its name the one that writes. One script for both, so that there is one
-// to put beside the page.
+// Entry point of both workers, the engine's and the OPFS writer: one script, so that a page has only one to serve.
 
-import { Host } from './host.js';
-import type { FromHost, ToHost } from './protocol.js';
-import { write, WRITER } from './writer.js';
+import { serveWriter, type WriterScope } from './engine/opfs-writer.js';
+import { EngineServer } from './engine/server.js';
+import type { FromEngine, ToEngine } from './shared/protocol.js';
+import { WRITER_NAME } from './shared/writer-protocol.js';
 
-/** What of a worker's global scope is used here; lib.dom and lib.webworker can't be loaded together. */
-interface WorkerScope {
-  postMessage(message: FromHost, transfer?: Transferable[]): void;
-  addEventListener(type: 'message', listener: (event: MessageEvent<ToHost>) => void): void;
+/** A worker's global scope, as far as it is used here; lib.dom and lib.webworker cannot be loaded together. */
+interface EngineScope {
+  postMessage(message: FromEngine, transfer?: Transferable[]): void;
+  addEventListener(type: 'message', listener: (event: MessageEvent<ToEngine>) => void): void;
   addEventListener(type: 'error', listener: (event: ErrorEvent) => void): void;
   addEventListener(type: 'unhandledrejection', listener: (event: PromiseRejectionEvent) => void): void;
 }
 
-function run(scope: WorkerScope): void {
-  const host = new Host((message, transfer) => scope.postMessage(message, transfer));
-  scope.addEventListener('message', ({ data }) => host.receive(data));
-  // A panic of the engine unwinds through whatever task it ran in and leaves its promise hanging for ever.
+function serveEngine(scope: EngineScope): void {
+  const server = new EngineServer((message, transfer) => scope.postMessage(message, transfer));
+  scope.addEventListener('message', ({ data }) => server.receive(data));
+  // A panic of the engine unwinds through the task it ran in and leaves that task's promise pending for ever.
   scope.addEventListener('error', (event) => {
     event.preventDefault();
-    host.fatal(event.error ?? event.message);
+    server.fatal(event.error ?? event.message);
   });
   scope.addEventListener('unhandledrejection', (event) => {
     event.preventDefault();
-    host.fatal(event.reason);
+    server.fatal(event.reason);
   });
 }
 
-const scope = globalThis as unknown as WorkerScope & Parameters<typeof write>[0] & { readonly name: string };
-if (scope.name === WRITER) write(scope);
-else run(scope);
+const scope = globalThis as unknown as EngineScope & WriterScope & { readonly name: string };
+if (scope.name === WRITER_NAME) serveWriter(scope);
+else serveEngine(scope);

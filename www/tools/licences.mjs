@@ -1,6 +1,6 @@
 // @ts-check
-// The licences of every npm package in the lock files, as those name them. None of them is part of gemma-web, which depends on
-// nothing; but what builds and tests it should be as free to use.
+// The licences of every npm package in the lock files. None of these packages is part of gemma-web, which depends on nothing, but what
+// builds and tests it should be as free to use.
 //
 //   node www/tools/licences.mjs www/package-lock.json …
 
@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs';
 const ALLOWED = ['0BSD', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'BlueOak-1.0.0', 'CC-BY-3.0', 'CC-BY-4.0', 'CC0-1.0', 'ISC', 'LGPL-3.0-or-later', 'MIT', 'MPL-2.0', 'Python-2.0', 'Unlicense', 'Zlib'];
 
 /**
- * Whether an SPDX expression can be met by licences of the list: one of those joined by OR, all of those joined by AND.
+ * Whether the listed licences meet an SPDX expression: one of those joined by OR, all of those joined by AND.
  * @param {string} expression
  */
 const isAllowed = (expression) =>

@@ -1,5 +1,5 @@
 // @ts-check
-// Makes dist/gemma-web, as build.sh left it, a whole npm package. The version is Cargo.toml's: there is one only.
+// The manifest, licence and README that make dist/gemma-web an npm package. Cargo.toml has the only version number.
 
 import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

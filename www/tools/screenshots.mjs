@@ -1,13 +1,13 @@
 // @ts-check
-// Takes the pictures in www/app/screenshots: what the chat page looks like on a phone and on a desktop, in light and in dark. The answers
-// are scripted (tests/browser/stub.mjs), so that the pictures are the same on every machine.
+// The pictures in www/app/screenshots: the chat page on a phone and on a desktop, in light and in dark. The answers are scripted
+// (tests/browser/support/stub-engine.mjs), so that the pictures are the same on every machine.
 //
 //   GEMMA_WEB_CHROMIUM=/usr/bin/chromium node www/tools/screenshots.mjs        after ./build.sh build
 
 import { mkdirSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import puppeteer from 'puppeteer-core';
-import { stubEngine } from '../../tests/browser/stub.mjs';
+import { stubEngine } from '../../tests/browser/support/stub-engine.mjs';
 import { startServer } from './serve.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -53,7 +53,7 @@ async function press(page, selector, name) {
   );
 }
 
-/** The pictures, each with what the stand-in does and how to get there. */
+/** The pictures, each with the stand-in's behaviour and the way to the screen. */
 const PICTURES = {
   start: { stub: { text: '' }, go: async () => undefined },
   loading: {
@@ -105,7 +105,7 @@ for (const [name, { stub, go }] of Object.entries(PICTURES)) {
       await page.setViewport(viewport);
       await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }]);
       await page.evaluateOnNewDocument(stubEngine, stub);
-      // A graphics card that is there, whatever this machine has.
+      // A graphics card, whatever this machine has.
       await page.evaluateOnNewDocument(() => {
         const info = { vendor: 'any', architecture: '', device: '', description: '' };
         const limits = { maxStorageBufferBindingSize: 2 ** 31, maxBufferSize: 2 ** 31, maxStorageBuffersPerShaderStage: 10 };

@@ -28,8 +28,8 @@ const MIME = {
   '.webmanifest': 'application/manifest+json',
 };
 
-// The strictest policy that the library promises to work under; the worker script gets it too, since workers
-// take their policy from their own response.
+// The strictest policy that the library promises to work under. The worker's script gets it too: a worker takes its policy from its own
+// response.
 const POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src *; img-src 'self' data:";
 
 /**
@@ -103,7 +103,7 @@ async function answer(options, path, request, response) {
 }
 
 /**
- * The file behind a URL path; undefined where there is none or the path leaves its folder.
+ * The file behind a URL path; undefined if there is none, or if the path leaves its folder.
  * @param {ServerOptions} options
  * @param {string} path
  */
@@ -236,7 +236,7 @@ async function main() {
   const models = Object.fromEntries(values.model.map((file) => [basename(file), file]));
   const wanted = Number(values.port);
   const server = await startServer({ mounts, models, port: wanted }).catch((error) => {
-    // A second demo should start as well; only a taken port is put right, anything else is shown.
+    // If the port is taken, by another demo say, a free one will do. Any other error is shown.
     if (error.code !== 'EADDRINUSE') throw error;
     return startServer({ mounts, models, port: 0 });
   });

@@ -1,15 +1,18 @@
-//! The options, as clap reads them.
+//! Arguments of the command line, as clap reads them.
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use gemma_web::bench::{self, BenchOptions};
+use gemma_web::engine::{KvType, LoadOptions, SelfTest, Tested};
 use gemma_web::gpu::{GpuOptions, Tuning};
-use gemma_web::session::bench::{self, BenchOptions};
-use gemma_web::session::{GenerateOptions, KvType, LoadOptions, SelfTest, Tested};
+
+use super::generate_args::Generate;
 
 /// Runs Google's Gemma from a GGUF file on the GPU.
 ///
-/// The result goes to standard output, everything else to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage.
+/// The result goes to standard output, everything else to standard error. Exit codes: 0 done, 1 failed, 2
+/// wrong usage.
 #[derive(Debug, Parser)]
 #[command(name = "gemma", version, disable_help_subcommand = true)]
 pub(crate) struct Cli {
@@ -35,22 +38,22 @@ pub(crate) enum Command {
     Tokenize(Tokenize),
     /// Say what is in a file and whether it can be run; needs no GPU.
     Inspect(Inspect),
-    /// Check the results, then measure prompt and generation speed and where the time goes.
+    /// Check the results, then measure prompt and generation speed and the time of each kernel.
     Bench(Bench),
     /// Write a GGUF file with random weights in the shape of a real model.
     Synth(Synth),
 }
 
-/// How a model that is an address is loaded.
+/// Download of a model that is an address.
 #[derive(Debug, Args)]
 pub(crate) struct Download {
-    /// Refuse a downloaded model whose SHA-256 is another.
+    /// Refuse a downloaded model with another SHA-256.
     #[arg(long, value_name = "HEX")]
     pub(crate) sha256: Option<String>,
     /// Send this header with each request of a download; may be given several times.
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = name_and_value)]
     pub(crate) headers: Vec<(String, String)>,
-    /// Don't keep a downloaded model, nor look for it among those kept.
+    /// Neither keep a downloaded model nor look for it in the cache.
     #[arg(long)]
     pub(crate) no_cache: bool,
 }
@@ -58,16 +61,16 @@ pub(crate) struct Download {
 /// The model and the GPU it runs on.
 #[derive(Debug, Args)]
 pub(crate) struct Model {
-    /// The GGUF file, or the first of its shards; or an address that begins with `https://`, `http://` or, for Hugging Face,
-    /// `hf:owner/repo/file.gguf` with or without `@revision`; or `synthetic:SHAPE:FORMAT`.
+    /// The GGUF file, or the first of its shards; or an address that begins with `https://`, `http://` or,
+    /// for Hugging Face, `hf:owner/repo/file.gguf` with or without `@revision`; or `synthetic:SHAPE:FORMAT`.
     ///
-    /// What is downloaded is kept in the user's cache folder. For Hugging Face the token in `HF_TOKEN` is sent.
+    /// Downloads are kept in the user's cache folder. The token in `HF_TOKEN` is sent to Hugging Face.
     #[arg(required_unless_present = "synthetic")]
     pub(crate) model: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) download: Download,
-    /// Instead of a file take random weights in the shape of a real model, such as gemma-2b:q4_0: the speed is that
-    /// of the real one, the text is not.
+    /// Take random weights in the shape of a real model instead of a file, such as gemma-2b:q4_0: the speed
+    /// is that of the real model, the text is not.
     #[arg(long, value_name = "SHAPE:FORMAT", conflicts_with = "model")]
     pub(crate) synthetic: Option<String>,
     /// Take the adapter with this in its name, any case.
@@ -82,10 +85,12 @@ pub(crate) struct Model {
     /// Prompt tokens computed at once, at most.
     #[arg(long, value_name = "N", default_value = "256", value_parser = at_least_one)]
     pub(crate) prefill_chunk: usize,
-    /// Variants of the kernels, f32/1, f32/32, int8/1 or int8/32 [default: the fastest, by a short measurement].
+    /// Variants of the kernels, f32/1, f32/32, int8/1 or int8/32 [default: the fastest, by a short
+    /// measurement].
     #[arg(long, value_name = "NAME")]
     pub(crate) tuning: Option<Tuning>,
-    /// Which kernels are compared with their CPU twins first: all (full), those that did not pass before (fast), or none (off).
+    /// Kernels to compare with their CPU twins first: all (full), those that did not pass before (fast), or
+    /// none (off).
     #[arg(long, value_name = "WHICH", default_value = "fast", value_parser = ["full", "fast", "off"])]
     pub(crate) self_test: String,
 }
@@ -119,59 +124,6 @@ impl Model {
     }
 }
 
-/// How the next token is chosen. Negative numbers are let through to be refused by their range.
-#[derive(Debug, Args)]
-pub(crate) struct Sampling {
-    /// Most tokens to generate.
-    #[arg(short = 'n', long, value_name = "N", default_value = "256", allow_negative_numbers = true)]
-    max_tokens: usize,
-    /// 0 takes the most likely token at each step.
-    #[arg(long, value_name = "T", default_value = "1.0", allow_negative_numbers = true)]
-    temperature: f32,
-    /// Keep the K most likely tokens; 0 keeps all.
-    #[arg(long, value_name = "K", default_value = "64", allow_negative_numbers = true)]
-    top_k: usize,
-    /// Keep the most likely tokens that together have this probability; 1 keeps all.
-    #[arg(long, value_name = "P", default_value = "0.95", allow_negative_numbers = true)]
-    top_p: f32,
-    /// Keep the tokens at least this likely, relative to the most likely one; 0 keeps all.
-    #[arg(long, value_name = "P", default_value = "0.0", allow_negative_numbers = true)]
-    min_p: f32,
-    /// Divide the positive and multiply the negative logits of the last 64 tokens, prompt included; 1 changes nothing.
-    #[arg(long, value_name = "R", default_value = "1.0", allow_negative_numbers = true)]
-    repetition_penalty: f32,
-    /// Take F from the logit of a token for each time it is among the last 64.
-    #[arg(long, value_name = "F", default_value = "0.0", allow_negative_numbers = true)]
-    frequency_penalty: f32,
-    /// Take P from the logits of the tokens among the last 64.
-    #[arg(long, value_name = "P", default_value = "0.0", allow_negative_numbers = true)]
-    presence_penalty: f32,
-    /// Add to the logits of these tokens, up to 256; -inf forbids one.
-    #[arg(long, value_name = "ID=BIAS,…", value_delimiter = ',', value_parser = id_and_bias)]
-    logit_bias: Vec<(u32, f32)>,
-    /// Makes the choice repeatable.
-    #[arg(long, value_name = "SEED", allow_negative_numbers = true)]
-    seed: Option<u64>,
-}
-
-impl Sampling {
-    pub(crate) fn generate_options(&self) -> GenerateOptions {
-        GenerateOptions {
-            max_tokens: self.max_tokens,
-            temperature: self.temperature,
-            top_k: self.top_k,
-            top_p: self.top_p,
-            min_p: self.min_p,
-            repetition_penalty: self.repetition_penalty,
-            frequency_penalty: self.frequency_penalty,
-            presence_penalty: self.presence_penalty,
-            logit_bias: self.logit_bias.iter().copied().collect(),
-            seed: self.seed,
-            ..GenerateOptions::default()
-        }
-    }
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     #[command(flatten)]
@@ -183,7 +135,7 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) chat: bool,
     #[command(flatten)]
-    pub(crate) sampling: Sampling,
+    pub(crate) generate: Generate,
 }
 
 #[derive(Debug, Args)]
@@ -194,7 +146,7 @@ pub(crate) struct Chat {
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) system: Option<String>,
     #[command(flatten)]
-    pub(crate) sampling: Sampling,
+    pub(crate) generate: Generate,
 }
 
 #[derive(Debug, Args)]
@@ -203,7 +155,7 @@ pub(crate) struct Eval {
     pub(crate) model: Model,
     #[command(flatten)]
     pub(crate) prompt: IdsOrPrompt,
-    /// How many logits to print, highest first.
+    /// Number of logits to print, highest first.
     #[arg(long, value_name = "N", default_value = "20", value_parser = at_least_one)]
     pub(crate) top: usize,
 }
@@ -260,7 +212,7 @@ pub(crate) struct Inspect {
 pub(crate) struct Bench {
     #[command(flatten)]
     pub(crate) model: Model,
-    /// Whose definitions the two tests follow.
+    /// Definitions that the two tests follow.
     #[arg(long, value_enum, default_value = "llama-bench")]
     protocol: Protocol,
     /// Prompt tokens; 0 leaves the prompt test out [default: the protocol's].
@@ -269,19 +221,19 @@ pub(crate) struct Bench {
     /// Generated tokens; 0 leaves the generation test out [default: the protocol's].
     #[arg(short = 'n', long, value_name = "N")]
     n_gen: Option<usize>,
-    /// Generates behind so many positions too, filled with ids without a meaning.
+    /// Also generate behind so many positions, filled with meaningless ids.
     #[arg(short = 'd', long, value_name = "N,N,…", value_delimiter = ',')]
     depths: Vec<usize>,
-    /// Repetitions that count.
+    /// Counted repetitions.
     #[arg(short = 'r', long, value_name = "N", default_value = "5", value_parser = at_least_one)]
     repetitions: usize,
-    /// Repetitions before them that do not.
+    /// Repetitions before them that do not count.
     #[arg(long, value_name = "N", default_value = "2")]
     warmups: usize,
-    /// Leave out how fast the adapter reads memory.
+    /// Skip the test of how fast the adapter reads memory.
     #[arg(long)]
     no_roofline: bool,
-    /// Leave out where the time goes, kernel by kernel.
+    /// Skip the times of each kernel.
     #[arg(long)]
     no_kernels: bool,
 }
@@ -290,7 +242,7 @@ pub(crate) struct Bench {
 enum Protocol {
     /// llama.cpp: 512 prompt tokens, and 128 tokens generated from an empty context.
     LlamaBench,
-    /// LiteRT and MediaPipe: 1024 prompt tokens, and 256 tokens generated behind them.
+    /// LiteRT and MediaPipe: 1024 prompt tokens, and 256 tokens generated after them.
     Litert,
 }
 
@@ -315,20 +267,15 @@ impl Bench {
 
 #[derive(Debug, Args)]
 pub(crate) struct Synth {
-    /// Which model, such as gemma-2b:q4_0.
+    /// Shape and format of the model, such as gemma-2b:q4_0.
     #[arg(value_name = "SHAPE:FORMAT")]
     pub(crate) recipe: String,
     /// The file to write; one that exists is replaced.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// What the random numbers are made from: the same seed gives the same file [default: 1].
+    /// Seed of the random weights: the same seed gives the same file [default: 1].
     #[arg(long, value_name = "SEED")]
     pub(crate) seed: Option<u64>,
-}
-
-fn id_and_bias(text: &str) -> Result<(u32, f32), String> {
-    let parsed = text.split_once('=').and_then(|(id, bias)| Some((id.parse().ok()?, bias.parse().ok()?)));
-    parsed.ok_or_else(|| "expected a token id, '=' and a number".to_owned())
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use gemma_web::Cancel;
+use gemma_web::bench::{BenchProgress, BenchReport, GenerationTest, Protocol, Spread};
 use gemma_web::gpu::profile::{Method, Profile};
-use gemma_web::session::bench::{BenchProgress, BenchReport, GenerationTest, Protocol, Spread};
 use indicatif::{ProgressBar, ProgressStyle};
 use pollster::block_on;
 
@@ -13,7 +13,7 @@ use super::args::Bench;
 use super::load;
 use super::output::{Failure, is_watched, print, print_json};
 
-/// Kernels that the table lists; the rest is summed up.
+/// Number of kernels in the table; the others are summed up.
 const LISTED: usize = 12;
 
 pub(crate) fn bench(args: &Bench, json: bool) -> Result<(), Failure> {
@@ -50,7 +50,7 @@ fn steps_bar() -> ProgressBar {
     bar
 }
 
-/// The report as people read it.
+/// The report as a table for people.
 fn table(report: &BenchReport) -> String {
     let mut out = String::new();
     // Writing to a string can't fail.
@@ -109,14 +109,14 @@ fn write_tests(out: &mut String, report: &BenchReport) -> std::fmt::Result {
         writeln!(out, " {:.3} TFLOP/s, first token after {seconds:.3} s", test.teraflops)?;
     }
     if let Some(test) = &report.generation {
-        let behind = report.protocol == Protocol::LiteRt;
-        write_generation(out, test, behind)?;
+        let with_depth = report.protocol == Protocol::LiteRt;
+        write_generation(out, test, with_depth)?;
     }
     report.depths.iter().try_for_each(|test| write_generation(out, test, true))
 }
 
-fn write_generation(out: &mut String, test: &GenerationTest, behind: bool) -> std::fmt::Result {
-    let depth = if behind { format!(" @ d{}", test.depth) } else { String::new() };
+fn write_generation(out: &mut String, test: &GenerationTest, with_depth: bool) -> std::fmt::Result {
+    let depth = if with_depth { format!(" @ d{}", test.depth) } else { String::new() };
     write_speed(out, &format!("tg{}{depth}", test.tokens), &test.tokens_per_second)?;
     let part =
         test.of_roofline.map_or_else(String::new, |part| format!(", {:.0} % of memory speed", part * 100.0));
@@ -157,7 +157,8 @@ fn today() -> String {
     date(seconds / 86_400)
 }
 
-/// The day so many days after 1970-01-01, by Howard Hinnant's algorithm: years begin in March, so that a leap day comes last.
+/// The day so many days after 1970-01-01, by Howard Hinnant's algorithm: years begin in March, so that a leap
+/// day comes last.
 fn date(days: u64) -> String {
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);

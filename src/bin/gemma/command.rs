@@ -1,15 +1,16 @@
-//! Reads the command line, runs the command, reports what went wrong.
+//! The command: reads the command line, runs a subcommand, reports an error.
 
+mod adapter_records;
 mod args;
 mod bench;
 mod eval;
+mod generate_args;
 mod inspect;
 mod load;
 mod output;
 mod run;
 mod source;
 mod synth;
-mod tuning;
 
 use std::process::ExitCode;
 
@@ -17,7 +18,7 @@ use clap::Parser;
 
 use args::{Cli, Command};
 
-/// The whole command; clap itself prints help (exit code 0) and wrong usage (2).
+/// Entry point; clap itself prints help (exit code 0) and wrong usage (2).
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let json = cli.json;

@@ -1,4 +1,4 @@
-//! `gemma eval` and `gemma perplexity`: what the model thinks of given tokens.
+//! `gemma eval` and `gemma perplexity`: logits and likelihood of given tokens.
 
 use gemma_web::{Cancel, Error};
 use pollster::block_on;
@@ -60,7 +60,7 @@ pub(crate) fn perplexity(args: &Perplexity, json: bool) -> Result<(), Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| Error::Io { path: path.display().to_string(), why: e.to_string() })?;
     let mut options = args.model.load_options();
-    // A window that was asked for is a context that was asked for.
+    // The window sets the context, unless an option does.
     options.context_length = options.context_length.or(args.tokens);
     let mut engine = load::engine(&args.model, &options, json)?;
     let mut ids = engine.prompt_ids(&text)?;

@@ -1,4 +1,4 @@
-//! `gemma tokenize` and `gemma inspect`: what a file holds, without a GPU.
+//! `gemma tokenize` and `gemma inspect`: a file's vocabulary and contents, without a GPU.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ use gemma_web::model::gpu::memory;
 use gemma_web::model::memory::{MemoryPlan, Verdict};
 use gemma_web::model::{Config, ModelOptions};
 use gemma_web::source::ByteSource;
-use gemma_web::source::download::Watch;
-use gemma_web::source::joined::Joined;
+use gemma_web::source::concat::Concat;
+use gemma_web::source::download::DownloadProgress;
 use gemma_web::tokenizer::{Special, Tokenizer};
 use gemma_web::{Cancel, Error};
 use pollster::block_on;
@@ -19,11 +19,11 @@ use super::args::{Inspect, Tokenize};
 use super::output::{Failure, print, print_json};
 use super::source::{self, Source};
 
-/// Elements of a list that are shown.
+/// Most elements of a list to show.
 const MAX_SHOWN: usize = 8;
 
 pub(crate) fn tokenize(args: &Tokenize, json: bool) -> Result<(), Failure> {
-    let mut source = source::open(&args.model, &args.download, &Watch::default())?;
+    let mut source = source::open(&args.model, &args.download, &DownloadProgress::default())?;
     let (header, _) = block_on(gguf::read_header(&mut source, &Cancel::default()))?;
     let tokenizer = Tokenizer::from_gguf(&header.metadata)?;
     let special = if args.special { Special::Parse } else { Special::AsText };
@@ -39,7 +39,7 @@ pub(crate) fn tokenize(args: &Tokenize, json: bool) -> Result<(), Failure> {
 }
 
 pub(crate) fn inspect(args: &Inspect, json: bool) -> Result<(), Failure> {
-    let mut source = source::open(&args.model, &args.download, &Watch::default())?;
+    let mut source = source::open(&args.model, &args.download, &DownloadProgress::default())?;
     let (header, _) = block_on(gguf::read_header(&mut source, &Cancel::default()))?;
     let planned = memory(&header, args);
     if let Err(wrong @ Error::InvalidOption { .. }) = planned {
@@ -65,7 +65,7 @@ pub(crate) fn inspect(args: &Inspect, json: bool) -> Result<(), Failure> {
     print_page(&source, &header, &planned)
 }
 
-/// GPU memory of a model that can be run, for the adapter that is there, else for WebGPU's default limits.
+/// GPU memory of a model, for the adapter at hand, or for WebGPU's default limits if there is none.
 fn memory(header: &Header, args: &Inspect) -> gemma_web::Result<MemoryPlan> {
     let adapter = block_on(Gpu::open(&GpuOptions::default()));
     let limits = adapter.map_or_else(|_| Limits::default(), |gpu| *gpu.limits());
@@ -134,7 +134,7 @@ fn verdict(error: Option<&Error>) -> Json {
 }
 
 fn print_page(
-    source: &Joined<Source>,
+    source: &Concat<Source>,
     header: &Header,
     planned: &gemma_web::Result<MemoryPlan>,
 ) -> Result<(), Failure> {

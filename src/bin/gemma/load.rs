@@ -1,43 +1,48 @@
-//! Loads the model, with a progress bar where a person watches.
+//! Load of a model, with a progress bar if a person watches.
 
 use std::time::Instant;
 
 use gemma_web::Cancel;
-use gemma_web::session::{Engine, LoadOptions, Phase, Progress};
-use gemma_web::source::download::{Transfer, Watch};
+use gemma_web::engine::{Engine, LoadOptions, Phase, Progress};
+use gemma_web::gpu::device::AdapterInfo;
+use gemma_web::source::download::{DownloadProgress, Transfer};
 use indicatif::{ProgressBar, ProgressStyle};
 use pollster::block_on;
 
+use super::adapter_records;
 use super::args::Model;
 use super::output::{Failure, is_watched, note};
 use super::source;
-use super::tuning;
 
-/// Loads the model as the options say. `json` keeps standard error free of remarks.
+/// Loads the model that the arguments name. `json` keeps standard error free of remarks.
 pub(crate) fn engine(model: &Model, options: &LoadOptions, json: bool) -> Result<Engine, Failure> {
-    let watch = Watch::default();
+    let download = DownloadProgress::default();
     let start = Instant::now();
-    let source = source::of(model, &watch)?;
+    let source = source::of(model, &download)?;
     let bar = if is_watched() { bytes_bar() } else { ProgressBar::hidden() };
-    let recalled = tuning::recall(options);
-    let engine = block_on(Engine::load(source, &recalled, &Cancel::default(), &mut |p| {
-        show(&bar, &p, &watch.now());
-    }));
+    let recall = |adapter: &AdapterInfo| adapter_records::recall(adapter, options);
+    let mut on_progress = |progress: Progress| show(&bar, &progress, &download.now());
+    let cancel = Cancel::default();
+    let engine = block_on(Engine::load_recalling(source, options, &recall, &cancel, &mut on_progress));
     bar.finish_and_clear();
     let engine = engine?;
-    tuning::keep(&engine, options.tuning.is_some());
+    adapter_records::keep(&engine, options.tuning.is_some());
     if !json {
         let info = engine.info();
         let seconds = start.elapsed().as_secs_f32();
-        // A file need not say what it is called.
+        // A file may have no name for its model.
         let name = if info.config.name.is_empty() { "the model" } else { &info.config.name };
-        note(format_args!("{name} on {}, loaded in {seconds:.1} s{}", info.adapter.name, came(&watch.now())));
+        note(format_args!(
+            "{name} on {}, loaded in {seconds:.1} s{}",
+            info.adapter.name,
+            origin(&download.now())
+        ));
     }
     Ok(engine)
 }
 
-/// Where the bytes came from, if not from a file.
-fn came(transfer: &Transfer) -> String {
+/// Origin of the bytes, if not a file.
+fn origin(transfer: &Transfer) -> String {
     let mb = |bytes: u64| bytes as f64 / 1e6;
     match (transfer.fetched, transfer.cached) {
         (0, 0) => String::new(),

@@ -1,4 +1,4 @@
-//! Standard output carries the result and nothing else; standard error carries the rest.
+//! Output of the command: the result and nothing else on standard output, the rest on standard error.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -8,7 +8,7 @@ use gemma_web::Error;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// Why a command stops early.
+/// Reason for a command to stop early.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The work failed: exit code 1.
@@ -23,8 +23,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
             Error::InvalidOption { option, found, expected } => {
-                let option = as_flag(&option);
-                Self::Usage(Error::InvalidOption { option, found, expected })
+                Self::usage(&as_flag(&option), found, expected)
             }
             other => Self::Failed(other),
         }
@@ -34,8 +33,7 @@ impl From<Error> for Failure {
 impl Failure {
     /// An option whose value turned out to be impossible.
     pub(crate) fn usage(option: &str, found: impl Display, expected: impl Into<String>) -> Self {
-        let (option, found, expected) = (option.to_owned(), found.to_string(), expected.into());
-        Self::Usage(Error::InvalidOption { option, found, expected })
+        Self::Usage(Error::invalid_option(option, found, expected))
     }
 
     /// Prints the reason to standard error, as `error: message`, or with `--json` as
@@ -91,12 +89,12 @@ pub(crate) fn print_json(result: &impl Serialize) -> Result<(), Failure> {
     print(text + "\n")
 }
 
-/// Writes a line to standard error. Where that is closed there is nobody left to tell.
+/// Writes a line to standard error. If that is closed, nobody is left to read it.
 pub(crate) fn note(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Whether a person watches: then, and only then, are there progress bars.
+/// Whether a person watches standard error: only then are there progress bars.
 pub(crate) fn is_watched() -> bool {
     io::stderr().is_terminal()
 }

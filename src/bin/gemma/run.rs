@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use gemma_web::chat::Message;
-use gemma_web::session::{Engine, GenerateOptions, Generation};
+use gemma_web::engine::{Engine, GenerateOptions, Generation};
 use gemma_web::{Cancel, Error};
 use pollster::block_on;
 
@@ -12,7 +12,7 @@ use super::load;
 use super::output::{Failure, note, print, print_json};
 
 pub(crate) fn run(args: &Run, json: bool) -> Result<(), Failure> {
-    let options = args.sampling.generate_options();
+    let options = args.generate.options();
     // Before the model is loaded, which may take a minute.
     options.validate()?;
     let mut engine = load::engine(&args.model, &args.model.load_options(), json)?;
@@ -27,8 +27,8 @@ pub(crate) fn run(args: &Run, json: bool) -> Result<(), Failure> {
 }
 
 pub(crate) fn chat(args: &Chat, json: bool) -> Result<(), Failure> {
-    // Of a conversation that is sent whole each time only the last turn is new.
-    let options = GenerateOptions { cache_prompt: true, ..args.sampling.generate_options() };
+    // The whole conversation is sent each time; only its last turn is new.
+    let options = GenerateOptions { cache_prompt: true, ..args.generate.options() };
     options.validate()?;
     let mut engine = load::engine(&args.model, &args.model.load_options(), json)?;
     warn_unless_chat(&engine, json);
@@ -55,7 +55,7 @@ fn message(role: &str, content: &str) -> Message {
     Message { role: role.to_owned(), content: content.to_owned() }
 }
 
-/// The next line of standard input without its end; none at the end of input.
+/// The next line of standard input without its end; `None` at the end of input.
 fn read_line() -> Result<Option<String>, Failure> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
@@ -94,7 +94,7 @@ fn generate(
     if json {
         print_json(&generation)?;
     } else {
-        // What the pieces held back belongs to a character that never became whole.
+        // The pieces held back the bytes of a character that never became whole.
         print(generation.text.get(n_bytes..).unwrap_or_default())?;
         print("\n")?;
         let (usage, timings) = (&generation.usage, &generation.timings);

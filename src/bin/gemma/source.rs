@@ -1,15 +1,15 @@
-//! Where a model comes from: files, addresses, or a name of one that is made up.
+//! Sources of a model: files, addresses, or the name of a synthetic one.
 
 use std::path::Path;
 
-use gemma_web::source::ByteSource;
 use gemma_web::source::address;
-use gemma_web::source::client::Client;
-use gemma_web::source::directory::{Entry, cache_folder};
-use gemma_web::source::download::{Remote, Wanted, Watch, parse_sha256};
-use gemma_web::source::file::FileSource;
-use gemma_web::source::joined::Joined;
+use gemma_web::source::concat::Concat;
+use gemma_web::source::download::{DownloadOptions, DownloadProgress, RemoteSource, parse_sha256};
+use gemma_web::source::native::file::FileSource;
+use gemma_web::source::native::http::UreqClient;
+use gemma_web::source::native::store::{DiskStore, cache_folder};
 use gemma_web::source::synthetic::{PREFIX, Recipe, SyntheticSource};
+use gemma_web::source::{ByteSource, ModelSource};
 use gemma_web::{Cancel, Result};
 use pollster::block_on;
 
@@ -20,40 +20,45 @@ use super::output::{Failure, note};
 pub(crate) enum Source {
     File(FileSource),
     Synthetic(SyntheticSource),
-    Remote(Box<Remote<Client, Entry>>),
+    Remote(Box<RemoteSource<UreqClient, DiskStore>>),
 }
 
-/// Opens what the options name, and the other shards with it.
-pub(crate) fn of(model: &Model, watch: &Watch) -> Result<Joined<Source>, Failure> {
+/// Opens the model that the arguments name, with its other shards.
+pub(crate) fn of(model: &Model, progress: &DownloadProgress) -> Result<Concat<Source>, Failure> {
     match &model.synthetic {
-        Some(name) => Ok(Joined::new(vec![synthetic(name)?])?),
-        // Without both clap has refused the command line; an empty path is refused as any that does not exist.
-        None => open(model.model.as_deref().unwrap_or(Path::new("")), &model.download, watch),
+        Some(name) => Ok(Concat::new(vec![synthetic(name)?])?),
+        // clap refuses a command line without both; an empty path is refused like any that does not exist.
+        None => open(model.model.as_deref().unwrap_or(Path::new("")), &model.download, progress),
     }
 }
 
-/// Opens a file or an address with the other shards of the model, or what a name with `synthetic:` in front stands for.
-pub(crate) fn open(model: &Path, download: &Download, watch: &Watch) -> Result<Joined<Source>, Failure> {
+/// Opens a file or an address with the other shards of the model, or the synthetic model of a name that
+/// starts with `synthetic:`.
+pub(crate) fn open(
+    model: &Path,
+    download: &Download,
+    progress: &DownloadProgress,
+) -> Result<Concat<Source>, Failure> {
     let name = model.to_str().unwrap_or_default();
     let shards = address::shards(name);
     if is_address(name) {
         let names = shards.unwrap_or_else(|| vec![name.to_owned()]);
-        let client = Client::default();
-        let remote = |name: &String| remote(&client, name, names.len(), download, watch);
-        return Ok(Joined::new(names.iter().map(remote).collect::<Result<_, _>>()?)?);
+        let client = UreqClient::default();
+        let remote = |name: &String| remote(&client, name, names.len(), download, progress);
+        return Ok(Concat::new(names.iter().map(remote).collect::<Result<_, _>>()?)?);
     }
     if download.sha256.is_some() || !download.headers.is_empty() {
         let option = if download.sha256.is_some() { "--sha256" } else { "--header" };
         return Err(Failure::usage(option, model.display(), "an address as the model"));
     }
     if name.starts_with(PREFIX) {
-        return Ok(Joined::new(vec![synthetic(name)?])?);
+        return Ok(Concat::new(vec![synthetic(name)?])?);
     }
     let files = match shards {
         Some(names) => names.iter().map(FileSource::open).collect::<Result<Vec<_>>>()?,
         None => vec![FileSource::open(model)?],
     };
-    Ok(Joined::new(files.into_iter().map(Source::File).collect())?)
+    Ok(Concat::new(files.into_iter().map(Source::File).collect())?)
 }
 
 fn synthetic(name: &str) -> Result<Source> {
@@ -64,13 +69,13 @@ fn is_address(name: &str) -> bool {
     ["https://", "http://", address::HF_PREFIX].iter().any(|start| name.starts_with(start))
 }
 
-/// Opens an address: in the cache, if there is one.
+/// Opens an address, with its entry in the cache if there is a cache.
 fn remote(
-    client: &Client,
+    client: &UreqClient,
     name: &str,
     n_shards: usize,
     download: &Download,
-    watch: &Watch,
+    progress: &DownloadProgress,
 ) -> Result<Source, Failure> {
     let url = address::resolve(name)?;
     let sha256 = download.sha256.as_deref().map(parse_sha256).transpose()?;
@@ -86,20 +91,20 @@ fn remote(
         headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
     }
     let store = if download.no_cache { None } else { entry(&url) };
-    let wanted = Wanted { url, headers, sha256, watch: watch.clone() };
-    let remote = block_on(Remote::open(client.clone(), store, wanted, &Cancel::default()))?;
+    let options = DownloadOptions { url, headers, sha256, progress: progress.clone() };
+    let remote = block_on(RemoteSource::open(client.clone(), store, options, &Cancel::default()))?;
     Ok(Source::Remote(Box::new(remote)))
 }
 
-/// The entry of the cache; none, with a word about it, where there is no cache.
-fn entry(url: &str) -> Option<Entry> {
+/// The entry of the cache; `None`, with a note to the user, if there is no cache.
+fn entry(url: &str) -> Option<DiskStore> {
     let uncached = |why: &str| note(format_args!("the model is not kept: {why}"));
     let Some(folder) = cache_folder() else {
         uncached("there is no home folder for a cache");
         return None;
     };
     let mut on_busy = || note("another process is loading this model; waiting for it");
-    let entry = Entry::open(&folder.join("models"), &address::id(url), &mut on_busy);
+    let entry = DiskStore::open(&folder.join("models"), &address::id(url), &mut on_busy);
     entry.inspect_err(|error| uncached(&error.to_string())).ok()
 }
 
@@ -127,7 +132,9 @@ impl ByteSource for Source {
             Self::Remote(source) => source.read(offset, into, cancel).await,
         }
     }
+}
 
+impl ModelSource for Source {
     async fn finish(&mut self, cancel: &Cancel) -> Result<()> {
         match self {
             Self::File(source) => source.finish(cancel).await,

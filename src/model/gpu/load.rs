@@ -8,19 +8,20 @@ use web_time::Instant;
 use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::gguf::Header;
-use crate::gpu::device::PendingScope;
+use crate::gpu::device::{AdapterInfo, PendingScope};
 use crate::gpu::shader::{Kernel, Variant};
 use crate::gpu::{Command, Gpu, Plan, Tuning};
 use crate::kernels::{
     attention_decode, attention_prefill, attention_reduce, geglu_prefill, norm_add, qk_norm_rope, sample,
 };
 use crate::model::config::Config;
+use crate::model::gpu::adapter_record::AdapterRecord;
 use crate::model::gpu::decode::{DecodeState, DecodeStep};
 use crate::model::gpu::model::{Model, Plans};
 use crate::model::gpu::options::ModelOptions;
 use crate::model::gpu::recorder::Recorder;
 use crate::model::gpu::runner::FIRST_ROWS;
-use crate::model::gpu::self_test::tested::{Effort, SelfTest};
+use crate::model::gpu::self_test::tested::{Effort, SelfTest, Tested};
 use crate::model::gpu::state::State;
 use crate::model::gpu::token_ring::TokenRing;
 use crate::model::gpu::tuning;
@@ -34,18 +35,21 @@ use crate::source::ByteSource;
 pub struct OpenedDevice {
     gpu: Gpu,
     tuning: Tuning,
+    tested: Tested,
     kernels: PendingScope,
 }
 
 impl OpenedDevice {
-    /// Opens the device, chooses variants unless `options` does, and starts to compile the kernels that depend on nothing else. A
-    /// browser compiles in another process, while the caller reads a header.
+    /// Opens the device, chooses variants unless `options` or the adapter's record does, and starts to compile the kernels that depend
+    /// on nothing else. A browser compiles in another process, while the caller reads a header.
     ///
     /// # Errors
     /// Faults of the device.
-    pub async fn new(options: &ModelOptions) -> Result<Self> {
+    pub async fn new(options: &ModelOptions, recall: &dyn Fn(&AdapterInfo) -> AdapterRecord) -> Result<Self> {
         let gpu = Gpu::open(&options.gpu).await?;
-        let tuning = match options.tuning {
+        let record = recall(gpu.info());
+        let tested = if record.tested == Tested::default() { options.tested.clone() } else { record.tested };
+        let tuning = match options.tuning.or(record.tuning) {
             Some(tuning) => tuning,
             None => tuning::measure(&gpu).await?,
         };
@@ -55,7 +59,7 @@ impl OpenedDevice {
             }
             Ok(())
         });
-        Ok(Self { gpu, tuning, kernels })
+        Ok(Self { gpu, tuning, tested, kernels })
     }
 }
 
@@ -94,7 +98,7 @@ impl LoadingModel {
         config: Config,
         options: &ModelOptions,
     ) -> Result<Self> {
-        let OpenedDevice { gpu, tuning, kernels: first } = opened;
+        let OpenedDevice { gpu, tuning, tested, kernels: first } = opened;
         let shape = options.shape(&config)?;
         let (weights, of_weights) =
             gpu.begin_scope("the weights' buffers", || Weights::allocate(&gpu, header, &config));
@@ -124,7 +128,7 @@ impl LoadingModel {
             decode,
             plans,
             tuning,
-            tested: options.tested.clone(),
+            tested,
             effort: Effort::default(),
         };
         model.gpu.warm_up(&model.plans.all())?;

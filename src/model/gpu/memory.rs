@@ -1,7 +1,7 @@
 //! Memory plan for the GPU, to the byte, from the header alone: before a weight is read or a buffer made.
 //!
 //! It repeats no size: the functions that lay out matrices and caches for the allocator do so here, too. Only the list of activations and
-//! the number of dispatches are written out again, and `tests/memory_plan.rs` holds both to what is really allocated.
+//! the number of dispatches are written out again, and `tests/gpu/memory_plan.rs` holds both to what is really allocated.
 
 use crate::error::{Error, Result};
 use crate::gguf::Header;

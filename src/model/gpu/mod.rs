@@ -1,5 +1,6 @@
 //! A model on the GPU: weights in matrices, state in buffers, plans of kernels, and the loop that feeds them.
 
+pub mod adapter_record;
 pub mod decode;
 pub mod eval;
 pub mod fused;

@@ -1,5 +1,7 @@
 //! Feeding: tokens at positions go in, logits or sampled tokens come out. It knows no text.
 
+use std::collections::BTreeMap;
+
 use web_time::Instant;
 
 use crate::cancel::Cancel;
@@ -38,10 +40,16 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::forward`].
-    pub async fn begin(&self, text: &[u32], from: usize, settings: &Settings, cancel: &Cancel) -> Result<()> {
+    pub async fn begin(
+        &self,
+        text: &[u32],
+        from: usize,
+        (settings, biases): (&Settings, &BTreeMap<u32, f32>),
+        cancel: &Cancel,
+    ) -> Result<()> {
         let ids = text.get(from..).unwrap_or_default();
         let last = self.feed(ids, from, cancel).await?;
-        self.decode.sample.begin(&self.gpu, settings, text);
+        self.decode.sample.begin(&self.gpu, settings, biases, text);
         let next = text.len();
         let end = RunParams { n_tokens: 1, position: next as u32 - 1, ..RunParams::default() };
         let mut commands = self.last_commands(ids, last, from)?;

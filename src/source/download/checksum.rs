@@ -1,15 +1,15 @@
-//! The SHA-256 of a whole file, computed as its chunks pass by.
+//! SHA-256 of a whole file, computed chunk by chunk.
 
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
-/// A sum under way.
+/// A running checksum.
 #[derive(Clone, Debug)]
 pub(super) struct Checksum {
     expected: [u8; 32],
     hasher: Sha256,
-    /// The chunk that is to come next.
+    /// Number of the next chunk.
     pub(super) next: u64,
 }
 
@@ -18,20 +18,20 @@ impl Checksum {
         Self { expected, hasher: Sha256::new(), next: 0 }
     }
 
-    /// The same sum, with nothing in it yet.
+    /// The same checksum before the first chunk.
     pub(super) fn restarted(&self) -> Self {
         Self::new(self.expected)
     }
 
-    /// Takes the bytes of a chunk, if it is the next one.
-    pub(super) fn take(&mut self, ix: u64, bytes: &[u8]) {
+    /// Adds the bytes of a chunk if it is the next one.
+    pub(super) fn add(&mut self, ix: u64, bytes: &[u8]) {
         if ix == self.next {
             self.hasher.update(bytes);
             self.next += 1;
         }
     }
 
-    /// What was expected, if that is what it is.
+    /// The checksum, if it is the expected one.
     ///
     /// # Errors
     /// [`Error::ChecksumMismatch`].
@@ -49,16 +49,12 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Reads a SHA-256 of 64 hex digits.
+/// Parses a SHA-256 of 64 hex digits.
 ///
 /// # Errors
 /// [`Error::InvalidOption`].
 pub fn parse_sha256(text: &str) -> Result<[u8; 32]> {
-    let refused = || Error::InvalidOption {
-        option: "sha256".to_owned(),
-        found: format!("\"{text}\""),
-        expected: "64 hex digits".to_owned(),
-    };
+    let refused = || Error::invalid_option("sha256", format!("\"{text}\""), "64 hex digits");
     let digits: Option<Vec<u32>> = text.chars().map(|c| c.to_digit(16)).collect();
     let digits = digits.filter(|digits| digits.len() == 64).ok_or_else(refused)?;
     let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect();
@@ -73,12 +69,12 @@ mod tests {
     fn the_sum_of_the_standard() {
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         let mut sum = Checksum::new(parse_sha256(&abc.to_uppercase()).unwrap());
-        sum.take(0, b"ab");
-        sum.take(0, b"ab");
-        sum.take(2, b"x");
-        sum.take(1, b"c");
+        sum.add(0, b"ab");
+        sum.add(0, b"ab");
+        sum.add(2, b"x");
+        sum.add(1, b"c");
         assert_eq!(hex(&sum.clone().check("abc").unwrap()), abc);
-        sum.take(2, b"d");
+        sum.add(2, b"d");
         assert!(
             matches!(sum.check("abcd"), Err(Error::ChecksumMismatch { expected, .. }) if expected == abc)
         );

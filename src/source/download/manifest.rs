@@ -1,40 +1,45 @@
-//! The manifest of a stored file: what file it is, and which of its chunks are there.
+//! Manifest of a stored file: the identity of the file, and the hashes of the stored chunks.
 //!
 //! ```text
 //! 0        8        12       16                  16+n    24+n         16320   16352  16360    16384     16408
 //! | magic  | version | n     | n bytes of JSON   | check | … zeros …  | SHA-256 | check | …   | chunk 0 | chunk 1 | …
 //! ```
 //!
-//! Integers are little endian, checks XXH3-64. A chunk's record has its XXH3-128 and a check, which covers the number of the chunk
-//! and the header's check too: a record of another chunk or of another file is as good as none. Records are written in place
-//! after the chunk's data, the header once: whatever breaks off leaves a chunk missing or the whole entry, never a wrong one.
-//! The bytes are not trusted: anybody may have damaged them.
+//! Integers are little endian, checks are XXH3-64. The record of a chunk is its XXH3-128 and a check, which
+//! also covers the number of the chunk and the header's check: a record of another chunk or of another file
+//! counts as none. The header is written once, and each record in place after the data of its chunk: a write
+//! that breaks off loses a chunk or the whole entry, but never stores a wrong one. The bytes are not trusted:
+//! anybody may have damaged them.
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::chunks::CHUNK_BYTES;
-use super::reply::{Identity, MAX_SIZE};
+use super::chunk_table::CHUNK_BYTES;
+use super::response::{Identity, MAX_SIZE};
 use crate::error::{Error, Result};
-use crate::source::stored::{RandomFile, fill};
+use crate::source::store::{ManifestFile, read_full};
 
 const MAGIC: [u8; 8] = *b"GEMMAWEB";
 const VERSION: u32 = 1;
-/// Where the JSON starts.
+/// Offset of the JSON.
 const JSON_AT: usize = 16;
-/// Where the checksum of the whole file stands, once it was found right.
+/// Offset of the verified checksum of the whole file.
 const SHA_AT: usize = RECORDS_AT - 64;
 const SHA_BYTES: usize = 32 + 8;
-/// Where the records start.
+/// Offset of the records.
 const RECORDS_AT: usize = 16 << 10;
 /// Hash and check.
 const RECORD_BYTES: usize = 16 + 8;
+/// Bytes of the longest manifest.
+const MAX_BYTES: u64 = RECORDS_AT as u64 + MAX_SIZE / CHUNK_BYTES * RECORD_BYTES as u64;
+/// Bytes of one read.
+const READ_BYTES: usize = 64 << 10;
 
-/// What file it is.
+/// Identity of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Header {
-    /// Without its query.
+    /// URL without the query.
     pub(super) url: String,
     pub(super) size: u64,
     pub(super) etag: Option<String>,
@@ -63,58 +68,71 @@ impl Header {
     }
 }
 
-/// A manifest that was read.
+/// A valid manifest.
 #[derive(Debug)]
 pub(super) struct Manifest {
     pub(super) header: Header,
-    /// What the records are checked with.
+    /// Seed of the records' checks: the check of the header.
     pub(super) key: u64,
-    /// The SHA-256 of the whole file, once it was found right.
+    /// The verified SHA-256 of the whole file.
     pub(super) sha256: Option<[u8; 32]>,
-    /// Of the chunks that have one, in order.
+    /// Hash of each chunk, if it has a valid record.
     pub(super) hashes: Vec<Option<u128>>,
 }
 
-/// Reads a manifest; none where there is none, or none that this version can make sense of.
+/// Reads a manifest; `None` if the file holds none that is valid for this version.
 ///
 /// # Errors
 /// [`Error::Storage`].
-pub(super) fn read<F: RandomFile>(file: &mut F) -> Result<Option<Manifest>> {
-    let mut head = vec![0; RECORDS_AT];
-    let n = fill(file, 0, &mut head)?;
-    let Some((header, key)) = parse(&head[..n]) else { return Ok(None) };
+pub(super) fn read<F: ManifestFile>(file: &mut F) -> Result<Option<Manifest>> {
+    let mut bytes = Vec::new();
+    while (bytes.len() as u64) < MAX_BYTES {
+        let len = bytes.len();
+        bytes.resize(len + READ_BYTES, 0);
+        let n = read_full(len as u64, &mut bytes[len..], |offset, into| file.read_at(offset, into))?;
+        bytes.truncate(len + n);
+        if n < READ_BYTES {
+            break;
+        }
+    }
+    Ok(parse(&bytes))
+}
+
+/// The manifest in the bytes of its file; `None` if it is not valid for this version. Records beyond the end
+/// are missing.
+pub(super) fn parse(bytes: &[u8]) -> Option<Manifest> {
+    let (head, records) = bytes.split_at_checked(RECORDS_AT)?;
+    let (header, key) = parse_header(head)?;
     let sha256 = checked(&head[SHA_AT..SHA_AT + SHA_BYTES], key).and_then(|sha| sha.try_into().ok());
-    let n_chunks = header.n_chunks() as usize;
-    let mut records = vec![0; n_chunks * RECORD_BYTES];
-    fill(file, RECORDS_AT as u64, &mut records)?;
-    let hashes = records.chunks_exact(RECORD_BYTES).zip(0..).map(|(record, ix)| {
-        let hash = checked(record, key.wrapping_add(ix))?;
-        Some(u128::from_le_bytes(hash.try_into().ok()?))
-    });
-    Ok(Some(Manifest { sha256, hashes: hashes.collect(), header, key }))
+    let mut hashes = vec![None; header.n_chunks() as usize];
+    for ((hash, record), ix) in hashes.iter_mut().zip(records.chunks_exact(RECORD_BYTES)).zip(0..) {
+        let bytes = checked(record, key.wrapping_add(ix)).and_then(|bytes| bytes.try_into().ok());
+        *hash = bytes.map(u128::from_le_bytes);
+    }
+    Some(Manifest { sha256, hashes, header, key })
 }
 
 /// The header in the first bytes of a manifest, and its check.
-fn parse(head: &[u8]) -> Option<(Header, u64)> {
+fn parse_header(head: &[u8]) -> Option<(Header, u64)> {
     let word = |at: usize| Some(u32::from_le_bytes(head.get(at..at + 4)?.try_into().ok()?));
     if head.get(..MAGIC.len())? != MAGIC || word(8)? != VERSION {
         return None;
     }
     let end = JSON_AT.checked_add(word(12)? as usize).filter(|end| *end <= SHA_AT - 8)?;
     let check = u64::from_le_bytes(head.get(end..end + 8)?.try_into().ok()?);
-    if xxh3_64(head.get(..end)?) != check || head.len() < RECORDS_AT {
+    if xxh3_64(head.get(..end)?) != check {
         return None;
     }
     let header: Header = serde_json::from_slice(head.get(JSON_AT..end)?).ok()?;
-    // The table of chunks is made by these numbers. The check is none against whoever can compute it.
+    // These numbers size the table of chunks. The check proves nothing: anybody can compute it.
     (header.size <= MAX_SIZE && header.chunk_bytes == CHUNK_BYTES).then_some((header, check))
 }
 
-/// Starts a manifest; whatever was there is gone. Returns what the records are to be checked with.
+/// Replaces the file by a manifest without chunks. Returns the key for its records.
 ///
 /// # Errors
-/// [`Error::Storage`], also where the header is too long.
-pub(super) fn start<F: RandomFile>(file: &mut F, header: &Header) -> Result<u64> {
+/// [`Error::Storage`], also if the header is too long.
+pub(super) fn start<F: ManifestFile>(file: &mut F, header: &Header) -> Result<u64> {
     let failed = |why: String| Error::Storage { what: "writing a manifest".to_owned(), why };
     let json = serde_json::to_vec(header).map_err(|e| failed(e.to_string()))?;
     let mut head = [&MAGIC[..], &VERSION.to_le_bytes(), &(json.len() as u32).to_le_bytes(), &json].concat();
@@ -124,32 +142,32 @@ pub(super) fn start<F: RandomFile>(file: &mut F, header: &Header) -> Result<u64>
         return Err(failed(format!("the address and the headers have {} bytes", head.len())));
     }
     head.resize(RECORDS_AT, 0);
-    file.set_len(0)?;
+    file.clear()?;
     file.write_at(0, &head)?;
     Ok(key)
 }
 
-/// Writes the hash of a chunk, whose data is written.
+/// Writes the record of a chunk whose data are written.
 ///
 /// # Errors
 /// [`Error::Storage`].
-pub(super) fn record<F: RandomFile>(file: &mut F, key: u64, ix: u64, hash: u128) -> Result<()> {
+pub(super) fn record<F: ManifestFile>(file: &mut F, key: u64, ix: u64, hash: u128) -> Result<()> {
     file.write_at(record_at(ix), &with_check(&hash.to_le_bytes(), key.wrapping_add(ix)))
 }
 
-/// Takes a chunk out.
+/// Erases the record of a chunk.
 ///
 /// # Errors
 /// [`Error::Storage`].
-pub(super) fn erase<F: RandomFile>(file: &mut F, ix: u64) -> Result<()> {
+pub(super) fn erase<F: ManifestFile>(file: &mut F, ix: u64) -> Result<()> {
     file.write_at(record_at(ix), &[0; RECORD_BYTES])
 }
 
-/// Notes the checksum of the whole file.
+/// Writes the verified checksum of the whole file.
 ///
 /// # Errors
 /// [`Error::Storage`].
-pub(super) fn note_sha256<F: RandomFile>(file: &mut F, key: u64, sha256: &[u8; 32]) -> Result<()> {
+pub(super) fn record_sha256<F: ManifestFile>(file: &mut F, key: u64, sha256: &[u8; 32]) -> Result<()> {
     file.write_at(SHA_AT as u64, &with_check(sha256, key))
 }
 
@@ -161,7 +179,7 @@ fn with_check(bytes: &[u8], seed: u64) -> Vec<u8> {
     [bytes, &xxh3_64_with_seed(bytes, seed).to_le_bytes()].concat()
 }
 
-/// The bytes in front of their check, if they match it.
+/// The bytes before their check, if they match it.
 fn checked(bytes: &[u8], seed: u64) -> Option<&[u8]> {
     let (bytes, check) = bytes.split_last_chunk::<8>()?;
     (xxh3_64_with_seed(bytes, seed) == u64::from_le_bytes(*check)).then_some(bytes)
@@ -175,14 +193,10 @@ mod tests {
     #[derive(Clone, Debug, Default)]
     struct Memory(Vec<u8>);
 
-    impl RandomFile for Memory {
-        fn len(&self) -> Result<u64> {
-            Ok(self.0.len() as u64)
-        }
-
+    impl ManifestFile for Memory {
         fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<usize> {
             let rest = self.0.get(offset as usize..).unwrap_or_default();
-            // Never more than 1000 at once, as a file may do.
+            // Never more than 1000 at once, as a file may.
             let n = rest.len().min(into.len()).min(1000);
             into[..n].copy_from_slice(&rest[..n]);
             Ok(n)
@@ -195,8 +209,8 @@ mod tests {
             Ok(())
         }
 
-        fn set_len(&mut self, len: u64) -> Result<()> {
-            self.0.resize(len as usize, 0);
+        fn clear(&mut self) -> Result<()> {
+            self.0.clear();
             Ok(())
         }
 
@@ -215,7 +229,7 @@ mod tests {
         let key = start(&mut file, &header()).unwrap();
         record(&mut file, key, 0, 10).unwrap();
         record(&mut file, key, 2, 12).unwrap();
-        note_sha256(&mut file, key, &[9; 32]).unwrap();
+        record_sha256(&mut file, key, &[9; 32]).unwrap();
         (file, key)
     }
 

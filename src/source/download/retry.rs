@@ -1,18 +1,18 @@
-//! Which failures are worth another try, and how long to wait before it.
+//! Retries: transient failures, and the delay before the next attempt.
 
 use web_time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::Error;
 
-/// Requests without a new byte after which the failure of the last one is final.
+/// Failures in a row, without a new byte between them, after which the last one is final.
 pub(super) const ATTEMPTS: u32 = 6;
 
 const FIRST_DELAY_MS: u64 = 500;
 const MAX_DELAY_MS: u64 = 30_000;
-/// A server that wants to be left alone for longer is as good as gone.
+/// Longest delay that a server may ask for. One that asks for more counts as gone.
 const MAX_RETRY_AFTER_S: u64 = 120;
 
-/// Whether the same request may well succeed a little later.
+/// Whether the same request may succeed a little later.
 pub(super) fn is_transient(error: &Error) -> bool {
     match error {
         Error::Network { .. } => true,
@@ -25,12 +25,13 @@ pub(super) fn is_transient(error: &Error) -> bool {
 pub(super) fn delay_ms(n_failed: u32, retry_after: Option<&str>) -> u32 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let asked = retry_after.and_then(|text| retry_after_s(text.trim(), now.as_secs()));
-    // Many clients that lost the same server must not come back at the same moment. The clock's last digits do for that.
+    // Many clients that lost the same server must not return at the same moment. The clock's last digits are
+    // random enough.
     let random = u64::from(now.subsec_micros() % 1000);
     delay(n_failed, asked, random)
 }
 
-/// `random` is from 0 to 999: half of the delay is a matter of chance.
+/// `random`, from 0 to 999, decides on half of the delay.
 fn delay(n_failed: u32, asked_s: Option<u64>, random: u64) -> u32 {
     let ms = match asked_s {
         Some(seconds) => (seconds.min(MAX_RETRY_AFTER_S) * 1000).max(FIRST_DELAY_MS),
@@ -47,7 +48,8 @@ fn retry_after_s(text: &str, now: u64) -> Option<u64> {
     text.parse().ok().or_else(|| Some(http_date(text)?.saturating_sub(now)))
 }
 
-/// Seconds since 1970 of `Wed, 21 Oct 2015 07:28:00 GMT`, the one form that servers still send.
+/// Seconds since 1970 of a date such as `Wed, 21 Oct 2015 07:28:00 GMT`, the only form that servers still
+/// send.
 fn http_date(text: &str) -> Option<u64> {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

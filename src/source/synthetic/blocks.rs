@@ -1,18 +1,19 @@
-//! Random blocks: bytes by a counter, then the scales among them put right.
+//! Random blocks: bytes from a counter, with plausible scales among them.
 //!
-//! The bytes of a tensor are 64-bit words, each a hash of the seed, the tensor and its own number, so any of them can be
-//! made without those before. The fields of a block that set the size of its weights keep a few of their random bits, to
-//! choose from a table made for the tensor; quants stay as they are. Signs are random too, because quants that are not
-//! centred (0 to 15 less 8) would otherwise give every weight the same small mean, and the layers would add it up.
+//! The bytes of a tensor are 64-bit words. Each is a hash of the seed, the tensor and its own index, so any
+//! of them can be computed without the ones before. The fields of a block that scale its weights keep a few
+//! of their random bits, which choose from a table made for the tensor; quants stay as they are. Signs are
+//! random too: otherwise quants that are not centred (0 to 15 minus 8) would give every weight the same small
+//! mean, which the layers would add up.
 
 use super::shapes::Tensor;
 use crate::quant::{F16, F32, Format, Q4_K, Q6_K};
 
-/// Blocks made together: so many of any format are whole words.
+/// Blocks per group. A group of any format is a whole number of words.
 const GROUP: usize = 4;
-/// Bytes of the largest group, `Q6_K`'s.
+/// Bytes of the largest group, that of `Q6_K`.
 const MAX_GROUP_BYTES: usize = GROUP * 210;
-/// Groups filled and then put right at once: few enough to stay in the cache between.
+/// Groups that are filled and then corrected together: few enough to stay in the CPU cache.
 const BATCH: usize = 64;
 
 /// Different scales in a table; half of them negative.
@@ -20,17 +21,17 @@ const N_SCALES: usize = 16;
 /// Different weights of an `F16` tensor.
 const N_VALUES: usize = 4096;
 
-/// Root mean square of the scales that [`finish_q4_k`] leaves, 8 to 15.
+/// Root mean square of the scales after [`finish_q4_k`], 8 to 15.
 const Q4_K_SCALE: f32 = 11.726;
-/// Root mean square of the scales that [`finish_q6_k`] leaves, -8 to -5 and 4 to 7.
+/// Root mean square of the scales after [`finish_q6_k`], -8 to -5 and 4 to 7.
 const Q6_K_SCALE: f32 = 6.124;
 
-/// Standard deviation of a uniform whole number of so many bits.
+/// Standard deviation of a uniform random integer of `bits` bits.
 fn deviation(bits: i32) -> f32 {
     ((4f32.powi(bits) - 1.0) / 12.0).sqrt()
 }
 
-/// Makes the bytes of one tensor.
+/// Generator of the bytes of one tensor.
 #[derive(Debug)]
 pub(super) struct Generator {
     key: u64,
@@ -38,12 +39,12 @@ pub(super) struct Generator {
     finish: Finish,
 }
 
-/// How random bytes become blocks.
+/// Correction that turns random bytes into blocks.
 #[derive(Debug)]
 enum Finish {
     /// An f16 at the start of each block scales it.
     Scale([[u8; 2]; N_SCALES]),
-    /// As above, with seven and a half times the same as the scale of the minima.
+    /// As above, with 7.5 times this scale for the minima.
     Q4K([[u8; 4]; N_SCALES]),
     /// The scale is at the end.
     Q6K([[u8; 2]; N_SCALES]),
@@ -63,14 +64,14 @@ impl Finish {
             return Self::Q6K(scales(size / deviation(6) / Q6_K_SCALE).map(to_f16));
         }
         if *format == F16 {
-            // Uniform, which has sqrt(3) times its deviation on either side.
+            // Uniform: the range is sqrt(3) deviations to either side.
             let value = |i: usize| (2.0 * (i as f32 + 0.5) / N_VALUES as f32 - 1.0) * 3f32.sqrt() * size;
             return Self::F16((0..N_VALUES).map(|i| to_f16(value(i))).collect());
         }
         if *format == F32 {
             return Self::F32(size);
         }
-        // Q4_0, Q5_0 and Q8_0: what a block has besides two bytes of scale is quants of equal length.
+        // Q4_0, Q5_0 and Q8_0: a block is two bytes of scale and quants of equal length.
         let bits = (format.block_bytes - 2) * 8 / format.block_len;
         Self::Scale(scales(size / deviation(bits as i32)).map(to_f16))
     }
@@ -88,7 +89,8 @@ fn to_f16(value: f32) -> [u8; 2] {
     half::f16::from_f32(value).to_le_bytes()
 }
 
-/// `d` and `7.5 d`, the mean of four bits times `d`. The last four bits of `d` are dropped, so that the product is exact.
+/// `d` and `7.5 d`, the mean of four bits times `d`. The last four bits of `d` are dropped, so that the
+/// product is exact.
 fn with_min_scale(d: half::f16) -> [u8; 4] {
     let d = half::f16::from_bits(d.to_bits() & !15);
     let ([a, b], [c, e]) = (d.to_le_bytes(), to_f16(d.to_f32() * 7.5));
@@ -154,7 +156,7 @@ impl Generator {
     }
 }
 
-/// `SplitMix64` (Steele, Lea, Flood 2014): a counter in, an evenly spread word out.
+/// `SplitMix64` (Steele, Lea, Flood 2014): maps a counter to a uniformly distributed word.
 fn hash(counter: u64) -> u64 {
     let x = counter.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -162,14 +164,14 @@ fn hash(counter: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-/// Replaces the bytes at `at` by a scale that their random bits choose.
+/// Replaces the bytes at `at` by the scale that their random bits choose.
 fn choose<const LEN: usize>(block: &mut [u8], at: usize, scales: &[[u8; LEN]; N_SCALES]) {
     if let Some(field) = block[at..].first_chunk_mut() {
         *field = scales[usize::from(field[0]) % N_SCALES];
     }
 }
 
-/// Scales of 8 to 15 and minima equal to them: with `7.5 d` for the minima the mean of the weights is zero.
+/// Sets scales from 8 to 15 and equal minima: with `7.5 d` for the minima the mean of the weights is zero.
 fn finish_q4_k(block: &mut [u8], scales: &[[u8; 4]; N_SCALES]) {
     choose(block, 0, scales);
     for i in 4..8 {
@@ -179,7 +181,7 @@ fn finish_q4_k(block: &mut [u8], scales: &[[u8; 4]; N_SCALES]) {
     }
 }
 
-/// Scales of 4 to 7, or of -8 to -5 where the sign bit is set.
+/// Sets scales from 4 to 7, or from -8 to -5 if the sign bit is set.
 fn finish_q6_k(block: &mut [u8], scales: &[[u8; 2]; N_SCALES]) {
     for scale in &mut block[192..208] {
         *scale = if *scale < 128 { *scale & 3 | 4 } else { *scale & 3 | 0xf8 };

@@ -1,16 +1,16 @@
-//! The GGUF header of a synthetic file.
+//! GGUF header of a synthetic file.
 
 use super::Recipe;
 use super::shapes::{Shape, Tensor};
 use super::vocabulary::{self, Kind};
 
-/// What tensor offsets are a multiple of: the format's default.
+/// Alignment of tensor data: the format's default.
 pub(super) const ALIGNMENT: u64 = 32;
 
-/// The score of pieces that merging never makes.
+/// Score of pieces that no merge produces.
 const NO_SCORE: f32 = -1000.0;
 
-/// The header with its padding, so that the tensors' data start where it ends.
+/// The header with its padding: the tensor data start at its end.
 pub(super) fn write(recipe: &Recipe, tensors: &[Tensor]) -> Vec<u8> {
     let mut keys = Writer::default();
     general(&mut keys, recipe);
@@ -120,7 +120,7 @@ const BOOL: u32 = 7;
 const STRING: u32 = 8;
 const ARRAY: u32 = 9;
 
-/// Writes keys with their values, and counts them.
+/// Writer that counts its keys.
 #[derive(Default)]
 struct Writer {
     bytes: Vec<u8>,
@@ -163,7 +163,7 @@ impl Writer {
         self.text(value);
     }
 
-    /// The head of an array; the caller appends the elements.
+    /// Writes the head of an array; the caller appends the elements.
     fn array(&mut self, key: &str, element_type: u32, len: u64) {
         self.key(key, ARRAY);
         self.bytes.extend(element_type.to_le_bytes());

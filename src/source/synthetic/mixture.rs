@@ -1,8 +1,9 @@
-//! Which format each tensor has: what llama.cpp's `llama-quantize` makes (`llama_tensor_get_type` in `llama-quant.cpp`).
+//! Formats of the tensors in a quantised file, as llama.cpp's `llama-quantize` chooses them
+//! (`llama_tensor_get_type` in `llama-quant.cpp`).
 
 use crate::quant::{self, Format};
 
-/// A quantisation as people name files by it.
+/// A mixture of formats, by the name that file names end in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mixture {
     Q4_0,
@@ -11,12 +12,12 @@ pub(super) enum Mixture {
     F16,
 }
 
-/// What a tensor is for, as far as the mixtures tell tensors apart.
+/// Role of a tensor, as far as mixtures distinguish roles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     /// `token_embd`, which is also the logits matrix.
     Embedding,
-    /// `attn_v` and `ffn_down` of layer `i`, which some mixtures keep finer than the rest.
+    /// `attn_v` and `ffn_down` of layer `i`, which some mixtures quantise less than the rest.
     Sensitive(usize),
     /// Every other matrix.
     Plain,
@@ -64,12 +65,12 @@ impl Mixture {
         if row_len.is_multiple_of(wanted.block_len as u64) {
             return wanted;
         }
-        // Blocks don't cross rows.
+        // Blocks do not cross rows.
         if *wanted == quant::Q4_K { &quant::Q5_0 } else { &quant::Q8_0 }
     }
 }
 
-/// llama.cpp's `use_more_bits`: the first and the last eighth of the layers, and each third one between.
+/// llama.cpp's `use_more_bits`: the first and the last eighth of the layers, and every third one between.
 fn more_bits(i: usize, n_layers: usize) -> bool {
     let eighth = n_layers / 8;
     i < eighth || i >= 7 * n_layers / 8 || (i - eighth) % 3 == 2

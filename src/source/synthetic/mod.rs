@@ -1,8 +1,9 @@
-//! Models of full size without a download: a GGUF file made from a seed while it is read.
+//! Synthetic models of full size: a GGUF file that is generated from a seed while it is read, without a
+//! download.
 //!
-//! Its header has the hyper-parameters and the vocabulary's size of a real Gemma, its tensors are the blocks that
-//! llama.cpp would write, filled with random numbers of a sane size. Nothing of it is stored but the header, and any
-//! range has the same bytes whenever it is read: what can be measured on a real file can be measured on this one.
+//! Its header has the hyper-parameters and the vocabulary size of a real Gemma. Its tensors are the blocks
+//! that llama.cpp would write, filled with random numbers of a plausible size. Only the header is in memory,
+//! and any range has the same bytes whenever it is read, so benchmarks measure the same as on a real file.
 
 mod blocks;
 mod header;
@@ -12,33 +13,33 @@ mod vocabulary;
 
 use core::fmt;
 
-use super::ByteSource;
+use super::{ByteSource, ModelSource};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use blocks::Generator;
 use mixture::Mixture;
 use shapes::Shape;
 
-/// What the name of a synthetic model starts with where the name of a file is expected.
+/// Prefix of a synthetic model's name in place of a file name.
 pub const PREFIX: &str = "synthetic:";
 
-/// The seed where a name has none.
+/// Seed for a name without one.
 const DEFAULT_SEED: u64 = 1;
 
-/// Which model to make: `SHAPE:FORMAT`, or `SHAPE:FORMAT:SEED`.
+/// Recipe of a model: `SHAPE:FORMAT`, or `SHAPE:FORMAT:SEED`.
 #[derive(Clone, Copy, Debug)]
 pub struct Recipe {
     shape: &'static Shape,
     mixture: Mixture,
-    /// What all random numbers are made from.
+    /// Seed of all random numbers.
     pub seed: u64,
 }
 
 impl Recipe {
-    /// Reads a name such as `gemma-2b:q4_0`, with or without [`PREFIX`] in front and a seed behind.
+    /// Parses a name such as `gemma-2b:q4_0`, with or without [`PREFIX`] before it and a seed after it.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] that lists the names there are.
+    /// [`Error::InvalidOption`], which lists the valid names.
     pub fn parse(name: &str) -> Result<Self> {
         let mut parts = name.strip_prefix(PREFIX).unwrap_or(name).split(':');
         let mut part = || parts.next();
@@ -47,15 +48,14 @@ impl Recipe {
         let seed = part().map_or(Some(DEFAULT_SEED), |seed| seed.parse().ok());
         match (shape, mixture, seed, part()) {
             (Some(shape), Some(mixture), Some(seed), None) => Ok(Self { shape, mixture, seed }),
-            _ => Err(Error::InvalidOption {
-                option: "synthetic".to_owned(),
-                found: format!("\"{name}\""),
-                expected: format!(
+            _ => {
+                let expected = format!(
                     "SHAPE:FORMAT or SHAPE:FORMAT:SEED, with SHAPE one of {} and FORMAT one of {}",
                     shapes::SHAPES.map(|shape| shape.name).join(", "),
                     Mixture::ALL.map(Mixture::name).join(", ")
-                ),
-            }),
+                );
+                Err(Error::invalid_option("synthetic", format!("\"{name}\""), expected))
+            }
         }
     }
 
@@ -68,14 +68,14 @@ impl Recipe {
 }
 
 impl fmt::Display for Recipe {
-    /// `gemma-2b:q4_0`, with the seed where it is not the usual one.
+    /// Formats as `gemma-2b:q4_0`, with the seed unless it is the default.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.shape.name, self.mixture.name())?;
         if self.seed == DEFAULT_SEED { Ok(()) } else { write!(f, ":{}", self.seed) }
     }
 }
 
-/// A tensor of the file: `bytes` bytes at `offset`, made by the generator.
+/// A tensor of the file: `bytes` bytes at `offset`, and their generator.
 #[derive(Debug)]
 struct Part {
     offset: u64,
@@ -83,19 +83,19 @@ struct Part {
     generator: Generator,
 }
 
-/// A GGUF file that is made while it is read, in any order. It holds its header (5 MB) and nothing else.
+/// A GGUF file that is generated while it is read, in any order. Only its header (5 MB) is in memory.
 #[derive(Debug)]
 pub struct SyntheticSource {
     name: String,
     /// Up to the first tensor, padding included.
     header: Vec<u8>,
-    /// In file order; what lies between them is zero.
+    /// In file order; gaps between them are zero.
     parts: Vec<Part>,
     len: u64,
 }
 
 impl SyntheticSource {
-    /// Lays the file out and makes its header.
+    /// Lays out the file and generates its header.
     #[must_use]
     pub fn new(recipe: &Recipe) -> Self {
         let tensors = recipe.shape.tensors(recipe.mixture);
@@ -110,7 +110,7 @@ impl SyntheticSource {
         Self { name: format!("{PREFIX}{recipe}"), header, parts, len: end }
     }
 
-    /// Makes the bytes from `offset` on; the range lies within the file.
+    /// Generates the bytes from `offset` on; the range lies within the file.
     fn fill(&self, offset: u64, into: &mut [u8]) {
         let from_header =
             usize::try_from(offset).ok().and_then(|at| self.header.get(at..)).unwrap_or_default();
@@ -136,7 +136,7 @@ impl SyntheticSource {
     }
 }
 
-/// The first `n` bytes, or all where there are fewer, and the rest.
+/// The first `n` bytes, or all if there are fewer, and the rest.
 fn split(bytes: &mut [u8], n: u64) -> (&mut [u8], &mut [u8]) {
     let n = usize::try_from(n).unwrap_or(usize::MAX).min(bytes.len());
     bytes.split_at_mut(n)
@@ -161,3 +161,5 @@ impl ByteSource for SyntheticSource {
         Ok(())
     }
 }
+
+impl ModelSource for SyntheticSource {}

@@ -1,4 +1,4 @@
-//! The hyper-parameters of the real models, and the tensors that follow from them.
+//! Hyper-parameters of the real models, and the tensors that follow from them.
 
 use super::mixture::{Mixture, Role};
 use crate::quant::Format;
@@ -22,9 +22,9 @@ pub(super) struct Shape {
     /// C.
     pub(super) head_dim: u32,
     pub(super) context_length: u32,
-    /// Keys that a local layer sees.
+    /// Keys that a local layer attends to.
     pub(super) window: Option<u32>,
-    /// Divisor of the positions of global layers.
+    /// Divisor of positions in global layers.
     pub(super) rope_divisor: Option<f32>,
 }
 
@@ -54,7 +54,7 @@ const fn gemma3(name: &'static str, d_model: u32, n_layers: u32, d_ff: u32, head
     Shape { architecture: "gemma3", context_length: 32_768, window: Some(512), ..shape }
 }
 
-/// From the configurations that Google published with the models.
+/// The configurations that Google published with the models.
 pub(super) const SHAPES: [Shape; 7] = [
     gemma1("gemma-2b", 2048, 18, 16_384, [8, 1]),
     gemma1("gemma-7b", 3072, 28, 24_576, [16, 16]),
@@ -98,13 +98,14 @@ impl Shape {
 
     /// All tensors in the order of the file.
     ///
-    /// The sizes are such that every layer adds to the residual stream as much as it holds at first, that attention
-    /// prefers some keys to others, and that the logits are neither flat nor decided: about those of a trained model.
+    /// The weights are sized so that every layer adds to the residual stream as much as it holds at first,
+    /// that attention prefers some keys to others, and that the logits are neither flat nor one-sided:
+    /// roughly as in a trained model.
     pub(super) fn tensors(&self, mixture: Mixture) -> Vec<Tensor> {
         let mut list = List { mixture, n_layers: self.n_layers as usize, tensors: Vec::new() };
         let (d, f, c) = (u64::from(self.d_model), u64::from(self.d_ff), u64::from(self.head_dim));
         let (q, kv) = (u64::from(self.n_heads) * c, u64::from(self.n_kv_heads) * c);
-        // Without norms behind them the outputs of a layer must have that size of themselves.
+        // Without norms after them the outputs of a layer need that size themselves.
         let gain = if self.has_post_norms() { 1.0 } else { 4.0 };
         list.matrix("token_embd.weight".to_owned(), Role::Embedding, [d, self.n_vocab()], 1.0);
         list.norm("output_norm.weight".to_owned(), d, 2.5);
@@ -144,7 +145,8 @@ struct List {
 }
 
 impl List {
-    /// Weights of standard deviation `gain / sqrt(row length)`, so that a product with a vector is `gain` times as long.
+    /// Weights of standard deviation `gain / sqrt(row length)`, so that a product with a vector is `gain`
+    /// times as long.
     fn matrix(&mut self, name: String, role: Role, [row_len, n_rows]: [u64; 2], gain: f32) {
         let format = self.mixture.format(role, row_len, self.n_layers);
         let size = gain / (row_len as f32).sqrt();

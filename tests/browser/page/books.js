@@ -1,5 +1,5 @@
-// Keeps the books of all GPU devices made from here on by asking the browser's own functions: what lives, what was made outside of an error
-// scope, what nobody caught. `shortOf` bytes plays a GPU without memory for buffers that large.
+// A count of everything that GPU devices create from here on, through the browser's own functions: live buffers, objects created outside
+// an error scope, errors that nobody caught. `shortOf` bytes plays a GPU without memory for buffers that large.
 
 const books = { live: new Map(), unscoped: [], uncaptured: [], devices: 0, shortOf: Infinity };
 globalThis.books = books;

@@ -1,4 +1,4 @@
-// Puts the package, unbundled as a static host serves it, where the tests reach it.
+// The entry of the test page: puts the package, unbundled as on a static host, where tests reach it.
 import * as gemmaWeb from '/gemma-web/index.js';
 import { makeSource } from './sources.js';
 

@@ -1,4 +1,4 @@
-// Sources that a test can't send to its page: made here, of the bytes at addresses.
+// Sources that can't be sent to a page: made here, of the bytes at addresses.
 
 const fetched = async (url) => new Uint8Array(await (await fetch(url)).arrayBuffer());
 const nameOf = (url) => new URL(url).pathname.split('/').at(-1);
@@ -55,7 +55,7 @@ const MADE = {
   nonsense: () => ({ some: 'object' }),
 };
 
-/** What `{ kind, urls }` stands for; anything else is itself. */
+/** The source that `{ kind, urls }` stands for; anything else is itself. */
 export async function makeSource(given) {
   return given?.kind in MADE ? MADE[given.kind](given.urls) : given;
 }

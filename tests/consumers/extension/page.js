@@ -1,4 +1,4 @@
-// As in a browser extension without a build step: the package lies beside the page, and there are no inline scripts.
+// The page of a browser extension without a build step: the package lies beside it, and it has no inline scripts.
 
 import { loadGemma } from './node_modules/gemma-web/index.js';
 import { generateGolden } from './golden.js';

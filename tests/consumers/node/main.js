@@ -1,4 +1,4 @@
-// In Node.js, on the WebGPU of npm's `webgpu`. It prints what was generated.
+// The consumer in Node.js, on the WebGPU of npm's `webgpu`. It prints the generated text.
 
 import { loadGemma } from 'gemma-web';
 import { create } from 'webgpu';

@@ -64,7 +64,7 @@ export async function languageModel(model: Gemma): Promise<string> {
   return `${available} ${params?.maxTopK} ${await session.prompt(prompt, how)}`;
 }
 
-/** What is written for the browser's own `LanguageModel` runs with this one. */
+/** Code for the browser's own `LanguageModel`, which runs with this one. */
 export async function asTheBrowsers(model: Gemma): Promise<string> {
   const Own: Pick<typeof LanguageModel, 'create' | 'availability'> = createLanguageModel(model);
   if ((await Own.availability()) === 'unavailable') return '';

@@ -66,7 +66,7 @@ import {
   type WorkCounts,
 } from 'gemma-web';
 
-/** What is known before anything is loaded. */
+/** Facts that are known before anything is loaded. */
 export async function before(url: string, gpu: GpuLike): Promise<string> {
   const options: ProbeOptions = { gpu };
   const found: Probe = await probe(options);

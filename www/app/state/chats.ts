@@ -1,4 +1,4 @@
-// The conversations: which there are, which one is shown, and keeping them.
+// The conversations: the list, the one that is shown, and the ways to change and save them.
 
 import { signal } from '@preact/signals';
 import * as database from './database.js';
@@ -6,25 +6,26 @@ import { go } from './route.js';
 import { settings } from './settings.js';
 import { type Conversation, forkAt, type Kind, merge, newConversation } from './tree.js';
 
-/** What there is, the latest first; undefined until the database answered. */
+/** All conversations, the latest first; undefined until the database has answered. */
 export const list = signal<readonly database.Summary[] | undefined>(undefined);
-/** What is shown; a new one is kept from its first turn on. */
+/** The conversation that is shown. A new one is saved from its first turn on. */
 export const current = signal<Conversation>(newConversation('chat'));
-/** Why conversations can't be kept; some private windows keep nothing. */
-export const keepingFailed = signal<string | undefined>(undefined);
+/** Whether saving failed last; some private windows store nothing. */
+export const saveFailed = signal(false);
 
 async function attempt<T>(action: () => Promise<T>): Promise<T | undefined> {
   try {
     const result = await action();
-    keepingFailed.value = undefined;
+    saveFailed.value = false;
     return result;
   } catch (error) {
-    keepingFailed.value = error instanceof Error ? error.message : String(error);
+    console.info(error);
+    saveFailed.value = true;
     return undefined;
   }
 }
 
-/** Tells the page's other tabs which conversation is another one now. */
+/** The channel that tells the page's other tabs which conversation has changed. */
 const tabs = new BroadcastChannel('gemma-web:conversations');
 const everywhere = async (id: string): Promise<void> => {
   tabs.postMessage(id);
@@ -32,13 +33,13 @@ const everywhere = async (id: string): Promise<void> => {
 };
 tabs.onmessage = ({ data }: MessageEvent<string>): void => void Promise.all([refresh(), data === current.value.id && adopt(data)]);
 
-/** Takes over what another tab did to the conversation shown here; the branch that is read here stays the one that is shown. */
+/** Adopts what another tab did to the conversation shown here. The branch shown here stays. */
 async function adopt(id: string): Promise<void> {
-  const kept = await attempt(() => database.readConversation(id));
+  const stored = await attempt(() => database.readConversation(id));
   const shown = current.value;
   if (shown.id !== id) return;
-  if (kept) current.value = { ...merge(shown, kept), title: kept.title };
-  // Deleted there; what is being written here is kept all the same.
+  if (stored) current.value = { ...merge(shown, stored), title: stored.title };
+  // Deleted in the other tab. An answer that is being written here stays all the same.
   else if (shown.turns.at(-1)?.ending !== 'interrupted') startNew(shown.kind);
 }
 
@@ -46,17 +47,17 @@ export async function refresh(): Promise<void> {
   list.value = (await attempt(database.listConversations)) ?? list.value ?? [];
 }
 
-/** Shows another state of a conversation, and keeps it. */
+/** Shows another state of a conversation, and saves it. */
 export async function update(conversation: Conversation): Promise<void> {
   if (current.value.id === conversation.id) current.value = conversation;
   if (conversation.turns.length === 0) return;
-  await keep(conversation);
+  await save(conversation);
 }
 
-export async function keep(conversation: Conversation): Promise<void> {
-  const kept = await attempt(() => database.writeConversation(conversation));
-  const more = kept && kept.turns.length > conversation.turns.length;
-  if (more && current.value.id === kept.id) current.value = merge(current.value, kept);
+export async function save(conversation: Conversation): Promise<void> {
+  const stored = await attempt(() => database.writeConversation(conversation));
+  const more = stored && stored.turns.length > conversation.turns.length;
+  if (more && current.value.id === stored.id) current.value = merge(current.value, stored);
   await everywhere(conversation.id);
 }
 
@@ -70,7 +71,7 @@ export function startNew(kind: Kind): void {
   go({ screen: 'home' });
 }
 
-/** Shows a conversation; false where there is none of that id. */
+/** Shows a conversation; false if there is none of that id. */
 export async function open(id: string): Promise<boolean> {
   if (current.value.id === id) return true;
   const found = await attempt(() => database.readConversation(id));
@@ -81,7 +82,7 @@ export async function open(id: string): Promise<boolean> {
 export async function fork(turn: string): Promise<void> {
   const branch = forkAt(current.value, turn);
   current.value = branch;
-  await keep(branch);
+  await save(branch);
   go({ screen: 'chat', id: branch.id });
 }
 

@@ -1,9 +1,9 @@
-// Where conversations are kept: IndexedDB. What lists them and what they say lie apart, so that a long list is quick to show.
+// Conversations in IndexedDB. Titles and turns lie in different stores, so that a long list is quick to show.
 
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
 import { type Conversation, merge, type Turn } from './tree.js';
 
-/** What the list shows of a conversation. */
+/** The part of a conversation that the list shows. */
 export type Summary = Pick<Conversation, 'id' | 'title' | 'kind' | 'created' | 'updated'>;
 
 interface Schema extends DBSchema {
@@ -19,14 +19,14 @@ function database(): Promise<IDBPDatabase<Schema>> {
       db.createObjectStore('conversations', { keyPath: 'id' }).createIndex('updated', 'updated');
       db.createObjectStore('turns');
     },
-    // Another tab has a newer page: it may go on, and this one opens the database anew when it needs it.
+    // Another tab has a newer page and waits for this one. This one opens the database again when it needs it.
     blocking: (_, __, event) => {
       (event.target as IDBDatabase).close();
       opened = undefined;
     },
     terminated: () => void (opened = undefined),
   });
-  // What failed once may work the next time.
+  // The next call tries again.
   opened.catch(() => void (opened = undefined));
   return opened;
 }
@@ -42,11 +42,11 @@ export async function readConversation(id: string): Promise<Conversation | undef
   return head && { ...head, turns: turns ?? [] };
 }
 
-/** Keeps a conversation, with what another tab added to it meanwhile; returns all of it. */
+/** Saves a conversation together with what another tab added to it meanwhile; returns all of it. */
 export async function writeConversation(conversation: Conversation): Promise<Conversation> {
   const transaction = (await database()).transaction(['conversations', 'turns'], 'readwrite');
-  const kept = (await transaction.objectStore('turns').get(conversation.id)) ?? [];
-  const all = merge(conversation, { ...conversation, turns: kept });
+  const stored = (await transaction.objectStore('turns').get(conversation.id)) ?? [];
+  const all = merge(conversation, { ...conversation, turns: stored });
   const { turns, ...head } = all;
   await Promise.all([transaction.objectStore('conversations').put(head), transaction.objectStore('turns').put(turns, head.id), transaction.done]);
   return all;
@@ -62,13 +62,13 @@ export async function deleteAllConversations(): Promise<void> {
   await Promise.all([transaction.objectStore('conversations').clear(), transaction.objectStore('turns').clear(), transaction.done]);
 }
 
-/** The ids of the conversations in which a text occurs, in whatever case. */
+/** The ids of the conversations that contain a text, in upper or lower case. */
 export async function searchConversations(text: string): Promise<Set<string>> {
   const wanted = text.toLocaleLowerCase();
   const found = new Set<string>();
   const db = await database();
   for (const { id, title } of await db.getAll('conversations')) if (title.toLocaleLowerCase().includes(wanted)) found.add(id);
-  // One after another: all that was ever said may be more than should be in memory at once.
+  // One at a time: all conversations together may be too large for the memory.
   for (let cursor = await db.transaction('turns').store.openCursor(); cursor; cursor = await cursor.continue()) {
     if (cursor.value.some((turn) => turn.text.toLocaleLowerCase().includes(wanted))) found.add(cursor.key);
   }

@@ -1,12 +1,13 @@
-// The model: what may be chosen, what is being loaded, what is there.
+// The model: the choice, the load, and the one that is loaded.
 
 import { batch, computed, signal } from '@preact/signals';
-import { cache, type CacheEntry, type Gemma, GemmaError, type Inspection, inspect, loadGemma, type LoadProgress, type ModelSource, probe, type Probe } from 'gemma-web';
+import { cache, type CacheEntry, type Gemma, type Inspection, inspect, loadGemma, type LoadProgress, type ModelSource, probe, type Probe } from 'gemma-web';
 import { CATALOGUE } from '../catalogue.js';
-import { explain, type Offer, offeredModels } from '../page.js';
+import { type Failure, failureOf } from '../failure.js';
+import { type OfferedModel, offeredModels } from '../offered-models.js';
 import { recall, remember, settings } from './settings.js';
 
-/** A model somebody chose. */
+/** A model that the reader chose. */
 export interface Choice {
   readonly name: string;
   readonly source: ModelSource;
@@ -15,18 +16,13 @@ export interface Choice {
   readonly bytes?: number | undefined;
 }
 
-/** Where the choice of a model stands. */
+/** The step between choosing a model and having it loaded. */
 export type Stage =
   | { readonly at: 'choosing' }
   | { readonly at: 'inspecting'; readonly choice: Choice }
   | { readonly at: 'reviewing'; readonly choice: Choice; readonly inspection: Inspection }
   | { readonly at: 'loading'; readonly choice: Choice; readonly progress: LoadProgress | undefined }
   | { readonly at: 'failed'; readonly choice: Choice; readonly error: Failure };
-
-export interface Failure {
-  readonly code: string;
-  readonly message: string;
-}
 
 export interface Loaded {
   readonly choice: Choice;
@@ -36,58 +32,52 @@ export interface Loaded {
 export const stage = signal<Stage>({ at: 'choosing' });
 export const loaded = signal<Loaded | undefined>(undefined);
 export const verdict = signal<Probe | undefined>(undefined);
-export const kept = signal<readonly CacheEntry[] | undefined>(undefined);
-export const offers = signal<readonly Offer[]>([]);
-/** The model whose graphics card went away, while it is loaded again; what is being answered goes on by itself. */
+export const cachedModels = signal<readonly CacheEntry[] | undefined>(undefined);
+export const offered = signal<readonly OfferedModel[]>([]);
+/** The name of the model that is loading again after its graphics card went away. An answer that was being written continues by itself. */
 export const recovering = signal<string | undefined>(undefined);
-/** What the reader may go on with at once: the model that was lost for good, or that the last visit had. */
-export const again = signal<Choice | undefined>(undefined);
+/** The model to offer first: the one that was lost for good, or that of the last visit. */
+export const previous = signal<Choice | undefined>(undefined);
 /** Whether the model can be asked. */
 export const ready = computed(() => loaded.value !== undefined);
 
-let under: AbortController | undefined;
+let operation: AbortController | undefined;
 
-/** What the page goes on with after it was closed: in this browser, and in this tab. */
+/** The model that the page loads by itself after it was closed: in this browser, and in this tab. */
 interface Last {
   readonly name: string;
   readonly source: string;
   readonly licence?: string | undefined;
-  /** How often it was begun without an end; 0: it is loaded, or was given up. */
+  /** Loads that were begun and did not end; 0: it is loaded, or was given up. */
   readonly tries: number;
 }
-/** A load that ends its tab each time is not begun for ever. */
+/** Limit for a load that crashes its tab each time. */
 const MOST_TRIES = 3;
 const LAST = 'gemma-web:model';
 const inTab = (): Storage => sessionStorage;
 
-export const failureOf = (error: unknown): Failure | undefined => {
-  const message = explain(error);
-  if (message === undefined) return undefined;
-  return error instanceof GemmaError ? { code: error.code, message: error.message } : { code: 'internal', message };
-};
-
-/** Looks at this device, at what is kept, and at what the page's own server has. */
-export async function lookAround(): Promise<void> {
+/** Probes this device, lists the stored models, and asks the page's own server for its models. */
+export async function discover(): Promise<void> {
   void probe().then((found) => void (verdict.value = found));
-  void offeredModels().then((found) => void (offers.value = found));
-  await refreshKept();
+  void offeredModels().then((found) => void (offered.value = found));
+  await refreshCachedModels();
 }
 
-export async function refreshKept(): Promise<void> {
-  kept.value = await cache.list().catch(() => []);
+export async function refreshCachedModels(): Promise<void> {
+  cachedModels.value = await cache.list().catch(() => []);
 }
 
-/** Goes on with a load that the last page did not finish, or with the model this tab had. */
+/** Continues a load that the last page did not finish, or loads the model that this tab had. */
 export function resume(): void {
   const last = recall<Last>(LAST);
   const here = recall<{ source: string }>(LAST, inTab);
   if (!last.source || !last.name) return;
-  again.value = { name: last.name, source: last.source, licence: last.licence };
+  previous.value = { name: last.name, source: last.source, licence: last.licence };
   if ((last.tries ? last.tries >= MOST_TRIES : here.source !== last.source)) return;
-  void load(again.value);
+  void load(previous.value);
 }
 
-/** Reads the header of what was chosen: what it would take, before anything is loaded. */
+/** Reads the header of a model and tells what it needs, before anything is loaded. */
 export async function review(choice: Choice): Promise<void> {
   const { signal } = begin();
   stage.value = { at: 'inspecting', choice };
@@ -100,7 +90,7 @@ export async function review(choice: Choice): Promise<void> {
   }
 }
 
-/** Loads what was chosen, in place of the model that is there. */
+/** Loads a model in place of the one that is loaded. */
 export async function load(choice: Choice): Promise<boolean> {
   const { signal } = begin();
   batch(() => {
@@ -120,24 +110,24 @@ export async function load(choice: Choice): Promise<boolean> {
     there = true;
     batch(() => {
       loaded.value = { choice, gemma };
-      again.value = undefined;
+      previous.value = undefined;
       stage.value = { at: 'choosing' };
     });
     rememberLast(choice, false);
-    void refreshKept();
+    void refreshCachedModels();
     return true;
   } catch (error) {
     rememberLast(choice, false);
-    void refreshKept();
+    void refreshCachedModels();
     if (!signal.aborted) fail(choice, error);
     return false;
   }
 }
 
-/** Ends what is under way; bytes that arrived stay. */
+/** Ends the review or load that is under way; the bytes that arrived stay. */
 export function cancel(): void {
-  under?.abort();
-  under = undefined;
+  operation?.abort();
+  operation = undefined;
   stage.value = { at: 'choosing' };
 }
 
@@ -147,17 +137,17 @@ export function unload(): void {
   remember(LAST, {}, inTab);
 }
 
-/** A model went away with its GPU and did not come back; it can be loaded again. */
+/** Unloads a model whose GPU is gone for good, and offers to load it again. */
 export function lost(model: Loaded): void {
-  // Another one may be there by now.
+  // Another one may be loaded by now.
   if (loaded.value !== model) return;
   batch(() => {
     unload();
-    again.value = model.choice;
+    previous.value = model.choice;
   });
 }
 
-/** A model that is kept, as it can be chosen. */
+/** The choice of a stored model. */
 export function choiceOf({ url, size }: CacheEntry): Choice {
   const file = fileOf(url);
   const known = CATALOGUE.find(({ source }) => fileOf(source) === file);
@@ -175,8 +165,8 @@ export function nameOf(file: string): string {
 }
 
 function begin(): AbortController {
-  under?.abort();
-  return (under = new AbortController());
+  operation?.abort();
+  return (operation = new AbortController());
 }
 
 function fail(choice: Choice, error: unknown): void {
@@ -184,7 +174,7 @@ function fail(choice: Choice, error: unknown): void {
   stage.value = failure ? { at: 'failed', choice, error: failure } : { at: 'choosing' };
 }
 
-/** Files can't be opened again by their names, so only addresses are remembered. */
+/** Remembers addresses only: a file can't be opened again by its name. */
 function rememberLast({ name, source, licence }: Choice, unfinished: boolean): void {
   if (typeof source !== 'string') return remember(LAST, {});
   const last = recall<Last>(LAST);

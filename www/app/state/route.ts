@@ -1,4 +1,4 @@
-// Which screen is shown, as the address says: so that reloading and going back do what people expect.
+// The screen that is shown, as part of the address, so that reloading and going back do what people expect.
 
 import { signal } from '@preact/signals';
 

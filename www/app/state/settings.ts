@@ -1,4 +1,4 @@
-// What the reader has set, kept in this browser.
+// The reader's settings, stored in this browser.
 
 import { effect, signal } from '@preact/signals';
 import type { GenerateDefaults, GenerateOptions } from 'gemma-web';
@@ -7,13 +7,13 @@ export type Theme = 'system' | 'light' | 'dark';
 
 export interface Settings {
   readonly theme: Theme;
-  /** What new conversations begin with. */
+  /** The instructions of new conversations. */
   readonly system: string;
-  /** Tokens the context holds; null: as many as the library takes. Counts from the next load on. */
+  /** Tokens of the context; null: the library's default. Takes effect at the next load. */
   readonly contextLength: number | null;
   readonly maxTokens: number;
   readonly seed: number | null;
-  /** Only what differs from the model's own values. */
+  /** Only the values that differ from the model's own. */
   readonly sampling: Partial<Sampling>;
 }
 
@@ -23,7 +23,7 @@ export const DEFAULTS: Settings = { theme: 'system', system: '', contextLength: 
 
 const KEY = 'gemma-web:settings';
 
-/** What a browser kept; nothing where it keeps nothing, or something else than was written. */
+/** A stored value; empty if the browser stored nothing, or if it holds something else. */
 export function recall<T extends object>(key: string, storage: () => Storage = () => localStorage): Partial<T> {
   try {
     const value: unknown = JSON.parse(storage().getItem(key) ?? '{}');
@@ -37,7 +37,7 @@ export function remember(key: string, value: object, storage: () => Storage = ()
   try {
     storage().setItem(key, JSON.stringify(value));
   } catch {
-    // Storage is full or switched off: the page works, it only forgets.
+    // Storage is full or switched off: the page works without it.
   }
 }
 
@@ -52,7 +52,7 @@ export function generateOptions({ maxTokens, seed, sampling }: Settings): Genera
   return { ...sampling, maxTokens, ...(seed === null ? {} : { seed }) };
 }
 
-/** Applies and keeps what is set. */
+/** Applies and stores the settings whenever they change. */
 export function startSettings(): void {
   effect(() => {
     remember(KEY, settings.value);

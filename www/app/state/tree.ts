@@ -1,8 +1,8 @@
-// A conversation as a tree of turns: to edit or to regenerate adds a branch beside the old one, so that nothing written is ever lost.
+// A conversation as a tree of turns: editing and regenerating add a branch beside the old one, so that no text is ever lost.
 
 import type { FinishReason } from 'gemma-web';
 
-/** What an answer cost, as the engine measured it. */
+/** The figures of an answer, as the engine measured them. */
 export interface Figures {
   readonly promptTokens: number;
   readonly completionTokens: number;
@@ -12,7 +12,7 @@ export interface Figures {
   readonly tokensPerSecond: number;
 }
 
-/** How an answer ended: as the engine says, by a failure, or with the page that showed it. */
+/** The end of an answer: a reason of the engine's, a failure, or a page that was closed. */
 export type Ending = FinishReason | 'failed' | 'interrupted';
 
 export interface Turn {
@@ -24,7 +24,7 @@ export interface Turn {
   readonly at: number;
   readonly ending?: Ending | undefined;
   readonly figures?: Figures | undefined;
-  /** Which model wrote it. */
+  /** The model that wrote it. */
   readonly model?: string | undefined;
 }
 
@@ -66,7 +66,7 @@ export function branchTo({ turns }: Conversation, leaf: string | null): Turn[] {
 
 export const branchOf = (conversation: Conversation): Turn[] => branchTo(conversation, conversation.leaf);
 
-/** The turns in whose place a turn stands, itself included, oldest first. In a text it does not matter who wrote them. */
+/** A turn and its alternatives at the same place, oldest first. In a text it does not matter who wrote them. */
 export const siblingsOf = ({ kind, turns }: Conversation, { parent, role }: Turn): Turn[] =>
   turns.filter((other) => other.parent === parent && (kind === 'text' || other.role === role));
 
@@ -81,7 +81,7 @@ export function select(conversation: Conversation, turn: Turn): Conversation {
   return { ...conversation, leaf };
 }
 
-/** With a turn more, which ends the branch shown. */
+/** Adds a turn, which ends the branch shown. */
 export function add(conversation: Conversation, turn: Turn): Conversation {
   const title = conversation.title || (turn.role === 'user' ? titleOf(turn.text) : '');
   return { ...conversation, title, leaf: turn.id, updated: turn.at, turns: [...conversation.turns, turn] };
@@ -91,7 +91,7 @@ export function change(conversation: Conversation, id: string, changes: Partial<
   return { ...conversation, updated: Date.now(), turns: conversation.turns.map((turn) => (turn.id === id ? { ...turn, ...changes } : turn)) };
 }
 
-/** Without a turn that nothing follows. */
+/** Removes a turn that nothing follows. */
 export function remove(conversation: Conversation, id: string): Conversation {
   const gone = conversation.turns.find((turn) => turn.id === id);
   if (!gone) return conversation;
@@ -99,7 +99,7 @@ export function remove(conversation: Conversation, id: string): Conversation {
   return { ...conversation, leaf, turns: conversation.turns.filter((turn) => turn !== gone) };
 }
 
-/** A text as the reader changed it: turns before the change stay as they are, what follows stands beside the old text. */
+/** A text as the reader changed it: the turns before the change stay, the rest becomes a branch beside the old text. */
 export function rewrite(conversation: Conversation, whole: string): Conversation {
   let rest = whole;
   let parent: string | null = null;
@@ -112,16 +112,16 @@ export function rewrite(conversation: Conversation, whole: string): Conversation
   return { ...conversation, leaf: parent };
 }
 
-/** Of a turn that two tabs know, what is newer: turns don't change but for answers, which grow and then end. */
+/** The newer state of a turn that two tabs know. Only answers change: they grow and then end. */
 function newer(ours: Turn, theirs: Turn | undefined): Turn {
   if (!theirs || ours.ending !== 'interrupted') return ours;
   return theirs.ending !== 'interrupted' || theirs.text.length > ours.text.length ? theirs : ours;
 }
 
-/** What two tabs know of a conversation, together: `ours` with the turns that only the other one wrote. */
+/** The knowledge of two tabs about a conversation: `ours`, with the turns that only the other tab wrote. */
 export function merge(ours: Conversation, theirs: Conversation): Conversation {
   const known = new Set(ours.turns.map(({ id }) => id));
-  // An answer without a text was begun elsewhere, or given up here.
+  // An answer without a text has just begun in the other tab, or was given up here.
   const more = theirs.turns.filter(({ id, text }) => !known.has(id) && text !== '');
   const byId = new Map(theirs.turns.map((turn) => [turn.id, turn]));
   const turns = ours.turns.map((turn) => newer(turn, byId.get(turn.id)));

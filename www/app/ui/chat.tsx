@@ -1,4 +1,4 @@
-// The conversation: what was said, and where to write.
+// The screen of a conversation: its turns, and the composer.
 
 import { effect, signal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
@@ -10,9 +10,9 @@ import { t } from '../strings.js';
 import { Composer, draft } from './composer.js';
 import { Gem, Icon } from './icons.js';
 import { Message, spoken } from './message.js';
-import { Paper } from './paper.js';
+import { TextEditor } from './text-editor.js';
 
-/** Nearer to the end than this, the view follows what is written. */
+/** Distance from the end, in pixels, within which the view follows the text. */
 const NEAR = 60;
 const atEnd = signal(true);
 
@@ -35,7 +35,7 @@ function Empty() {
   );
 }
 
-/** Keeps the end in sight while the reader is there, and leaves the reader alone elsewhere. */
+/** Scrolls with the text while the reader is at its end, and never elsewhere. */
 function useFollowing(id: string) {
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
@@ -50,7 +50,7 @@ function useFollowing(id: string) {
   useEffect(() => {
     const [outer, inner] = [scroller.current, content.current];
     if (!outer || !inner) return undefined;
-    // What is written, and what is laid out late, makes the content grow.
+    // New text and late layout make the content grow.
     const observer = new ResizeObserver(() => atEnd.value && toEnd());
     observer.observe(inner);
     observer.observe(outer);
@@ -58,13 +58,13 @@ function useFollowing(id: string) {
     const look = (): void => {
       const { scrollTop, scrollHeight, clientHeight } = outer;
       const near = scrollHeight - scrollTop - clientHeight < NEAR;
-      // Only the reader moves up; growing moves the end away, which is no wish to stay.
+      // Only the reader scrolls up. Growing text moves the end away, which is no wish to stay.
       if (near) atEnd.value = true;
       else if (scrollTop < last - 2) atEnd.value = false;
       last = scrollTop;
     };
     outer.addEventListener('scroll', look, { passive: true });
-    // What the reader just sent is where the reader is.
+    // After sending, the reader is at the end.
     const stop = effect(() => void (busy.value && !answer.value?.writing && ((atEnd.value = true), requestAnimationFrame(toEnd))));
     return () => {
       stop();
@@ -75,7 +75,7 @@ function useFollowing(id: string) {
   return { scroller, content, toEnd };
 }
 
-/** Copies the code of a block; the blocks are made past Preact. */
+/** Copies the code of a block. The blocks bypass Preact, and so does this handler. */
 function copyCode(event: MouseEvent): void {
   const button = (event.target as Element).closest<HTMLButtonElement>('.copy-code');
   const code = button?.closest('figure')?.querySelector('code')?.textContent;
@@ -86,7 +86,7 @@ function copyCode(event: MouseEvent): void {
   }, () => undefined);
 }
 
-/** For readers of the screen aloud. */
+/** Announcements for screen readers. */
 function Spoken() {
   const done = branchOf(current.value).at(-1)?.figures ? t.chat.answered : '';
   return <div class="visually-hidden" role="status" aria-live="polite">{busy.value ? spoken.value || t.chat.answering : done}</div>;
@@ -102,7 +102,7 @@ export function Chat() {
         <div class="turns" ref={content} onClick={copyCode}>
           {branch.length === 0 ? <Empty /> : <h1 class="visually-hidden">{conversation.title || t.chat.untitled}</h1>}
           {conversation.kind === 'chat' && branch.map((turn) => <Message key={turn.id} turn={turn} />)}
-          {conversation.kind === 'text' && branch.length > 0 && <Paper key={conversation.id} turns={branch} />}
+          {conversation.kind === 'text' && branch.length > 0 && <TextEditor key={conversation.id} turns={branch} />}
           {problem.value?.message && <p class="problem" role="alert"><Icon name="warn" />{problem.value.message}</p>}
         </div>
       </div>

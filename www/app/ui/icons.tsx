@@ -8,7 +8,7 @@ const PATHS = {
   stop: 'M8 8h8v8H8Z',
   copy: 'M9 9h10v11H9ZM5 15V4h10',
   check: 'M5 12.5l4.5 4.5L19 7.5',
-  again: 'M20 11a8 8 0 1 0-2.3 6.3M20 4v7h-7',
+  refresh: 'M20 11a8 8 0 1 0-2.3 6.3M20 4v7h-7',
   edit: 'M4 20h4L19 9l-4-4L4 16ZM13 7l4 4',
   branch: 'M7 4v16M7 13c0-4 10-1 10-7M17 6V4M15 6h4',
   left: 'M14 6l-6 6 6 6',

@@ -1,19 +1,19 @@
-// One turn, and the text of it.
+// One turn of a conversation.
 
 import { effect, signal } from '@preact/signals';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Growing } from '../markdown.js';
-import { answer, busy, respond, say, streamed } from '../state/answer.js';
+import { answer, ask, busy, respond, streamed } from '../state/answer.js';
 import { current, fork, update } from '../state/chats.js';
 import { ready } from '../state/engine.js';
 import { select, siblingsOf, type Turn } from '../state/tree.js';
 import { t } from '../strings.js';
-import { CopyButton, IconButton } from './parts.js';
+import { CopyButton, IconButton } from './components.js';
 
-/** What readers of the screen aloud are told of an answer under way: whole blocks, not letters. */
+/** The part of an answer that screen readers announce while it is written: whole blocks, not letters. */
 export const spoken = signal('');
 
-/** An answer as Markdown. While it is written it goes past Preact: a frame changes nothing but its last block. */
+/** An answer as Markdown. While it is written it bypasses Preact: a frame changes its last block only. */
 function Answer({ text, writing }: { readonly text: string; readonly writing: boolean }) {
   const into = useRef<HTMLDivElement>(null);
   const growing = useRef<Growing | undefined>(undefined);
@@ -29,7 +29,7 @@ function Answer({ text, writing }: { readonly text: string; readonly writing: bo
   return <div class={`markdown ${writing ? 'streaming' : ''}`} ref={into} aria-busy={writing} />;
 }
 
-/** What is going on before the first word. */
+/** The state of an answer before its first word. */
 export function Waiting() {
   const prefill = answer.value?.prefill;
   const text = prefill && prefill.total > 0 ? t.chat.readingPart(prefill.done, prefill.total) : t.chat.readingPrompt;
@@ -75,7 +75,7 @@ function Editor({ turn, onDone }: { readonly turn: Turn; readonly onDone: () => 
   const send = (): void => {
     if (text.trim() === '') return;
     onDone();
-    void say(text, turn.parent);
+    void ask(text, turn.parent);
   };
   const key = (event: KeyboardEvent): void => {
     if (event.isComposing) return;
@@ -113,7 +113,7 @@ export function Message({ turn }: { readonly turn: Turn }) {
           <div class="tools">
             <CopyButton text={() => turn.text} />
             {mine && <IconButton icon="edit" label={t.chat.edit} disabled={!able} onClick={() => setEditing(true)} />}
-            {!mine && <IconButton icon="again" label={t.chat.regenerate} disabled={!able} onClick={() => void respond(current.value, turn.parent)} />}
+            {!mine && <IconButton icon="refresh" label={t.chat.regenerate} disabled={!able} onClick={() => void respond(current.value, turn.parent)} />}
             <IconButton icon="branch" label={t.chat.branch} disabled={busy.value} onClick={() => void fork(turn.id)} />
           </div>
           <Versions turn={turn} />

@@ -1,18 +1,19 @@
-// Models: what is loaded, what is kept, and what else there is.
+// The screen of the models: the loaded one, those stored on this device, and others to load.
 
 import type { CacheEntry } from 'gemma-web';
 import { cache } from 'gemma-web';
 import { useEffect, useState } from 'preact/hooks';
-import { megabytes } from '../page.js';
+import { failureOf } from '../failure.js';
+import { megabytes } from '../format.js';
 import { busy } from '../state/answer.js';
-import { choiceOf, failureOf, kept, load, loaded, refreshKept, stage, unload, verdict } from '../state/engine.js';
+import { cachedModels, choiceOf, load, loaded, refreshCachedModels, stage, unload, verdict } from '../state/engine.js';
 import { go } from '../state/route.js';
 import { t } from '../strings.js';
-import { Confirm } from './parts.js';
-import { StagePanel } from './stage.js';
-import { Verdict } from './start.js';
+import { Confirm } from './components.js';
+import { LoadPanel } from './load-panel.js';
+import { DeviceVerdict } from './start.js';
 
-function Now() {
+function LoadedModel() {
   const model = loaded.value;
   if (!model) return <p class="note">{t.models.none}</p>;
   const { quantisation, contextLength, gpuBytes, adapter } = model.gemma.info;
@@ -29,17 +30,17 @@ function Now() {
   );
 }
 
-function Entry({ entry, onDelete }: { readonly entry: CacheEntry; readonly onDelete: () => void }) {
-  const [said, setSaid] = useState('');
+function CachedModel({ entry, onDelete }: { readonly entry: CacheEntry; readonly onDelete: () => void }) {
+  const [status, setStatus] = useState('');
   const [checking, setChecking] = useState(false);
   const verify = async (): Promise<void> => {
     setChecking(true);
     try {
       const { chunks, damaged } = await cache.verify(entry.id);
-      setSaid(damaged.length === 0 ? t.models.verified(chunks) : t.models.damaged(damaged.length));
-      if (damaged.length > 0) await refreshKept();
+      setStatus(damaged.length === 0 ? t.models.verified(chunks) : t.models.damaged(damaged.length));
+      if (damaged.length > 0) await refreshCachedModels();
     } catch (error) {
-      setSaid(failureOf(error)?.message ?? '');
+      setStatus(failureOf(error)?.message ?? '');
     } finally {
       setChecking(false);
     }
@@ -52,7 +53,7 @@ function Entry({ entry, onDelete }: { readonly entry: CacheEntry; readonly onDel
         <strong>{choice.name}</strong>
         <p class="note">{size}</p>
         <p class="note address">{entry.url}</p>
-        <p class="note" role="status">{checking ? t.models.verifying : said}</p>
+        <p class="note" role="status">{checking ? t.models.verifying : status}</p>
       </div>
       <button type="button" class="primary small" disabled={busy.value} onClick={() => void load(choice)}>{entry.complete ? t.start.load : t.start.resume}</button>
       <button type="button" class="plain small" disabled={checking} onClick={() => void verify()}>{t.models.verify}</button>
@@ -61,45 +62,45 @@ function Entry({ entry, onDelete }: { readonly entry: CacheEntry; readonly onDel
   );
 }
 
-function Kept() {
-  const [leaving, setLeaving] = useState<CacheEntry | undefined>(undefined);
-  const [said, setSaid] = useState('');
-  const entries = kept.value ?? [];
+function CachedModels() {
+  const [deleting, setDeleting] = useState<CacheEntry | undefined>(undefined);
+  const [status, setStatus] = useState('');
+  const entries = cachedModels.value ?? [];
   const storage = verdict.value?.storage;
   const remove = async ({ id }: CacheEntry): Promise<void> => {
-    setLeaving(undefined);
-    await cache.delete(id).then(() => setSaid(''), (error: unknown) => setSaid(failureOf(error)?.message ?? ''));
-    await refreshKept();
+    setDeleting(undefined);
+    await cache.delete(id).then(() => setStatus(''), (error: unknown) => setStatus(failureOf(error)?.message ?? ''));
+    await refreshCachedModels();
   };
   return (
-    <section class="group" aria-labelledby="kept-heading">
-      <h2 id="kept-heading">{t.models.kept}</h2>
-      {entries.length === 0 ? <p class="note">{t.models.keptNone}</p> : (
-        <ul class="rows">{entries.map((entry) => <Entry key={entry.id} entry={entry} onDelete={() => setLeaving(entry)} />)}</ul>
+    <section class="group" aria-labelledby="stored-heading">
+      <h2 id="stored-heading">{t.models.stored}</h2>
+      {entries.length === 0 ? <p class="note">{t.models.storedNone}</p> : (
+        <ul class="rows">{entries.map((entry) => <CachedModel key={entry.id} entry={entry} onDelete={() => setDeleting(entry)} />)}</ul>
       )}
-      <p class="note" role="status">{said}</p>
+      <p class="note" role="status">{status}</p>
       {entries.length > 0 && (
         <p class="note">
           {t.models.used(megabytes(entries.reduce((sum, { stored }) => sum + stored, 0)), storage ? megabytes(storage.quota) : undefined)}
           {storage?.persisted && ` ${t.models.persisted}`}
         </p>
       )}
-      <Confirm question={leaving && t.models.deleteAsk(choiceOf(leaving).name)} onNo={() => setLeaving(undefined)} onYes={() => void (leaving && remove(leaving))} />
+      <Confirm question={deleting && t.models.deleteAsk(choiceOf(deleting).name)} onNo={() => setDeleting(undefined)} onYes={() => void (deleting && remove(deleting))} />
     </section>
   );
 }
 
 export function Models() {
-  useEffect(() => void refreshKept(), []);
-  if (stage.value.at !== 'choosing') return <div class="page"><StagePanel /></div>;
+  useEffect(() => void refreshCachedModels(), []);
+  if (stage.value.at !== 'choosing') return <div class="page"><LoadPanel /></div>;
   return (
     <div class="page models">
       <h1>{t.models.heading}</h1>
-      <Verdict />
-      <section class="group"><h2>{t.models.now}</h2><Now /></section>
-      <Kept />
+      <DeviceVerdict />
+      <section class="group"><h2>{t.models.loaded}</h2><LoadedModel /></section>
+      <CachedModels />
       <h2>{t.models.choose}</h2>
-      <StagePanel withKept={false} />
+      <LoadPanel withCached={false} />
     </div>
   );
 }

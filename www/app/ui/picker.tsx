@@ -1,13 +1,13 @@
-// Choosing a model: what is here, what this page's server has, what can be downloaded, and what the reader brings.
+// The choice of a model: those on this device, of this page's server, of the catalogue, and the reader's own.
 
 import { useRef, useState } from 'preact/hooks';
 import { CATALOGUE, SYNTHETIC } from '../catalogue.js';
-import { megabytes } from '../page.js';
-import { type Choice, choiceOf, fileOf, kept, load, nameOf, offers, review } from '../state/engine.js';
+import { megabytes } from '../format.js';
+import { cachedModels, type Choice, choiceOf, fileOf, load, nameOf, offered, review } from '../state/engine.js';
 import { t } from '../strings.js';
 import { Icon } from './icons.js';
 
-/** The parts of a model may have been picked in any order; their names put them right. */
+/** Reviews the model in these files; false if there is none. The files of one model are sorted by name, however they were picked. */
 export function chooseFiles(list: Iterable<File>): boolean {
   const files = [...list].filter(({ name }) => name.toLowerCase().endsWith('.gguf')).sort((a, b) => (a.name < b.name ? -1 : 1));
   const [first] = files;
@@ -80,20 +80,20 @@ function FromFile() {
   );
 }
 
-/** Of what is offered: each once. */
+/** Links to the licences of the catalogue, each once. */
 function Licences() {
   const all = [...new Set(CATALOGUE.map(({ licence }) => licence))];
   return all.map((licence) => <a key={licence} href={licence} target="_blank" rel="noopener noreferrer">{t.start.catalogueTerms}</a>);
 }
 
-export function Picker({ withKept }: { readonly withKept: boolean }) {
-  const here = kept.value ?? [];
+export function Picker({ withCached }: { readonly withCached: boolean }) {
+  const here = cachedModels.value ?? [];
   const isHere = (source: string): boolean => here.some(({ url, complete }) => complete && fileOf(url) === fileOf(source));
-  const server = offers.value.filter(({ url }) => !isHere(url));
+  const server = offered.value.filter(({ url }) => !isHere(url));
   const catalogue = CATALOGUE.filter(({ source }) => !isHere(source));
   return (
     <div class="picker">
-      {withKept && here.length > 0 && (
+      {withCached && here.length > 0 && (
         <Group title={t.start.here} note={t.start.hereNote}>
           {here.map((entry) => {
             const choice: Choice = choiceOf(entry);
@@ -128,7 +128,7 @@ export function Picker({ withKept }: { readonly withKept: boolean }) {
         <p class="note">{t.start.syntheticNote} <a href="./bench.html">{t.start.measure}</a></p>
         <div class="chips">
           {SYNTHETIC.map(({ name, source }) => (
-            <button type="button" class="chip" key={source} onClick={() => void review({ name: `${name} (noise)`, source })}>{name}</button>
+            <button type="button" class="chip" key={source} onClick={() => void review({ name: t.start.syntheticName(name), source })}>{name}</button>
           ))}
         </div>
       </details>

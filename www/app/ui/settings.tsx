@@ -1,4 +1,4 @@
-// What can be set, with what it does in plain words.
+// The settings, each with its effect in plain words.
 
 import { signal } from '@preact/signals';
 import { useRef, useState } from 'preact/hooks';
@@ -6,13 +6,13 @@ import { busy } from '../state/answer.js';
 import { current, eraseAll, update } from '../state/chats.js';
 import { loaded } from '../state/engine.js';
 import { type Sampling, set, settings, type Theme } from '../state/settings.js';
-import { exportAll, fileName, importFile, save, toJson, toMarkdown } from '../state/transfer.js';
+import { download, exportAll, fileName, importFile, toJson, toMarkdown } from '../state/import-export.js';
 import { t } from '../strings.js';
-import { Confirm, IconButton, Sheet } from './parts.js';
+import { Confirm, IconButton, Sheet } from './components.js';
 
 export const settingsOpen = signal(false);
 
-/** What stands there while no model says its own; Gemma's model cards. */
+/** Values to show while no model is loaded: those of Gemma's model cards. */
 const CARD: Sampling = { temperature: 1, topK: 64, topP: 0.95, minP: 0, repetitionPenalty: 1 };
 const RANGES: Readonly<Record<keyof Sampling, readonly [min: number, max: number, step: number]>> = {
   temperature: [0, 2, 0.05],
@@ -36,7 +36,7 @@ function Slider({ name, note, value, range: [min, max, step], onChange }: Slider
   const change = ({ currentTarget }: { readonly currentTarget: HTMLInputElement }): void => {
     if (currentTarget.validity.valid && currentTarget.value !== '') onChange(currentTarget.valueAsNumber);
   };
-  // The engine's own values are of single precision: 0.95 is 0.949999988.
+  // The engine's values have single precision: 0.95 is 0.949999988.
   const shown = Number(value.toFixed(4));
   return (
     <div class="setting">
@@ -104,27 +104,27 @@ function ThisConversation() {
 
 function Data() {
   const input = useRef<HTMLInputElement>(null);
-  const [said, setSaid] = useState('');
+  const [status, setStatus] = useState('');
   const [asking, setAsking] = useState(false);
   const conversation = current.value;
   const some = conversation.turns.length > 0;
   const take = (file: File | undefined): void => {
     if (!file) return;
-    importFile(file).then((n) => setSaid(t.settings.imported(n)), (error: unknown) => setSaid(t.settings.importFailed(error instanceof Error ? error.message : String(error))));
+    importFile(file).then((n) => setStatus(t.settings.imported(n)), (error: unknown) => setStatus(t.settings.importFailed(error instanceof Error ? error.message : String(error))));
   };
   return (
     <section>
       <h3>{t.settings.data}</h3>
       <p class="note">{t.settings.dataNote}</p>
       <div class="chips">
-        <button type="button" class="plain small" onClick={() => void exportAll().then((json) => save('conversations.json', 'application/json', json))}>{t.settings.exportAll}</button>
-        <button type="button" class="plain small" disabled={!some} onClick={() => save(fileName(conversation.title, 'json'), 'application/json', toJson([conversation]))}>{t.settings.exportJson}</button>
-        <button type="button" class="plain small" disabled={!some} onClick={() => save(fileName(conversation.title, 'md'), 'text/markdown', toMarkdown(conversation))}>{t.settings.exportMarkdown}</button>
+        <button type="button" class="plain small" onClick={() => void exportAll().then((json) => download('conversations.json', 'application/json', json))}>{t.settings.exportAll}</button>
+        <button type="button" class="plain small" disabled={!some} onClick={() => download(fileName(conversation.title, 'json'), 'application/json', toJson([conversation]))}>{t.settings.exportJson}</button>
+        <button type="button" class="plain small" disabled={!some} onClick={() => download(fileName(conversation.title, 'md'), 'text/markdown', toMarkdown(conversation))}>{t.settings.exportMarkdown}</button>
         <button type="button" class="plain small" onClick={() => input.current?.click()}>{t.settings.import}</button>
         <input ref={input} id="import" type="file" accept=".json,.md" hidden onChange={({ currentTarget }) => (take(currentTarget.files?.[0]), (currentTarget.value = ''))} />
         <button type="button" class="danger small" disabled={busy.value} onClick={() => setAsking(true)}>{t.settings.deleteAll}</button>
       </div>
-      <p class="note" role="status">{said}</p>
+      <p class="note" role="status">{status}</p>
       <Confirm question={asking ? t.settings.deleteAllAsk : undefined} onNo={() => setAsking(false)} onYes={() => (setAsking(false), void eraseAll())} />
     </section>
   );

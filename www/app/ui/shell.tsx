@@ -1,15 +1,15 @@
-// The frame: sidebar, screen, and what lies over both.
+// The frame of the page: sidebar, screen, dialogs and notices.
 
 import { signal } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { keepingFailed } from '../state/chats.js';
+import { saveFailed } from '../state/chats.js';
 import { loaded, recovering, stage } from '../state/engine.js';
 import { drawer, go, hrefOf, route } from '../state/route.js';
-import { offlineReady, updateNow, updateReady } from '../state/worker.js';
+import { offlineReady, updateNow, updateReady } from '../state/service-worker.js';
 import { t } from '../strings.js';
 import { Chat } from './chat.js';
 import { Models } from './models.js';
-import { IconButton, Sheet } from './parts.js';
+import { IconButton, Sheet } from './components.js';
 import { chooseFiles } from './picker.js';
 import { SettingsSheet } from './settings.js';
 import { Sidebar } from './sidebar.js';
@@ -23,10 +23,9 @@ function Screen() {
 }
 
 function Notices() {
-  const failed = keepingFailed.value;
   return (
     <div class="notices" role="status">
-      {failed !== undefined && <p class="notice">{t.notices.keeping(failed)}</p>}
+      {saveFailed.value && <p class="notice">{t.notices.saveFailed}</p>}
       {recovering.value !== undefined && <p class="notice">{t.notices.recovering(recovering.value)}</p>}
       {wrongDrop.value && <p class="notice">{t.notices.notGguf}</p>}
       {offlineReady.value && (
@@ -35,7 +34,7 @@ function Notices() {
       {updateReady.value && (
         <p class="notice">
           {t.notices.update}
-          <button type="button" class="primary small" onClick={updateNow}>{t.notices.updateGo}</button>
+          <button type="button" class="primary small" onClick={updateNow}>{t.notices.updateNow}</button>
           <button type="button" class="plain small" onClick={() => void (updateReady.value = false)}>{t.notices.later}</button>
         </p>
       )}
@@ -44,7 +43,7 @@ function Notices() {
 }
 
 const wrongDrop = signal(false);
-/** How long a remark is shown. */
+/** Time that a short notice is shown. */
 const SHOWN_MS = 6000;
 
 /** Files dropped anywhere are models. */
@@ -53,7 +52,7 @@ function Drop() {
   useEffect(() => {
     const drag = (event: DragEvent): void => {
       if (!event.dataTransfer?.types.includes('Files')) return;
-      // Else the browser would leave the page to show the file.
+      // Otherwise the browser would leave the page to show the file.
       event.preventDefault();
       setOver(event.type === 'dragover');
       if (event.type !== 'drop') return;

@@ -1,4 +1,4 @@
-// The conversations, and the way to everything else.
+// The sidebar: the conversations, and links to the rest of the page.
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { busy } from '../state/answer.js';
@@ -8,12 +8,12 @@ import { loaded } from '../state/engine.js';
 import { hrefOf, route } from '../state/route.js';
 import { t } from '../strings.js';
 import { Gem, Icon } from './icons.js';
-import { Confirm, IconButton } from './parts.js';
+import { Confirm, IconButton } from './components.js';
 import { settingsOpen } from './settings.js';
 
 const DAY = 86_400_000;
 
-/** Conversations under the days they were last changed on. */
+/** Conversations by the day of their last change. */
 function byDay(all: readonly Summary[]): (readonly [string, Summary[]])[] {
   const midnight = new Date().setHours(0, 0, 0, 0);
   const named = (at: number): string => (at >= midnight ? t.chat.today : at >= midnight - DAY ? t.chat.yesterday : t.chat.earlier);
@@ -25,7 +25,7 @@ function byDay(all: readonly Summary[]): (readonly [string, Summary[]])[] {
   return [...groups];
 }
 
-/** What a search leaves; everything while nothing is searched for. */
+/** The conversations that a search finds; all of them without a search. */
 function useFound(text: string): readonly Summary[] | undefined {
   const all = list.value;
   const [found, setFound] = useState<ReadonlySet<string> | undefined>(undefined);
@@ -37,27 +37,27 @@ function useFound(text: string): readonly Summary[] | undefined {
   return found && text.trim() !== '' ? all?.filter(({ id }) => found.has(id)) : all;
 }
 
-const nameOf = ({ title }: Summary): string => title || t.chat.untitled;
+const shownTitle = ({ title }: Summary): string => title || t.chat.untitled;
 
-/** The title, to be changed in its place: Enter and leaving it keep what is there, Esc does not. */
+/** A field to change a title in its place: Enter and leaving the field save it, Esc does not. */
 function Renaming({ summary, onDone }: { readonly summary: Summary; readonly onDone: () => void }) {
   const field = useRef<HTMLInputElement>(null);
-  // A field that is taken away tells so as if it had been left.
-  const over = useRef(false);
+  // A field that is removed loses the focus too.
+  const closed = useRef(false);
   useLayoutEffect(() => field.current?.select(), []);
   const leave = (): void => {
-    over.current = true;
+    closed.current = true;
     onDone();
   };
   const save = (): void => {
-    if (over.current) return;
+    if (closed.current) return;
     const title = field.current?.value.trim() ?? '';
     if (title !== '' && title !== summary.title) void rename(summary.id, title);
     leave();
   };
   const key = (event: KeyboardEvent): void => {
     if (event.isComposing || (event.key !== 'Enter' && event.key !== 'Escape')) return;
-    // In the drawer, Esc would close that too.
+    // In the drawer, Esc would close the drawer as well.
     event.preventDefault();
     event.stopPropagation();
     if (event.key === 'Enter') save();
@@ -68,7 +68,7 @@ function Renaming({ summary, onDone }: { readonly summary: Summary; readonly onD
 
 export function Sidebar() {
   const [text, setText] = useState('');
-  const [leaving, setLeaving] = useState<Summary | undefined>(undefined);
+  const [deleting, setDeleting] = useState<Summary | undefined>(undefined);
   const [renaming, setRenaming] = useState<string | undefined>(undefined);
   const found = useFound(text);
   const model = loaded.value;
@@ -94,9 +94,9 @@ export function Sidebar() {
                   <li key={summary.id}><Renaming summary={summary} onDone={() => setRenaming(undefined)} /></li>
                 ) : (
                   <li key={summary.id} class={here ? 'here' : ''}>
-                    <a href={hrefOf({ screen: 'chat', id: summary.id })} aria-current={here ? 'page' : undefined} title={summary.title}>{nameOf(summary)}</a>
-                    <IconButton icon="edit" label={`${t.rename}: ${nameOf(summary)}`} disabled={busy.value} onClick={() => setRenaming(summary.id)} />
-                    <IconButton icon="trash" label={`${t.remove}: ${nameOf(summary)}`} disabled={busy.value} onClick={() => setLeaving(summary)} />
+                    <a href={hrefOf({ screen: 'chat', id: summary.id })} aria-current={here ? 'page' : undefined} title={summary.title}>{shownTitle(summary)}</a>
+                    <IconButton icon="edit" label={`${t.rename}: ${shownTitle(summary)}`} disabled={busy.value} onClick={() => setRenaming(summary.id)} />
+                    <IconButton icon="trash" label={`${t.remove}: ${shownTitle(summary)}`} disabled={busy.value} onClick={() => setDeleting(summary)} />
                   </li>
                 );
               })}
@@ -113,10 +113,10 @@ export function Sidebar() {
         <button type="button" class="row-button" onClick={() => void (settingsOpen.value = true)}><Icon name="settings" />{t.settings.heading}</button>
         <p class="privacy"><Icon name="lock" />{t.privacy}</p>
       </div>
-      <Confirm question={leaving && t.settings.deleteAsk(nameOf(leaving))} onNo={() => setLeaving(undefined)}
+      <Confirm question={deleting && t.settings.deleteAsk(shownTitle(deleting))} onNo={() => setDeleting(undefined)}
         onYes={() => {
-          if (leaving) void erase(leaving.id);
-          setLeaving(undefined);
+          if (deleting) void erase(deleting.id);
+          setDeleting(undefined);
         }} />
     </nav>
   );

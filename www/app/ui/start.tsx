@@ -1,19 +1,28 @@
-// The first screen: what this is, whether it runs here, and which model.
+// The first screen: the page's purpose, the device's verdict, and the choice of a model.
 
+import type { Probe } from 'gemma-web';
 import { stage, verdict } from '../state/engine.js';
 import { t } from '../strings.js';
 import { Gem, Icon } from './icons.js';
-import { StagePanel } from './stage.js';
+import { LoadPanel } from './load-panel.js';
+
+/** The reason of a verdict, and a remedy. */
+function reasonOf({ adapter, software }: Probe): string {
+  if (adapter) return software ? t.device.software : '';
+  if (!isSecureContext) return t.device.insecure;
+  return 'gpu' in navigator ? t.device.noAdapter : t.device.noWebgpu;
+}
 
 /** Whether models run on this device, in plain words. */
-export function Verdict() {
+export function DeviceVerdict() {
   const found = verdict.value;
-  if (!found) return <p class="verdict" role="status">{t.start.checking}</p>;
-  const { verdict: kind, why } = found;
+  if (!found) return <p class="verdict" role="status">{t.device.checking}</p>;
+  const { verdict: kind } = found;
+  const reason = reasonOf(found);
   return (
     <div class={`verdict ${kind}`} role="status">
-      <p><Icon name={kind === 'ok' ? 'check' : 'warn'} /><strong>{t.start[kind]}</strong></p>
-      {kind === 'ok' ? null : <p class="why">{why}</p>}
+      <p><Icon name={kind === 'ok' ? 'check' : 'warn'} /><strong>{t.device[kind]}</strong></p>
+      {reason && <p class="why">{reason}</p>}
     </div>
   );
 }
@@ -27,11 +36,11 @@ export function Start() {
           <Gem />
           <h1>{t.start.heading}</h1>
           <p>{t.start.lead}</p>
-          <Verdict />
+          <DeviceVerdict />
         </header>
       )}
       {choosing && <h2>{t.start.choose}</h2>}
-      <StagePanel />
+      <LoadPanel />
     </div>
   );
 }

@@ -1,21 +1,21 @@
-// From a call of the AI SDK to a prompt and options.
+// Requests of the AI SDK, translated to a prompt and options.
 
 import type { LanguageModelV3CallOptions, LanguageModelV3Message, SharedV3Warning } from '@ai-sdk/provider';
-import type { GenerateOptions, Message } from '../generate.js';
+import type { GenerateOptions, Message } from '../types/generate.js';
 import { joinSystem, refuse } from './shared.js';
 
-/** A call that can be carried out. */
-export interface Call {
+/** A request that the model can answer. */
+export interface Request {
   readonly messages: readonly Message[];
   readonly options: GenerateOptions;
   readonly warnings: SharedV3Warning[];
 }
 
-/** What `providerOptions.gemma` may hold. */
+/** Options that `providerOptions.gemma` may hold. */
 const OWN_OPTIONS: ReadonlySet<string> = new Set(['minP', 'repetitionPenalty', 'logitBias', 'overflow']);
 
-/** `contextLength`: how many tokens fit, where the call sets no limit. */
-export function readCall(call: LanguageModelV3CallOptions, contextLength: number): Call {
+/** Reads a call. `contextLength`: the limit of tokens if the call sets none. */
+export function readCall(call: LanguageModelV3CallOptions, contextLength: number): Request {
   const warnings = unsupported(call);
   const messages = call.prompt.flatMap((message, index) => readMessage(message, `prompt[${index}]`, warnings));
   if (messages.length === 0) refuse('prompt', call.prompt, 'at least one message');
@@ -29,14 +29,14 @@ export function readCall(call: LanguageModelV3CallOptions, contextLength: number
     presencePenalty: call.presencePenalty,
     seed: call.seed,
     stop: call.stopSequences,
-    // Prefixes that were computed together with other tokens may differ in the last bit, so that a seed would not repeat a text.
+    // A prefix computed together with other tokens may differ in the last bit, so that a seed would not repeat a text.
     cachePrompt: call.seed === undefined,
     signal: call.abortSignal,
   };
   return { messages: joinSystem(messages), options, warnings };
 }
 
-/** What would change the answer and can't be done. Headers and raw chunks are a network's. */
+/** Warnings about options that would change the answer and are not supported. Headers and raw chunks, which belong to a network, would not. */
 function unsupported({ tools, toolChoice, responseFormat }: LanguageModelV3CallOptions): SharedV3Warning[] {
   const warnings: SharedV3Warning[] = [];
   for (const tool of tools ?? []) warnings.push({ type: 'unsupported', feature: `tool ${tool.name}`, details: 'the model calls no tools' });
@@ -53,7 +53,7 @@ function ownOptions(given: Readonly<Record<string, unknown>>): GenerateOptions {
   for (const [name, value] of Object.entries(given)) {
     if (!OWN_OPTIONS.has(name)) refuse(`providerOptions.gemma.${name}`, value, `one of ${[...OWN_OPTIONS].join(', ')}`);
   }
-  // Types and ranges are the engine's to check, which names the option.
+  // The engine checks types and ranges, and names the option.
   return given as GenerateOptions;
 }
 

@@ -22,31 +22,31 @@ import type {
   LanguageModelV3StreamResult,
   LanguageModelV3Usage,
 } from '@ai-sdk/provider';
-import type { Gemma } from '../client.js';
-import { GemmaError } from '../errors.js';
-import type { GenerateResult, TokenUsage } from '../generate.js';
-import type { Generation } from '../generation.js';
+import type { Gemma } from '../page/gemma.js';
+import { GemmaError } from '../shared/errors.js';
+import type { GenerateResult, TokenUsage } from '../types/generate.js';
+import type { Generation } from '../page/generation.js';
 import { readCall } from './ai-sdk-request.js';
 
 /** Options of {@link gemmaLanguageModel}. */
 export interface GemmaLanguageModelOptions {
-  /** What the model is called in telemetry and answers. Default: the name in its file, else `gemma`. */
+  /** Name of the model in telemetry and answers. Default: the name in its file, else `gemma`. */
   readonly modelId?: string | undefined;
 }
 
-/** The one part of text that an answer has. */
+/** Id of the only text part of an answer. */
 const TEXT = 'text-1';
 
 /**
- * A language model in version 3 of the AI SDK's specification, for `generateText`, `streamText` and whatever else takes one.
+ * A language model in version 3 of the AI SDK's specification, for `generateText`, `streamText` and other functions that take one.
  *
- * `maxOutputTokens` (default: as much as the context holds), `temperature`, `topK`, `topP`, `frequencyPenalty`, `presencePenalty`, `seed`,
- * `stopSequences` and `abortSignal` are taken; `providerOptions.gemma` takes `minP`, `repetitionPenalty`, `logitBias` and `overflow` of
- * `model.generate`. Tools and JSON as a response format are answered by a warning, as the SDK's providers do; files and tool results
- * in the conversation can't be read and are refused with `invalid_option`. Without a `seed`, what the
- * conversation has in common with the last one is not computed again: see `usage.inputTokens.cacheRead`.
+ * It supports `maxOutputTokens` (default: as much as the context holds), `temperature`, `topK`, `topP`, `frequencyPenalty`, `presencePenalty`,
+ * `seed`, `stopSequences` and `abortSignal`; `providerOptions.gemma` takes `minP`, `repetitionPenalty`, `logitBias` and `overflow` of
+ * `model.generate`. Tools and the JSON response format result in a warning, as with other providers of the SDK; files and tool results in the
+ * conversation are refused with `invalid_option`. Without a `seed`, a beginning that the conversation shares with the last one is not computed
+ * again: see `usage.inputTokens.cacheRead`.
  *
- * It owns nothing: `model.dispose()` is left to the caller.
+ * It does not own the model: the caller disposes it.
  */
 export function gemmaLanguageModel(model: Gemma, options: GemmaLanguageModelOptions = {}): LanguageModelV3 {
   const modelId = options.modelId ?? (model.info.config.name || 'gemma');
@@ -91,7 +91,7 @@ async function* partsOf(
     yield { type: 'text-end', id: TEXT };
     yield { type: 'finish', ...endOf(await generation) };
   } catch (error) {
-    // The SDK knows an abort by what the stream throws, and any other failure by a part.
+    // The SDK recognises an abort by the stream's exception, and any other failure by a part.
     if (!(error instanceof GemmaError)) throw error;
     yield { type: 'error', error };
   }

@@ -1,17 +1,17 @@
 // Inputs and options of the Prompt API, checked as its specification says.
 
-import type { GenerateDefaults } from '../types.js';
-import type { Message } from '../generate.js';
+import type { GenerateDefaults } from '../types/model.js';
+import type { Message } from '../types/generate.js';
 import type { LanguageModelCreateCoreOptions, LanguageModelParams, LanguageModelSamplingMode } from './language-model-types.js';
 
-/** A turn beside its text: `<start_of_turn>`, role, newline, `<end_of_turn>`, newline. */
+/** Tokens of a turn besides its text: `<start_of_turn>`, role, newline, `<end_of_turn>`, newline. */
 const TURN_TOKENS = 5;
-/** The range of the option `temperature`. */
+/** Upper bound of the option `temperature`. */
 const MAX_TEMPERATURE = 100;
 
 export const notSupported = (what: string): DOMException => new DOMException(what, 'NotSupportedError');
 
-/** A prompt as messages. `begun`: whether something was said before, so that no system message may come. */
+/** A prompt as messages. `begun`: whether there are earlier messages, so that a system message is no longer allowed. */
 export function readInput(input: unknown, begun: boolean): Message[] {
   if (typeof input === 'string') return [{ role: 'user', content: input }];
   if (!Array.isArray(input)) throw new TypeError('the input is neither a string nor an array of messages');
@@ -42,7 +42,7 @@ function readContent(content: unknown, index: number): string {
   return texts.join('');
 }
 
-/** Options of a prompt that ask for what can't be done. */
+/** @throws {DOMException} `NotSupportedError` if the options of a prompt ask for a feature that is not supported. */
 export function checkPromptOptions(options: object): void {
   const { responseConstraint } = options as { responseConstraint?: unknown };
   if (responseConstraint !== undefined && responseConstraint !== null) {
@@ -50,7 +50,7 @@ export function checkPromptOptions(options: object): void {
   }
 }
 
-/** Messages of one role that follow each other as one: turns alternate. */
+/** The messages as alternating turns: those of one role that follow each other become one. */
 export function inTurns(messages: readonly Message[]): Message[] {
   const turns: Message[] = [];
   for (const { role: found, content } of messages) {
@@ -68,7 +68,7 @@ export async function tokensOf(messages: readonly Message[], tokenize: (text: st
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
-/** What can't be created, in words; undefined where all of it can. */
+/** The reason why a session with these options cannot be created; undefined if it can. */
 export function unsupportedOption(options: LanguageModelCreateCoreOptions): string | undefined {
   const { expectedInputs = [], expectedOutputs = [], tools = [] } = options;
   const other = [...expectedInputs, ...expectedOutputs].find(({ type }) => type !== 'text');
@@ -76,14 +76,14 @@ export function unsupportedOption(options: LanguageModelCreateCoreOptions): stri
   return tools.length > 0 ? 'the model calls no tools' : undefined;
 }
 
-/** How a session samples. */
+/** Sampling options of a session. */
 export interface Sampling {
   readonly topK: number;
   readonly temperature: number;
   readonly samplingMode: LanguageModelSamplingMode | null;
 }
 
-/** By how much the temperature is multiplied. */
+/** Factor of the temperature in each mode. */
 const MODES: Readonly<Record<LanguageModelSamplingMode, number>> = {
   'most-predictable': 0,
   predictable: 0.5,
@@ -92,7 +92,7 @@ const MODES: Readonly<Record<LanguageModelSamplingMode, number>> = {
   'most-creative': 1.5,
 };
 
-/** What the model allows and what it does where nothing is said. */
+/** Limits and default values of the model's sampling. */
 export function paramsOf(defaults: GenerateDefaults, nVocab: number): LanguageModelParams {
   return {
     defaultTopK: defaults.topK,
@@ -102,7 +102,7 @@ export function paramsOf(defaults: GenerateDefaults, nVocab: number): LanguageMo
   };
 }
 
-/** Checks what can be checked before a model is there. */
+/** Checks sampling options, as far as that is possible without a model. */
 export function checkSampling({ topK, temperature, samplingMode }: LanguageModelCreateCoreOptions): void {
   if (samplingMode !== undefined) {
     if (!Object.hasOwn(MODES, samplingMode)) {
@@ -114,7 +114,7 @@ export function checkSampling({ topK, temperature, samplingMode }: LanguageModel
   if (temperature !== undefined && !(temperature >= 0)) throw new RangeError(`"temperature" is ${temperature}, expected 0 or more`);
 }
 
-/** The sampling of a session. */
+/** Sampling of a session with these options. */
 export function samplingOf({ topK, temperature, samplingMode }: LanguageModelCreateCoreOptions, params: LanguageModelParams): Sampling {
   const asked = temperature ?? params.defaultTemperature * (samplingMode === undefined ? 1 : MODES[samplingMode]);
   return {

@@ -1,34 +1,34 @@
-// A session of the Prompt API over a session of the model.
+// Sessions of the Prompt API, each over a session of the model.
 
-import type { Gemma } from '../client.js';
-import { GemmaError } from '../errors.js';
-import type { GenerateResult, Message } from '../generate.js';
-import type { Generation } from '../generation.js';
-import type { Session } from '../session.js';
+import type { Gemma } from '../page/gemma.js';
+import { GemmaError } from '../shared/errors.js';
+import type { GenerateResult, Message } from '../types/generate.js';
+import type { Generation } from '../page/generation.js';
+import type { Session } from '../page/session.js';
 import { checkPromptOptions, inTurns, notSupported, readInput, type Sampling, tokensOf } from './language-model-input.js';
 import type { LanguageModelPrompt, LanguageModelPromptOptions, LanguageModelSession } from './language-model-types.js';
 
-/** What a session begins with. */
-export interface Beginning {
+/** State at the beginning of a session. */
+export interface SessionState {
   readonly session: Session;
-  /** Said, but not yet given to the session: what the user says next is put behind it. */
+  /** Messages that are not sent to the session yet: the user's next message follows them. */
   readonly ahead: readonly Message[];
   /** Tokens so far. */
   readonly usage: number;
 }
 
-interface Stoppable {
+interface Abortable {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** An answer under way. Wrapped, since a generation itself would be awaited on its way out of an async function. */
+/** An answer under way. It wraps the generation, which an async function that returned it would await. */
 interface Answer {
   readonly generation: Generation;
   /** Settles once the state of the session is up to date. */
   readonly done: Promise<GenerateResult>;
 }
 
-/** The one implementation of {@link LanguageModelSession}. */
+/** The implementation of {@link LanguageModelSession}. */
 export class ModelSession extends EventTarget implements LanguageModelSession {
   readonly #model: Gemma;
   readonly #sampling: Sampling;
@@ -41,7 +41,7 @@ export class ModelSession extends EventTarget implements LanguageModelSession {
   oncontextoverflow: ((event: Event) => unknown) | null = null;
   onquotaoverflow: ((event: Event) => unknown) | null = null;
 
-  constructor(model: Gemma, sampling: Sampling, maxTokens: number, { session, ahead, usage }: Beginning) {
+  constructor(model: Gemma, sampling: Sampling, maxTokens: number, { session, ahead, usage }: SessionState) {
     super();
     this.#model = model;
     this.#sampling = sampling;
@@ -81,7 +81,7 @@ export class ModelSession extends EventTarget implements LanguageModelSession {
   promptStreaming(input: LanguageModelPrompt, options: LanguageModelPromptOptions = {}): ReadableStream<string> {
     const cancelled = new AbortController();
     const signal = options.signal ? AbortSignal.any([options.signal, cancelled.signal]) : cancelled.signal;
-    // It starts at once, whether or not somebody reads.
+    // The answer starts at once, even if nothing reads the stream.
     const answer = this.#answer(input, { ...options, signal });
     answer.catch(() => undefined);
     let pieces: AsyncIterator<string> | undefined;
@@ -91,7 +91,7 @@ export class ModelSession extends EventTarget implements LanguageModelSession {
         pieces ??= generation[Symbol.asyncIterator]();
         const next = await pieces.next().catch(() => undefined);
         if (next && !next.done) return controller.enqueue(next.value);
-        // It throws what ended the pieces, in this API's words.
+        // If the pieces ended with an error, this throws that of the Prompt API.
         await done;
         controller.close();
       },
@@ -99,7 +99,7 @@ export class ModelSession extends EventTarget implements LanguageModelSession {
     });
   }
 
-  async append(input: LanguageModelPrompt, { signal }: Stoppable = {}): Promise<undefined> {
+  async append(input: LanguageModelPrompt, { signal }: Abortable = {}): Promise<undefined> {
     const stop = this.#anyOf(signal);
     const release = await this.#turn(stop);
     try {
@@ -122,7 +122,7 @@ export class ModelSession extends EventTarget implements LanguageModelSession {
     return this.measureContextUsage(input, options);
   }
 
-  async clone({ signal }: Stoppable = {}): Promise<ModelSession> {
+  async clone({ signal }: Abortable = {}): Promise<ModelSession> {
     const stop = this.#anyOf(signal);
     const release = await this.#turn(stop);
     try {
@@ -142,7 +142,7 @@ export class ModelSession extends EventTarget implements LanguageModelSession {
     void this.#session.dispose().catch(() => undefined);
   }
 
-  /** Starts an answer when those before it are done. */
+  /** Starts an answer once the earlier ones are done. */
   async #answer(input: LanguageModelPrompt, options: LanguageModelPromptOptions): Promise<Answer> {
     checkPromptOptions(options);
     const signal = this.#anyOf(options.signal);
@@ -162,7 +162,7 @@ export class ModelSession extends EventTarget implements LanguageModelSession {
         (result) => this.#answered(session, result),
         (error: unknown) => this.#failed(session, error, signal),
       );
-      // Whoever waits for the turn, and whoever iterates, need not await it.
+      // The promise may be awaited by nothing: the next call waits for `release`, and a stream for the pieces.
       done.catch(() => undefined).finally(release);
       return { generation, done };
     } catch (error) {
@@ -171,7 +171,7 @@ export class ModelSession extends EventTarget implements LanguageModelSession {
     }
   }
 
-  /** The session to go on with. One that gets more than what the user says is a new one, with the history of the old and what is new. */
+  /** The session to continue with: a new one, with the old history and the new messages, if there is more than the user's message. */
   #sessionFor(said: readonly Message[]): { session: Session; text: string } {
     const [only, more] = said;
     if (only && !more) return { session: this.#session, text: only.content };
@@ -188,8 +188,8 @@ export class ModelSession extends EventTarget implements LanguageModelSession {
     const { promptTokens, completionTokens, droppedTokens } = result.usage;
     this.#usage = Math.min(promptTokens + completionTokens, this.contextWindow);
     if (droppedTokens > 0) {
-      this.#tell('contextoverflow', this.oncontextoverflow);
-      this.#tell('quotaoverflow', this.onquotaoverflow);
+      this.#notify('contextoverflow', this.oncontextoverflow);
+      this.#notify('quotaoverflow', this.onquotaoverflow);
     }
     return result;
   }
@@ -201,7 +201,7 @@ export class ModelSession extends EventTarget implements LanguageModelSession {
     throw quotaExceeded(Number(error.details['needs']), this.contextWindow);
   }
 
-  #tell(type: string, handler: ((event: Event) => unknown) | null): void {
+  #notify(type: string, handler: ((event: Event) => unknown) | null): void {
     const event = new Event(type);
     handler?.call(this, event);
     this.dispatchEvent(event);
@@ -215,7 +215,7 @@ export class ModelSession extends EventTarget implements LanguageModelSession {
     return signal ? AbortSignal.any([signal, this.#destroyed.signal]) : this.#destroyed.signal;
   }
 
-  /** Waits for what was asked before; what it resolves to lets the next one go on. */
+  /** Waits for the earlier calls. It resolves to the function that lets the next call begin. */
   async #turn(signal: AbortSignal): Promise<() => void> {
     const before = this.#last;
     let release = (): void => undefined;
@@ -232,7 +232,7 @@ export class ModelSession extends EventTarget implements LanguageModelSession {
   }
 }
 
-/** What comes, or the reason of an abort if that comes first. */
+/** The promise's value, or its rejection with the signal's reason if that is aborted first. */
 export async function raced<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
   let abort = (): void => undefined;
@@ -247,7 +247,7 @@ export async function raced<T>(promise: Promise<T>, signal: AbortSignal): Promis
   }
 }
 
-/** The platform's own error where it has one: it used to be a DOMException without the numbers. */
+/** The platform's own `QuotaExceededError`, or in older browsers a DOMException with the same properties. */
 export function quotaExceeded(requested: number, quota: number): DOMException {
   const message =
     `the input needs ${requested} tokens, and the context has ${quota}: ` +

@@ -1,5 +1,5 @@
 /**
- * The Prompt API's `LanguageModel`, for browsers that have no model of their own, or another one.
+ * The Prompt API's `LanguageModel`, for browsers without a model of their own or with another one.
  *
  * ```js
  * import { createLanguageModel } from 'gemma-web/language-model';
@@ -12,12 +12,12 @@
  * @packageDocumentation
  */
 
-import { cache } from '../cache.js';
-import type { Gemma } from '../client.js';
-import { loadGemma } from '../load.js';
-import { probe } from '../probe.js';
-import type { ModelSource } from '../sources.js';
-import type { LoadOptions, LoadProgress } from '../types.js';
+import { cache } from '../page/cache.js';
+import type { Gemma } from '../page/gemma.js';
+import { loadGemma } from '../page/load.js';
+import { probe } from '../page/probe.js';
+import type { LoadOptions, LoadProgress } from '../types/load.js';
+import type { ModelSource } from '../types/source.js';
 import {
   checkSampling,
   inTurns,
@@ -48,29 +48,29 @@ export type {
   LanguageModelSession,
 } from './language-model-types.js';
 
-/** The API knows no bound, but what is kept free for an answer is lost to the conversation. */
+/** Longest answer by default. The API sets no bound, but tokens reserved for an answer are lost to the conversation. */
 const ANSWER_TOKENS = 1024;
 
 /** Options of {@link createLanguageModel}. */
 export interface LanguageModelOptions {
-  /** How the model is loaded; of no use where a loaded one is given. */
+  /** Options for loading the model; without effect on a model that is loaded already. */
   readonly load?: Omit<LoadOptions, 'signal' | 'onProgress'> | undefined;
   /**
-   * Most tokens of an answer. Old turns are left out as soon as there is not so much room, or half the context, left for it. Default 1024,
-   * or half the context where that is less.
+   * Most tokens of an answer. Old turns are dropped as soon as there is less room for it, or less than half the context. Default 1024, or half
+   * the context if that is less.
    */
   readonly maxTokens?: number | undefined;
 }
 
 /**
- * What takes the place of the global `LanguageModel`.
+ * A replacement for the global `LanguageModel`.
  *
- * It follows the draft of the Prompt API, with text in and text out. Not there: tools, images, audio, `responseConstraint`,
- * `prefix`. Different: options that only some contexts have in a browser (`topK`, `temperature`, `params()`) are always there; what
- * `append` says is computed with the next prompt; no user activation is needed.
+ * It follows the draft of the Prompt API for text. Not supported: tools, images, audio, `responseConstraint`, `prefix`. Different: options that
+ * browsers offer only in some contexts (`topK`, `temperature`, `params()`) are always available; messages of `append` are computed with the
+ * next prompt; no user activation is needed.
  *
- * @param source A loaded model, which is then shared and left to its owner, or what `loadGemma` takes: it is loaded by the first `create`,
- *   stays loaded, and serves all sessions.
+ * @param source A loaded model, which stays its owner's, or a source for `loadGemma`: the first `create` loads it, and it stays loaded for all
+ *   sessions.
  */
 export function createLanguageModel(source: ModelSource | Gemma, options: LanguageModelOptions = {}): LanguageModelFactory {
   const shared = new SharedModel(source, options.load ?? {});
@@ -91,11 +91,11 @@ export function createLanguageModel(source: ModelSource | Gemma, options: Langua
       if (usage > model.info.contextLength) throw quotaExceeded(usage, model.info.contextLength);
       signal?.throwIfAborted();
       const sampling = samplingOf(asked, paramsOf(model.info.defaults, model.info.config.nVocab));
-      // What the user said last is not answered: it is put in front of what the user says next.
+      // The user's last message has no answer: it goes in front of the user's next one.
       const spoken = messages.at(-1)?.role === 'user' ? messages.length - 1 : messages.length;
       const session = model.session({ history: messages.slice(0, spoken) });
-      const beginning = { session, ahead: messages.slice(spoken), usage };
-      const made = new ModelSession(model, sampling, options.maxTokens ?? Math.min(ANSWER_TOKENS, model.info.contextLength >> 1), beginning);
+      const state = { session, ahead: messages.slice(spoken), usage };
+      const made = new ModelSession(model, sampling, options.maxTokens ?? Math.min(ANSWER_TOKENS, model.info.contextLength >> 1), state);
       signal?.addEventListener('abort', () => made.destroy(), { once: true });
       return made;
     },
@@ -114,7 +114,7 @@ class SharedModel {
   #loading: Promise<Gemma> | undefined;
   #abort = new AbortController();
   readonly #listeners = new Set<(fraction: number) => void>();
-  /** Calls that wait for the model. Without any its load is ended. */
+  /** Calls that wait for the model. The load ends when none is left. */
   #waiting = 0;
 
   constructor(source: ModelSource | Gemma, options: LoadOptions) {
@@ -127,7 +127,7 @@ class SharedModel {
     if (this.loaded) return 'available';
     if ((await probe({ gpu: this.#options.gpu })).verdict === 'unavailable') return 'unavailable';
     if (this.#loading) return 'downloading';
-    return (await isHere(this.#source)) ? 'available' : 'downloadable';
+    return (await isLocal(this.#source)) ? 'available' : 'downloadable';
   }
 
   async load(monitor: LanguageModelCreateOptions['monitor'], signal: AbortSignal | undefined): Promise<Gemma> {
@@ -156,7 +156,7 @@ class SharedModel {
   async #start(): Promise<Gemma> {
     const { signal } = (this.#abort = new AbortController());
     const onProgress = ({ loaded, total }: LoadProgress): void => {
-      // 1 is for the model that is ready.
+      // 1 means that the model is ready.
       if (total) for (const listener of this.#listeners) listener(Math.min(loaded / total, 0.999));
     };
     this.loaded = await loadGemma(this.#source as ModelSource, { ...this.#options, signal, onProgress });
@@ -168,7 +168,7 @@ function isModel(source: ModelSource | Gemma): source is Gemma {
   return typeof source === 'object' && 'generate' in source && 'info' in source;
 }
 
-/** Gives the monitor to the page; what comes back tells it of a fraction, if that is more than before. */
+/** Creates a monitor for the page, and a function that reports a fraction to it if that has grown. */
 function listenerOf(monitor: NonNullable<LanguageModelCreateOptions['monitor']>): (fraction: number) => void {
   const target: LanguageModelMonitor = Object.assign(new EventTarget(), { ondownloadprogress: null });
   monitor(target);
@@ -177,7 +177,7 @@ function listenerOf(monitor: NonNullable<LanguageModelCreateOptions['monitor']>)
     if (loaded <= before) return;
     before = loaded;
     const facts = { lengthComputable: true, loaded, total: 1 };
-    // Node.js has no such class.
+    // Node.js has no ProgressEvent.
     const event = (
       typeof ProgressEvent === 'function' ? new ProgressEvent('downloadprogress', facts) : Object.assign(new Event('downloadprogress'), facts)
     ) as ProgressEvent;
@@ -186,23 +186,23 @@ function listenerOf(monitor: NonNullable<LanguageModelCreateOptions['monitor']>)
   };
 }
 
-/** Whether a source needs no network: it is no address, or the cache has all of it. */
-async function isHere(source: ModelSource | Gemma): Promise<boolean> {
+/** Whether a source needs no network: it is no address, or all of it is cached. */
+async function isLocal(source: ModelSource | Gemma): Promise<boolean> {
   const addresses = (Array.isArray(source) ? (source as readonly unknown[]) : [source]).map((entry) =>
     typeof entry === 'string' || entry instanceof URL ? String(entry) : ((entry as { url?: string | URL }).url ?? undefined),
   );
   const remote = addresses.filter((address) => address !== undefined).map(String).filter((address) => !/^synthetic:/.test(address));
   if (remote.length === 0) return true;
-  const kept = (await cache.list().catch(() => [])).filter(({ complete }) => complete).map(({ url }) => url);
-  return remote.every((address) => kept.some((url) => isSameFile(url, address)));
+  const cached = (await cache.list().catch(() => [])).filter(({ complete }) => complete).map(({ url }) => url);
+  return remote.every((address) => cached.some((url) => isSameFile(url, address)));
 }
 
-/** The cache shows whole addresses without their query. */
-function isSameFile(kept: string, address: string): boolean {
+/** Whether an address is that of a cache entry, which the cache lists absolute and without its query. */
+function isSameFile(cached: string, address: string): boolean {
   const short = /^hf:([^/]+\/[^/]+)\/([^@]+)(?:@(.+))?$/.exec(address);
-  if (short) return kept.endsWith(`/${short[1]}/resolve/${encodeURIComponent(short[3] ?? 'main')}/${encodeURI(short[2] ?? '')}`);
+  if (short) return cached.endsWith(`/${short[1]}/resolve/${encodeURIComponent(short[3] ?? 'main')}/${encodeURI(short[2] ?? '')}`);
   const base = (globalThis as { location?: { href: string } }).location?.href;
   if (!URL.canParse(address, base)) return false;
   const { origin, pathname } = new URL(address, base);
-  return kept.split(/[?#]/)[0] === origin + pathname;
+  return cached.split(/[?#]/)[0] === origin + pathname;
 }

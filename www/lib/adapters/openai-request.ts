@@ -1,12 +1,12 @@
-// From the parameters of a chat completion to a prompt and options; what is not taken is refused, never left out in silence.
+// Requests in the shape of the `openai` package, translated to a prompt and options. Unsupported parameters are refused, never ignored.
 
 import type { OpenAI } from 'openai';
-import type { GenerateOptions, Message } from '../generate.js';
+import type { GenerateOptions, Message } from '../types/generate.js';
 import { joinSystem, refuse, textOf } from './shared.js';
 
 export type Params = OpenAI.ChatCompletionCreateParams;
 
-/** A request that can be carried out. */
+/** A request that the model can answer. */
 export interface Request {
   readonly messages: readonly Message[];
   readonly options: GenerateOptions;
@@ -14,7 +14,7 @@ export interface Request {
   readonly includeUsage: boolean;
 }
 
-/** Read below. */
+/** Parameters that are read below. */
 const TAKEN: ReadonlySet<string> = new Set([
   'messages',
   'stream',
@@ -32,7 +32,7 @@ const TAKEN: ReadonlySet<string> = new Set([
   'top_logprobs',
 ]);
 
-/** They tell users and bills apart, or name a model: there is one of each here. */
+/** Parameters without effect: they tell users and bills apart or name a model, and here is one of each. */
 const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   'model',
   'user',
@@ -44,7 +44,7 @@ const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
 
 const isEmpty = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
 
-/** The values that ask for what is done anyway, and how to say so. */
+/** Parameters of which only the default behaviour is supported: the values that ask for it, and their description. */
 const NEUTRAL: Readonly<Record<string, readonly [accepts: (value: unknown) => boolean, expected: string]>> = {
   n: [(value) => value === 1, '1: one answer is generated at a time'],
   tools: [isEmpty, 'none: tools are not supported'],
@@ -58,7 +58,7 @@ const NEUTRAL: Readonly<Record<string, readonly [accepts: (value: unknown) => bo
   store: [(value) => value === false, 'false: nothing is stored'],
 };
 
-/** `contextLength`: how many tokens fit, where the request sets no limit. */
+/** Reads a request. `contextLength`: the limit of tokens if the request sets none. */
 export function readParams(body: Params, contextLength: number): Request {
   for (const [name, value] of Object.entries(body)) {
     if (value === undefined || value === null || TAKEN.has(name) || WITHOUT_EFFECT.has(name)) continue;
@@ -69,7 +69,7 @@ export function readParams(body: Params, contextLength: number): Request {
   const stream = flag('stream', body.stream);
   if (body.stream_options && !stream) refuse('stream_options', body.stream_options, 'nothing without "stream": true');
   for (const [name, value] of Object.entries(body.stream_options ?? {})) {
-    // Padding against eavesdroppers, which a page has none of.
+    // Padding against eavesdroppers, of which a page has none.
     if (name !== 'include_usage' && name !== 'include_obfuscation') refuse(`stream_options.${name}`, value, 'nothing: it is not supported');
   }
   return {
@@ -97,7 +97,7 @@ function readOptions(body: Params, contextLength: number): GenerateOptions {
     seed: body.seed ?? undefined,
     stop: body.stop ?? undefined,
     logprobs: logprobs ? (top_logprobs ?? 0) : undefined,
-    // Prefixes that were computed together with other tokens may differ in the last bit, so that a seed would not repeat a text.
+    // A prefix computed together with other tokens may differ in the last bit, so that a seed would not repeat a text.
     cachePrompt: body.seed === undefined || body.seed === null,
   };
 }
@@ -119,7 +119,7 @@ function readMessage(message: unknown, path: string): Message {
   const role = typeof found === 'string' && Object.hasOwn(ROLES, found) ? ROLES[found] : undefined;
   if (!role) return refuse(`${path}.role`, found, '"system", "developer", "user" or "assistant"');
   for (const [name, value] of Object.entries(others)) {
-    // What an answer of this adapter has may be sent back as it is.
+    // Properties that an answer of this adapter has may be sent back.
     if (value === undefined || value === null || isEmpty(value)) continue;
     refuse(`${path}.${name}`, value, 'nothing: it is not supported');
   }

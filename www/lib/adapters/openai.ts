@@ -14,20 +14,20 @@
  */
 
 import type { OpenAI } from 'openai';
-import type { Gemma } from '../client.js';
-import { refuse } from './shared.js';
-import { type Reply, replyOf, type StreamReply, streamOf } from './openai-replies.js';
+import type { Gemma } from '../page/gemma.js';
 import { type Params, readParams } from './openai-request.js';
+import { chunksOf, completionOf, type ResponseHead, type StreamHead } from './openai-response.js';
+import { refuse } from './shared.js';
 
-/** The second argument of `create`. */
+/** Second argument of `create`. */
 export interface CompletionOptions {
   /** Stops the generation; the promise, or the loop over the stream, then throws an `AbortError` DOMException. */
   readonly signal?: AbortSignal | null | undefined;
 }
 
-/** What `create` resolves to with `stream: true`: chunks as they come, to be looped over once. Leaving the loop stops the generation. */
+/** Result of `create` with `stream: true`: chunks as they arrive, to be looped over once. Leaving the loop stops the generation. */
 export interface CompletionStream extends AsyncIterable<OpenAI.ChatCompletionChunk> {
-  /** Its `abort()` ends the loop without an error, as in the `openai` package. */
+  /** Controller whose `abort()` ends the loop without an error, as in the `openai` package. */
   readonly controller: AbortController;
 }
 
@@ -36,18 +36,18 @@ export interface ChatCompletions {
   /**
    * Answers a conversation.
    *
-   * Taken: `messages` of role `system`, `developer`, `user` and `assistant` with text, in a string or in parts; `stream`,
+   * Supported: `messages` of role `system`, `developer`, `user` and `assistant` with text, in a string or in parts; `stream`,
    * `stream_options.include_usage`, `max_completion_tokens` or `max_tokens` (default: as much as the context holds), `temperature`, `top_p`,
-   * `frequency_penalty`, `presence_penalty`, `logit_bias`, `seed`, `stop`, `logprobs`, `top_logprobs`. Where a sampling parameter is left
-   * out the model card's value stands, not that of OpenAI's models. `model`, `user`, `metadata`, `safety_identifier`, `prompt_cache_key` and
-   * `prompt_cache_retention` change nothing: there is one model and one user. Everything else (tools, JSON schemas, audio, `n` above 1, …)
+   * `frequency_penalty`, `presence_penalty`, `logit_bias`, `seed`, `stop`, `logprobs`, `top_logprobs`. A sampling parameter that is left
+   * out has the model card's value, not that of OpenAI's models. `model`, `user`, `metadata`, `safety_identifier`, `prompt_cache_key` and
+   * `prompt_cache_retention` have no effect: there is one model and one user. Everything else (tools, JSON schemas, audio, `n` above 1, …)
    * is refused by name.
    *
-   * Without a `seed`, what the conversation has in common with the last one is not computed again: see
+   * Without a `seed`, a beginning that the conversation shares with the last one is not computed again: see
    * `usage.prompt_tokens_details.cached_tokens`.
    *
-   * @returns The completion, or with `stream: true` its chunks, once the first token is there.
-   * @throws {GemmaError} `invalid_option` naming the parameter; whatever `model.generate` throws: `context_full`, `unsupported` for a model
+   * @returns The completion, or with `stream: true` its chunks, once the first token has arrived.
+   * @throws {GemmaError} `invalid_option` naming the parameter; the errors of `model.generate`: `context_full`, `unsupported` for a model
    *   without a turn format.
    * @throws {DOMException} `AbortError` once `options.signal` is aborted.
    */
@@ -56,22 +56,22 @@ export interface ChatCompletions {
   create(body: OpenAI.ChatCompletionCreateParams, options?: CompletionOptions): Promise<OpenAI.ChatCompletion | CompletionStream>;
 }
 
-/** What is there of the `openai` package's client. */
+/** The supported part of the `openai` package's client. */
 export interface OpenAIClient {
   readonly chat: { readonly completions: ChatCompletions };
   readonly models: {
-    /** The one model. */
+    /** Lists the one model. */
     list(): Promise<{ readonly object: 'list'; readonly data: readonly OpenAI.Model[] }>;
   };
 }
 
 /** Options of {@link createOpenAI}. */
 export interface OpenAIOptions {
-  /** What the model is called in answers. Default: the name in its file, else `gemma`. */
+  /** Name of the model in answers. Default: the name in its file, else `gemma`. */
   readonly model?: string | undefined;
 }
 
-/** A client in the shape of the `openai` package's, over a loaded model. It owns nothing: `model.dispose()` is left to the caller. */
+/** A client in the shape of the `openai` package's, over a loaded model. It does not own the model: the caller disposes it. */
 export function createOpenAI(model: Gemma, options: OpenAIOptions = {}): OpenAIClient {
   const name = options.model ?? (model.info.config.name || 'gemma');
   const created = seconds();
@@ -81,16 +81,16 @@ export function createOpenAI(model: Gemma, options: OpenAIOptions = {}): OpenAIC
       if (found !== undefined && found !== null) refuse(`options.${option}`, found, 'nothing: there is no network, only `signal` is taken');
     }
     const request = readParams(body, model.info.contextLength);
-    const reply: Reply = { id: `chatcmpl-${crypto.randomUUID()}`, created: seconds(), model: name };
-    if (!request.stream) return replyOf(reply, await model.generate(request.messages, { ...request.options, signal: signal ?? undefined }));
+    const head: ResponseHead = { id: `chatcmpl-${crypto.randomUUID()}`, created: seconds(), model: name };
+    if (!request.stream) return completionOf(head, await model.generate(request.messages, { ...request.options, signal: signal ?? undefined }));
     const controller = new AbortController();
     const both = signal ? AbortSignal.any([signal, controller.signal]) : controller.signal;
     const generation = model.generate(request.messages, { ...request.options, signal: both });
-    const streamed: StreamReply = { ...reply, includeUsage: request.includeUsage, logprobs: request.options.logprobs !== undefined };
+    const streamed: StreamHead = { ...head, includeUsage: request.includeUsage, logprobs: request.options.logprobs !== undefined };
     const tokens = generation.tokens[Symbol.asyncIterator]();
-    // What is wrong with the request is said here, not in the loop.
+    // Errors of the request are thrown here, not in the loop.
     const first = await tokens.next();
-    return { controller, [Symbol.asyncIterator]: () => streamOf(streamed, generation, first, tokens, controller.signal) };
+    return { controller, [Symbol.asyncIterator]: () => chunksOf(streamed, generation, first, tokens, controller.signal) };
   };
   return { chat: { completions: { create: create as ChatCompletions['create'] } }, models: { list } };
 }

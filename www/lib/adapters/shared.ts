@@ -1,29 +1,19 @@
-// What the adapters share: refusals that name the thing, and contents in parts.
+// Helpers that the adapters share: refusals that name the parameter, and contents in parts.
 
-import { GemmaError } from '../errors.js';
-import type { Message } from '../generate.js';
+import { GemmaError } from '../shared/errors.js';
+import { shown } from '../shared/shown.js';
+import type { Message } from '../types/generate.js';
 
-/** What was found, short enough for a message. */
-function shown(found: unknown): string {
-  let text: string;
-  try {
-    text = JSON.stringify(found) ?? String(found);
-  } catch {
-    text = String(found);
-  }
-  return text.length > 80 ? `${text.slice(0, 79)}…` : text;
+/** Longest value that an error shows. */
+const MAX_SHOWN = 80;
+
+/** @throws {GemmaError} `invalid_option`, naming the parameter of the request. */
+export function refuse(option: string, value: unknown, expected: string): never {
+  const found = shown(value, MAX_SHOWN);
+  throw new GemmaError('invalid_option', `"${option}" is ${found}, expected ${expected}`, { option, found, expected });
 }
 
-/** Says what can't be done with a parameter of a request. */
-export function refuse(option: string, found: unknown, expected: string): never {
-  throw new GemmaError('invalid_option', `"${option}" is ${shown(found)}, expected ${expected}`, {
-    option,
-    found: shown(found),
-    expected,
-  });
-}
-
-/** The text of contents that may come in parts, which are put on lines of their own; what is no text is refused by the path of its part. */
+/** The text of contents that may come in parts, each put on a line of its own. A part that is no text is refused by its path. */
 export function textOf(path: string, content: unknown): string {
   if (typeof content === 'string') return content;
   if (!Array.isArray(content)) return refuse(path, content, 'a string or an array of parts of type "text"');
@@ -35,7 +25,7 @@ export function textOf(path: string, content: unknown): string {
   return texts.join('\n');
 }
 
-/** Puts the system texts at the beginning into one message, since the turn formats know one. */
+/** The messages with their leading system texts joined into one, since turn formats have only one. */
 export function joinSystem(messages: readonly Message[]): Message[] {
   const first = messages.findIndex(({ role }) => role !== 'system');
   const count = first < 0 ? messages.length : first;

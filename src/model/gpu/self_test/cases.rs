@@ -9,7 +9,7 @@ impl Cases<'_> {
     /// Adds the cases of a kernel.
     ///
     /// # Errors
-    /// [`Error::Internal`] for a kernel that has no case: `tests/self_test.rs` loads every architecture.
+    /// [`Error::Internal`] for a kernel that has no case: `tests/gpu/self_test.rs` loads every architecture.
     pub(super) fn add(&mut self, number: usize, (kernel, variant): Ran) -> Result<()> {
         self.begin(number);
         match (kernel.name, variant) {

@@ -1,5 +1,9 @@
 //! Cases of a decode step: one token.
 
+use std::collections::BTreeMap;
+
+use bytemuck::Zeroable;
+
 use crate::error::Result;
 use crate::gpu::shader::MatvecVariant;
 use crate::gpu::{Arithmetic, Matrix};
@@ -206,7 +210,7 @@ impl Cases<'_> {
             }
             let (logits, maxima) = (self.buffer(&values), self.buffer(&sample::block_max(&values)));
             let (ids, state, mut plan) = (self.empty(4), SamplerState::allocate(self.gpu)?, self.plan());
-            state.begin(self.gpu, &settings(top_k), &[]);
+            state.begin(self.gpu, &settings(top_k), &BTreeMap::new(), &[]);
             sample::record(&mut plan, self.gpu, &state, &logits, &maxima, &ids, V);
             self.run(plan, 1, 0);
             let expected = if broken { NO_ID } else { 617 };
@@ -229,17 +233,14 @@ fn merged(head_dim: usize, a: &[f32], b: &[f32]) -> Vec<f32> {
 }
 
 /// Settings of so little probability mass that only the likeliest is drawn.
-fn settings(top_k: usize) -> Settings {
+fn settings(top_k: u32) -> Settings {
     Settings {
-        temperature: 1.0,
+        inverse_temperature: 1.0,
         top_k,
         top_p: 1e-3,
-        min_p: 0.0,
-        repetition_penalty: 1.0,
-        frequency_penalty: 0.0,
-        presence_penalty: 0.0,
-        penalises: false,
+        repetition: 1.0,
+        inverse_repetition: 1.0,
         seed_hash: 1,
-        biases: Vec::new(),
+        ..Zeroable::zeroed()
     }
 }

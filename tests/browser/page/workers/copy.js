@@ -1,4 +1,4 @@
-// What a plain copy takes: a file of the cache read into one buffer, or a body read to its end. Answers with milliseconds.
+// A plain copy, to compare with: reads a file of the cache into one buffer, or a body to its end. Answers with milliseconds.
 onmessage = async ({ data: { id, url } }) => {
   const begin = performance.now();
   if (url === undefined) await readFile(id);

@@ -1,5 +1,5 @@
-// Lets the page take a worker's GPU away: it is told of each device that is made and says what becomes of it, `keep` or `destroy`; at any time
-// `lose` destroys all of them.
+// A worker's GPU that the page can take away: the page hears of each new device and decides, `keep` or `destroy`; `lose` destroys all of
+// them at any time.
 const devices = [];
 let decide;
 const channel = new BroadcastChannel('gpu');

@@ -1,3 +1,3 @@
-// The package's worker where the browser has no private file system, as in private windows of some.
+// The package's worker without a private file system, as in private windows of some browsers.
 import './without-files.js';
 import '/gemma-web/worker.js';

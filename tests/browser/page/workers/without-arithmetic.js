@@ -1,4 +1,5 @@
-// Adds an entry point to each shader that touches the same bindings, so that its layout is the same, and has pipelines use it.
+// Shaders that do nothing: each gets an entry point that touches the same bindings, so that its layout is the same, and pipelines use
+// that one.
 const device = GPUDevice.prototype;
 const { createShaderModule, createComputePipeline } = device;
 

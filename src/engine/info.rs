@@ -1,0 +1,113 @@
+//! Information about an engine: the progress of its load, the model and its file, counts.
+
+use serde::Serialize;
+
+use super::options::GenerateOptions;
+use crate::gguf::Header;
+use crate::gpu::Tuning;
+use crate::gpu::device::{AdapterInfo, Counters};
+use crate::model::Config;
+use crate::model::gpu::model::GpuBytes;
+use crate::model::gpu::self_test::Variants;
+
+/// Phase of a load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Reading metadata and tensor table, building the tokenizer.
+    Header,
+    /// Streaming weights to the GPU.
+    Weights,
+    /// Ready to generate.
+    Ready,
+}
+
+/// Progress of a load, in bytes of the file.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Progress {
+    /// The phase.
+    pub phase: Phase,
+    /// Bytes of the file that are done.
+    pub loaded: u64,
+    /// Bytes of the file, if known.
+    pub total: Option<u64>,
+}
+
+/// Description of a loaded model and its adapter.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Info {
+    /// Hyper-parameters.
+    pub config: Config,
+    /// Positions that fit in the context (the model may know more).
+    pub context_length: usize,
+    /// Whether the model follows the turn format; otherwise it continues texts.
+    pub chat: bool,
+    /// Mixture of formats, by the name that file names end in: `Q4_K_M`.
+    pub quantisation: String,
+    /// Formats of the weights with the bytes each takes in the file, largest first.
+    pub formats: Vec<(String, u64)>,
+    /// Adapter and limits.
+    pub adapter: AdapterInfo,
+    /// GPU memory held.
+    pub gpu_bytes: GpuBytes,
+    /// Variants of the kernels that run: arithmetic, and the number of lanes that share rows.
+    pub tuning: Tuning,
+    /// The same and more, with what the self-test replaced.
+    pub variants: Variants,
+    /// Options that a request does not set. Model files name none; these are the values of Gemma's model
+    /// cards, and the `generation_config` files of Gemma 1 and 2 have no others.
+    pub defaults: GenerateOptions,
+}
+
+/// Bytes of live GPU buffers by kind, and their sum.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Memory {
+    /// By kind.
+    #[serde(flatten)]
+    pub kinds: GpuBytes,
+    /// The sum.
+    pub total: u64,
+}
+
+/// Running totals of the device, and the memory it holds.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stats {
+    /// Dispatches, submissions, bytes …
+    #[serde(flatten)]
+    pub counters: Counters,
+    /// GPU memory held.
+    pub gpu_bytes: GpuBytes,
+    /// Time from the header to a ready tokenizer, in milliseconds.
+    pub tokenizer_ms: f64,
+    /// Time that loading spent waiting for bytes of the file, in milliseconds.
+    pub read_ms: f64,
+}
+
+/// The loaded file.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelFile {
+    /// Its name, without folders.
+    pub name: String,
+    /// Its size, if known.
+    pub bytes: Option<u64>,
+    /// Bytes of the weights that every token reads: all of them, except that only one row counts of an
+    /// embedding that is not also the output matrix.
+    pub weight_bytes_per_token: u64,
+}
+
+impl ModelFile {
+    /// The file of a header. `name` may be a path or an address.
+    pub(super) fn new(name: &str, bytes: Option<u64>, header: &Header) -> Self {
+        let address = name.split(['?', '#']).next().unwrap_or_default();
+        let name = address.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
+        let embedding =
+            header.tensor("token_embd.weight").filter(|_| header.tensor("output.weight").is_some());
+        let rows = |rows: Option<&u64>| rows.copied().unwrap_or(1).max(1);
+        let all: u64 = header.tensors.iter().map(|tensor| tensor.bytes).sum();
+        let unread = embedding.map_or(0, |tensor| tensor.bytes - tensor.bytes / rows(tensor.shape.get(1)));
+        Self { name, bytes, weight_bytes_per_token: all - unread }
+    }
+}

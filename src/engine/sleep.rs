@@ -1,0 +1,73 @@
+//! Sleep of an engine, and its return: a device may be lost at any moment, and an engine that sleeps has
+//! none. Tokenizer, sessions and the request in progress stay.
+
+use super::load::{FileHead, load_model, no_record, reload_options};
+use super::{Engine, LiveKv, Progress, Variants};
+use crate::cancel::Cancel;
+use crate::error::{Error, Result};
+use crate::source::ModelSource;
+
+impl Engine {
+    /// Frees everything that the GPU holds. Until [`Engine::reload`], every call that needs the GPU fails
+    /// with [`Error::DeviceLost`].
+    pub fn sleep(&mut self) {
+        self.sessions.values_mut().for_each(|session| session.waiting_kv = None);
+        self.live_kv = LiveKv::default();
+        self.model = None;
+    }
+
+    /// Loads the model again, from the file it was loaded from, onto another device: after [`Engine::sleep`]
+    /// or [`Error::DeviceLost`]. Sessions stay open; each one's KV cache is computed again at its next
+    /// request.
+    ///
+    /// # Errors
+    /// As [`Engine::load`]; [`Error::FileChanged`] if it is another file. The engine sleeps then.
+    pub async fn reload<S: ModelSource>(
+        &mut self,
+        source: S,
+        cancel: &Cancel,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<()> {
+        self.sleep();
+        let was = self.fingerprint;
+        let mut on_header = |head: &FileHead<'_>| match head.fingerprint() {
+            is if is == was => Ok(()),
+            is => Err(Error::FileChanged {
+                url: head.name.to_owned(),
+                was: format!("{was:016x} by its header"),
+                is: format!("{is:016x}"),
+            }),
+        };
+        let loaded =
+            load_model(source, &self.options, &no_record, cancel, on_progress, &mut on_header).await?;
+        let model = loaded.model;
+        self.info.adapter = model.gpu().info().clone();
+        self.info.variants = Variants { self_test: self.info.variants.self_test, ..model.variants() };
+        self.options = reload_options(&self.options, &model);
+        self.model = Some(model);
+        Ok(())
+    }
+
+    /// A function that destroys the device, as a driver may at any time: for tests.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`] if there is none.
+    #[doc(hidden)]
+    pub fn device_destroyer(&self) -> Result<impl Fn() + use<>> {
+        Ok(self.model()?.gpu().destroyer())
+    }
+
+    /// Number of compiled kernels: for tests.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`] if there is no device.
+    #[doc(hidden)]
+    pub fn n_pipelines(&self) -> Result<usize> {
+        Ok(self.model()?.gpu().n_pipelines())
+    }
+}
+
+/// The error of a call that needs a device while there is none.
+pub(super) fn no_device() -> Error {
+    Error::DeviceLost { why: "the model sleeps".to_owned() }
+}

@@ -1,0 +1,5 @@
+//! Files, HTTP and the cache folder of an operating system.
+
+pub mod file;
+pub mod http;
+pub mod store;

@@ -1,0 +1,17 @@
+// Waiting on the side of the tests.
+
+export const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
+
+/** Asks again and again until there is an answer that is not false or empty. What `look` throws counts as none: a page may be on its way. */
+export async function until<T>(what: string, look: () => T | Promise<T>, ms = 20_000): Promise<T> {
+  const deadline = Date.now() + ms;
+  for (let problem = ''; ; await pause(50)) {
+    try {
+      const found = await look();
+      if (found) return found;
+    } catch (error) {
+      problem = `: ${String(error)}`;
+    }
+    if (Date.now() > deadline) throw new Error(`${what} did not come within ${ms} ms${problem}`);
+  }
+}
