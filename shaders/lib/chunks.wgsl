@@ -1,4 +1,4 @@
-// How the keys that a query sees are shared out: whole blocks of 64, to at most 32 chunks. src/kernels/attend.rs has the same.
+// How the keys that a query sees are shared out: whole blocks of 64, to at most 32 chunks. src/kernels/attention_decode.rs has the same.
 const BLOCK: u32 = 64u;
 const MAX_CHUNKS: u32 = 32u;
 

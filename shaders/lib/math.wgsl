@@ -10,7 +10,7 @@ fn gelu_tanh(x: vec4<f32>) -> vec4<f32> {
 
 // cap tanh(x / cap), or x itself where the model has no cap (0). What is not finite stays so, which its bits tell: a cap would make a
 // number of it, and compilers may take all numbers for finite.
-fn soft_cap(x: vec4<f32>, cap: f32) -> vec4<f32> {
+fn softcap(x: vec4<f32>, cap: f32) -> vec4<f32> {
     let finite = (bitcast<vec4<u32>>(x) & vec4<u32>(0x7f800000u)) != vec4<u32>(0x7f800000u);
     return select(x, cap * tanh_safe(x / cap), finite & vec4<bool>(cap > 0.0));
 }

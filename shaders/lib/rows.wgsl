@@ -12,7 +12,7 @@ struct Params {
     eps: f32,
     out: u32,        // where the results of this part go
     first_row: u32,  // logits: of this part
-    cap: f32,        // logits: soft-cap, 0: none
+    softcap: f32,    // logits: soft-cap, 0: none
     fold: u32,       // row n is column n / fold * stride + n % fold of the whole
     stride: u32,
     codes: u32,      // where the plain input's codes lie, or the gated output's go

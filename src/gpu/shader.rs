@@ -2,9 +2,8 @@
 //! text macros, and a variant is a choice of files. One exception: where a kernel takes weights of two formats, the names of the
 //! second's fragment get a `_b` and its bindings group 2.
 
-use super::kv_cache::KvType;
-use super::tuning::{Arithmetic, Tuning, Unit};
-use crate::quant::Format;
+use super::tuning::{Arithmetic, Lanes, Tuning};
+use crate::quant::{Format, KvType};
 
 /// One kernel: a WGSL file whose entry point has the kernel's name, and the fragments it is joined with.
 #[derive(Debug)]
@@ -74,7 +73,7 @@ const STAGED_INT8: &str = include_str!("../../shaders/lib/staged_int8.wgsl");
 
 /// A variant of a decode kernel over the rows of a matrix.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rows {
+pub struct MatvecVariant {
     /// Format of the weights in group 1.
     pub format: &'static Format,
     /// Format of those in group 2, if there are any.
@@ -87,7 +86,7 @@ pub struct Rows {
     pub subgroups: bool,
 }
 
-impl Rows {
+impl MatvecVariant {
     /// The arithmetic that the formats allow.
     #[must_use]
     pub fn arithmetic(&self) -> Arithmetic {
@@ -101,19 +100,19 @@ impl Rows {
             Arithmetic::F32 => "f32",
             Arithmetic::Int8 => "int8",
         };
-        let unit = match self.tuning.unit {
-            Unit::One => "1",
-            Unit::ThirtyTwo => "32",
+        let unit = match self.tuning.lanes {
+            Lanes::One => "1",
+            Lanes::ThirtyTwo => "32",
         };
         let subgroups = if self.subgroups { " subgroups" } else { "" };
         format!("{}{second} {arithmetic} {unit}{subgroups}", self.format.name)
     }
 
     fn fragments(&self) -> Vec<String> {
-        let (unit, unit_sums) = match (self.tuning.unit, self.subgroups) {
-            (Unit::One, _) => (UNIT_1, ""),
-            (Unit::ThirtyTwo, false) => (UNIT_32, UNIT_SUMS),
-            (Unit::ThirtyTwo, true) => (UNIT_32, UNIT_SUMS_SUBGROUPS),
+        let (unit, unit_sums) = match (self.tuning.lanes, self.subgroups) {
+            (Lanes::One, _) => (UNIT_1, ""),
+            (Lanes::ThirtyTwo, false) => (UNIT_32, UNIT_SUMS),
+            (Lanes::ThirtyTwo, true) => (UNIT_32, UNIT_SUMS_SUBGROUPS),
         };
         let (times, input, dots) = match (self.arithmetic(), self.staged) {
             (Arithmetic::F32, true) => (TIMES_F32, STAGED_F32, ""),
@@ -166,7 +165,7 @@ pub enum Variant {
     /// A block format; group 1 holds a matrix part's planes.
     Weights(&'static Format),
     /// Rows of one format or two; groups 1 and 2 hold their planes.
-    Rows(Rows),
+    Matvec(MatvecVariant),
     /// KV cache in f16.
     KvF16,
     /// KV cache in f32.
@@ -178,13 +177,22 @@ pub enum Variant {
 }
 
 impl Variant {
+    /// The variant that reads and writes a KV cache of a type.
+    #[must_use]
+    pub fn kv(kv: KvType) -> Self {
+        match kv {
+            KvType::F16 => Self::KvF16,
+            KvType::F32 => Self::KvF32,
+        }
+    }
+
     /// What is added to the kernel's name: labels and the pipeline cache use it.
     #[must_use]
     pub fn name(self) -> String {
         match self {
             Self::Plain => String::new(),
             Self::Weights(format) => format.name.to_owned(),
-            Self::Rows(rows) => rows.name(),
+            Self::Matvec(rows) => rows.name(),
             Self::KvF16 => "F16".to_owned(),
             Self::KvF32 => "F32".to_owned(),
             Self::Operand(arithmetic) => format!("to {arithmetic:?}"),
@@ -204,19 +212,19 @@ fn operand(arithmetic: Arithmetic) -> Vec<String> {
 #[must_use]
 pub fn compose(kernel: &Kernel, variant: Variant) -> String {
     let mut fragments: Vec<String> = Vec::new();
-    if matches!(variant, Variant::Rows(Rows { subgroups: true, .. })) {
+    if matches!(variant, Variant::Matvec(MatvecVariant { subgroups: true, .. })) {
         fragments.push(ENABLE_SUBGROUPS.to_owned());
     }
     fragments.extend(kernel.libs.iter().map(|text| (*text).to_owned()));
     match variant {
         Variant::Plain => {}
         Variant::Weights(format) => fragments.extend([BYTES, format.wgsl].map(str::to_owned)),
-        Variant::Rows(rows) => fragments.extend(rows.fragments()),
+        Variant::Matvec(rows) => fragments.extend(rows.fragments()),
         Variant::KvF16 => fragments.push(KV_F16.to_owned()),
         Variant::KvF32 => fragments.push(KV_F32.to_owned()),
         Variant::Operand(arithmetic) => fragments.extend(operand(arithmetic)),
         Variant::KvOperand(kv, tuning) => {
-            fragments.push(if tuning.unit == Unit::One { LANES_32 } else { LANES_64 }.to_owned());
+            fragments.push(if tuning.lanes == Lanes::One { LANES_32 } else { LANES_64 }.to_owned());
             fragments.push(if kv == KvType::F16 { KV_F16 } else { KV_F32 }.to_owned());
             fragments
                 .extend(operand(tuning.arithmetic).iter().map(|text| text.replace("@group(1)", "@group(2)")));
@@ -250,8 +258,8 @@ mod tests {
 
     #[test]
     fn only_formats_with_codes_are_int8() {
-        let tuning = Tuning { arithmetic: Arithmetic::Int8, unit: Unit::One };
-        let rows = |format, second| Rows { format, second, staged: true, tuning, subgroups: false };
+        let tuning = Tuning { arithmetic: Arithmetic::Int8, lanes: Lanes::One };
+        let rows = |format, second| MatvecVariant { format, second, staged: true, tuning, subgroups: false };
         assert_eq!(rows(&Q4_K, Some(&Q6_K)).arithmetic(), Arithmetic::Int8);
         assert_eq!(rows(&crate::quant::F16, None).arithmetic(), Arithmetic::F32);
     }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 use crate::support::suite::{Test, test_fn};
-use gemma_web::gpu::shader::{Rows, Variant, compose};
+use gemma_web::gpu::shader::{MatvecVariant, Variant, compose};
 use gemma_web::kernels::every_variant;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, ShaderStage};
@@ -69,7 +69,7 @@ fn every_kernel_format_and_variant_is_valid_at_default_limits() {
     let complaints: Vec<String> = every_variant()
         .inspect(|_| n += 1)
         .filter_map(|(kernel, variant)| {
-            let with_subgroups = matches!(variant, Variant::Rows(Rows { subgroups: true, .. }));
+            let with_subgroups = matches!(variant, Variant::Matvec(MatvecVariant { subgroups: true, .. }));
             let capabilities = if with_subgroups { SUBGROUPS } else { CAPABILITIES };
             let why = complaint_with(kernel.name, &compose(kernel, variant), capabilities)?;
             Some(format!("{} {}: {why}", kernel.name, variant.name()))

@@ -8,8 +8,8 @@ use crate::support::suite::{Test, needing};
 use gemma_web::bench::{BenchOptions, Protocol, Spread, roofline};
 use gemma_web::engine::{Engine, LoadOptions};
 use gemma_web::gpu::profile::Method;
-use gemma_web::gpu::{Gpu, GpuOptions, Kind, Plan, Step};
-use gemma_web::kernels::stream_read::{n_sums, record, stream_read};
+use gemma_web::gpu::{Command, Gpu, GpuOptions, MemoryKind, Plan, RunParams};
+use gemma_web::kernels::read_bandwidth::{n_sums, read_bandwidth, record};
 use gemma_web::{Cancel, Error, gguf};
 use libtest_mimic::Failed;
 use pollster::block_on;
@@ -18,7 +18,7 @@ pub(crate) fn tests() -> Vec<Test> {
     let on_gpu =
         |name: &str, test: fn() -> Result<(), Failed>| needing(name, NEED, adapter(), move |()| test());
     vec![
-        on_gpu("stream_read sums every word once", sums),
+        on_gpu("read_bandwidth sums every word once", sums),
         on_gpu("the roofline is checked", reads_memory),
         on_gpu("llama-bench: a prompt alone, a generation alone", llama_bench),
         on_gpu("litert: a generation behind its prompt", litert),
@@ -53,16 +53,16 @@ fn sums() -> Result<(), Failed> {
     let gpu = block_on(Gpu::open(&GpuOptions::default()))?;
     for n_vectors in [1, 255, 256, 257, 8191, 8192, 8193, 40_001] {
         let words: Vec<u32> = (0..4 * n_vectors as u32).map(|i| i.wrapping_mul(2_654_435_769) ^ 77).collect();
-        let x = gpu.storage(Kind::Scratch, "x", 4 * words.len() as u64)?;
+        let x = gpu.storage(MemoryKind::Scratch, "x", 4 * words.len() as u64)?;
         gpu.write(&x, 0, bytemuck::cast_slice(&words));
         let y = gpu.tensor("y", n_sums(n_vectors), 1)?;
         let staging = gpu.staging("y", y.bytes());
         let mut plan = Plan::new(&gpu, "test");
         record(&mut plan, &gpu, &x, &y, n_vectors);
-        let step = Step { n_tokens: 1, position: 5, ..Step::default() };
-        gpu.run(&[(&plan, step)], &[(&y, 0, &staging, y.bytes())])?;
+        let step = RunParams { n_tokens: 1, position: 5, ..RunParams::default() };
+        gpu.run(&[Command::Plan(&plan, step), Command::copy(&y, &staging, y.bytes())])?;
         let found = block_on(gpu.read_f32(&staging, y.bytes()))?;
-        assert_eq!(found, stream_read(&words, 5), "{n_vectors} vectors");
+        assert_eq!(found, read_bandwidth(&words, 5), "{n_vectors} vectors");
     }
     Ok(())
 }
@@ -72,7 +72,7 @@ fn reads_memory() -> Result<(), Failed> {
     let found = block_on(roofline(&gpu, &Cancel::default()))?;
     assert!(found.gigabytes_per_second > 0.0 && found.bytes >= 64 << 20, "{found:?}");
     assert!(found.runs.iter().all(|run| *run <= found.gigabytes_per_second), "the best: {found:?}");
-    assert_eq!(gpu.bytes_of(Kind::Scratch), 0, "nothing stays behind");
+    assert_eq!(gpu.bytes_of(MemoryKind::Scratch), 0, "nothing stays behind");
     Ok(())
 }
 

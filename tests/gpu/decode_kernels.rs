@@ -4,41 +4,56 @@
 use crate::support::gpu;
 use crate::support::kernel_bench::{Bench, Planted, notices, same};
 use crate::support::suite::{Test, needing};
-use gemma_web::gpu::device::Plant;
-use gemma_web::gpu::kv_cache::KvShape;
-use gemma_web::gpu::{Arithmetic, Buffer, GpuOptions, KvCache, KvType, Matrix, Member, Stack, Tuning, Unit};
-use gemma_web::kernels::attend::{Heads, partial_bytes};
-use gemma_web::kernels::attention::{Cached, Shape, attention};
-use gemma_web::kernels::cap_logits::cap_logits;
+use gemma_web::gpu::device::FaultInjection;
+use gemma_web::gpu::layout::KvShape;
+use gemma_web::gpu::{Arithmetic, Buffer, FusedMatrix, GpuOptions, KvCache, Lanes, Matrix, Slice, Tuning};
+use gemma_web::kernels::attention_decode::{Heads, partial_bytes};
+use gemma_web::kernels::attention_prefill::{Cached, Shape, attention};
 use gemma_web::kernels::matmul::matmul as product;
+use gemma_web::kernels::matvec_common::{Acts, NormInput, Span, norm_input};
 use gemma_web::kernels::norm_add::rms_norm;
-use gemma_web::kernels::norm_geglu::Out;
+use gemma_web::kernels::norm_gate_up_matvec::Out;
 use gemma_web::kernels::quantize::{dequantized, quantize};
-use gemma_web::kernels::rope::{Rotary, rope};
-use gemma_web::kernels::rows::{Acts, NormInput, norm_input};
+use gemma_web::kernels::rope_table::{Rotary, rope};
 use gemma_web::kernels::sample::block_max;
-use gemma_web::kernels::{attend, geglu, logits, merge, norm_geglu, norm_matvec, row_matvec};
-use gemma_web::quant::{F16, F32, FORMATS, Format, Q3_K, Q4_K, Q5_0, Q5_K, Q6_K, Q8_0};
+use gemma_web::kernels::softcap_logits::softcap_logits;
+use gemma_web::kernels::{
+    attention_decode, attention_reduce, geglu_prefill, logits, matvec, norm_gate_up_matvec, norm_matvec,
+};
+use gemma_web::quant::{F16, F32, FORMATS, Format, KvType, Q3_K, Q4_K, Q5_0, Q5_K, Q6_K, Q8_0};
 use libtest_mimic::Failed;
 
 /// Small mistakes, and who must notice them.
 const PLANTED: [Planted; 6] = [
     (
         normed_products,
-        Plant {
+        FaultInjection {
             kernel: "norm_matvec",
             from: "scales = norm_scales(index, group.x == 0u)",
             to: "scales = 1.01 * norm_scales(index, group.x == 0u)",
         },
     ),
-    (gated, Plant { kernel: "norm_geglu", from: "gelu_tanh(gate) * up", to: "1.1 * gelu_tanh(gate) * up" }),
+    (
+        gated,
+        FaultInjection {
+            kernel: "norm_gate_up_matvec",
+            from: "gelu_tanh(gate) * up",
+            to: "1.1 * gelu_tanh(gate) * up",
+        },
+    ),
     (
         plain_products,
-        Plant { kernel: "row_matvec", from: "0u, params.n_groups", to: "0u, params.n_groups - 1u" },
+        FaultInjection { kernel: "matvec", from: "0u, params.n_groups", to: "0u, params.n_groups - 1u" },
     ),
-    (makes_logits, Plant { kernel: "logits", from: "soft_cap(sum", to: "soft_cap(1.01 * sum" }),
-    (attends, Plant { kernel: "attend", from: "* params.scale", to: "* (1.01 * params.scale)" }),
-    (attends, Plant { kernel: "merge", from: "total += weight * m_l.y", to: "total += m_l.y" }),
+    (makes_logits, FaultInjection { kernel: "logits", from: "softcap(sum", to: "softcap(1.01 * sum" }),
+    (
+        attends,
+        FaultInjection { kernel: "attention_decode", from: "* params.scale", to: "* (1.01 * params.scale)" },
+    ),
+    (
+        attends,
+        FaultInjection { kernel: "attention_reduce", from: "total += weight * m_l.y", to: "total += m_l.y" },
+    ),
 ];
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -49,10 +64,10 @@ pub(crate) fn tests() -> Vec<Test> {
     vec![
         on_gpu("norm_matvec in every format", normed_products),
         on_gpu("norm_matvec of two formats", two_formats),
-        on_gpu("norm_geglu in every format, of two formats, and in three dispatches", gated),
-        on_gpu("row_matvec in every format", plain_products),
+        on_gpu("norm_gate_up_matvec in every format, of two formats, and in three dispatches", gated),
+        on_gpu("matvec in every format", plain_products),
         on_gpu("logits and their blocks", makes_logits),
-        on_gpu("attend and merge", attends),
+        on_gpu("attention_decode and attention_reduce", attends),
         on_gpu("matrices split by rows", |_| in_parts()),
         needing("a mistake in a kernel is noticed", gpu::NEED, adapter, |()| notices(&PLANTED)),
     ]
@@ -78,13 +93,16 @@ fn tolerance(tuning: Tuning) -> f32 {
 
 fn stack(b: &Bench, format: &'static Format, members: &[&[u8]], n_cols: usize, col: (u64, u64)) -> Matrix {
     let row_bytes = format.bytes_of(n_cols as u64) as usize;
-    let named = |(i, blocks): (usize, &&[u8])| Member {
+    let named = |(i, blocks): (usize, &&[u8])| Slice {
         label: format!("member {i}"),
         n_rows: (blocks.len() / row_bytes) as u64,
     };
-    let stack =
-        Stack { members: members.iter().enumerate().map(named).collect(), n_cols: n_cols as u64, format };
-    let matrix = Matrix::stacked(&b.gpu, stack, col.0, col.1).unwrap();
+    let stack = FusedMatrix {
+        slices: members.iter().enumerate().map(named).collect(),
+        n_cols: n_cols as u64,
+        format,
+    };
+    let matrix = Matrix::fused(&b.gpu, stack, col.0, col.1).unwrap();
     for (i, blocks) in members.iter().enumerate() {
         matrix.write_rows(&b.gpu, i, 0, blocks);
     }
@@ -218,12 +236,19 @@ fn gated(b: &Bench) -> Result<(), Failed> {
             let (acts, norms) = (input.acts(b, n + n / 2 + 2 * n), b.buffer(&input.norms));
             let mut plan = b.plan();
             let gated = (3 * width / 4) as u32;
-            let out = Out { gated, codes: gated + 12, gate_up: gated + 18 };
-            norm_geglu::record(&mut plan, &b.gpu, Acts { buffer: &acts, tuning }, &w, input.at(&norms), out);
+            let out = Out { gated: Span { values: gated, codes: gated + 12 }, gate_up: gated + 18 };
+            norm_gate_up_matvec::record(
+                &mut plan,
+                &b.gpu,
+                Acts { buffer: &acts, tuning },
+                &w,
+                input.at(&norms),
+                out,
+            );
             let found = b.run(&plan, 1, 0, &acts)?;
             let normed = input.normed().1;
             let halves = expect(&[(first, &gate), (second, &up)], &normed, tuning, false);
-            let expected = geglu::geglu(&halves[..n], &halves[n..]);
+            let expected = geglu_prefill::geglu(&halves[..n], &halves[n..]);
             let what = format!("{} and {} {tuning}", first.name, second.name);
             let from = 3 * width;
             same(&what, &expected, &found[from..from + n], tolerance(tuning))?;
@@ -254,12 +279,12 @@ fn plain_products(b: &Bench) -> Result<(), Failed> {
             values.extend(vec![1e30; n_rows]);
             let acts = b.buffer(&values);
             let mut plan = b.plan();
-            row_matvec::record(
+            matvec::record(
                 &mut plan,
                 &b.gpu,
                 Acts { buffer: &acts, tuning },
                 &w,
-                (0, (n_cols / 4) as u32),
+                Span { values: 0, codes: (n_cols / 4) as u32 },
                 out,
             );
             let found = b.run(&plan, 1, 0, &acts)?;
@@ -287,7 +312,7 @@ fn makes_logits(b: &Bench) -> Result<(), Failed> {
             let found = b.run(&plan, 1, 0, &out)?;
             let mut expected = expect(&[(format, &blocks)], &input.normed().1, tuning, true);
             if cap > 0.0 {
-                cap_logits(&mut expected, cap);
+                softcap_logits(&mut expected, cap);
             }
             let what = format!("{n_vocab} logits {} {tuning}", format.name);
             same(&what, &expected, &found, tolerance(tuning))?;
@@ -341,11 +366,11 @@ fn attends(b: &Bench) -> Result<(), Failed> {
 type Case = (usize, usize, usize, Option<usize>, f32, bool);
 
 fn attends_at(b: &Bench, kv: KvType, case: Case, position: usize) -> Result<(), Failed> {
-    let (n_heads, n_kv_heads, head_len, window, cap, has_norms) = case;
+    let (n_heads, n_kv_heads, head_dim, window, cap, has_norms) = case;
     // A ring where there is a window.
     let n_slots = window.map_or(2112, |w| w + 8);
-    let row = n_kv_heads * head_len;
-    let cache = KvCache::allocate(&b.gpu, "test", KvShape { kv, n_slots, n_kv_heads, head_len })?;
+    let row = n_kv_heads * head_dim;
+    let cache = KvCache::allocate(&b.gpu, "test", KvShape { kv, n_slots, n_kv_heads, head_dim })?;
     let round = |x: Vec<f32>| match kv {
         KvType::F16 => x.into_iter().map(|x| half::f16::from_f32(x).to_f32()).collect(),
         KvType::F32 => x,
@@ -361,32 +386,39 @@ fn attends_at(b: &Bench, kv: KvType, case: Case, position: usize) -> Result<(), 
             }
         }
     }
-    let n_q = n_heads * head_len;
+    let n_q = n_heads * head_dim;
     let qkv = b.numbers(n_q + 2 * row, 1.0);
-    let norms = b.numbers(2 * head_len, 1.5);
+    let norms = b.numbers(2 * head_dim, 1.5);
     let mut acts = qkv.clone();
     acts.extend(vec![1e30; n_q + n_q / 2]);
     let acts = b.buffer(&acts);
     let rotary = Rotary { base: 10_000.0, divisor: 1.0 };
-    let table = rotary.upload(&b.gpu, head_len / 2, position + 1)?;
+    let table = rotary.upload(&b.gpu, head_dim / 2, position + 1)?;
     let norms_gpu = b.buffer(&norms);
-    let partials = b.empty(partial_bytes(n_heads, head_len) as usize / 4);
-    let shape = Shape { n_heads, window, scale: 0.2, cap };
-    let at = Acts { buffer: &acts, tuning: Tuning { arithmetic: Arithmetic::F32, unit: Unit::One } };
+    let partials = b.empty(partial_bytes(n_heads, head_dim) as usize / 4);
+    let shape = Shape { n_heads, window, scale: 0.2, softcap: cap };
+    let at = Acts { buffer: &acts, tuning: Tuning { arithmetic: Arithmetic::F32, lanes: Lanes::One } };
     let mut plan = b.plan();
     let heads = Heads { qkv: 0, norms: has_norms.then_some(&norms_gpu), rope_table: &table, eps: EPS };
-    attend::record(&mut plan, &b.gpu, at, heads, &cache, &partials, shape);
+    attention_decode::record(&mut plan, &b.gpu, at, heads, &cache, &partials, shape);
     let (out, codes) = ((qkv.len() / 4) as u32, ((qkv.len() + n_q) / 4) as u32);
-    merge::record(&mut plan, &b.gpu, at, &partials, (n_heads, head_len, window), (out, codes));
+    attention_reduce::record(
+        &mut plan,
+        &b.gpu,
+        at,
+        &partials,
+        (n_heads, head_dim, window),
+        Span { values: out, codes },
+    );
     let found = b.run(&plan, 1, position, &acts)?;
 
     let normed = |x: &[f32], w: &[f32]| if has_norms { rms_norm(x, w, EPS) } else { x.to_vec() };
-    let q = rope(&normed(&qkv[..n_q], &norms[..head_len]), n_q, head_len, position, rotary);
-    let k = rope(&normed(&qkv[n_q..n_q + row], &norms[head_len..]), row, head_len, position, rotary);
+    let q = rope(&normed(&qkv[..n_q], &norms[..head_dim]), n_q, head_dim, position, rotary);
+    let k = rope(&normed(&qkv[n_q..n_q + row], &norms[head_dim..]), row, head_dim, position, rotary);
     let slot = position % n_slots * row;
     keys[slot..slot + row].copy_from_slice(&round(k));
     values[slot..slot + row].copy_from_slice(&round(qkv[n_q + row..].to_vec()));
-    let cached = Cached { keys: &keys, values: &values, n_slots, n_kv_heads, head_len };
+    let cached = Cached { keys: &keys, values: &values, n_slots, n_kv_heads, head_dim };
     let expected = attention(&q, cached, position, shape);
     let what = format!("{case:?} {kv:?} at {position}");
     let mixed = &found[qkv.len()..qkv.len() + n_q];
@@ -423,13 +455,14 @@ fn in_parts() -> Result<(), Failed> {
             let mut plan = b.plan();
             norm_matvec::record(&mut plan, &b.gpu, at, &w, input.at(&norms), 192);
             let gated = 192 + (n / 2) as u32;
-            let out = Out { gated, codes: gated + (n / 4) as u32, gate_up: 0 };
-            norm_geglu::record(&mut plan, &b.gpu, at, &w, input.at(&norms), out);
+            let codes = gated + (n / 4) as u32;
+            let out = Out { gated: Span { values: gated, codes }, gate_up: 0 };
+            norm_gate_up_matvec::record(&mut plan, &b.gpu, at, &w, input.at(&norms), out);
             let found = b.run(&plan, 1, 0, &acts)?;
             let halves = expect(&[(format, &gate), (format, &up)], &input.normed().1, tuning, true);
             let what = format!("{} {tuning} in {} parts", format.name, w[0].parts.len());
             same(&what, &halves, &found[768..768 + 2 * n], tolerance(tuning))?;
-            let expected = geglu::geglu(&halves[..n], &halves[n..]);
+            let expected = geglu_prefill::geglu(&halves[..n], &halves[n..]);
             let from = 768 + 2 * n;
             same(&format!("{what}, gated"), &expected, &found[from..from + n], tolerance(tuning))?;
             let largest = expected.iter().fold(0f32, |m, x| m.max(x.abs()));

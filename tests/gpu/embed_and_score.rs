@@ -23,7 +23,7 @@ fn measures(model: &str) {
     let found = block_on(engine.embed(text, &Cancel::default())).unwrap();
     let mut mean = vec![0.0_f32; found.len()];
     for n in 1..=ids.len() {
-        let states = block_on(engine.hidden(&ids[..n])).unwrap();
+        let states = block_on(engine.hidden_states(&ids[..n])).unwrap();
         mean.iter_mut().zip(states.last().unwrap()).for_each(|(sum, x)| *sum += x / ids.len() as f32);
     }
     let largest = mean.iter().fold(0.0_f32, |max, x| max.max(x.abs()));

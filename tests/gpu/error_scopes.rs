@@ -71,7 +71,7 @@ fn bench() {
 fn outside() {
     let gpu = block_on(Gpu::open(&GpuOptions::default())).unwrap();
     let make = || gpu.tensor("inside", 4, 4);
-    let inside = block_on(gpu.checked("a tensor", make)).unwrap();
+    let inside = block_on(gpu.in_scope("a tensor", make)).unwrap();
     assert_eq!((gpu.counters().objects, gpu.counters().unscoped), (1, 0));
     let outside = gpu.tensor("outside", 4, 4).unwrap();
     assert_eq!((gpu.counters().objects, gpu.counters().unscoped), (2, 1));

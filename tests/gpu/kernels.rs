@@ -4,14 +4,18 @@
 use crate::support::gpu;
 use crate::support::kernel_bench::{Bench, Planted, notices, same};
 use crate::support::suite::{Test, needing};
-use gemma_web::gpu::device::Plant;
-use gemma_web::gpu::kv_cache::KvShape;
-use gemma_web::gpu::{Arithmetic, GpuOptions, Kind, KvCache, KvType, Matrix, Step, Tuning, Unit, Work};
-use gemma_web::kernels::attention::{Cached, Shape, attention};
-use gemma_web::kernels::rope::{Rotary, rope};
-use gemma_web::kernels::rotate::{Heads, kv_write};
-use gemma_web::kernels::{attention as attention_kernel, cap_logits, dequant, embed, geglu, matmul, rotate};
-use gemma_web::quant::{FORMATS, Format};
+use gemma_web::gpu::device::FaultInjection;
+use gemma_web::gpu::layout::KvShape;
+use gemma_web::gpu::{
+    Arithmetic, Command, GpuOptions, KvCache, Lanes, Matrix, MemoryKind, RunParams, Tuning,
+};
+use gemma_web::kernels::attention_prefill::{Cached, Shape, attention};
+use gemma_web::kernels::qk_norm_rope::{Heads, kv_write};
+use gemma_web::kernels::rope_table::{Rotary, rope};
+use gemma_web::kernels::{
+    attention_prefill, dequant, embed, geglu_prefill, matmul, qk_norm_rope, softcap_logits,
+};
+use gemma_web::quant::{FORMATS, Format, KvType};
 use libtest_mimic::Failed;
 use pollster::block_on;
 
@@ -19,13 +23,31 @@ use pollster::block_on;
 const PLANTED: [Planted; 4] = [
     (
         multiplies,
-        Plant { kernel: "embed Q8_0", from: "params.scale * w[0]", to: "1.01 * params.scale * w[0]" },
+        FaultInjection {
+            kernel: "embed Q8_0",
+            from: "params.scale * w[0]",
+            to: "1.01 * params.scale * w[0]",
+        },
     ),
-    (attends, Plant { kernel: "attention F32", from: "* params.scale", to: "* (1.01 * params.scale)" }),
-    (attends, Plant { kernel: "rotate", from: "return rotated4(", to: "return 1.01 * rotated4(" }),
+    (
+        attends,
+        FaultInjection {
+            kernel: "attention_prefill F32",
+            from: "* params.scale",
+            to: "* (1.01 * params.scale)",
+        },
+    ),
+    (
+        attends,
+        FaultInjection { kernel: "qk_norm_rope", from: "return rotated4(", to: "return 1.01 * rotated4(" },
+    ),
     (
         gates,
-        Plant { kernel: "geglu", from: "gelu_tanh(gate_up[gate])", to: "1.01 * gelu_tanh(gate_up[gate])" },
+        FaultInjection {
+            kernel: "geglu_prefill",
+            from: "gelu_tanh(gate_up[gate])",
+            to: "1.01 * gelu_tanh(gate_up[gate])",
+        },
     ),
 ];
 
@@ -36,9 +58,9 @@ pub(crate) fn tests() -> Vec<Test> {
     };
     vec![
         on_gpu("a plan in pieces", runs_in_pieces),
-        on_gpu("cap_logits", caps),
-        on_gpu("geglu", gates),
-        on_gpu("rotate and attention", attends),
+        on_gpu("softcap_logits", caps),
+        on_gpu("geglu_prefill", gates),
+        on_gpu("qk_norm_rope and attention_prefill", attends),
         on_gpu("embed and matmul in every format", multiplies),
         needing("a mistake in a kernel is noticed", gpu::NEED, adapter, |()| notices(&PLANTED)),
         needing("a matrix split by rows", gpu::NEED, adapter, |()| splits()),
@@ -52,17 +74,17 @@ fn runs_in_pieces(b: &Bench) -> Result<(), Failed> {
     let run = |n_pieces: usize| -> Result<Vec<f32>, Failed> {
         let (mut plan, y) = (b.plan(), b.buffer(&x));
         for cap in [20.0, 10.0, 15.0, 5.0, 7.0] {
-            cap_logits::record(&mut plan, &b.gpu, &y, x.len(), cap);
+            softcap_logits::record(&mut plan, &b.gpu, &y, x.len(), cap);
         }
-        let step = Step { n_tokens: 1, ..Step::default() };
+        let step = RunParams { n_tokens: 1, ..RunParams::default() };
         for piece in 0..n_pieces {
-            b.gpu.run_works(&[Work::Piece(&plan, step, piece, n_pieces)])?;
+            b.gpu.run(&[Command::Piece(&plan, step, piece, n_pieces)])?;
         }
         b.run(&b.plan(), 1, 0, &y)
     };
     let expected: Vec<f32> = x
         .iter()
-        .map(|x| [20.0, 10.0, 15.0, 5.0, 7.0].iter().fold(*x, |x, cap| cap_logits::soft_cap(x, *cap)))
+        .map(|x| [20.0, 10.0, 15.0, 5.0, 7.0].iter().fold(*x, |x, cap| softcap_logits::softcap(x, *cap)))
         .collect();
     for n_pieces in [1, 2, 3, 5, 16] {
         same(&format!("a plan in {n_pieces} pieces"), &expected, &run(n_pieces)?, 1e-5)?;
@@ -78,9 +100,9 @@ fn caps(b: &Bench) -> Result<(), Failed> {
         x[0] = 1e9; // far beyond where an unguarded tanh gives NaN
         let x_gpu = b.buffer(&x);
         let mut plan = b.plan();
-        cap_logits::record(&mut plan, &b.gpu, &x_gpu, n, 30.0);
+        softcap_logits::record(&mut plan, &b.gpu, &x_gpu, n, 30.0);
         let found = b.run(&plan, t, 0, &x_gpu)?;
-        cap_logits::cap_logits(&mut x, 30.0);
+        softcap_logits::softcap_logits(&mut x, 30.0);
         same(&format!("cap {n} x {t}"), &x, &found, 1e-4)?;
     }
     Ok(())
@@ -95,8 +117,13 @@ fn gates(b: &Bench) -> Result<(), Failed> {
         let gate_up: Vec<f32> = rows.flat_map(|(gate, up)| [gate, up].concat()).collect();
         let (gate_up, y) = (b.buffer(&gate_up), b.empty(n * t));
         let mut plan = b.plan();
-        geglu::record(&mut plan, &b.gpu, "geglu", &gate_up, (&y, Arithmetic::F32), n);
-        same(&format!("geglu {n} x {t}"), &geglu::geglu(&gate, &up), &b.run(&plan, t, 0, &y)?, 2e-5)?;
+        geglu_prefill::record(&mut plan, &b.gpu, "geglu_prefill", &gate_up, (&y, Arithmetic::F32), n);
+        same(
+            &format!("geglu_prefill {n} x {t}"),
+            &geglu_prefill::geglu(&gate, &up),
+            &b.run(&plan, t, 0, &y)?,
+            2e-5,
+        )?;
     }
     Ok(())
 }
@@ -130,7 +157,7 @@ fn attends_in_parts() -> Result<(), Failed> {
     let b = Bench::open(options)?;
     let case = (8, 4, 64, 128, Some(40), 50.0);
     for (kv, n_parts) in [(KvType::F32, 4), (KvType::F16, 2)] {
-        let shape = KvShape { kv, n_slots: 128, n_kv_heads: 4, head_len: 64 };
+        let shape = KvShape { kv, n_slots: 128, n_kv_heads: 4, head_dim: 64 };
         let found = KvCache::allocate(&b.gpu, "test", shape)?.parts.len();
         if found != n_parts {
             return Err(format!("{kv:?}: {found} parts, expected {n_parts}").into());
@@ -142,23 +169,23 @@ fn attends_in_parts() -> Result<(), Failed> {
 }
 
 fn attends_at(b: &Bench, kv: KvType, case: Case, position: usize) -> Result<(), Failed> {
-    let (n_heads, n_kv_heads, head_len, n_slots, window, cap) = case;
-    let (rotary, row) = (Rotary { base: 10_000.0, divisor: 1.0 }, n_kv_heads * head_len);
-    let kv_shape = KvShape { kv, n_slots, n_kv_heads, head_len };
+    let (n_heads, n_kv_heads, head_dim, n_slots, window, cap) = case;
+    let (rotary, row) = (Rotary { base: 10_000.0, divisor: 1.0 }, n_kv_heads * head_dim);
+    let kv_shape = KvShape { kv, n_slots, n_kv_heads, head_dim };
     let cache = KvCache::allocate(&b.gpu, "test", kv_shape)?;
-    let table = rotary.upload(&b.gpu, head_len / 2, n_slots.max(position + 8))?;
+    let table = rotary.upload(&b.gpu, head_dim / 2, n_slots.max(position + 8))?;
     let (mut keys, mut values) = (vec![0.0; n_slots * row], vec![0.0; n_slots * row]);
     let mut write = |first: usize, n: usize| -> Result<(), Failed> {
         let (k, v) = (b.numbers(n * row, 1.0), b.numbers(n * row, 1.0));
         // Queries of zeros before them.
         let rows = k.chunks_exact(row).zip(v.chunks_exact(row));
-        let qkv: Vec<f32> = rows.flat_map(|(k, v)| [&vec![0.0; n_heads * head_len], k, v].concat()).collect();
-        let (qkv, q_rotated) = (b.buffer(&qkv), b.empty(n * n_heads * head_len));
+        let qkv: Vec<f32> = rows.flat_map(|(k, v)| [&vec![0.0; n_heads * head_dim], k, v].concat()).collect();
+        let (qkv, q_rotated) = (b.buffer(&qkv), b.empty(n * n_heads * head_dim));
         let heads = Heads { qkv: &qkv, n_heads, norms: None, eps: 0.0, table: &table };
         let mut plan = b.plan();
-        rotate::record(&mut plan, &b.gpu, "rotate", heads, &cache, &q_rotated);
+        qk_norm_rope::record(&mut plan, &b.gpu, "qk_norm_rope", heads, &cache, &q_rotated);
         b.run(&plan, n, first, &q_rotated)?;
-        kv_write(&rope(&k, row, head_len, first, rotary), &mut keys, row, n_slots, first, kv);
+        kv_write(&rope(&k, row, head_dim, first, rotary), &mut keys, row, n_slots, first, kv);
         kv_write(&v, &mut values, row, n_slots, first, kv);
         Ok(())
     };
@@ -166,18 +193,18 @@ fn attends_at(b: &Bench, kv: KvType, case: Case, position: usize) -> Result<(), 
         write(first, 7.min(position - first))?;
     }
     write(position, 5)?;
-    let q = b.numbers(5 * n_heads * head_len, 1.0);
+    let q = b.numbers(5 * n_heads * head_dim, 1.0);
     let (q_gpu, o) = (b.buffer(&q), b.empty(q.len()));
-    let shape = Shape { n_heads, window, scale: 1.0 / (head_len as f32).sqrt(), cap };
-    let cached = Cached { keys: &keys, values: &values, n_slots, n_kv_heads, head_len };
+    let shape = Shape { n_heads, window, scale: 1.0 / (head_dim as f32).sqrt(), softcap: cap };
+    let cached = Cached { keys: &keys, values: &values, n_slots, n_kv_heads, head_dim };
     let what = format!("attention {case:?} {kv:?} at {position}");
     // pack2x16float may round either way where a rotated key differs in its last f32 bit.
     let max_abs = if kv == KvType::F16 { 1e-3 } else { 2e-5 };
     let expected = attention(&q, cached, position, shape);
-    for unit in [Unit::One, Unit::ThirtyTwo] {
-        let (mut plan, to) = (b.plan(), (&o, Tuning { arithmetic: Arithmetic::F32, unit }));
-        attention_kernel::record(&mut plan, &b.gpu, "attention", &q_gpu, &cache, to, shape);
-        same(&format!("{what} {unit:?}"), &expected, &b.run(&plan, 5, position, &o)?, max_abs)?;
+    for lanes in [Lanes::One, Lanes::ThirtyTwo] {
+        let (mut plan, to) = (b.plan(), (&o, Tuning { arithmetic: Arithmetic::F32, lanes }));
+        attention_prefill::record(&mut plan, &b.gpu, "attention_prefill", &q_gpu, &cache, to, shape);
+        same(&format!("{what} {lanes:?}"), &expected, &b.run(&plan, 5, position, &o)?, max_abs)?;
     }
     Ok(())
 }
@@ -195,7 +222,7 @@ fn product_agrees(b: &Bench, format: &'static Format, n_rows: usize, n_cols: usi
         // Sums of up to 2304 products of size 8: f32 rounding of the partial sums.
         same(&what, &expected, &b.run(&plan, t, 0, &y)?, 2e-6 * 8.0 * n_cols as f32)?;
         let ids: Vec<u32> = (0..t).map(|i| (i * 37 % n_rows) as u32).collect();
-        let ids_gpu = b.gpu.storage(Kind::Scratch, "ids", 4 * t as u64)?;
+        let ids_gpu = b.gpu.storage(MemoryKind::Scratch, "ids", 4 * t as u64)?;
         b.gpu.write(&ids_gpu, 0, bytemuck::cast_slice(&ids));
         let x_gpu = b.empty(t * n_cols);
         let mut plan = b.plan();
@@ -256,8 +283,8 @@ fn dequantises(b: &Bench, w: &Matrix, blocks: &[u8]) -> Result<(), Failed> {
     let mut plan = b.plan();
     dequant::record(&mut plan, &b.gpu, w, &x);
     let staging = b.gpu.staging("test", x.bytes());
-    let step = Step { n_tokens: n_rows as u32, first_row: first_row as u32, ..Step::default() };
-    b.gpu.run(&[(&plan, step)], &[(&x, 0, &staging, x.bytes())])?;
+    let step = RunParams { n_tokens: n_rows as u32, first_row: first_row as u32, ..RunParams::default() };
+    b.gpu.run(&[Command::Plan(&plan, step), Command::copy(&x, &staging, x.bytes())])?;
     let found = block_on(b.gpu.read_f32(&staging, x.bytes()))?;
     let mut expected = Vec::new();
     let start = (first_row * w.row_bytes()) as usize;

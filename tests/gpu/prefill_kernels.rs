@@ -4,30 +4,41 @@
 use crate::support::gpu;
 use crate::support::kernel_bench::{Bench, Planted, notices, same};
 use crate::support::suite::{Test, needing};
-use gemma_web::gpu::device::Plant;
-use gemma_web::gpu::kv_cache::KvShape;
-use gemma_web::gpu::{Arithmetic, Buffer, Gpu, GpuOptions, KvCache, KvType, Matrix, Plan, Tuning, Unit};
-use gemma_web::kernels::attention::Shape;
+use gemma_web::gpu::device::FaultInjection;
+use gemma_web::gpu::layout::KvShape;
+use gemma_web::gpu::{Arithmetic, Buffer, Gpu, GpuOptions, KvCache, Lanes, Matrix, Plan, Tuning};
+use gemma_web::kernels::attention_prefill::Shape;
 use gemma_web::kernels::norm_add::{Norms, norm_add, rms_norm};
+use gemma_web::kernels::qk_norm_rope::{Heads, kv_write};
 use gemma_web::kernels::quantize::{dequantized, quantize};
-use gemma_web::kernels::rope::{Rotary, rope};
-use gemma_web::kernels::rotate::{Heads, kv_write};
+use gemma_web::kernels::rope_table::{Rotary, rope};
 use gemma_web::kernels::{
-    attention, geglu, matmul, matmul_direct, matmul_int8, norm_add as norm_add_kernel, rotate,
+    attention_prefill, geglu_prefill, matmul, matmul_direct, matmul_int8, norm_add as norm_add_kernel,
+    qk_norm_rope,
 };
-use gemma_web::quant::{FORMATS, Format};
+use gemma_web::quant::{FORMATS, Format, KvType};
 use libtest_mimic::Failed;
 
 /// Small mistakes, and who must notice them.
 const PLANTED: [Planted; 5] = [
-    (norm_adds, Plant { kernel: "norm_add", from: "+ params.eps", to: "+ params.eps + 0.01" }),
-    (rotates, Plant { kernel: "rotate", from: "% params.n_slots", to: "% (params.n_slots - 1u)" }),
-    (multiplies, Plant { kernel: "matmul_direct", from: "w.offset * a.sum", to: "w.offset * a.sum * 1.1" }),
+    (norm_adds, FaultInjection { kernel: "norm_add", from: "+ params.eps", to: "+ params.eps + 0.01" }),
+    (
+        rotates,
+        FaultInjection { kernel: "qk_norm_rope", from: "% params.n_slots", to: "% (params.n_slots - 1u)" },
+    ),
     (
         multiplies,
-        Plant { kernel: "matmul_int8 Q4_0", from: "dot4I8Packed(a.x, b.x)", to: "dot4I8Packed(a.x, b.y)" },
+        FaultInjection { kernel: "matmul_direct", from: "w.offset * a.sum", to: "w.offset * a.sum * 1.1" },
     ),
-    (makes_int8, Plant { kernel: "geglu", from: "127.0 / largest", to: "126.0 / largest" }),
+    (
+        multiplies,
+        FaultInjection {
+            kernel: "matmul_int8 Q4_0",
+            from: "dot4I8Packed(a.x, b.x)",
+            to: "dot4I8Packed(a.x, b.y)",
+        },
+    ),
+    (makes_int8, FaultInjection { kernel: "geglu_prefill", from: "127.0 / largest", to: "126.0 / largest" }),
 ];
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -37,11 +48,11 @@ pub(crate) fn tests() -> Vec<Test> {
     };
     vec![
         on_gpu("norm_add", norm_adds),
-        on_gpu("rotate", rotates),
-        on_gpu("geglu and attention in int8", makes_int8),
+        on_gpu("qk_norm_rope", rotates),
+        on_gpu("geglu_prefill and attention_prefill in int8", makes_int8),
         on_gpu("products with int8 activations in every format", multiplies),
         on_gpu("products of a matrix split by rows", |_| splits()),
-        on_gpu("rotate into a cache split by heads", |_| rotates_in_parts()),
+        on_gpu("qk_norm_rope into a cache split by heads", |_| rotates_in_parts()),
         needing("a mistake in a kernel is noticed", gpu::NEED, adapter, |()| notices(&PLANTED)),
     ]
 }
@@ -184,7 +195,7 @@ fn norm_adds(b: &Bench) -> Result<(), Failed> {
         let mut sum = x.clone();
         let expected = norm_add(adds.then_some(&out), &mut sum, has_post.then_some(post), norm, 1e-6);
         let (out_gpu, weights_gpu) = (b.buffer(&out), b.buffer(&weights));
-        let norms = Norms { weights: &weights_gpu, has_post, width: n, eps: 1e-6 };
+        let norms = Norms { weights: &weights_gpu, has_post, d_model: n, eps: 1e-6 };
         let what = format!("norm_add {n} x {t}, adds {adds}, post {has_post}");
         let record = |plan: &mut Plan, x: &Buffer, rows: (&Buffer, Arithmetic)| {
             norm_add_kernel::record(plan, &b.gpu, "norm_add", (&out_gpu, x, adds), norms, rows);
@@ -211,19 +222,21 @@ fn read(b: &Bench, buffer: &Buffer) -> Result<Vec<f32>, Failed> {
 fn makes_int8(b: &Bench) -> Result<(), Failed> {
     let (n, t) = (1040, 3);
     let gate_up = b.buffer(&b.numbers(2 * n * t, 3.0));
-    in_int8(b, "geglu", (n, t), |plan, to| geglu::record(plan, &b.gpu, "geglu", &gate_up, to, n))?;
+    in_int8(b, "geglu", (n, t), |plan, to| {
+        geglu_prefill::record(plan, &b.gpu, "geglu_prefill", &gate_up, to, n)
+    })?;
     let (h, k, c, n_slots) = (8, 2, 64, 24);
     let cache =
-        KvCache::allocate(&b.gpu, "test", KvShape { kv: KvType::F32, n_slots, n_kv_heads: k, head_len: c })?;
+        KvCache::allocate(&b.gpu, "test", KvShape { kv: KvType::F32, n_slots, n_kv_heads: k, head_dim: c })?;
     for kept in [&cache.parts[0].keys, &cache.parts[0].values] {
         b.gpu.write(kept, 0, bytemuck::cast_slice(&b.numbers(n_slots * k * c, 1.0)));
     }
     let q = b.buffer(&b.numbers(t * h * c, 1.0));
-    let shape = Shape { n_heads: h, window: Some(16), scale: 0.125, cap: 0.0 };
-    for unit in [Unit::One, Unit::ThirtyTwo] {
+    let shape = Shape { n_heads: h, window: Some(16), scale: 0.125, softcap: 0.0 };
+    for lanes in [Lanes::One, Lanes::ThirtyTwo] {
         in_int8(b, "attention", (h * c, t), |plan, (to, arithmetic)| {
-            let to = (to, Tuning { arithmetic, unit });
-            attention::record(plan, &b.gpu, "attention", &q, &cache, to, shape);
+            let to = (to, Tuning { arithmetic, lanes });
+            attention_prefill::record(plan, &b.gpu, "attention_prefill", &q, &cache, to, shape);
         })?;
     }
     Ok(())
@@ -268,14 +281,14 @@ fn rotates_in_parts() -> Result<(), Failed> {
 fn rotates_at(b: &Bench, case: Case, kv: KvType, position: usize) -> Result<(), Failed> {
     let (h, k, c, n_slots, has_norms) = case;
     let (t, eps, rotary) = (7, 1e-6, Rotary { base: 10_000.0, divisor: 1.0 });
-    let cache = KvCache::allocate(&b.gpu, "test", KvShape { kv, n_slots, n_kv_heads: k, head_len: c })?;
+    let cache = KvCache::allocate(&b.gpu, "test", KvShape { kv, n_slots, n_kv_heads: k, head_dim: c })?;
     let table = rotary.upload(&b.gpu, c / 2, position + t)?;
     let (qkv, norms) = (b.numbers(t * (h + 2 * k) * c, 2.0), b.numbers(2 * c, 2.0));
     let (qkv_gpu, norms_gpu, q_rotated) = (b.buffer(&qkv), b.buffer(&norms), b.empty(t * h * c));
     let heads =
         Heads { qkv: &qkv_gpu, n_heads: h, norms: has_norms.then_some(&norms_gpu), eps, table: &table };
     let mut plan = b.plan();
-    rotate::record(&mut plan, &b.gpu, "rotate", heads, &cache, &q_rotated);
+    qk_norm_rope::record(&mut plan, &b.gpu, "qk_norm_rope", heads, &cache, &q_rotated);
     let found = b.run(&plan, t, position, &q_rotated)?;
 
     let columns = |from: usize, n: usize| -> Vec<f32> {
@@ -284,7 +297,7 @@ fn rotates_at(b: &Bench, case: Case, kv: KvType, position: usize) -> Result<(), 
     let turned = |x: Vec<f32>, w: &[f32], n: usize| {
         rope(&if has_norms { rms_norm(&x, w, eps) } else { x }, n * c, c, position, rotary)
     };
-    let what = format!("rotate {case:?} {kv:?} at {position}");
+    let what = format!("qk_norm_rope {case:?} {kv:?} at {position}");
     same(&what, &turned(columns(0, h), &norms[..c], h), &found, 5e-6)?;
     let row = k * c;
     let (mut keys, mut values) = (vec![0.0; n_slots * row], vec![0.0; n_slots * row]);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::support::gpu;
 use crate::support::quant_goldens::{MODEL_NEED, each_sample, golden, same_bits};
 use crate::support::suite::{Test, needing};
-use gemma_web::gpu::{Gpu, GpuOptions, Matrix, Plan, Step};
+use gemma_web::gpu::{Command, Gpu, GpuOptions, Matrix, Plan, RunParams};
 use gemma_web::kernels::dequant;
 use gemma_web::quant::{FORMATS, Format};
 use libtest_mimic::Failed;
@@ -34,7 +34,8 @@ fn dequant(gpu: &Gpu, format: &'static Format, blocks: &[u8]) -> gemma_web::Resu
     let staging = gpu.staging("x", x.bytes());
     let mut plan = Plan::new(gpu, "dequant");
     dequant::record(&mut plan, gpu, &w, &x);
-    gpu.run(&[(&plan, Step { n_tokens: 1, ..Step::default() })], &[(&x, 0, &staging, x.bytes())])?;
+    let params = RunParams { n_tokens: 1, ..RunParams::default() };
+    gpu.run(&[Command::Plan(&plan, params), Command::copy(&x, &staging, x.bytes())])?;
     block_on(gpu.read_f32(&staging, x.bytes()))
 }
 

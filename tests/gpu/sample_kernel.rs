@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::support::gpu;
 use crate::support::suite::{Test, needing};
-use gemma_web::gpu::{Buffer, Gpu, GpuOptions, Kind, Plan, Step};
-use gemma_web::kernels::sample::{self, NO_ID, RECENT, STATE_BYTES, State, block_max};
+use gemma_web::gpu::{Buffer, Command, Gpu, GpuOptions, MemoryKind, Plan, RunParams};
+use gemma_web::kernels::sample::{self, NO_ID, RECENT, STATE_BYTES, SamplerState, block_max};
 use gemma_web::sampler::{Sampling, adjust, choose, uniform};
 use libtest_mimic::Failed;
 use pollster::block_on;
@@ -31,7 +31,7 @@ pub(crate) fn tests() -> Vec<Test> {
 /// The kernel with its buffers, for logits `[n_vocab]`.
 struct Bench {
     gpu: Gpu,
-    state: State,
+    state: SamplerState,
     logits: Buffer,
     block_max: Buffer,
     ids: Buffer,
@@ -41,12 +41,12 @@ struct Bench {
 impl Bench {
     fn open(n_vocab: usize) -> Result<Self, Failed> {
         let gpu = block_on(Gpu::open(&GpuOptions::default()))?;
-        let before = gpu.bytes_of(Kind::Scratch);
-        let state = State::allocate(&gpu)?;
-        if gpu.bytes_of(Kind::Scratch) - before != STATE_BYTES {
+        let before = gpu.bytes_of(MemoryKind::Scratch);
+        let state = SamplerState::allocate(&gpu)?;
+        if gpu.bytes_of(MemoryKind::Scratch) - before != STATE_BYTES {
             return Err("the memory plan would be wrong".into());
         }
-        let tensor = |n: usize| gpu.storage(Kind::Scratch, "test", 4 * n as u64);
+        let tensor = |n: usize| gpu.storage(MemoryKind::Scratch, "test", 4 * n as u64);
         let (logits, maxima, ids) = (tensor(n_vocab)?, tensor(n_vocab.div_ceil(32))?, tensor(64)?);
         let mut plan = Plan::new(&gpu, "test");
         sample::record(&mut plan, &gpu, &state, &logits, &maxima, &ids, n_vocab);
@@ -65,13 +65,14 @@ impl Bench {
 
     /// Chooses the token at `position`, and leaves it on the GPU.
     fn step(&self, position: usize) -> Result<(), Failed> {
-        let step = Step { n_tokens: 1, position: (position as u32).wrapping_sub(1), ..Step::default() };
-        Ok(self.gpu.run(&[(&self.plan, step)], &[])?)
+        let step =
+            RunParams { n_tokens: 1, position: (position as u32).wrapping_sub(1), ..RunParams::default() };
+        Ok(self.gpu.run(&[Command::Plan(&self.plan, step)])?)
     }
 
     fn read(&self, buffer: &Buffer) -> Result<Vec<f32>, Failed> {
         let staging = self.gpu.staging("test", buffer.bytes());
-        self.gpu.run(&[], &[(buffer, 0, &staging, buffer.bytes())])?;
+        self.gpu.run(&[Command::copy(buffer, &staging, buffer.bytes())])?;
         Ok(block_on(self.gpu.read_f32(&staging, buffer.bytes()))?)
     }
 
@@ -242,7 +243,7 @@ fn margin(logits: &[f32], sampling: &Sampling, seed: u64, position: u32) -> f64 
     sums.iter().map(|s| (s - drawn).abs() / sum).fold(nearest, f64::min)
 }
 
-/// Choices compared and those that were too near to call.
+/// TokenRing compared and those that were too near to call.
 #[derive(Default)]
 struct Tally {
     compared: usize,
@@ -479,8 +480,8 @@ fn several_rows() -> Result<(), Failed> {
     let mut tally = Tally::default();
     for n_rows in 1..50 {
         b.begin(&Sampling::default(), 11, &[]);
-        let step = Step { n_tokens: n_rows, position: 100, ..Step::default() };
-        b.gpu.run(&[(&b.plan, step)], &[])?;
+        let step = RunParams { n_tokens: n_rows, position: 100, ..RunParams::default() };
+        b.gpu.run(&[Command::Plan(&b.plan, step)])?;
         let position = 100 + n_rows as usize;
         tally.compare("rows", &logits, &Sampling::default(), 11, &vec![0; position], b.id(&b.ids, 0)?)?;
         expect("in the ring", Some(b.id(&b.ids, 0)?), b.id(&b.state.recent, position % RECENT)?)?;

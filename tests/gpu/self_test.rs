@@ -6,8 +6,9 @@ use crate::support::goldens::data;
 use crate::support::gpu::{NEED, adapter, load};
 use crate::support::suite::{Test, needing};
 use gemma_web::engine::{Effort, Engine, GenerateOptions, LoadOptions, SelfTest, Tested};
-use gemma_web::gpu::device::{Counters, Plant};
-use gemma_web::gpu::{GpuOptions, KvType, Tuning};
+use gemma_web::gpu::device::{Counters, FaultInjection};
+use gemma_web::gpu::{GpuOptions, Tuning};
+use gemma_web::quant::KvType;
 use gemma_web::{Cancel, Error, gguf};
 use libtest_mimic::Failed;
 use pollster::block_on;
@@ -111,12 +112,12 @@ fn costs() -> Result<(), Failed> {
 }
 
 /// Local layers would see a key too few.
-const WINDOW: Plant = Plant {
-    kernel: "attend F16",
+const WINDOW: FaultInjection = FaultInjection {
+    kernel: "attention_decode F16",
     from: "first_key(position, params.window)",
     to: "select(0u, 1u + first_key(position, params.window), params.window > 0u)",
 };
-const INT8: Plant = Plant { kernel: "int8", from: "dot4I8Packed(", to: "-dot4I8Packed(" };
+const INT8: FaultInjection = FaultInjection { kernel: "int8", from: "dot4I8Packed(", to: "-dot4I8Packed(" };
 
 /// Wrong texts, a tuning with which they run, the kernel that is found, and what takes its place.
 fn replaces() -> Result<(), Failed> {
@@ -124,26 +125,30 @@ fn replaces() -> Result<(), Failed> {
     let cases = [
         (INT8, "int8/1", "f32/1"),
         (
-            Plant { kernel: "norm_matvec Q8_0 f32 32", from: "return sum", to: "return 1.01 * sum" },
+            FaultInjection { kernel: "norm_matvec Q8_0 f32 32", from: "return sum", to: "return 1.01 * sum" },
             "f32/32",
             "f32/1",
         ),
         (
-            Plant { kernel: "attention F16 to int8/32", from: "params.scale", to: "(0.9 * params.scale)" },
+            FaultInjection {
+                kernel: "attention_prefill F16 to int8/32",
+                from: "params.scale",
+                to: "(0.9 * params.scale)",
+            },
             "int8/32",
             "f32/32",
         ),
     ];
-    for (plant, from, to) in cases {
-        let gpu = GpuOptions { plant: Some(plant), ..GpuOptions::default() };
+    for (fault, from, to) in cases {
+        let gpu = GpuOptions { inject: Some(fault), ..GpuOptions::default() };
         let options = LoadOptions { gpu, ..options(of(from), KvType::F16) };
         let engine = tiny("tiny-gemma3-q8_0", &options)?;
         let info = engine.info();
-        let what = format!("{plant:?}: {:?}", info.variants);
+        let what = format!("{fault:?}: {:?}", info.variants);
         assert_eq!(info.tuning, of(to), "{what}");
         assert!(!info.variants.replaced.is_empty(), "{what}");
         assert!(
-            info.variants.replaced.iter().all(|r| plant.kernel.split(' ').all(|word| format!(
+            info.variants.replaced.iter().all(|r| fault.kernel.split(' ').all(|word| format!(
                 "{} {}",
                 r.kernel, r.variant
             )
@@ -160,43 +165,46 @@ fn replaces() -> Result<(), Failed> {
             assert_eq!(second.variants.replaced, info.variants.replaced, "{what}");
         }
     }
-    for plant in [WINDOW, Plant { kernel: "attend F16", from: "params.scale", to: "(0.5 * params.scale)" }] {
-        let gpu = GpuOptions { plant: Some(plant), ..GpuOptions::default() };
+    for fault in [
+        WINDOW,
+        FaultInjection { kernel: "attention_decode F16", from: "params.scale", to: "(0.5 * params.scale)" },
+    ] {
+        let gpu = GpuOptions { inject: Some(fault), ..GpuOptions::default() };
         let options = LoadOptions { gpu, ..options(Tuning::ALL[0], KvType::F16) };
         let variants = tiny("tiny-gemma3-q8_0", &options)?.info().variants;
-        assert_eq!((variants.kv, variants.replaced.len()), (KvType::F32, 1), "{plant:?}: {variants:?}");
+        assert_eq!((variants.kv, variants.replaced.len()), (KvType::F32, 1), "{fault:?}: {variants:?}");
     }
     Ok(())
 }
 
 /// One for each kernel that has no other variant, and in each a small mistake.
-const ONLY: [Plant; 4] = [
-    Plant { kernel: "sample", from: "theirs > key", to: "theirs < key" },
-    Plant { kernel: "merge", from: "weight * m_l.y", to: "0.9 * weight * m_l.y" },
-    Plant { kernel: "embed", from: "params.scale", to: "(1.01 * params.scale)" },
-    Plant { kernel: "norm_add", from: "params.eps", to: "(params.eps + 1.0)" },
+const ONLY: [FaultInjection; 4] = [
+    FaultInjection { kernel: "sample", from: "theirs > key", to: "theirs < key" },
+    FaultInjection { kernel: "attention_reduce", from: "weight * m_l.y", to: "0.9 * weight * m_l.y" },
+    FaultInjection { kernel: "embed", from: "params.scale", to: "(1.01 * params.scale)" },
+    FaultInjection { kernel: "norm_add", from: "params.eps", to: "(params.eps + 1.0)" },
 ];
 
 fn fails() -> Result<(), Failed> {
-    for plant in ONLY {
-        let gpu = GpuOptions { plant: Some(plant), ..GpuOptions::default() };
+    for fault in ONLY {
+        let gpu = GpuOptions { inject: Some(fault), ..GpuOptions::default() };
         match tiny("tiny-gemma3-q8_0", &LoadOptions { gpu, ..options(Tuning::ALL[0], KvType::F32) }) {
             Err(Error::SelfTestFailed { kernel, adapter, error, .. }) => {
                 assert!(
-                    [plant.kernel, "attend"].contains(&kernel.as_str())
+                    [fault.kernel, "attention_decode"].contains(&kernel.as_str())
                         && error > 1e-3
                         && !adapter.is_empty(),
                     "{kernel} {error} {adapter}"
                 );
             }
-            other => return Err(format!("{plant:?}: {:?}", other.map(|_| ())).into()),
+            other => return Err(format!("{fault:?}: {:?}", other.map(|_| ())).into()),
         }
     }
     Ok(())
 }
 
 fn off() -> Result<(), Failed> {
-    let gpu = GpuOptions { plant: Some(ONLY[2]), ..GpuOptions::default() };
+    let gpu = GpuOptions { inject: Some(ONLY[2]), ..GpuOptions::default() };
     tiny("tiny-gemma3-q8_0", &LoadOptions { gpu, self_test: SelfTest::Off, ..LoadOptions::default() })?;
     Ok(())
 }

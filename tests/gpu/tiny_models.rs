@@ -196,7 +196,7 @@ fn hidden_states(model: &str) -> Result<(), Failed> {
     let mut engine = load(model, KvType::F32, 64)?;
     let exact = array(&format!("tiny/{model}.hidden"));
     for prompt in goldens(&format!("tiny/{model}")).prompts {
-        let rows = block_on(engine.hidden(&prompt.ids))?;
+        let rows = block_on(engine.hidden_states(&prompt.ids))?;
         if rows.len() != exact.shape[1] {
             return Err(format!("{} hidden states, expected {}", rows.len(), exact.shape[1]).into());
         }

@@ -5,7 +5,8 @@
 
 use gemma_web::gguf::{Array, Header, Metadata, Parsed, Value, caps, parse};
 use gemma_web::gpu::Limits;
-use gemma_web::model::{Config, ModelOptions, memory};
+use gemma_web::model::gpu::memory;
+use gemma_web::model::{Config, ModelOptions};
 use gemma_web::quant::FORMATS;
 use gemma_web::source::download::{CHUNK_BYTES, describe, verify};
 use gemma_web::source::store::{ManifestFile, Store, Writing};
@@ -70,7 +71,7 @@ pub fn metadata(bytes: &[u8]) {
     match Config::from_metadata(data) {
         Ok(config) => {
             assert!(config.query_scale.is_finite() && config.query_scale > 0.0, "{config:?}");
-            assert!(config.head_len > 0 && config.n_heads.is_multiple_of(config.n_kv_heads), "{config:?}");
+            assert!(config.head_dim > 0 && config.n_heads.is_multiple_of(config.n_kv_heads), "{config:?}");
             (0..4).for_each(|i| assert!(config.window_of(i).is_none_or(|window| window > 0), "{config:?}"));
         }
         Err(error) => is_typed(&error),

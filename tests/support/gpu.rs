@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use gemma_web::engine::{Engine, GenerateOptions, LoadOptions};
-use gemma_web::gpu::{Arithmetic, Gpu, GpuOptions, Tuning, Unit};
+use gemma_web::gpu::{Arithmetic, Gpu, GpuOptions, Lanes, Tuning};
 use gemma_web::source::native::file::FileSource;
 use gemma_web::{Cancel, Result};
 use pollster::block_on;
@@ -13,7 +13,7 @@ use pollster::block_on;
 pub(crate) const NEED: &str = "a GPU adapter: install a Vulkan driver, such as Mesa's llvmpipe";
 
 /// The variants that exact results are compared with, whichever are faster on the adapter.
-pub(crate) const F32: Option<Tuning> = Some(Tuning { arithmetic: Arithmetic::F32, unit: Unit::One });
+pub(crate) const F32: Option<Tuning> = Some(Tuning { arithmetic: Arithmetic::F32, lanes: Lanes::One });
 
 /// Something where an adapter can be opened. With `GEMMA_WEB_REQUIRE_GPU=1` always, so that the tests run and fail
 /// instead of being ignored.

@@ -1,7 +1,7 @@
 //! A device to run single kernels on, and numbers to run them with.
 
-use gemma_web::gpu::device::Plant;
-use gemma_web::gpu::{Buffer, Gpu, GpuOptions, Kind, Matrix, Plan, Step};
+use gemma_web::gpu::device::FaultInjection;
+use gemma_web::gpu::{Buffer, Command, Gpu, GpuOptions, Matrix, MemoryKind, Plan, RunParams};
 use gemma_web::quant::Format;
 use libtest_mimic::Failed;
 use pollster::block_on;
@@ -32,7 +32,7 @@ impl Bench {
     }
 
     pub(crate) fn buffer(&self, values: &[f32]) -> Buffer {
-        let buffer = self.gpu.storage(Kind::Scratch, "test", 4 * values.len() as u64).unwrap();
+        let buffer = self.gpu.storage(MemoryKind::Scratch, "test", 4 * values.len() as u64).unwrap();
         self.gpu.write(&buffer, 0, bytemuck::cast_slice(values));
         buffer
     }
@@ -54,8 +54,8 @@ impl Bench {
         out: &Buffer,
     ) -> Result<Vec<f32>, Failed> {
         let staging = self.gpu.staging("test", out.bytes());
-        let step = Step { n_tokens: n_tokens as u32, position: position as u32, ..Step::default() };
-        self.gpu.run(&[(plan, step)], &[(out, 0, &staging, out.bytes())])?;
+        let step = RunParams { n_tokens: n_tokens as u32, position: position as u32, ..RunParams::default() };
+        self.gpu.run(&[Command::Plan(plan, step), Command::copy(out, &staging, out.bytes())])?;
         Ok(block_on(self.gpu.read_f32(&staging, out.bytes()))?)
     }
 
@@ -110,14 +110,14 @@ fn soften(format: &Format, block: &mut [u8]) {
 }
 
 /// A comparison of kernels with their twins, and a mistake in a kernel that it must notice.
-pub(crate) type Planted = (fn(&Bench) -> Result<(), Failed>, Plant);
+pub(crate) type Planted = (fn(&Bench) -> Result<(), Failed>, FaultInjection);
 
 /// Each comparison fails where its mistake is made.
 pub(crate) fn notices(planted: &[Planted]) -> Result<(), Failed> {
-    for (compare, plant) in planted {
-        let b = Bench::open(GpuOptions { plant: Some(*plant), ..GpuOptions::default() })?;
+    for (compare, fault) in planted {
+        let b = Bench::open(GpuOptions { inject: Some(*fault), ..GpuOptions::default() })?;
         if compare(&b).is_ok() {
-            return Err(format!("nobody noticed {plant:?}").into());
+            return Err(format!("nobody noticed {fault:?}").into());
         }
     }
     Ok(())

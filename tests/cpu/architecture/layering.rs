@@ -44,8 +44,8 @@ const MODEL_ON_GPU: &str = "src/model/gpu/";
 pub(crate) const MAX_LINES: usize = 350;
 
 /// Rust files in `src/kernels` that are no kernel, and in `src/quant` that are no format with a fragment of its own name.
-const NO_KERNEL: [&str; 4] = ["mod", "quantize", "rope", "rows"];
-const NO_FORMAT: [&str; 5] = ["mod", "float", "format", "k_scales", "names"];
+const NO_KERNEL: [&str; 4] = ["mod", "quantize", "rope_table", "matvec_common"];
+const NO_FORMAT: [&str; 6] = ["mod", "float", "format", "k_scales", "kv_type", "names"];
 /// `src/quant/float.rs` holds three formats.
 const FLOAT_FRAGMENTS: [&str; 3] = ["f32", "f16", "bf16"];
 
