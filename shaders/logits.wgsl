@@ -1,4 +1,4 @@
-// logits[n] = cap(sum_k E[n, k] norm(x + post_norm(y))[k])         for one token; block_max[b] = max of logits[32 b ..]
+// logits[n] = softcap(sum_k E[n, k] norm(x + post_norm(y))[k])         for one token; block_max[b] = max of logits[32 b ..]
 // Shapes: E [V, D] block-quantised, n_rows from first_row (a multiple of 32) on in this part; x, y in acts; logits [V], block_max f32.
 // Bindings: 0 params, 2 acts, 3 norms, 4 logits, 5 block_max; group 1 the planes of E.
 // Dispatch: (ceil(N / (4 * LANES / UNIT))): four rows a unit of lanes, whole blocks a workgroup.
@@ -28,7 +28,7 @@ fn logits(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     let scales = norm_scales(index, false);
     let sum = unit_sum(index, lane, normed_rows4(row, index, lane, scales));
     if (lane == 0u) {
-        let capped = soft_cap(sum, params.cap);
+        let capped = softcap(sum, params.softcap);
         var largest = LOWEST;
         for (var i = 0u; i < 4u; i++) {
             if (row + i < params.n_rows) {

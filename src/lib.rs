@@ -2,9 +2,12 @@
 //!
 //! Data flows one way, and this is also the order to read the crate in:
 //!
-//! `source` (where bytes come from) → [`gguf`] (the container) → [`quant`] (block formats, planes) → [`gpu`]
-//! (device, tensors, recorder) → [`kernels`] (one WGSL file each, with a CPU twin) → [`model`] (config,
-//! weights, the forward page) → [`sampler`] → [`engine`] → `bench` → `web` and the `gemma` command.
+//! `source` (files, servers, caches) → [`gguf`] (the container) → [`quant`] (block formats, planes) → [`gpu`]
+//! (device, buffers, matrices, plans) → [`kernels`] (one WGSL file each, with a CPU twin) → [`model`] (a Gemma:
+//! configuration, prefill, decode) → [`sampler`] → [`engine`] (requests and sessions; text and ids by
+//! [`tokenizer`] and [`chat`]) → [`bench`] → `web` and the `gemma` command.
+//!
+//! `src/README.md` has the picture, the ways of a weight, a token and an option, and a glossary.
 //!
 //! Shape letters, used in every doc comment: `T` tokens, `D` model width, `H` query heads, `K` key/value
 //! heads, `C` head size, `F` feed-forward width, `V` vocabulary, `L` layers.

@@ -16,7 +16,7 @@ fn is_finite(bits: u32) -> bool {
 }
 
 // cap tanh(x / cap), or x itself if the model has no cap (0). Infinity and NaN stay: a cap would make numbers of them.
-fn soft_cap(x: vec4<f32>, cap: f32) -> vec4<f32> {
+fn softcap(x: vec4<f32>, cap: f32) -> vec4<f32> {
     let bits = bitcast<vec4<u32>>(x);
     let finite = vec4<bool>(is_finite(bits.x), is_finite(bits.y), is_finite(bits.z), is_finite(bits.w));
     return select(x, cap * tanh_safe(x / cap), finite & vec4<bool>(cap > 0.0));

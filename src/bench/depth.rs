@@ -28,7 +28,7 @@ pub(super) async fn decode_speed(
     let (mut next, end) = (depth + 2, depth + 1 + n_tokens);
     let (mut started, mut last) = (Instant::now(), Instant::now());
     for i in 0..n_tokens {
-        model.next_choice(&mut next, end).await?;
+        model.next_token(&mut next, end).await?;
         cancel.check()?;
         last = Instant::now();
         if i == 0 {

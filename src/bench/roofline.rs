@@ -5,8 +5,8 @@ use web_time::Instant;
 use super::report::Roofline;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, Kind, Plan, Step};
-use crate::kernels::stream_read::{n_sums, record, stream_read};
+use crate::gpu::{Command, Gpu, MemoryKind, Plan, RunParams};
+use crate::kernels::read_bandwidth::{n_sums, read_bandwidth, record};
 
 /// Sizes tried in turn, until reading one takes long enough to be measured: the larger, the less a cache
 /// helps.
@@ -46,8 +46,9 @@ pub async fn roofline(gpu: &Gpu, cancel: &Cancel) -> Result<Roofline> {
 async fn read(gpu: &Gpu, bytes: u64, pattern: &[u32], cancel: &Cancel) -> Result<Roofline> {
     let n_vectors = (bytes / 16) as usize;
     let n_sums = n_sums(n_vectors);
-    let allocate = || Ok((gpu.storage(Kind::Scratch, "stream", bytes)?, gpu.tensor("sums", n_sums, 1)?));
-    let (x, y) = gpu.checked("the buffer to read", allocate).await?;
+    let allocate =
+        || Ok((gpu.storage(MemoryKind::Scratch, "stream", bytes)?, gpu.tensor("sums", n_sums, 1)?));
+    let (x, y) = gpu.in_scope("the buffer to read", allocate).await?;
     for offset in (0..bytes).step_by(PATTERN_BYTES as usize) {
         gpu.write(&x, offset, bytemuck::cast_slice(pattern));
         if gpu.bytes_pending() >= FLUSH_BYTES {
@@ -60,12 +61,12 @@ async fn read(gpu: &Gpu, bytes: u64, pattern: &[u32], cancel: &Cancel) -> Result
         record(&mut plan, gpu, &x, &y, n_vectors);
         Ok((plan, gpu.staging("sums staging", y.bytes())))
     };
-    let (plan, staging) = gpu.checked("the kernel to read with", make).await?;
-    let step = Step { n_tokens: 1, position: 1, ..Step::default() };
+    let (plan, staging) = gpu.in_scope("the kernel to read with", make).await?;
+    let step = RunParams { n_tokens: 1, position: 1, ..RunParams::default() };
     let seconds = async |n_reads: usize| {
         cancel.check()?;
         let started = Instant::now();
-        gpu.run(&vec![(&plan, step); n_reads], &[])?;
+        gpu.run(&vec![Command::Plan(&plan, step); n_reads])?;
         gpu.finish().await?;
         Ok::<f64, Error>(started.elapsed().as_secs_f64())
     };
@@ -76,9 +77,9 @@ async fn read(gpu: &Gpu, bytes: u64, pattern: &[u32], cancel: &Cancel) -> Result
     for _ in 0..RUNS {
         runs.push(bytes as f64 * n_reads as f64 / seconds(n_reads).await? / 1e9);
     }
-    gpu.run(&[], &[(&y, 0, &staging, y.bytes())])?;
+    gpu.run(&[Command::copy(&y, &staging, y.bytes())])?;
     let sums = gpu.read_f32(&staging, y.bytes()).await?;
-    check(&sums, &stream_read(pattern, step.position))?;
+    check(&sums, &read_bandwidth(pattern, step.position))?;
     let gigabytes_per_second = runs.iter().copied().fold(0.0, f64::max);
     Ok(Roofline { bytes, gigabytes_per_second, runs })
 }

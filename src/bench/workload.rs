@@ -5,8 +5,8 @@ use crate::model::Config;
 
 /// Multiplications and additions of a token with the matrices of all layers.
 pub(super) fn flops_per_token(config: &Config) -> f64 {
-    let (d, f) = (config.width as f64, config.ffn_width as f64);
-    let (q, kv) = ((config.n_heads * config.head_len) as f64, (config.n_kv_heads * config.head_len) as f64);
+    let (d, f) = (config.d_model as f64, config.d_ff as f64);
+    let (q, kv) = ((config.n_heads * config.head_dim) as f64, (config.n_kv_heads * config.head_dim) as f64);
     2.0 * config.n_layers as f64 * (d * (q + 2.0 * kv) + q * d + 3.0 * d * f)
 }
 

@@ -11,7 +11,7 @@ use super::result::{Event, FinishReason, Prefill};
 use crate::error::{Error, Result};
 use crate::kernels::sample::Settings;
 use crate::model::Model;
-use crate::model::choices::MAX_DEPTH;
+use crate::model::gpu::token_ring::MAX_DEPTH;
 use crate::sampler::choose;
 
 /// A request in progress on a device.
@@ -138,7 +138,7 @@ impl RequestRun<'_> {
             let before = self.live_kv.n_written;
             // If this future is dropped, at most so many positions were written.
             self.live_kv.mark_written(*next + MAX_DEPTH);
-            let id = self.model.next_choice(next, end).await?;
+            let id = self.model.next_token(next, end).await?;
             self.live_kv.n_written = before.max(*next - 1);
             self.signals.cancel.check()?;
             first.take().into_iter().for_each(|done| (self.on_event)(&Event::Prefill(done)));

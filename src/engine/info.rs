@@ -7,8 +7,8 @@ use crate::gguf::Header;
 use crate::gpu::Tuning;
 use crate::gpu::device::{AdapterInfo, Counters};
 use crate::model::Config;
-use crate::model::runner::GpuBytes;
-use crate::model::self_test::Variants;
+use crate::model::gpu::model::GpuBytes;
+use crate::model::gpu::self_test::Variants;
 
 /// Phase of a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 use crate::gguf::{self, Header};
 use crate::gpu::device::AdapterInfo;
 use crate::model::Model;
-use crate::model::adapter_record::AdapterRecord;
-use crate::model::load::{Opened, Prepared};
+use crate::model::gpu::adapter_record::AdapterRecord;
+use crate::model::gpu::load::{LoadingModel, OpenedDevice};
 use crate::model::tensors::checked_config;
 use crate::source::prefixed::Prefixed;
 use crate::source::timed::Timed;
@@ -135,11 +135,11 @@ pub(super) async fn load_model<S: ModelSource>(
     let mut report = |phase, loaded| on_progress(Progress { phase, loaded, total });
     report(Phase::Header, 0);
     let reading = gguf::read_header(&mut source, cancel);
-    let ((header, prefix), opened) = try_join(reading, Opened::new(options, recall)).await?;
+    let ((header, prefix), opened) = try_join(reading, OpenedDevice::new(options, recall)).await?;
     // The architecture is checked before the tokenizer: a file of another model is refused for what it is.
     let config = checked_config(&header)?;
     // The kernels are compiled, in a browser by another process, while the tokenizer is built.
-    let prepared = Prepared::new(opened, &header, config, options)?;
+    let prepared = LoadingModel::new(opened, &header, config, options)?;
     on_header(&FileHead { header: &header, prefix: &prefix, name: source.name(), total })?;
     report(Phase::Header, header.data_start);
     let mut rest = Prefixed::new(prefix, &mut source);

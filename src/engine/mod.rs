@@ -34,10 +34,10 @@ use live_kv::LiveKv;
 use request::RequestState;
 use session::Session;
 
-pub use crate::gpu::KvType;
 pub use crate::model::ModelOptions as LoadOptions;
-pub use crate::model::adapter_record::AdapterRecord;
-pub use crate::model::self_test::{Effort, Replaced, SelfTest, Tested, Variants};
+pub use crate::model::gpu::adapter_record::AdapterRecord;
+pub use crate::model::gpu::self_test::{Effort, Replaced, SelfTest, Tested, Variants};
+pub use crate::quant::KvType;
 pub use info::{Info, Memory, ModelFile, Phase, Progress, Stats};
 pub use inspect::{Inspection, inspect};
 pub use options::{GenerateOptions, Overflow};
@@ -154,9 +154,9 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::logits`].
-    pub async fn hidden(&mut self, ids: &[u32]) -> Result<Vec<Vec<f32>>> {
+    pub async fn hidden_states(&mut self, ids: &[u32]) -> Result<Vec<Vec<f32>>> {
         self.clear_kv().await?;
-        self.model()?.hidden(ids, &Cancel::default()).await
+        self.model()?.hidden_states(ids, &Cancel::default()).await
     }
 
     /// Generates a continuation of `ids` from an empty cache. `on_token` hears each token as it is chosen.

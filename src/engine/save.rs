@@ -19,7 +19,7 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::gguf::Header;
 use crate::model::Model;
-use crate::model::parked::Parked;
+use crate::model::gpu::kv_swap::SwappedKv;
 use crate::source::ByteSource;
 
 const MAGIC: [u8; 8] = *b"gemmaKV\n";
@@ -234,7 +234,7 @@ impl Engine {
         from: &mut HashingReader<'_, S>,
         total: u64,
         n_tokens: usize,
-    ) -> Result<Parked> {
+    ) -> Result<SwappedKv> {
         let model = self.model()?;
         let sizes = model.plane_bytes(n_tokens);
         let needs = from.at + sizes.iter().sum::<u64>() + SUM_BYTES;
@@ -242,7 +242,7 @@ impl Engine {
             let why = format!("{n_tokens} tokens need {needs} bytes in all, there are {total}");
             return Err(malformed("the KV cache", from.at, why));
         }
-        let parked = model.allocate_parked(n_tokens).await?;
+        let parked = model.allocate_swapped(n_tokens).await?;
         for (plane, bytes) in sizes.into_iter().enumerate() {
             for offset in (0..bytes).step_by(BLOCK_BYTES as usize) {
                 let block = from.take(BLOCK_BYTES.min(bytes - offset)).await?;

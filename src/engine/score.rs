@@ -38,7 +38,7 @@ impl Engine {
     pub async fn embed(&mut self, text: &str, cancel: &Cancel) -> Result<Vec<f32>> {
         let ids = self.prompt_ids(text)?;
         self.clear_kv().await?;
-        self.model()?.mean_hidden(&ids, cancel).await
+        self.model()?.mean_hidden_state(&ids, cancel).await
     }
 
     /// Likelihood of a text, token by token.
@@ -81,7 +81,7 @@ impl Engine {
             on_progress(i + 1);
         };
         self.clear_kv().await?;
-        self.model()?.every_position(ids, cancel, &mut on_row).await?;
+        self.model()?.logits_per_position(ids, cancel, &mut on_row).await?;
         Ok(nll)
     }
 }

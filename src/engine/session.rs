@@ -7,7 +7,7 @@ use super::Engine;
 use super::history::History;
 use crate::chat::Message;
 use crate::error::{Error, Result};
-use crate::model::parked::Parked;
+use crate::model::gpu::kv_swap::SwappedKv;
 
 /// The beginning of a session.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -38,13 +38,13 @@ pub(super) struct Session {
 pub(super) struct WaitingKv {
     pub(super) ids: Vec<u32>,
     pub(super) n_written: usize,
-    pub(super) parked: Parked,
+    pub(super) parked: SwappedKv,
 }
 
 impl WaitingKv {
     /// A copied cache, or none if there was no memory for the copy: the session then computes its tokens
     /// again at its next request.
-    fn of(parked: Result<Parked>, ids: &[u32], n_written: usize) -> Result<Option<Self>> {
+    fn of(parked: Result<SwappedKv>, ids: &[u32], n_written: usize) -> Result<Option<Self>> {
         match parked {
             Ok(parked) => Ok(Some(Self { ids: ids.to_vec(), n_written, parked })),
             Err(Error::OutOfMemory { .. }) => Ok(None),
@@ -152,7 +152,7 @@ impl Engine {
         self.deactivate_session(false).await?;
         let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
         if let (Some(kv), Some(model)) = (&session.waiting_kv, &self.model) {
-            model.unpark(&kv.parked, kv.ids.len())?;
+            model.swap_in(&kv.parked, kv.ids.len())?;
         }
         if let Some(kv) = session.waiting_kv.take() {
             self.live_kv.ids = kv.ids;
@@ -188,7 +188,7 @@ impl Engine {
         if self.live_kv.ids.is_empty() {
             return Ok(None);
         }
-        let parked = self.model()?.park(self.live_kv.ids.len()).await;
+        let parked = self.model()?.swap_out(self.live_kv.ids.len()).await;
         WaitingKv::of(parked, &self.live_kv.ids, self.live_kv.n_written)
     }
 }

@@ -1,64 +1,18 @@
 //! GPU buffers, each registered with its kind and size for as long as it lives.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
+use super::accounts::{Accounts, MemoryKind};
 use super::device::Gpu;
 use crate::error::{Error, Result};
-
-/// What a buffer is for; the GPU's books are kept by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Model weights, in planes.
-    Weights,
-    /// The KV cache.
-    Kv,
-    /// Activations, parameters, tables, staging.
-    Scratch,
-    /// KV caches of conversations that wait for their turn.
-    Sessions,
-}
-
-const N_KINDS: usize = 4;
 
 /// Size of every uniform buffer: the largest parameters, of the decode kernels, are 56 bytes.
 pub const UNIFORM_BYTES: u64 = 64;
 
-/// What a buffer of `bytes` bytes really takes: WebGPU wants multiples of 4, and an empty binding is an error.
+/// Allocated size of a buffer of `bytes` bytes: WebGPU wants multiples of 4, and an empty binding is an error.
 #[must_use]
 pub const fn allocated(bytes: u64) -> u64 {
     if bytes < 16 { 16 } else { bytes.next_multiple_of(4) }
-}
-
-/// Bytes of live buffers by kind.
-#[derive(Debug, Default)]
-pub(super) struct Accounts {
-    bytes: [Cell<u64>; N_KINDS],
-    opened: Cell<u64>,
-}
-
-impl Accounts {
-    pub(super) fn bytes_of(&self, kind: Kind) -> u64 {
-        self.bytes[kind as usize].get()
-    }
-
-    pub(super) fn total(&self) -> u64 {
-        self.bytes.iter().map(Cell::get).sum()
-    }
-
-    /// Bytes of all buffers that were ever asked for.
-    pub(super) fn opened(&self) -> u64 {
-        self.opened.get()
-    }
-
-    fn open(&self, kind: Kind, bytes: u64) {
-        self.opened.set(self.opened() + bytes);
-        self.bytes[kind as usize].set(self.bytes_of(kind) + bytes);
-    }
-
-    fn close(&self, kind: Kind, bytes: u64) {
-        self.bytes[kind as usize].set(self.bytes_of(kind).saturating_sub(bytes));
-    }
 }
 
 /// A buffer of `bytes` bytes (a multiple of 4), destroyed when dropped.
@@ -66,7 +20,7 @@ impl Accounts {
 pub struct Buffer {
     pub(super) raw: wgpu::Buffer,
     accounts: Rc<Accounts>,
-    kind: Kind,
+    kind: MemoryKind,
 }
 
 impl Buffer {
@@ -88,8 +42,8 @@ impl Gpu {
     /// A storage buffer that kernels can bind and the queue can write and copy.
     ///
     /// # Errors
-    /// [`Error::LimitTooLow`] where `bytes` exceeds the adapter's buffer or binding limit.
-    pub fn storage(&self, kind: Kind, label: &str, bytes: u64) -> Result<Buffer> {
+    /// [`Error::LimitTooLow`] if `bytes` exceeds the adapter's buffer or binding limit.
+    pub fn storage(&self, kind: MemoryKind, label: &str, bytes: u64) -> Result<Buffer> {
         let offers = self.limits().max_bound_bytes();
         if bytes > offers {
             return Err(Error::LimitTooLow { what: label.to_owned(), needs: bytes, offers });
@@ -97,8 +51,8 @@ impl Gpu {
         Ok(self.small(kind, label, bytes))
     }
 
-    /// The same for what is known to be far below every limit.
-    pub(crate) fn small(&self, kind: Kind, label: &str, bytes: u64) -> Buffer {
+    /// A storage buffer known to be far below every limit.
+    pub(crate) fn small(&self, kind: MemoryKind, label: &str, bytes: u64) -> Buffer {
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
         self.buffer(kind, label, bytes, usage)
     }
@@ -108,12 +62,12 @@ impl Gpu {
     /// # Errors
     /// As [`Gpu::storage`].
     pub fn tensor(&self, label: &str, rows: usize, cols: usize) -> Result<Buffer> {
-        self.storage(Kind::Scratch, label, 4 * rows as u64 * cols as u64)
+        self.storage(MemoryKind::Scratch, label, 4 * rows as u64 * cols as u64)
     }
 
-    /// A buffer that is only written and copied, for what waits to be bound elsewhere.
+    /// A buffer that is only written and copied: its bytes wait to be copied to where kernels bind them.
     #[must_use]
-    pub fn store(&self, kind: Kind, label: &str, bytes: u64) -> Buffer {
+    pub fn store(&self, kind: MemoryKind, label: &str, bytes: u64) -> Buffer {
         self.buffer(kind, label, bytes, wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC)
     }
 
@@ -121,7 +75,7 @@ impl Gpu {
     #[must_use]
     pub fn uniform(&self, label: &str, data: &[u8]) -> Buffer {
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let buffer = self.buffer(Kind::Scratch, label, UNIFORM_BYTES, usage);
+        let buffer = self.buffer(MemoryKind::Scratch, label, UNIFORM_BYTES, usage);
         let mut padded = data.to_vec();
         padded.resize(UNIFORM_BYTES as usize, 0);
         self.write(&buffer, 0, &padded);
@@ -141,7 +95,13 @@ impl Gpu {
         self.bytes_pending.get()
     }
 
-    pub(super) fn buffer(&self, kind: Kind, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Buffer {
+    pub(super) fn buffer(
+        &self,
+        kind: MemoryKind,
+        label: &str,
+        bytes: u64,
+        usage: wgpu::BufferUsages,
+    ) -> Buffer {
         let size = allocated(bytes);
         self.count_objects(1);
         self.accounts.open(kind, size);

@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
+use super::accounts::{Accounts, MemoryKind};
 use super::adapter;
-use super::buffer::{Accounts, Kind};
 use super::limits::Limits;
 use crate::error::{Error, Result};
 
-/// Which adapter to take and how much of its limits to use.
+/// Choice of an adapter, and how much of its limits to use.
 #[derive(Clone, Debug, Default)]
 pub struct GpuOptions {
     /// Part of an adapter's name, any case; native only (a browser offers one adapter).
@@ -22,28 +22,28 @@ pub struct GpuOptions {
     pub max_binding_bytes: Option<u64>,
     /// Creates no buffer above this many bytes.
     pub max_buffer_bytes: Option<u64>,
-    /// Does without subgroups where the adapter has them.
+    /// Does without subgroups even if the adapter has them.
     pub without_subgroups: bool,
-    /// Does without timestamps where the adapter has them: only [`super::Profile`] uses them.
+    /// Does without timestamps even if the adapter has them: only [`super::profile`] uses them.
     pub without_timestamps: bool,
-    /// Makes a kernel wrong, to show that it is noticed. Release builds have no such thing.
+    /// Makes a kernel wrong, to show that tests notice it. Release builds have no such option.
     #[cfg(debug_assertions)]
-    pub plant: Option<Plant>,
+    pub inject: Option<FaultInjection>,
 }
 
-/// A fault in a kernel's text.
+/// A fault injected into a kernel's text.
 #[cfg(debug_assertions)]
 #[derive(Clone, Copy, Debug)]
-pub struct Plant {
+pub struct FaultInjection {
     /// Part of the kernel's name and variant.
     pub kernel: &'static str,
-    /// What the text has, everywhere.
+    /// Text that is replaced, everywhere.
     pub from: &'static str,
-    /// What it gets instead.
+    /// Its replacement.
     pub to: &'static str,
 }
 
-/// What the adapter says of itself, and the two limits that decide how matrices are split.
+/// Description of the adapter as it gives it, and the limits in use.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AdapterInfo {
@@ -51,11 +51,11 @@ pub struct AdapterInfo {
     pub name: String,
     /// `Vulkan`, `Metal`, `Dx12` or `BrowserWebGpu`.
     pub backend: String,
-    /// Driver and version, where known.
+    /// Driver and version, if known.
     pub driver: String,
     /// Whether sums are taken by subgroups.
     pub subgroups: bool,
-    /// What is used of the adapter's limits.
+    /// Limits in use: the adapter's, or lower ones that were asked for.
     #[serde(flatten)]
     pub limits: Limits,
 }
@@ -72,7 +72,7 @@ pub struct Counters {
     pub submits: u64,
     /// Buffers, bind groups, pipelines and shader modules created.
     pub objects: u64,
-    /// Of these, those made outside of an error scope, whose failure would only show later.
+    /// Those of the objects that were created outside an error scope: their failure would only show later.
     #[serde(skip)]
     pub unscoped: u64,
     /// Bytes mapped for reading.
@@ -92,20 +92,20 @@ pub struct Gpu {
     pub(super) last_submission: RefCell<Option<wgpu::SubmissionIndex>>,
     pub(super) accounts: Rc<Accounts>,
     /// Whether an error scope is open.
-    in_scope: Cell<bool>,
+    scope_is_open: Cell<bool>,
     pub(super) pipelines: RefCell<HashMap<String, wgpu::ComputePipeline>>,
     /// First error that no scope caught: a lost device or a refused command.
-    fault: Arc<Mutex<Option<Error>>>,
+    first_error: Arc<Mutex<Option<Error>>>,
     info: AdapterInfo,
     #[cfg(debug_assertions)]
-    pub(super) plant: Option<Plant>,
+    pub(super) inject: Option<FaultInjection>,
 }
 
 impl Gpu {
     /// Opens the adapter that `options` names, or the platform's preferred one.
     ///
     /// # Errors
-    /// [`Error::NoWebgpu`] where there is no adapter, none of that name, or it gives no device.
+    /// [`Error::NoWebgpu`] if there is no adapter, none of that name, or it gives no device.
     pub async fn open(options: &GpuOptions) -> Result<Self> {
         let adapter = adapter::pick(options).await?;
         let limits = adapter.limits();
@@ -120,8 +120,8 @@ impl Gpu {
             .await
             .map_err(|e| Error::NoWebgpu { why: format!("the GPU adapter gave no device ({e})") })?;
         let subgroups = !options.without_subgroups && has_subgroups(&device);
-        let fault = Arc::new(Mutex::new(None));
-        watch(&device, &fault);
+        let first_error = Arc::new(Mutex::new(None));
+        watch(&device, &first_error);
         let about = adapter.get_info();
         let cap = |offered: u64, asked: Option<u64>| offered.min(asked.unwrap_or(u64::MAX)) & !255;
         let info = AdapterInfo {
@@ -143,16 +143,16 @@ impl Gpu {
             bytes_pending: Cell::default(),
             last_submission: RefCell::default(),
             accounts: Rc::default(),
-            in_scope: Cell::default(),
+            scope_is_open: Cell::default(),
             pipelines: RefCell::default(),
-            fault,
+            first_error,
             info,
             #[cfg(debug_assertions)]
-            plant: options.plant,
+            inject: options.inject,
         })
     }
 
-    /// What the adapter says of itself.
+    /// Description of the adapter.
     #[must_use]
     pub fn info(&self) -> &AdapterInfo {
         &self.info
@@ -164,12 +164,12 @@ impl Gpu {
         self.info.subgroups
     }
 
-    /// Takes sums by workgroups from now on, where that is told to be right and subgroups are not.
+    /// Switches subgroups off (or on again): the self-test does so if sums by subgroups are wrong.
     pub(crate) fn set_subgroups(&mut self, subgroups: bool) {
         self.info.subgroups = subgroups;
     }
 
-    /// What is used of the adapter's limits.
+    /// Limits in use.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.info.limits
@@ -184,21 +184,21 @@ impl Gpu {
     pub(super) fn count_objects(&self, n: u64) {
         let mut counters = self.counters.borrow_mut();
         counters.objects += n;
-        counters.unscoped += if self.in_scope.get() { 0 } else { n };
+        counters.unscoped += if self.scope_is_open.get() { 0 } else { n };
     }
 
     /// Bytes of the live buffers of one kind.
     #[must_use]
-    pub fn bytes_of(&self, kind: Kind) -> u64 {
+    pub fn bytes_of(&self, kind: MemoryKind) -> u64 {
         self.accounts.bytes_of(kind)
     }
 
     /// # Errors
     /// The first fault reported outside an error scope: [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Gpu`].
     pub fn check(&self) -> Result<()> {
-        match self.fault.lock() {
+        match self.first_error.lock() {
             Ok(slot) => slot.clone().map_or(Ok(()), Err),
-            Err(_) => Err(Error::Internal { what: "the fault slot is poisoned".to_owned() }),
+            Err(_) => Err(Error::Internal { what: "the slot of the first error is poisoned".to_owned() }),
         }
     }
 
@@ -211,45 +211,46 @@ impl Gpu {
         }
     }
 
-    /// What destroys the device, as a driver may at any time: for tests.
+    /// A function that destroys the device, as a driver may at any time: for tests.
     pub(crate) fn destroyer(&self) -> impl Fn() + use<> {
         let device = self.device.clone();
         move || device.destroy()
     }
 
-    /// Runs `make`, then asks the device whether anything in it was refused.
+    /// Runs `make` in an error scope, then asks the device whether it refused anything.
     ///
     /// # Errors
-    /// That of `make`, [`Error::OutOfMemory`], or [`Error::Gpu`] naming `what`.
-    pub async fn checked<T>(&self, what: &str, make: impl FnOnce() -> Result<T>) -> Result<T> {
-        let (made, verdict) = self.scoped(what, make);
-        self.heard(verdict).await?;
+    /// The error of `make`, [`Error::OutOfMemory`], or [`Error::Gpu`] naming `what`.
+    pub async fn in_scope<T>(&self, what: &str, make: impl FnOnce() -> Result<T>) -> Result<T> {
+        let (made, scope) = self.begin_scope(what, make);
+        self.end_scope(scope).await?;
         made
     }
 
-    /// Runs `make` without waiting for the device, which [`Gpu::heard`] then does: a browser compiles in another process meanwhile.
-    pub fn scoped<T>(&self, what: &str, make: impl FnOnce() -> Result<T>) -> (Result<T>, Verdict) {
+    /// Runs `make` in an error scope without waiting for the device's answer, which [`Gpu::end_scope`] awaits: meanwhile a browser
+    /// compiles in another process.
+    pub fn begin_scope<T>(&self, what: &str, make: impl FnOnce() -> Result<T>) -> (Result<T>, PendingScope) {
         let (held, opened) = (self.accounts.total(), self.accounts.opened());
-        let outer = self.in_scope.replace(true);
+        let outer = self.scope_is_open.replace(true);
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let made = make();
         let refused = Box::pin(validation.pop());
         let short = Box::pin(memory.pop());
-        self.in_scope.set(outer);
+        self.scope_is_open.set(outer);
         let asked = self.accounts.opened() - opened;
-        (made, Verdict { what: what.to_owned(), refused, short, asked, held })
+        (made, PendingScope { what: what.to_owned(), refused, short, asked, held })
     }
 
-    /// Waits for what the device says of something done within [`Gpu::scoped`].
+    /// Waits for the device's answer to what was done in [`Gpu::begin_scope`].
     ///
     /// # Errors
     /// [`Error::OutOfMemory`], [`Error::Gpu`], or an earlier fault.
-    pub async fn heard(&self, verdict: Verdict) -> Result<()> {
-        let Verdict { what, refused, short, asked, held } = verdict;
+    pub async fn end_scope(&self, scope: PendingScope) -> Result<()> {
+        let PendingScope { what, refused, short, asked, held } = scope;
         let (refused, short) = (refused.await, short.await);
         if let Some(e) = refused {
-            if let lost @ Err(Error::DeviceLost { .. }) = self.explained(true).await {
+            if let lost @ Err(Error::DeviceLost { .. }) = self.device_error(true).await {
                 return lost;
             }
             return Err(Error::Gpu { what, why: e.to_string() });
@@ -257,38 +258,38 @@ impl Gpu {
         if short.is_some() {
             return Err(Error::OutOfMemory { what, asked, held });
         }
-        self.explained(false).await
+        self.device_error(false).await
     }
 }
 
-type Scope = Pin<Box<dyn Future<Output = Option<wgpu::Error>>>>;
+type PoppedScope = Pin<Box<dyn Future<Output = Option<wgpu::Error>>>>;
 
-/// What the device will say of something.
-pub struct Verdict {
+/// An error scope whose answer is pending.
+pub struct PendingScope {
     what: String,
-    refused: Scope,
-    short: Scope,
+    refused: PoppedScope,
+    short: PoppedScope,
     /// Bytes asked for in it, and held before it.
     asked: u64,
     held: u64,
 }
 
-impl std::fmt::Debug for Verdict {
+impl std::fmt::Debug for PendingScope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Verdict").field("what", &self.what).finish_non_exhaustive()
+        f.debug_struct("PendingScope").field("what", &self.what).finish_non_exhaustive()
     }
 }
 
-/// Faults outside the scopes of [`Gpu::checked`] are kept, so that the next read-back reports them.
-fn watch(device: &wgpu::Device, fault: &Arc<Mutex<Option<Error>>>) {
-    let slot = Arc::clone(fault);
+/// Keeps the first fault outside the scopes of [`Gpu::in_scope`], so that the next read-back reports it.
+fn watch(device: &wgpu::Device, first_error: &Arc<Mutex<Option<Error>>>) {
+    let slot = Arc::clone(first_error);
     device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| {
         if let Ok(mut slot) = slot.lock() {
             slot.get_or_insert(Error::Gpu { what: "a command".to_owned(), why: e.to_string() });
         }
     }));
-    let slot = Arc::clone(fault);
-    // It explains all other faults. Where the device is destroyed by its own engine, nobody is left to look.
+    let slot = Arc::clone(first_error);
+    // A lost device explains all other faults. If the engine itself destroys the device, nobody is left to look.
     device.set_device_lost_callback(move |reason, message| {
         if let Ok(mut slot) = slot.lock() {
             *slot = Some(Error::DeviceLost { why: format!("{reason:?}: {message}") });
@@ -296,7 +297,7 @@ fn watch(device: &wgpu::Device, fault: &Arc<Mutex<Option<Error>>>) {
     });
 }
 
-/// The optional features that make kernels faster, as far as the adapter has them.
+/// Optional features that make kernels faster, as far as the adapter has them.
 fn wanted_features(adapter: &wgpu::Adapter, options: &GpuOptions) -> wgpu::Features {
     let mut wanted = wgpu::Features::empty();
     wanted.set(wgpu::Features::SUBGROUP, !options.without_subgroups);

@@ -1,57 +1,59 @@
-//! Weight matrices on the GPU: block-quantised, in planes, split by rows where a plane would exceed a binding.
+//! Weight matrices on the GPU: block-quantised, in planes, split by rows if a plane would exceed a binding.
 
-use super::buffer::{Buffer, Kind};
+use super::accounts::MemoryKind;
+use super::buffer::Buffer;
 use super::device::Gpu;
-use super::limits::{Limits, ROW_STEP, RowRange};
+use super::layout::{ROW_STEP, RowRange};
+use super::limits::Limits;
 use crate::error::Result;
 use crate::quant::Format;
 
-/// One tensor of the file.
+/// One tensor of the file in a fused matrix.
 #[derive(Clone, Debug)]
-pub struct Member {
+pub struct Slice {
     /// Its name.
     pub label: String,
     /// Its rows.
     pub n_rows: u64,
 }
 
-/// What a matrix is made of: tensors of one format and row length, one below the other, whose product with the same input is
-/// taken in one go.
+/// Tensors of one format and row length, one below the other, whose product with the same input takes one dispatch. A matrix
+/// of a single tensor is a fused matrix of one slice.
 #[derive(Clone, Debug)]
-pub struct Stack {
-    /// From top to bottom.
-    pub members: Vec<Member>,
+pub struct FusedMatrix {
+    /// Slices from top to bottom.
+    pub slices: Vec<Slice>,
     /// K, weights a row.
     pub n_cols: u64,
-    /// How the weights are stored.
+    /// Block format of the weights.
     pub format: &'static Format,
 }
 
-impl Stack {
-    /// N, rows of all members.
+impl FusedMatrix {
+    /// N, rows of all slices.
     #[must_use]
     pub fn n_rows(&self) -> u64 {
-        self.members.iter().map(|m| m.n_rows).sum()
+        self.slices.iter().map(|s| s.n_rows).sum()
     }
 
-    /// Names of the members.
+    /// Names of the slices.
     #[must_use]
     pub fn label(&self) -> String {
-        self.members.iter().map(|m| m.label.as_str()).collect::<Vec<_>>().join(" + ")
+        self.slices.iter().map(|s| s.label.as_str()).collect::<Vec<_>>().join(" + ")
     }
 
-    /// Joins neighbours of one format and row length, as far as the limits let them lie together.
+    /// Joins neighbours of one format and row length, as far as the limits allow.
     ///
     /// # Errors
-    /// As [`Limits::stack_ranges`].
+    /// As [`Limits::fused_ranges`].
     pub fn join(limits: &Limits, singles: Vec<Self>) -> Result<Vec<Self>> {
         let mut joined: Vec<Self> = Vec::with_capacity(singles.len());
         for single in singles {
             if let Some(last) =
-                joined.last_mut().filter(|s| s.format == single.format && s.n_cols == single.n_cols)
+                joined.last_mut().filter(|last| last.format == single.format && last.n_cols == single.n_cols)
             {
                 let mut both = last.clone();
-                both.members.extend(single.members.iter().cloned());
+                both.slices.extend(single.slices.iter().cloned());
                 if both.ranges(limits)?.is_some() {
                     *last = both;
                     continue;
@@ -63,16 +65,16 @@ impl Stack {
     }
 
     fn ranges(&self, limits: &Limits) -> Result<Option<Vec<RowRange>>> {
-        let rows: Vec<u64> = self.members.iter().map(|m| m.n_rows).collect();
-        limits.stack_ranges(&self.label(), self.format, &rows, self.n_cols)
+        let rows: Vec<u64> = self.slices.iter().map(|s| s.n_rows).collect();
+        limits.fused_ranges(&self.label(), self.format, &rows, self.n_cols)
     }
 
-    /// How the buffers are cut.
+    /// Rows of each buffer.
     ///
     /// # Errors
     /// As [`Limits::row_ranges`].
     pub fn parts(&self, limits: &Limits) -> Result<Vec<RowRange>> {
-        match self.members.as_slice() {
+        match self.slices.as_slice() {
             [_] => limits.row_ranges(&self.label(), self.format, self.n_rows(), self.n_cols),
             _ => Ok(self.ranges(limits)?.unwrap_or_default()),
         }
@@ -85,25 +87,25 @@ pub struct Matrix {
     /// Tensor names in the file.
     pub label: String,
     /// The tensors, from top to bottom.
-    pub members: Vec<Member>,
-    /// N, rows of all members.
+    pub slices: Vec<Slice>,
+    /// N, rows of all slices.
     pub n_rows: u64,
     /// K, weights a row; a multiple of 16 and of the format's block.
     pub n_cols: u64,
-    /// How the weights are stored.
+    /// Block format of the weights.
     pub format: &'static Format,
     /// Consecutive runs of rows.
     pub parts: Vec<Part>,
     /// Column of the product at which row 0 stands: other matrices may make the columns before it.
     pub first_col: u64,
-    /// Columns of the product, those of other matrices included.
+    /// Columns of the product, including those of other matrices.
     pub n_total: u64,
 }
 
 /// A run of rows in one buffer, plane after plane.
 #[derive(Debug)]
 pub struct Part {
-    /// Which rows, and where their planes are.
+    /// The rows, and the places of their planes.
     pub range: RowRange,
     pub(super) buffer: Buffer,
 }
@@ -112,7 +114,7 @@ impl Matrix {
     /// Allocates a matrix of one tensor; the weights are written by [`Matrix::write_rows`].
     ///
     /// # Errors
-    /// As [`super::Limits::row_ranges`].
+    /// As [`Limits::row_ranges`].
     pub fn allocate(
         gpu: &Gpu,
         label: &str,
@@ -120,25 +122,25 @@ impl Matrix {
         n_rows: u64,
         n_cols: u64,
     ) -> Result<Self> {
-        let members = vec![Member { label: label.to_owned(), n_rows }];
-        Self::stacked(gpu, Stack { members, n_cols, format }, 0, n_rows)
+        let slices = vec![Slice { label: label.to_owned(), n_rows }];
+        Self::fused(gpu, FusedMatrix { slices, n_cols, format }, 0, n_rows)
     }
 
-    /// Allocates a stack whose product makes the columns from `first_col` on of `n_total`.
+    /// Allocates a fused matrix whose product makes the columns from `first_col` on of `n_total`.
     ///
     /// # Errors
-    /// As [`super::Limits::row_ranges`].
-    pub fn stacked(gpu: &Gpu, stack: Stack, first_col: u64, n_total: u64) -> Result<Self> {
-        let (label, n_rows) = (stack.label(), stack.n_rows());
-        let ranges = stack.parts(gpu.limits())?;
+    /// As [`Limits::row_ranges`].
+    pub fn fused(gpu: &Gpu, fused: FusedMatrix, first_col: u64, n_total: u64) -> Result<Self> {
+        let (label, n_rows) = (fused.label(), fused.n_rows());
+        let ranges = fused.parts(gpu.limits())?;
         let part = |range: RowRange| {
             let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
             let label = format!("{label} from row {}", range.first_row);
-            Part { buffer: gpu.buffer(Kind::Weights, &label, range.bytes, usage), range }
+            Part { buffer: gpu.buffer(MemoryKind::Weights, &label, range.bytes, usage), range }
         };
         let parts = ranges.into_iter().map(part).collect();
-        let Stack { members, n_cols, format } = stack;
-        Ok(Self { label, members, n_rows, n_cols, format, parts, first_col, n_total })
+        let FusedMatrix { slices, n_cols, format } = fused;
+        Ok(Self { label, slices, n_rows, n_cols, format, parts, first_col, n_total })
     }
 
     /// Bytes a row takes in the file.
@@ -147,23 +149,20 @@ impl Matrix {
         self.format.bytes_of(self.n_cols)
     }
 
-    /// Repacks `blocks`, whole rows of a member from `first_row` on (a multiple of 16), and writes them into their planes.
-    pub fn write_rows(&self, gpu: &Gpu, member: usize, first_row: u64, blocks: &[u8]) {
+    /// Repacks `blocks`, whole rows of a slice from `first_row` on (a multiple of 16), and writes them into their planes.
+    pub fn write_rows(&self, gpu: &Gpu, slice: usize, first_row: u64, blocks: &[u8]) {
         let row_bytes = self.row_bytes();
         let end = first_row + blocks.len() as u64 / row_bytes;
-        let above: u64 = self.members.iter().take(member).map(|m| m.n_rows).sum();
-        let own = self.members.get(member).map_or(0, |m| m.n_rows);
+        let above: u64 = self.slices.iter().take(slice).map(|s| s.n_rows).sum();
+        let own = self.slices.get(slice).map_or(0, |s| s.n_rows);
         let mut plane = Vec::new();
         for part in &self.parts {
             let range = &part.range;
-            // Rows of this member in the part, and where they begin in it.
+            // Rows of this slice in the part, and the first of them there.
             let (n_own, offset_own) =
-                if range.stride > 0 { (range.fold, member as u64 * range.fold) } else { (own, above) };
-            let last = if self.members.len() == 1 {
-                range.first_row + range.n_rows
-            } else {
-                range.first_row + n_own
-            };
+                if range.stride > 0 { (range.fold, slice as u64 * range.fold) } else { (own, above) };
+            let last =
+                if self.slices.len() == 1 { range.first_row + range.n_rows } else { range.first_row + n_own };
             let (from, to) = (first_row.max(range.first_row), end.min(last));
             if from >= to {
                 continue;

@@ -1,26 +1,32 @@
 //! Everything that says wgpu: the device, buffers, matrices in planes, shaders, plans of dispatches, read-back.
+//!
+//! Files of this folder import from each other by file; the names below are for the other rooms.
 
+pub mod accounts;
 mod adapter;
+pub(crate) mod bisect;
 pub mod buffer;
 pub mod device;
 pub mod kv_cache;
+pub mod layout;
 pub mod limits;
 pub mod matrix;
 pub(crate) mod pipeline;
 pub mod plan;
 pub mod profile;
 pub mod readback;
-pub mod run;
 pub mod shader;
+pub mod submit;
 pub mod tuning;
 
-pub use buffer::{Buffer, Kind};
+pub use accounts::MemoryKind;
+pub use buffer::Buffer;
 pub use device::{Gpu, GpuOptions};
-pub use kv_cache::{KvCache, KvType};
+pub use kv_cache::KvCache;
 pub use limits::Limits;
-pub use matrix::{Matrix, Member, Stack};
-pub use plan::{Count, Dispatch, Grid, Plan, Step};
+pub use matrix::{FusedMatrix, Matrix, Slice};
+pub use plan::{Dispatch, Extent, ExtraBindings, Grid, Plan, RunParams};
 pub use profile::Profile;
-pub use run::Work;
 pub use shader::Kernel;
-pub use tuning::{Arithmetic, Tuning, Unit};
+pub use submit::Command;
+pub use tuning::{Arithmetic, Lanes, Tuning};

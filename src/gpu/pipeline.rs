@@ -3,13 +3,13 @@
 use super::device::Gpu;
 use super::shader::{Kernel, Variant, compose};
 
-/// What a kernel in a variant is called.
+/// Name of a kernel in a variant.
 pub(crate) fn key(kernel: &Kernel, variant: Variant) -> String {
     format!("{} {}", kernel.name, variant.name()).trim_end().to_owned()
 }
 
 impl Gpu {
-    /// Has a kernel compiled in a variant before a plan takes it.
+    /// Compiles a kernel in a variant before a plan takes it.
     pub fn compile(&self, kernel: &Kernel, variant: Variant) {
         self.pipeline(kernel, variant);
     }
@@ -38,7 +38,7 @@ impl Gpu {
         pipeline
     }
 
-    /// How many were compiled.
+    /// Number of pipelines compiled.
     pub(crate) fn n_pipelines(&self) -> usize {
         self.pipelines.borrow().len()
     }
@@ -47,8 +47,9 @@ impl Gpu {
     pub(crate) fn text(&self, kernel: &Kernel, variant: Variant) -> String {
         let text = compose(kernel, variant);
         #[cfg(debug_assertions)]
-        if let Some(plant) = self.plant.as_ref().filter(|plant| key(kernel, variant).contains(plant.kernel)) {
-            return text.replace(plant.from, plant.to);
+        if let Some(fault) = self.inject.as_ref().filter(|fault| key(kernel, variant).contains(fault.kernel))
+        {
+            return text.replace(fault.from, fault.to);
         }
         text
     }

@@ -7,10 +7,10 @@ use super::pipeline::key;
 use super::shader::{Kernel, Variant};
 use crate::error::{Error, Result};
 
-/// What changes between runs of a plan: the uniform of `shaders/lib/step.wgsl`.
+/// Parameters that change from run to run of a plan: the uniform `step` of `shaders/lib/step.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, bytemuck::Pod, bytemuck::Zeroable)]
-pub struct Step {
+pub struct RunParams {
     /// Rows of this run (T).
     pub n_tokens: u32,
     /// Context position of the first row.
@@ -23,35 +23,22 @@ pub struct Step {
 
 /// Extent of one grid dimension, in invocations or rows.
 #[derive(Clone, Copy, Debug)]
-pub enum Count {
-    /// The same in every run.
+pub enum Extent {
+    /// A number that is the same in every run.
     Fixed(u64),
-    /// This many for each token of the run.
+    /// This number for each token of the run.
     PerToken(u64),
-    /// Chunks of the keys that the token at the step's position sees within a window; 0: all before it.
-    Chunks(u64),
+    /// A function of the run and of a constant of the dispatch.
+    Of(fn(RunParams, u64) -> u64, u64),
 }
 
-/// Keys a block of [`n_chunks`]: shaders/lib/chunks.wgsl has the same rule.
-pub const BLOCK: u64 = 64;
-/// Chunks of [`n_chunks`].
-pub const MAX_CHUNKS: u64 = 32;
-
-/// Chunks of whole blocks of 64 keys, at most [`MAX_CHUNKS`], for the query at a position.
-#[must_use]
-pub fn n_chunks(position: u64, window: u64) -> u64 {
-    let n_keys = if window == 0 { position + 1 } else { window.min(position + 1) };
-    let per_chunk = n_keys.div_ceil(BLOCK).div_ceil(MAX_CHUNKS) * BLOCK;
-    n_keys.div_ceil(per_chunk)
-}
-
-/// Extents of a dispatch, and how much of each one workgroup covers.
+/// Extents of a dispatch, and the share of each that one workgroup covers.
 #[derive(Clone, Copy, Debug)]
 pub struct Grid {
     /// First dimension and its extent a workgroup.
-    pub x: (Count, u64),
+    pub x: (Extent, u64),
     /// Second dimension and its extent a workgroup.
-    pub y: (Count, u64),
+    pub y: (Extent, u64),
 }
 
 /// Every WebGPU adapter dispatches this many workgroups in a dimension.
@@ -62,12 +49,12 @@ impl Grid {
     ///
     /// # Errors
     /// [`Error::LimitTooLow`] above 65,535 in a dimension.
-    pub fn workgroups(&self, label: &str, step: Step) -> Result<[u32; 2]> {
-        let extent = |(count, per_workgroup): (Count, u64)| {
+    pub fn workgroups(&self, label: &str, params: RunParams) -> Result<[u32; 2]> {
+        let extent = |(count, per_workgroup): (Extent, u64)| {
             let needs = match count {
-                Count::Fixed(n) => n,
-                Count::PerToken(n) => n * u64::from(step.n_tokens),
-                Count::Chunks(window) => n_chunks(u64::from(step.position), window),
+                Extent::Fixed(n) => n,
+                Extent::PerToken(n) => n * u64::from(params.n_tokens),
+                Extent::Of(extent, constant) => extent(params, constant),
             }
             .div_ceil(per_workgroup);
             match u32::try_from(needs) {
@@ -85,11 +72,13 @@ impl Grid {
 
 /// Bind groups 1 and 2 of a dispatch.
 #[derive(Clone, Copy, Debug)]
-pub enum Group1<'a> {
+pub enum ExtraBindings<'a> {
     /// None.
     None,
-    /// The planes of a part of a matrix.
+    /// The planes of a part of a matrix, all of which the kernel reads.
     Planes(&'a Part),
+    /// The planes of a part of a matrix, of which the kernel reads a row for each token.
+    Lookup(&'a Part),
     /// The planes of two matrices, the second's in group 2.
     TwoPlanes(&'a Part, &'a Part),
     /// One buffer.
@@ -103,28 +92,29 @@ pub enum Group1<'a> {
 /// One dispatch to be added to a plan.
 #[derive(Clone, Copy, Debug)]
 pub struct Dispatch<'a> {
-    /// What runs.
+    /// The kernel.
     pub kernel: &'static Kernel,
-    /// In which variant.
+    /// Its variant.
     pub variant: Variant,
     /// The kernel's `Params`, as bytes: written once.
     pub params: &'a [u8],
     /// Bindings from 2 on, in the order of the kernel's head comment.
     pub bindings: &'a [&'a Buffer],
-    /// Bind group 1.
-    pub group1: Group1<'a>,
-    /// How many workgroups.
+    /// Bind groups 1 and 2.
+    pub extra: ExtraBindings<'a>,
+    /// Extents of the dispatch.
     pub grid: Grid,
 }
 
+/// A dispatch with its pipeline and bind groups.
 #[derive(Debug)]
-pub(super) struct Prepared {
+pub(super) struct BoundDispatch {
     label: String,
     kernel: &'static Kernel,
     variant: Variant,
     /// Kernel and variant.
     pub(super) name: String,
-    /// Bytes of the matrix part that is bound.
+    /// Bytes of the matrices that a run reads whole.
     pub(super) plane_bytes: u64,
     pipeline: wgpu::ComputePipeline,
     groups: Vec<wgpu::BindGroup>,
@@ -133,12 +123,12 @@ pub(super) struct Prepared {
     _params: Buffer,
 }
 
-/// Dispatches in order, over one step uniform.
+/// Dispatches in order, over one uniform of run parameters.
 #[derive(Debug)]
 pub struct Plan {
     pub(super) step: Buffer,
-    pub(super) prepared: Vec<Prepared>,
-    /// Indices of `prepared` before which an observer may look, e.g. at the end of a layer.
+    pub(super) dispatches: Vec<BoundDispatch>,
+    /// Ends of sections, as indices of `dispatches`: the end of a layer, say.
     pub(super) marks: Vec<usize>,
 }
 
@@ -146,13 +136,13 @@ impl Plan {
     /// An empty plan.
     #[must_use]
     pub fn new(gpu: &Gpu, label: &str) -> Self {
-        let step = gpu.uniform(&format!("{label} step"), bytemuck::bytes_of(&Step::default()));
-        Self { step, prepared: Vec::new(), marks: Vec::new() }
+        let step = gpu.uniform(&format!("{label} step"), bytemuck::bytes_of(&RunParams::default()));
+        Self { step, dispatches: Vec::new(), marks: Vec::new() }
     }
 
-    /// Marks the end of a section for [`Gpu::run_sections`].
+    /// Marks the end of a section, which a command may then run alone.
     pub fn mark(&mut self) {
-        self.marks.push(self.prepared.len());
+        self.marks.push(self.dispatches.len());
     }
 
     /// Adds a dispatch: compiles its pipeline unless it was compiled before, and makes its bind groups.
@@ -168,24 +158,24 @@ impl Plan {
             entries.push(entry(binding, buffer));
         }
         let mut groups = vec![gpu.bind_group(label, &pipeline, 0, &entries)];
-        let more = match dispatch.group1 {
-            Group1::None => Vec::new(),
-            Group1::Planes(part) => vec![planes(part)],
-            Group1::TwoPlanes(first, second) => vec![planes(first), planes(second)],
-            Group1::One(buffer) => vec![vec![entry(0, buffer)]],
-            Group1::KvAnd(keys, values, other) => {
+        let more = match dispatch.extra {
+            ExtraBindings::None => Vec::new(),
+            ExtraBindings::Planes(part) | ExtraBindings::Lookup(part) => vec![planes(part)],
+            ExtraBindings::TwoPlanes(first, second) => vec![planes(first), planes(second)],
+            ExtraBindings::One(buffer) => vec![vec![entry(0, buffer)]],
+            ExtraBindings::KvAnd(keys, values, other) => {
                 vec![vec![entry(0, keys), entry(1, values)], vec![entry(0, other)]]
             }
-            Group1::Kv(keys, values) => vec![vec![entry(0, keys), entry(1, values)]],
+            ExtraBindings::Kv(keys, values) => vec![vec![entry(0, keys), entry(1, values)]],
         };
         for (index, entries) in (1..).zip(&more) {
             groups.push(gpu.bind_group(label, &pipeline, index, entries));
         }
         let (label, grid) = (label.to_owned(), dispatch.grid);
         let name = key(dispatch.kernel, dispatch.variant);
-        let plane_bytes = dispatch.group1.plane_bytes();
+        let plane_bytes = dispatch.extra.plane_bytes();
         let Dispatch { kernel, variant, .. } = *dispatch;
-        self.prepared.push(Prepared {
+        self.dispatches.push(BoundDispatch {
             label,
             kernel,
             variant,
@@ -198,16 +188,28 @@ impl Plan {
         });
     }
 
-    /// What its dispatches run, kernel and variant.
+    /// Kernel and variant of each dispatch.
     pub fn kernels(&self) -> impl Iterator<Item = (&'static Kernel, Variant)> + '_ {
-        self.prepared.iter().map(|dispatch| (dispatch.kernel, dispatch.variant))
+        self.dispatches.iter().map(|dispatch| (dispatch.kernel, dispatch.variant))
     }
 }
 
-impl Prepared {
+impl ExtraBindings<'_> {
+    /// Bytes of the bound matrices that a run reads whole.
+    fn plane_bytes(&self) -> u64 {
+        let of = |part: &Part| part.range.planes.iter().map(|(_, bytes)| bytes).sum::<u64>();
+        match self {
+            Self::Planes(part) => of(part),
+            Self::TwoPlanes(first, second) => of(first) + of(second),
+            _ => 0,
+        }
+    }
+}
+
+impl BoundDispatch {
     /// Records the dispatch for a run.
-    pub(super) fn record(&self, pass: &mut wgpu::ComputePass<'_>, step: Step) -> Result<()> {
-        let workgroups = self.grid.workgroups(&self.label, step)?;
+    pub(super) fn record(&self, pass: &mut wgpu::ComputePass<'_>, params: RunParams) -> Result<()> {
+        let workgroups = self.grid.workgroups(&self.label, params)?;
         self.record_workgroups(pass, workgroups);
         Ok(())
     }

@@ -1,13 +1,13 @@
-//! How long each kernel of some plans takes: by timestamps around a pass for each dispatch where the adapter has them, else by
-//! running the dispatches of one kernel alone, many times over.
+//! Time of each kernel of some plans: by timestamps around a pass for each dispatch if the adapter has them, else by running the
+//! dispatches of one kernel alone, many times over.
 
 use serde::Serialize;
 use web_time::Instant;
 
-use super::buffer::{Buffer, Kind};
+use super::accounts::MemoryKind;
+use super::buffer::Buffer;
 use super::device::Gpu;
-use super::matrix::Part;
-use super::plan::{Group1, Plan, Prepared, Step};
+use super::plan::{BoundDispatch, Plan, RunParams};
 use crate::cancel::Cancel;
 use crate::error::Result;
 
@@ -19,10 +19,7 @@ const ENOUGH_SECONDS: f64 = 0.5;
 /// Without timestamps: the time that a kernel's dispatches are repeated for, and how often at most.
 const SAMPLE_SECONDS: f64 = 0.03;
 const MAX_REPEATS: f64 = 64.0;
-/// Kernels that bind a matrix and read only a row of it.
-const GATHERS: [&str; 1] = ["embed"];
-
-/// How the times of a [`Profile`] were taken.
+/// Method by which the times of a [`Profile`] were taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
@@ -42,27 +39,27 @@ pub struct KernelTime {
     pub calls: u64,
     /// Microseconds of all of them, averaged over the runs.
     pub us: f64,
-    /// Bytes of the matrices they read once each; 0 where they read none, or a row only.
+    /// Bytes of the matrices they read once each; 0 if they read none, or a row for each token.
     pub matrix_bytes: u64,
 }
 
-/// Where the time of a run of some plans goes.
+/// Distribution of the time of a run of some plans over kernels.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Profile {
-    /// How the times were taken.
+    /// Method of the measurement.
     pub method: Method,
-    /// What the timestamps are multiples of, in nanoseconds: browsers make them coarse.
+    /// Unit of the timestamps, in nanoseconds: browsers make them coarse.
     pub resolution_ns: Option<f64>,
     /// In the order of their first dispatch.
     pub kernels: Vec<KernelTime>,
 }
 
-/// A dispatch and the step of its run.
-type Timed<'a> = (&'a Prepared, Step);
+/// A dispatch and the parameters of its run.
+type Timed<'a> = (&'a BoundDispatch, RunParams);
 
 impl Gpu {
-    /// What the device was given beyond WebGPU's core, by WebGPU's names.
+    /// Features of the device beyond WebGPU's core, by WebGPU's names.
     #[must_use]
     pub fn features(&self) -> Vec<&'static str> {
         let all = [
@@ -73,19 +70,19 @@ impl Gpu {
         all.into_iter().filter(|(granted, _)| *granted).map(|(_, name)| name).collect()
     }
 
-    /// Runs plans, each with its step, several times over and says where the time goes. What they write is written again and
-    /// again: nothing in it is of use afterwards.
+    /// Runs plans, each with its parameters, several times over and measures each kernel. The plans overwrite their own results
+    /// again and again, so that these are of no use afterwards.
     ///
     /// # Errors
     /// As [`Gpu::run`] and [`Gpu::read_back`]; [`crate::Error::Aborted`] between two runs.
-    pub async fn profile(&self, plans: &[(&Plan, Step)], cancel: &Cancel) -> Result<Profile> {
+    pub async fn profile(&self, plans: &[(&Plan, RunParams)], cancel: &Cancel) -> Result<Profile> {
         self.check()?;
-        for (plan, step) in plans {
-            self.write(&plan.step, 0, bytemuck::bytes_of(step));
+        for (plan, params) in plans {
+            self.write(&plan.step, 0, bytemuck::bytes_of(params));
         }
         let mut dispatches: Vec<Timed<'_>> = Vec::new();
-        for (plan, step) in plans {
-            dispatches.extend(plan.prepared.iter().map(|prepared| (prepared, *step)));
+        for (plan, params) in plans {
+            dispatches.extend(plan.dispatches.iter().map(|dispatch| (dispatch, *params)));
         }
         if self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
             self.by_timestamps(&dispatches, cancel).await
@@ -96,7 +93,7 @@ impl Gpu {
 
     async fn by_timestamps(&self, dispatches: &[Timed<'_>], cancel: &Cancel) -> Result<Profile> {
         let make = || Ok(Clock::new(self, dispatches.len().min(MAX_TIMED)));
-        let clock = self.checked("the queries of a profile", make).await?;
+        let clock = self.in_scope("the queries of a profile", make).await?;
         let mut ticks = vec![0; dispatches.len()];
         let (mut unit, mut n_runs) = (0, 0);
         let mut started = Instant::now();
@@ -121,8 +118,8 @@ impl Gpu {
         let us_per_tick = f64::from(self.queue.get_timestamp_period()) / 1e3;
         let us = ticks.iter().map(|sum| *sum as f64 * us_per_tick / n_runs.max(1) as f64);
         let mut kernels = Vec::new();
-        for ((prepared, _), us) in dispatches.iter().zip(us) {
-            add(&mut kernels, prepared, us);
+        for ((dispatch, _), us) in dispatches.iter().zip(us) {
+            add(&mut kernels, dispatch, us);
         }
         let resolution_ns = Some(unit as f64 * us_per_tick * 1e3);
         Ok(Profile { method: Method::Timestamps, resolution_ns, kernels })
@@ -130,8 +127,8 @@ impl Gpu {
 
     async fn by_repetition(&self, dispatches: &[Timed<'_>], cancel: &Cancel) -> Result<Profile> {
         let mut kernels = Vec::new();
-        for (prepared, _) in dispatches {
-            add(&mut kernels, prepared, 0.0);
+        for (dispatch, _) in dispatches {
+            add(&mut kernels, dispatch, 0.0);
         }
         let idle = self.seconds_of(&[], 1).await?.min(self.seconds_of(&[], 1).await?);
         for kernel in &mut kernels {
@@ -155,8 +152,8 @@ impl Gpu {
         let started = Instant::now();
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        for (prepared, step) in std::iter::repeat_n(dispatches, repeats).flatten() {
-            prepared.record(&mut pass, *step)?;
+        for (dispatch, params) in std::iter::repeat_n(dispatches, repeats).flatten() {
+            dispatch.record(&mut pass, *params)?;
         }
         drop(pass);
         self.submit([encoder]);
@@ -165,29 +162,16 @@ impl Gpu {
     }
 }
 
-impl Group1<'_> {
-    /// Bytes of the matrices that are bound.
-    pub(super) fn plane_bytes(&self) -> u64 {
-        let of = |part: &Part| part.range.planes.iter().map(|(_, bytes)| bytes).sum::<u64>();
-        match self {
-            Self::Planes(part) => of(part),
-            Self::TwoPlanes(first, second) => of(first) + of(second),
-            _ => 0,
-        }
-    }
-}
-
 /// Adds a dispatch to the row of its kernel.
-fn add(kernels: &mut Vec<KernelTime>, prepared: &Prepared, us: f64) {
-    let gathers = GATHERS.iter().any(|name| prepared.name.split(' ').next() == Some(name));
-    let matrix_bytes = if gathers { 0 } else { prepared.plane_bytes };
-    match kernels.iter_mut().find(|row| row.kernel == prepared.name) {
+fn add(kernels: &mut Vec<KernelTime>, dispatch: &BoundDispatch, us: f64) {
+    let matrix_bytes = dispatch.plane_bytes;
+    match kernels.iter_mut().find(|row| row.kernel == dispatch.name) {
         Some(row) => {
             row.calls += 1;
             row.us += us;
             row.matrix_bytes += matrix_bytes;
         }
-        None => kernels.push(KernelTime { kernel: prepared.name.clone(), calls: 1, us, matrix_bytes }),
+        None => kernels.push(KernelTime { kernel: dispatch.name.clone(), calls: 1, us, matrix_bytes }),
     }
 }
 
@@ -195,7 +179,7 @@ fn common_divisor(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { common_divisor(b, a % b) }
 }
 
-/// Queries and where they are read.
+/// Queries and the buffers that they are read through.
 struct Clock {
     queries: wgpu::QuerySet,
     resolved: Buffer,
@@ -212,14 +196,14 @@ impl Clock {
             ty: wgpu::QueryType::Timestamp,
             count: 2 * n_dispatches.max(1) as u32,
         });
-        let resolved = gpu.buffer(Kind::Scratch, "timestamps", bytes, usage);
+        let resolved = gpu.buffer(MemoryKind::Scratch, "timestamps", bytes, usage);
         Self { queries, resolved, staging: gpu.staging("timestamps staging", bytes) }
     }
 
     /// Ticks at the beginning and the end of each dispatch, each in a pass of its own.
     async fn time(&self, gpu: &Gpu, dispatches: &[Timed<'_>]) -> Result<Vec<[u64; 2]>> {
         let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        for ((prepared, step), query) in dispatches.iter().zip((0..).step_by(2)) {
+        for ((dispatch, params), query) in dispatches.iter().zip((0..).step_by(2)) {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
                 label: None,
                 timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
@@ -228,7 +212,7 @@ impl Clock {
                     end_of_pass_write_index: Some(query + 1),
                 }),
             });
-            prepared.record(&mut pass, *step)?;
+            dispatch.record(&mut pass, *params)?;
         }
         let (n_queries, bytes) = (2 * dispatches.len() as u32, 16 * dispatches.len() as u64);
         encoder.resolve_query_set(&self.queries, 0..n_queries, &self.resolved.raw, 0);

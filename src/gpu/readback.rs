@@ -7,11 +7,12 @@ use futures_channel::oneshot;
 #[cfg(target_arch = "wasm32")]
 use futures_util::future::{Either, select};
 
-use super::buffer::{Buffer, Kind};
+use super::accounts::MemoryKind;
+use super::buffer::Buffer;
 use super::device::Gpu;
 use crate::error::{Error, Result};
 
-/// How long a browser may take to tell that a device is lost.
+/// Time within which a browser tells that a device is lost, in milliseconds.
 #[cfg(target_arch = "wasm32")]
 const LOST_MS: u32 = 1000;
 
@@ -24,16 +25,21 @@ pub struct Pending {
 }
 
 impl Gpu {
-    /// A buffer that results are copied into and mapped from.
+    /// A buffer that results are copied to and mapped from.
     #[must_use]
     pub fn staging(&self, label: &str, bytes: u64) -> Buffer {
-        self.buffer(Kind::Scratch, label, bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
+        self.buffer(
+            MemoryKind::Scratch,
+            label,
+            bytes,
+            wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+        )
     }
 
     /// Waits for the submitted work and returns the first `bytes` bytes of a staging buffer as f32.
     ///
     /// # Errors
-    /// [`Error::DeviceLost`] or [`Error::Gpu`] where the work failed.
+    /// [`Error::DeviceLost`] or [`Error::Gpu`] if the work failed.
     pub async fn read_f32(&self, staging: &Buffer, bytes: u64) -> Result<Vec<f32>> {
         self.read_back(self.request(staging, bytes), staging).await
     }
@@ -43,26 +49,26 @@ impl Gpu {
     pub fn request(&self, staging: &Buffer, bytes: u64) -> Pending {
         let (done, mapped) = oneshot::channel();
         staging.raw.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
-            // The receiver is gone only where the reader was dropped.
+            // The receiver is gone only if the reader was dropped.
             let _ = done.send(result);
         });
         Pending { mapped, bytes, submission: self.last_submission.borrow().clone() }
     }
 
-    /// Waits for what [`Gpu::request`] asked for, and no longer: work submitted after it goes on.
+    /// Waits for a read-back and no longer: work submitted after its request continues.
     ///
     /// # Errors
-    /// [`Error::DeviceLost`] or [`Error::Gpu`] where the work failed.
+    /// [`Error::DeviceLost`] or [`Error::Gpu`] if the work failed.
     pub async fn read_back<T: bytemuck::Pod>(&self, pending: Pending, staging: &Buffer) -> Result<Vec<T>> {
         let Pending { mapped, bytes, submission } = pending;
         let refused = |why: String| Error::Gpu { what: "a read-back".to_owned(), why };
-        // What is mapped is not any more where the device is lost before it is looked at.
+        // A mapping ends if the device is lost before it is looked at.
         let view = match self.settle(mapped, submission).await {
             Ok(Ok(())) => staging.raw.get_mapped_range(0..bytes).map_err(|e| refused(e.to_string())),
             Ok(Err(e)) => Err(refused(e.to_string())),
             Err(e) => Err(refused(e.to_string())),
         };
-        self.explained(view.is_err()).await?;
+        self.device_error(view.is_err()).await?;
         let view = view?;
         self.counters.borrow_mut().bytes_read += bytes;
         let values = bytemuck::pod_collect_to_vec(&view);
@@ -83,38 +89,38 @@ impl Gpu {
     /// Waits until everything submitted is done.
     ///
     /// # Errors
-    /// [`Error::DeviceLost`] or [`Error::Gpu`] where the work failed.
+    /// [`Error::DeviceLost`] or [`Error::Gpu`] if the work failed.
     pub async fn finish(&self) -> Result<()> {
         let (done, finished) = oneshot::channel();
         self.queue.on_submitted_work_done(move || {
-            // The receiver is gone only where the waiter was dropped.
+            // The receiver is gone only if the waiter was dropped.
             let _ = done.send(());
         });
         let result = self.settle(finished, None).await;
-        self.explained(result.is_err()).await?;
+        self.device_error(result.is_err()).await?;
         result.map_err(|e| Error::Gpu { what: "a submission".to_owned(), why: e.to_string() })
     }
 
-    /// What is the matter, if anything, where something `failed` or not. Most faults are those of a lost device.
+    /// The device's first error, if any. If something `failed`, it is asked first: most faults are those of a lost device.
     ///
     /// # Errors
     /// As [`Gpu::check`].
     #[cfg(not(target_arch = "wasm32"))]
-    pub(super) async fn explained(&self, failed: bool) -> Result<()> {
+    pub(super) async fn device_error(&self, failed: bool) -> Result<()> {
         if failed {
-            // What it finds is told by callbacks.
+            // Callbacks report what it finds.
             let _ = self.device.poll(wgpu::PollType::Poll);
         }
         self.check()
     }
 
-    /// What is the matter, if anything, where something `failed` or not. Most faults are those of a lost device, of which a browser
-    /// tells a little later than of what it led to.
+    /// The device's first error, if any. If something `failed`, it waits for the device: most faults are those of a lost device, which a
+    /// browser reports a little later than its consequences.
     ///
     /// # Errors
     /// As [`Gpu::check`].
     #[cfg(target_arch = "wasm32")]
-    pub(super) async fn explained(&self, failed: bool) -> Result<()> {
+    pub(super) async fn device_error(&self, failed: bool) -> Result<()> {
         for _ in 0..LOST_MS {
             match self.check() {
                 Ok(()) if failed => {}
@@ -161,7 +167,7 @@ impl Gpu {
                 self.queue.submit([]);
             }
         };
-        // Nothing is said of how a map ends whose device is lost.
+        // No specification says how a map ends if its device is lost.
         match select(mapped, pin!(ticking)).await {
             Either::Left((result, _)) => result,
             Either::Right(_) => Err(oneshot::Canceled),
@@ -169,7 +175,7 @@ impl Gpu {
     }
 }
 
-/// Lets the page's other work have its turn.
+/// Gives the page's other work its turn.
 #[cfg(target_arch = "wasm32")]
 pub(crate) async fn sleep_ms(ms: i32) {
     use wasm_bindgen::JsCast;

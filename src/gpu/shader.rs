@@ -9,9 +9,8 @@
 //! There is one exception to plain concatenation. If a kernel takes weights of two formats, [`as_second`] edits
 //! the second's fragment as text: its names get a `_b`, and its bindings move from group 1 to group 2.
 
-use super::kv_cache::KvType;
-use super::tuning::{Arithmetic, Tuning, Unit};
-use crate::quant::Format;
+use super::tuning::{Arithmetic, Lanes, Tuning};
+use crate::quant::{Format, KvType};
 
 /// One kernel: a WGSL file whose entry point has the kernel's name.
 #[derive(Debug)]
@@ -102,7 +101,7 @@ const ENABLE_SUBGROUPS: &str = if cfg!(target_arch = "wasm32") { "enable subgrou
 
 /// A variant of a decode kernel over the rows of a matrix.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rows {
+pub struct MatvecVariant {
     /// Format of the weights in group 1.
     pub format: &'static Format,
     /// Format of those in group 2, if there are any.
@@ -115,7 +114,7 @@ pub struct Rows {
     pub subgroups: bool,
 }
 
-impl Rows {
+impl MatvecVariant {
     /// The arithmetic that the formats allow.
     #[must_use]
     pub fn arithmetic(&self) -> Arithmetic {
@@ -129,9 +128,9 @@ impl Rows {
             Arithmetic::F32 => "f32",
             Arithmetic::Int8 => "int8",
         };
-        let unit = match self.tuning.unit {
-            Unit::One => "1",
-            Unit::ThirtyTwo => "32",
+        let unit = match self.tuning.lanes {
+            Lanes::One => "1",
+            Lanes::ThirtyTwo => "32",
         };
         let subgroups = if self.subgroups { " subgroups" } else { "" };
         format!("{}{second} {arithmetic} {unit}{subgroups}", self.format.name)
@@ -141,10 +140,10 @@ impl Rows {
     fn ending(&self, name: &str) -> &'static str {
         let arithmetic = self.arithmetic();
         match name {
-            "matvec/lanes" => match (self.tuning.unit, self.subgroups) {
-                (Unit::One, _) => "_1",
-                (Unit::ThirtyTwo, false) => "_32",
-                (Unit::ThirtyTwo, true) => "_32_subgroups",
+            "matvec/lanes" => match (self.tuning.lanes, self.subgroups) {
+                (Lanes::One, _) => "_1",
+                (Lanes::ThirtyTwo, false) => "_32",
+                (Lanes::ThirtyTwo, true) => "_32_subgroups",
             },
             "matvec/input" => match (self.staged, arithmetic) {
                 (true, Arithmetic::F32) => "_staged_f32",
@@ -198,7 +197,7 @@ pub enum Variant {
     /// A block format; group 1 holds a matrix part's planes.
     Weights(&'static Format),
     /// Rows of one format or two; groups 1 and 2 hold their planes.
-    Rows(Rows),
+    Matvec(MatvecVariant),
     /// The type of a KV cache in group 1.
     Kv(KvType),
     /// Makes activations for products of this arithmetic.
@@ -215,7 +214,7 @@ impl Variant {
         match self {
             Self::Plain => String::new(),
             Self::Weights(format) => format.name.to_owned(),
-            Self::Rows(rows) => rows.name(),
+            Self::Matvec(rows) => rows.name(),
             Self::Kv(kv) => format!("{kv:?}"),
             Self::Operand(arithmetic) => format!("to {arithmetic:?}"),
             Self::KvOperand(kv, tuning) => format!("{kv:?} to {tuning}"),
@@ -229,7 +228,7 @@ impl Variant {
             (Self::Kv(KvType::F32) | Self::KvOperand(KvType::F32, _), "kv") => "_f32",
             (Self::Operand(arithmetic), "operand") => of_arithmetic(arithmetic),
             (Self::KvOperand(_, tuning), "operand") => of_arithmetic(tuning.arithmetic),
-            (Self::Rows(rows), _) => rows.ending(name),
+            (Self::Matvec(rows), _) => rows.ending(name),
             _ => "",
         }
     }
@@ -237,7 +236,7 @@ impl Variant {
     /// The text that `name` stands for; empty if there is none, which the tests of all variants see.
     fn fragment(self, name: &str) -> &'static str {
         match (self, name) {
-            (Self::Weights(format) | Self::Rows(Rows { format, .. }), "weights") => format.wgsl,
+            (Self::Weights(format) | Self::Matvec(MatvecVariant { format, .. }), "weights") => format.wgsl,
             _ => {
                 let ending = self.ending(name);
                 let found = FRAGMENTS.iter().find(|(file, _)| file.strip_prefix(name) == Some(ending));
@@ -253,7 +252,7 @@ pub fn compose(kernel: &Kernel, variant: Variant) -> String {
     let mut text = String::new();
     let mut names: Vec<&str> = uses(kernel.wgsl).collect();
     match variant {
-        Variant::Rows(rows) => {
+        Variant::Matvec(rows) => {
             if rows.subgroups {
                 text.push_str(ENABLE_SUBGROUPS);
             }
@@ -264,7 +263,7 @@ pub fn compose(kernel: &Kernel, variant: Variant) -> String {
             }
         }
         Variant::KvOperand(_, tuning) => {
-            text.push_str(&format!("const LANES: u32 = {}u;\n", tuning.unit.attention_lanes()));
+            text.push_str(&format!("const LANES: u32 = {}u;\n", tuning.lanes.attention_lanes()));
         }
         _ => {}
     }
@@ -290,9 +289,10 @@ mod tests {
 
     #[test]
     fn a_second_format_has_names_of_its_own() {
-        let tuning = Tuning { arithmetic: Arithmetic::Int8, unit: Unit::One };
-        let rows = Rows { format: &Q4_K, second: Some(&Q6_K), staged: true, tuning, subgroups: false };
-        let shared = ["matvec/times", "matvec/product4"].map(|name| Variant::Rows(rows).fragment(name));
+        let tuning = Tuning { arithmetic: Arithmetic::Int8, lanes: Lanes::One };
+        let rows =
+            MatvecVariant { format: &Q4_K, second: Some(&Q6_K), staged: true, tuning, subgroups: false };
+        let shared = ["matvec/times", "matvec/product4"].map(|name| Variant::Matvec(rows).fragment(name));
         let text = as_second(&Q6_K, shared);
         for name in [
             "low_b: array",
@@ -321,8 +321,8 @@ mod tests {
 
     #[test]
     fn only_formats_with_codes_are_int8() {
-        let tuning = Tuning { arithmetic: Arithmetic::Int8, unit: Unit::One };
-        let rows = |format, second| Rows { format, second, staged: true, tuning, subgroups: false };
+        let tuning = Tuning { arithmetic: Arithmetic::Int8, lanes: Lanes::One };
+        let rows = |format, second| MatvecVariant { format, second, staged: true, tuning, subgroups: false };
         assert_eq!(rows(&Q4_K, Some(&Q6_K)).arithmetic(), Arithmetic::Int8);
         assert_eq!(rows(&crate::quant::F16, None).arithmetic(), Arithmetic::F32);
     }

@@ -1,4 +1,4 @@
-//! Which variants of the kernels an adapter gets: results agree within rounding, speed differs by several times.
+//! Variants of the kernels that suit an adapter: results agree within rounding, speed differs by several times.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// How products of weights and activations are made.
+/// Arithmetic of the products of weights and activations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Arithmetic {
     /// Weights decoded to f32.
@@ -16,16 +16,16 @@ pub enum Arithmetic {
     Int8,
 }
 
-/// How many lanes share four rows of a matrix in the decode kernels.
+/// Lanes that share four rows of a matrix in the decode kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Unit {
+pub enum Lanes {
     /// One: for adapters that run workgroups on a CPU, where barriers are dear.
     One,
     /// Thirty-two: for GPUs, where neighbouring lanes should read neighbouring bytes.
     ThirtyTwo,
 }
 
-impl Unit {
+impl Lanes {
     /// Rows that a workgroup makes.
     #[must_use]
     pub fn rows(self) -> u64 {
@@ -35,9 +35,8 @@ impl Unit {
         }
     }
 
-    /// Invocations of a workgroup of the attention over a prompt. On a GPU, the more of them
-    /// share what they read, the better; drivers that run on the CPU take long to compile kernels with much
-    /// workgroup memory.
+    /// Invocations of a workgroup of the attention over a prompt. On a GPU, the more of them share what they read,
+    /// the better; drivers that run on the CPU take long to compile kernels with much workgroup memory.
     #[must_use]
     pub fn attention_lanes(self) -> usize {
         match self {
@@ -51,29 +50,29 @@ impl Unit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Tuning {
-    /// Of formats that have codes; the others are always f32.
+    /// Arithmetic for formats that have codes; the others are always f32.
     pub arithmetic: Arithmetic,
     /// Lanes that share rows.
-    pub unit: Unit,
+    pub lanes: Lanes,
 }
 
 impl Tuning {
     /// Every choice.
     pub const ALL: [Self; 4] = [
-        Self { arithmetic: Arithmetic::F32, unit: Unit::One },
-        Self { arithmetic: Arithmetic::F32, unit: Unit::ThirtyTwo },
-        Self { arithmetic: Arithmetic::Int8, unit: Unit::One },
-        Self { arithmetic: Arithmetic::Int8, unit: Unit::ThirtyTwo },
+        Self { arithmetic: Arithmetic::F32, lanes: Lanes::One },
+        Self { arithmetic: Arithmetic::F32, lanes: Lanes::ThirtyTwo },
+        Self { arithmetic: Arithmetic::Int8, lanes: Lanes::One },
+        Self { arithmetic: Arithmetic::Int8, lanes: Lanes::ThirtyTwo },
     ];
 
-    /// As it is written.
+    /// Its spelling.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match (self.arithmetic, self.unit) {
-            (Arithmetic::F32, Unit::One) => "f32/1",
-            (Arithmetic::F32, Unit::ThirtyTwo) => "f32/32",
-            (Arithmetic::Int8, Unit::One) => "int8/1",
-            (Arithmetic::Int8, Unit::ThirtyTwo) => "int8/32",
+        match (self.arithmetic, self.lanes) {
+            (Arithmetic::F32, Lanes::One) => "f32/1",
+            (Arithmetic::F32, Lanes::ThirtyTwo) => "f32/32",
+            (Arithmetic::Int8, Lanes::One) => "int8/1",
+            (Arithmetic::Int8, Lanes::ThirtyTwo) => "int8/32",
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Block-quantised weights to f32: `x[t, :] = W[first_row + t, :]`. Not part of a forward pass, but the proof that a format's
 //! fragment decodes bit for bit. Its CPU twin is [`Format::decode`](crate::quant::Format::decode).
 
-use crate::gpu::plan::Group1;
+use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::Variant;
-use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Matrix, Plan};
+use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, Matrix, Plan};
 
 /// `shaders/dequant.wgsl`.
 pub static KERNEL: Kernel = Kernel { name: "dequant", wgsl: include_str!("../../shaders/dequant.wgsl") };
@@ -33,8 +33,8 @@ pub fn record(plan: &mut Plan, gpu: &Gpu, w: &Matrix, x: &Buffer) {
                 variant: Variant::Weights(w.format),
                 params: bytemuck::bytes_of(&params),
                 bindings: &[x],
-                group1: Group1::Planes(part),
-                grid: Grid { x: (Count::Fixed(n_groups), 64), y: (Count::PerToken(1), 1) },
+                extra: ExtraBindings::Planes(part),
+                grid: Grid { x: (Extent::Fixed(n_groups), 64), y: (Extent::PerToken(1), 1) },
             },
         );
     }

@@ -1,8 +1,8 @@
 //! Embedding look-up: `x[t, :] = scale * E[ids[t], :]`, `E [V, D]` block-quantised, `x [T, D]` f32.
 
-use crate::gpu::plan::Group1;
+use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::Variant;
-use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Matrix, Plan};
+use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, Matrix, Plan};
 use crate::quant::Format;
 
 /// `shaders/embed.wgsl`.
@@ -35,8 +35,8 @@ pub fn record(plan: &mut Plan, gpu: &Gpu, table: &Matrix, ids: &Buffer, x: &Buff
                 variant: Variant::Weights(table.format),
                 params: bytemuck::bytes_of(&params),
                 bindings: &[ids, x],
-                group1: Group1::Planes(part),
-                grid: Grid { x: (Count::Fixed(n_groups), 64), y: (Count::PerToken(1), 1) },
+                extra: ExtraBindings::Lookup(part),
+                grid: Grid { x: (Extent::Fixed(n_groups), 64), y: (Extent::PerToken(1), 1) },
             },
         );
     }

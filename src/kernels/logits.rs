@@ -1,15 +1,16 @@
-//! Logits of one token, soft-capped, with the maximum of every block of 32: what the sampler looks at first.
+//! Logits of one token, soft-capped, with the maximum of every block of 32, which the sampler looks at first.
 //!
-//! CPU twin: [`norm_input`](super::rows::norm_input), [`matmul`](super::matmul::matmul),
-//! [`cap_logits`](super::cap_logits::cap_logits), and [`block_max`](super::sample::block_max).
+//! CPU twin: [`norm_input`](super::matvec_common::norm_input), [`matmul`](super::matmul::matmul),
+//! [`softcap_logits`](super::softcap_logits::softcap_logits), and [`block_max`](super::sample::block_max).
 
-use super::rows::{Acts, Batch, NormInput, grid};
+use super::matvec_common::{Acts, Batch, NormInput, grid};
 use crate::gpu::{Buffer, Dispatch, Gpu, Kernel, Matrix, Plan};
 
 /// `shaders/logits.wgsl`.
 pub static KERNEL: Kernel = Kernel { name: "logits", wgsl: include_str!("../../shaders/logits.wgsl") };
 
-/// Writes `logits [V]` and `block_max [ceil(V / 32)]` (where a logit of a block is not finite, infinity or NaN), one dispatch a part of `w`; `cap` 0 is none.
+/// Writes `logits [V]` and `block_max [ceil(V / 32)]` (infinity or NaN if a logit of the block is not finite), one dispatch a part
+/// of `w`. A `softcap` of 0 is none.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,
@@ -17,7 +18,7 @@ pub fn record(
     w: &Matrix,
     input: NormInput<'_>,
     (logits, block_max): (&Buffer, &Buffer),
-    cap: f32,
+    softcap: f32,
 ) {
     for part in &w.parts {
         let batch = Batch::one(w, part);
@@ -27,9 +28,9 @@ pub fn record(
             &Dispatch {
                 kernel: &KERNEL,
                 variant: batch.variant(gpu, acts.tuning, true),
-                params: bytemuck::bytes_of(&batch.params(0, Some(&input)).with_cap(cap)),
+                params: bytemuck::bytes_of(&batch.params(0, Some(&input)).with_softcap(softcap)),
                 bindings: &[acts.buffer, input.norms, logits, block_max],
-                group1: batch.group1(),
+                extra: batch.planes(),
                 grid: grid(batch.n_rows(), acts.tuning),
             },
         );

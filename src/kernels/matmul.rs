@@ -1,8 +1,8 @@
 //! Matrix times many vectors: `y[t, n] = sum_k W[n, k] x[t, k]`, `W` decoded to f32 once a tile.
 
-use crate::gpu::plan::Group1;
+use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::Variant;
-use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Matrix, Plan};
+use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, Matrix, Plan};
 use crate::quant::Format;
 
 /// `shaders/matmul.wgsl`.
@@ -55,8 +55,8 @@ pub(super) fn record_parts(
                 variant: Variant::Weights(w.format),
                 params: bytemuck::bytes_of(&params),
                 bindings: &[x, y],
-                group1: Group1::Planes(part),
-                grid: Grid { x: (Count::Fixed(range.n_rows), n_rows), y: (Count::PerToken(1), n_tokens) },
+                extra: ExtraBindings::Planes(part),
+                grid: Grid { x: (Extent::Fixed(range.n_rows), n_rows), y: (Extent::PerToken(1), n_tokens) },
             },
         );
     }

@@ -3,32 +3,32 @@
 //! A twin is plain Rust over slices that states the result, not the parallel scheme; sums are taken in f64, so that a twin
 //! is nearer to the exact value than any order of f32 additions. Tensors are row-major, `[T, N]` unless said otherwise.
 
-pub mod attend;
-pub mod attention;
-pub mod cap_logits;
+pub mod attention_decode;
+pub mod attention_prefill;
+pub mod attention_reduce;
 pub mod dequant;
 pub mod embed;
-pub mod gate;
-pub mod geglu;
+pub mod geglu_decode;
+pub mod geglu_prefill;
 pub mod logits;
 pub mod matmul;
 pub mod matmul_direct;
 pub mod matmul_int8;
-pub mod merge;
+pub mod matvec;
+pub mod matvec_common;
 pub mod norm_add;
-pub mod norm_geglu;
+pub mod norm_gate_up_matvec;
 pub mod norm_matvec;
+pub mod qk_norm_rope;
 pub mod quantize;
-pub mod rope;
-pub mod rotate;
-pub mod row_matvec;
-pub mod rows;
+pub mod read_bandwidth;
+pub mod rope_table;
 pub mod sample;
-pub mod stream_read;
+pub mod softcap_logits;
 
-use crate::gpu::shader::{Rows, Variant};
-use crate::gpu::{Arithmetic, Kernel, KvType, Tuning};
-use crate::quant::FORMATS;
+use crate::gpu::shader::{MatvecVariant, Variant};
+use crate::gpu::{Arithmetic, Kernel, Tuning};
+use crate::quant::{FORMATS, KvType};
 
 const ARITHMETICS: [Arithmetic; 2] = [Arithmetic::F32, Arithmetic::Int8];
 
@@ -41,8 +41,8 @@ enum Family {
     Kv,
     Operand,
     KvOperand,
-    /// Over rows of matrices: staged or direct input, second formats or none.
-    Rows {
+    /// Matrix-vector products: staged or direct input, second formats or none.
+    Matvec {
         staged: bool,
         seconds: bool,
     },
@@ -50,23 +50,23 @@ enum Family {
 
 /// Every kernel with its family of variants.
 const KERNELS: &[(&Kernel, Family)] = &[
-    (&attend::KERNEL, Family::Kv),
-    (&gate::KERNEL, Family::Plain),
-    (&logits::KERNEL, Family::Rows { staged: true, seconds: false }),
-    (&merge::KERNEL, Family::Plain),
-    (&norm_geglu::KERNEL, Family::Rows { staged: true, seconds: true }),
-    (&norm_matvec::KERNEL, Family::Rows { staged: true, seconds: true }),
-    (&row_matvec::KERNEL, Family::Rows { staged: false, seconds: false }),
-    (&attention::KERNEL, Family::KvOperand),
-    (&cap_logits::KERNEL, Family::Plain),
+    (&attention_decode::KERNEL, Family::Kv),
+    (&geglu_decode::KERNEL, Family::Plain),
+    (&logits::KERNEL, Family::Matvec { staged: true, seconds: false }),
+    (&attention_reduce::KERNEL, Family::Plain),
+    (&norm_gate_up_matvec::KERNEL, Family::Matvec { staged: true, seconds: true }),
+    (&norm_matvec::KERNEL, Family::Matvec { staged: true, seconds: true }),
+    (&matvec::KERNEL, Family::Matvec { staged: false, seconds: false }),
+    (&attention_prefill::KERNEL, Family::KvOperand),
+    (&softcap_logits::KERNEL, Family::Plain),
     (&dequant::KERNEL, Family::Weights),
     (&embed::KERNEL, Family::Weights),
-    (&geglu::KERNEL, Family::Operand),
+    (&geglu_prefill::KERNEL, Family::Operand),
     (&matmul::KERNEL, Family::Weights),
     (&matmul_direct::KERNEL, Family::Codes),
     (&matmul_int8::KERNEL, Family::Codes),
     (&norm_add::KERNEL, Family::Operand),
-    (&rotate::KERNEL, Family::Kv),
+    (&qk_norm_rope::KERNEL, Family::Kv),
     (&sample::KERNEL, Family::Plain),
 ];
 
@@ -83,20 +83,21 @@ pub fn every_variant() -> impl Iterator<Item = (&'static Kernel, Variant)> {
                 .flat_map(|kv| Tuning::ALL.map(|tuning| Variant::KvOperand(kv, tuning)))
                 .collect(),
             Family::Kv => [KvType::F16, KvType::F32].map(Variant::Kv).to_vec(),
-            Family::Rows { staged, seconds } => every_rows(staged, seconds),
+            Family::Matvec { staged, seconds } => every_matvec(staged, seconds),
         };
         variants.into_iter().map(move |variant| (kernel, variant))
     })
 }
 
-fn every_rows(staged: bool, seconds: bool) -> Vec<Variant> {
+fn every_matvec(staged: bool, seconds: bool) -> Vec<Variant> {
     let mut variants = Vec::new();
     for tuning in Tuning::ALL {
         for format in FORMATS.into_iter().filter(|f| f.has_codes() || tuning.arithmetic == Arithmetic::F32) {
-            variants.push(Rows { format, second: None, staged, tuning, subgroups: false });
-            variants.push(Rows { format, second: None, staged, tuning, subgroups: true });
-            let others = FORMATS.into_iter().filter(|f| seconds && rows::planes_fit_together(format, f, 8));
-            variants.extend(others.map(|f| Rows {
+            variants.push(MatvecVariant { format, second: None, staged, tuning, subgroups: false });
+            variants.push(MatvecVariant { format, second: None, staged, tuning, subgroups: true });
+            let others =
+                FORMATS.into_iter().filter(|f| seconds && matvec_common::planes_fit_together(format, f, 8));
+            variants.extend(others.map(|f| MatvecVariant {
                 format,
                 second: Some(f),
                 staged,
@@ -105,5 +106,5 @@ fn every_rows(staged: bool, seconds: bool) -> Vec<Variant> {
             }));
         }
     }
-    variants.into_iter().map(Variant::Rows).collect()
+    variants.into_iter().map(Variant::Matvec).collect()
 }

@@ -1,13 +1,13 @@
 //! End of a sub-layer and beginning of the next: `x += post_norm(out)` (or `x += out`), then `norm(x)` for the next product.
 
-use crate::gpu::plan::Group1;
+use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::Variant;
-use crate::gpu::{Arithmetic, Buffer, Count, Dispatch, Gpu, Grid, Kernel, Plan};
+use crate::gpu::{Arithmetic, Buffer, Dispatch, Extent, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/norm_add.wgsl`.
 pub static KERNEL: Kernel = Kernel { name: "norm_add", wgsl: include_str!("../../shaders/norm_add.wgsl") };
 
-/// Flag of this kernel and of [`NormInput`](super::rows::NormInput): a residual stream gets an addition.
+/// Flag of this kernel and of [`NormInput`](super::matvec_common::NormInput): a residual stream gets an addition.
 pub const ADDED: u32 = 1;
 /// Flag of both: it is normalised first.
 pub const POST_NORM: u32 = 2;
@@ -28,7 +28,7 @@ pub struct Norms<'a> {
     /// Whether there are two.
     pub has_post: bool,
     /// D, a multiple of 16.
-    pub width: usize,
+    pub d_model: usize,
     /// Added to the mean squares.
     pub eps: f32,
 }
@@ -45,7 +45,7 @@ pub fn record(
     (rows, arithmetic): (&Buffer, Arithmetic),
 ) {
     let params = Params {
-        n_groups: (norms.width / 16) as u32,
+        n_groups: (norms.d_model / 16) as u32,
         flags: if adds { ADDED } else { 0 } | if norms.has_post { POST_NORM } else { 0 },
         eps: norms.eps,
     };
@@ -57,8 +57,8 @@ pub fn record(
             variant: Variant::Operand(arithmetic),
             params: bytemuck::bytes_of(&params),
             bindings: &[out, norms.weights, x],
-            group1: Group1::One(rows),
-            grid: Grid { x: (Count::PerToken(1), 1), y: (Count::Fixed(1), 1) },
+            extra: ExtraBindings::One(rows),
+            grid: Grid { x: (Extent::PerToken(1), 1), y: (Extent::Fixed(1), 1) },
         },
     );
 }

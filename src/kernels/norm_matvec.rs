@@ -1,8 +1,8 @@
 //! Matrices times the normalised residual stream of one token: q, k and v of a layer.
 //!
-//! CPU twin: [`norm_input`](super::rows::norm_input), then [`matmul`](super::matmul::matmul).
+//! CPU twin: [`norm_input`](super::matvec_common::norm_input), then [`matmul`](super::matmul::matmul).
 
-use super::rows::{Acts, Batch, NormInput, grid};
+use super::matvec_common::{Acts, Batch, NormInput, grid};
 use crate::gpu::{Dispatch, Gpu, Kernel, Matrix, Plan};
 
 /// `shaders/norm_matvec.wgsl`.
@@ -27,7 +27,7 @@ pub fn record(
                 variant: batch.variant(gpu, acts.tuning, true),
                 params: bytemuck::bytes_of(&batch.params(out, Some(&input))),
                 bindings: &[acts.buffer, input.norms],
-                group1: batch.group1(),
+                extra: batch.planes(),
                 grid: grid(batch.n_rows(), acts.tuning),
             },
         );

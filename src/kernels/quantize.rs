@@ -25,7 +25,7 @@ pub fn quantize(x: &[f32]) -> (Vec<i8>, Vec<[f32; 2]>) {
     (codes, scales)
 }
 
-/// What the codes stand for: the activations that a product with int8 really sees.
+/// Values of the codes: the activations that a product with int8 really sees.
 #[must_use]
 pub fn dequantized(codes: &[i8], scales: &[[f32; 2]]) -> Vec<f32> {
     let group = |(codes, [scale, _]): (&[i8], &[f32; 2])| {

@@ -1,17 +1,17 @@
-//! The choice of a token on the GPU: `ids[0]` from `logits [V]`. Its CPU twin is [`crate::sampler`]'s `choose`.
+//! Sampling of a token on the GPU: `ids[0]` from `logits [V]`. Its CPU twin is [`crate::sampler`]'s `choose`.
 
 use std::collections::BTreeMap;
 
 use crate::error::Result;
 use crate::gpu::buffer::UNIFORM_BYTES;
-use crate::gpu::plan::Group1;
+use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::Variant;
-use crate::gpu::{Buffer, Count, Dispatch, Gpu, Grid, Kernel, Kind, Plan};
+use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, MemoryKind, Plan};
 
 /// `shaders/sample.wgsl`.
 pub static KERNEL: Kernel = Kernel { name: "sample", wgsl: include_str!("../../shaders/sample.wgsl") };
 
-/// The kernel draws from at most so many tokens.
+/// Most tokens that the kernel draws from.
 pub const MAX_TOP_K: usize = 64;
 /// Tokens whose logits may be biased.
 pub const MAX_BIASES: usize = 256;
@@ -19,10 +19,10 @@ pub const MAX_BIASES: usize = 256;
 pub const RECENT: usize = 64;
 /// Logits that one value of `block_max` stands for.
 pub const BLOCK_LEN: usize = 32;
-/// What is chosen where a logit is NaN or infinite, or all are -infinity.
+/// Result if a logit is NaN or infinite, or all are -infinity.
 pub const NO_ID: u32 = u32::MAX;
 
-/// GPU memory of a [`State`], for the memory plan.
+/// GPU memory of a [`SamplerState`], for the memory plan.
 pub const STATE_BYTES: u64 = UNIFORM_BYTES + 8 * MAX_BIASES as u64 + 4 * RECENT as u64;
 
 #[repr(C)]
@@ -62,9 +62,9 @@ pub struct Settings {
     pub pad: u32,
 }
 
-/// What the kernel keeps from step to step. Made once; [`State::begin`] starts a generation.
+/// State that the kernel keeps from step to step. Made once; [`SamplerState::begin`] starts a generation.
 #[derive(Debug)]
-pub struct State {
+pub struct SamplerState {
     settings: Buffer,
     /// `[MAX_BIASES]` of (id, f32).
     biases: Buffer,
@@ -73,18 +73,18 @@ pub struct State {
     pub recent: Buffer,
 }
 
-impl State {
+impl SamplerState {
     /// # Errors
-    /// [`crate::Error::LimitTooLow`] where the adapter's limits are below some kilobytes.
+    /// [`crate::Error::LimitTooLow`] if the adapter's limits are below some kilobytes.
     pub fn allocate(gpu: &Gpu) -> Result<Self> {
         Ok(Self {
             settings: gpu.uniform("sample settings", &[]),
-            biases: gpu.storage(Kind::Scratch, "sample biases", 8 * MAX_BIASES as u64)?,
-            recent: gpu.storage(Kind::Scratch, "sample recent", 4 * RECENT as u64)?,
+            biases: gpu.storage(MemoryKind::Scratch, "sample biases", 8 * MAX_BIASES as u64)?,
+            recent: gpu.storage(MemoryKind::Scratch, "sample recent", 4 * RECENT as u64)?,
         })
     }
 
-    /// Readies the choice of the token after `text` and of those that follow: call it once a generation, before the first run.
+    /// Prepares the sampling of the token after `text` and of those that follow: call it once a generation, before the first run.
     /// `biases` are added to the logits of their tokens: `settings.n_biases` of them, ids below V.
     pub fn begin(&self, gpu: &Gpu, settings: &Settings, biases: &BTreeMap<u32, f32>, text: &[u32]) {
         gpu.write(&self.settings, 0, bytemuck::bytes_of(settings));
@@ -104,18 +104,19 @@ impl State {
     }
 }
 
-/// Where [`State::recent`] holds the token at a text position, in bytes.
+/// Offset in [`SamplerState::recent`] of the token at a text position, in bytes.
 #[must_use]
 pub fn recent_offset(position: usize) -> u64 {
     4 * (position % RECENT) as u64
 }
 
-/// Chooses from `logits [n_vocab]`, which belong to the last row of the run, into `ids[0]`. `block_max [ceil(V / 32)]` holds the
-/// largest of each 32 logits; infinity or NaN where some of them are not finite, and then nothing is chosen: [`NO_ID`]. Biases and penalties change both buffers.
+/// Samples from `logits [n_vocab]`, which belong to the last row of the run, into `ids[0]`. `block_max [ceil(V / 32)]` holds the
+/// largest of each 32 logits; infinity or NaN if some of them are not finite, and then the result is [`NO_ID`]. Biases and penalties
+/// change both buffers.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,
-    state: &State,
+    state: &SamplerState,
     logits: &Buffer,
     block_max: &Buffer,
     ids: &Buffer,
@@ -130,14 +131,14 @@ pub fn record(
             variant: Variant::Plain,
             params: bytemuck::bytes_of(&params),
             bindings: &[logits, block_max, &state.settings, &state.biases, &state.recent, ids],
-            group1: Group1::None,
-            grid: Grid { x: (Count::Fixed(1), 1), y: (Count::Fixed(1), 1) },
+            extra: ExtraBindings::None,
+            grid: Grid { x: (Extent::Fixed(1), 1), y: (Extent::Fixed(1), 1) },
         },
     );
 }
 
-/// What `block_max` holds for `logits`, of which some may be forbidden (-infinity): the largest of each block, infinity where one is
-/// NaN or infinite.
+/// Twin of `block_max` for `logits`, of which some may be forbidden (-infinity): the largest of each block, infinity if one is NaN or
+/// infinite.
 #[must_use]
 pub fn block_max(logits: &[f32]) -> Vec<f32> {
     let larger = |a: f32, b: &f32| if b.is_nan() { f32::INFINITY } else { a.max(*b) };

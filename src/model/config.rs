@@ -1,15 +1,15 @@
-//! Hyper-parameters from the metadata. Everything in which the Gemmas differ is a value here; what is not implemented is refused.
+//! Hyper-parameters from the metadata. All that differs between Gemmas is a value here; features that are not implemented are refused.
 
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::gguf::Metadata;
-use crate::kernels::rope::Rotary;
+use crate::kernels::rope_table::Rotary;
 
-/// Which Gemma.
+/// Architecture of a model, by GGUF's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Generation {
+pub enum Architecture {
     /// 2B and 7B.
     Gemma,
     /// Post-norms, soft-caps, a window on every other layer.
@@ -22,22 +22,22 @@ pub enum Generation {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Config {
-    /// Which Gemma.
-    pub generation: Generation,
+    /// Its architecture.
+    pub architecture: Architecture,
     /// `general.name`, or empty.
     pub name: String,
     /// L.
     pub n_layers: usize,
     /// D.
-    pub width: usize,
+    pub d_model: usize,
     /// H.
     pub n_heads: usize,
     /// K.
     pub n_kv_heads: usize,
     /// C, a power of two.
-    pub head_len: usize,
+    pub head_dim: usize,
     /// F.
-    pub ffn_width: usize,
+    pub d_ff: usize,
     /// V.
     pub n_vocab: usize,
     /// Positions the model was trained for.
@@ -47,12 +47,12 @@ pub struct Config {
     /// Factor of the attention scores.
     pub query_scale: f32,
     /// Soft-cap of the attention scores; 0: none.
-    pub attention_cap: f32,
+    pub attention_softcap: f32,
     /// Soft-cap of the logits; 0: none.
-    pub logit_cap: f32,
-    /// Keys that a query of a local layer sees, itself included; `None` where no layer is local.
+    pub logit_softcap: f32,
+    /// Keys that a query of a local layer sees, itself included; `None` if no layer is local.
     pub window: Option<usize>,
-    /// Layer `i` is global where `i % period == period - 1`; 1: all are.
+    /// Layer `i` is global if `i % period == period - 1`; 1: all are.
     pub global_period: usize,
     /// RoPE of the global layers.
     #[serde(skip)]
@@ -67,7 +67,7 @@ const MAX_EXTENT: u32 = 1 << 24;
 /// Blocks; the largest Gemma has 62. The names of all their tensors are made before one is looked for.
 const MAX_LAYERS: usize = 1 << 8;
 /// D, F and H * C; the widest of a Gemma is 36864. Rows of three of them, as many as a chunk has at most, are counted in 32 bits.
-const MAX_WIDTH: usize = 1 << 20;
+const MAX_DIM: usize = 1 << 20;
 
 /// Reads the keys of one architecture: `gemma2.block_count` by `block_count`.
 struct Keys<'a> {
@@ -121,42 +121,42 @@ impl Config {
     /// [`Error::UnsupportedArchitecture`], [`Error::MissingKey`], [`Error::BadKey`], or [`Error::Unsupported`] for a feature
     /// that is not implemented.
     pub fn from_metadata(metadata: &Metadata) -> Result<Self> {
-        let architecture = metadata.str("general.architecture")?;
-        let generation = match architecture {
-            "gemma" => Generation::Gemma,
-            "gemma2" => Generation::Gemma2,
-            "gemma3" => Generation::Gemma3,
+        let name = metadata.str("general.architecture")?;
+        let architecture = match name {
+            "gemma" => Architecture::Gemma,
+            "gemma2" => Architecture::Gemma2,
+            "gemma3" => Architecture::Gemma3,
             other => {
                 return Err(Error::UnsupportedArchitecture { found: other.to_owned() });
             }
         };
-        let keys = Keys { metadata, architecture };
-        let (n_layers, width) = (keys.extent("block_count")?, keys.extent("embedding_length")?);
+        let keys = Keys { metadata, architecture: name };
+        let (n_layers, d_model) = (keys.extent("block_count")?, keys.extent("embedding_length")?);
         let n_heads = keys.extent("attention.head_count")?;
-        let head_len = keys.opt_extent("attention.key_length")?.unwrap_or(width / n_heads);
+        let head_dim = keys.opt_extent("attention.key_length")?.unwrap_or(d_model / n_heads);
         let norm_eps = keys.opt_number("attention.layer_norm_rms_epsilon")?;
-        let capped = |key, default| match generation {
-            Generation::Gemma2 => Ok(keys.opt_number(key)?.unwrap_or(default)),
+        let capped = |key, default| match architecture {
+            Architecture::Gemma2 => Ok(keys.opt_number(key)?.unwrap_or(default)),
             _ => Ok(keys.opt_number(key)?.unwrap_or(0.0)),
         };
-        let (rotary, local_rotary) = rotaries(&keys, generation)?;
+        let (rotary, local_rotary) = rotaries(&keys, architecture)?;
         let config = Self {
-            generation,
+            architecture,
             name: metadata.opt_str("general.name")?.unwrap_or_default().to_owned(),
             n_layers,
-            width,
+            d_model,
             n_heads,
             n_kv_heads: keys.opt_extent("attention.head_count_kv")?.unwrap_or(n_heads),
-            head_len,
-            ffn_width: keys.extent("feed_forward_length")?,
+            head_dim,
+            d_ff: keys.extent("feed_forward_length")?,
             n_vocab: metadata.strings("tokenizer.ggml.tokens")?.len(),
             context_length: keys.extent("context_length")?,
             norm_eps: norm_eps.unwrap_or(1e-6),
-            query_scale: query_scale(generation, n_layers, width / n_heads, head_len),
-            attention_cap: capped("attn_logit_softcapping", 50.0)?,
-            logit_cap: capped("final_logit_softcapping", 30.0)?,
-            window: window(&keys, generation)?,
-            global_period: period(&keys, generation)?,
+            query_scale: query_scale(architecture, n_layers, d_model / n_heads, head_dim),
+            attention_softcap: capped("attn_logit_softcapping", 50.0)?,
+            logit_softcap: capped("final_logit_softcapping", 30.0)?,
+            window: window(&keys, architecture)?,
+            global_period: period(&keys, architecture)?,
             rotary,
             local_rotary,
         };
@@ -165,16 +165,16 @@ impl Config {
         Ok(config)
     }
 
-    /// Refuses what is no Gemma but a broken file, before anything is made or multiplied by it.
+    /// Refuses sizes of no Gemma but of a broken file, before anything is made or multiplied by them.
     fn check_sizes(&self, keys: &Keys<'_>) -> Result<()> {
-        let (h, c) = (self.n_heads, self.head_len);
+        let (h, c) = (self.n_heads, self.head_dim);
         for (key, found, most) in [
             ("block_count", self.n_layers, MAX_LAYERS),
-            ("embedding_length", self.width, MAX_WIDTH),
-            ("feed_forward_length", self.ffn_width, MAX_WIDTH),
-            ("attention.head_count", h, MAX_WIDTH / c.max(1)),
-            // Head sizes follow from it where the file has none.
-            ("attention.head_count", h, self.width),
+            ("embedding_length", self.d_model, MAX_DIM),
+            ("feed_forward_length", self.d_ff, MAX_DIM),
+            ("attention.head_count", h, MAX_DIM / c.max(1)),
+            // Head sizes follow from it if the file has none.
+            ("attention.head_count", h, self.d_model),
         ] {
             if found > most {
                 let (key, expected) = (keys.full(key), format!("at most {most}"));
@@ -184,19 +184,19 @@ impl Config {
         Ok(())
     }
 
-    /// Refuses what the kernels cannot do.
+    /// Refuses shapes that the kernels cannot take.
     fn check(&self, keys: &Keys<'_>) -> Result<()> {
         let unsupported =
             |what: &str, found: String| Err(Error::Unsupported { what: what.to_owned(), found });
-        if !self.head_len.is_power_of_two() || !(16..=512).contains(&self.head_len) {
+        if !self.head_dim.is_power_of_two() || !(16..=512).contains(&self.head_dim) {
             return unsupported(
                 "a head size that is a power of two from 16 to 512",
-                self.head_len.to_string(),
+                self.head_dim.to_string(),
             );
         }
-        let value_len = keys.opt_extent("attention.value_length")?.unwrap_or(self.head_len);
-        if value_len != self.head_len {
-            return unsupported("values as long as keys", format!("{value_len} against {}", self.head_len));
+        let value_len = keys.opt_extent("attention.value_length")?.unwrap_or(self.head_dim);
+        if value_len != self.head_dim {
+            return unsupported("values as long as keys", format!("{value_len} against {}", self.head_dim));
         }
         if !self.n_heads.is_multiple_of(self.n_kv_heads) {
             return unsupported(
@@ -204,7 +204,7 @@ impl Config {
                 format!("{} heads on {} key/value heads", self.n_heads, self.n_kv_heads),
             );
         }
-        for (what, extent) in [("embedding_length", self.width), ("feed_forward_length", self.ffn_width)] {
+        for (what, extent) in [("embedding_length", self.d_model), ("feed_forward_length", self.d_ff)] {
             if !extent.is_multiple_of(16) {
                 return unsupported(&format!("{what} that is a multiple of 16"), extent.to_string());
             }
@@ -218,7 +218,7 @@ impl Config {
         self.window.is_some() && i % self.global_period != self.global_period - 1
     }
 
-    /// The window of layer `i`, where it is local.
+    /// The window of layer `i`, if it is local.
     #[must_use]
     pub fn window_of(&self, i: usize) -> Option<usize> {
         self.window.filter(|_| self.is_local(i))
@@ -227,43 +227,43 @@ impl Config {
     /// Whether the outputs of attention and feed-forward are normalised before they are added.
     #[must_use]
     pub fn has_post_norms(&self) -> bool {
-        self.generation != Generation::Gemma
+        self.architecture != Architecture::Gemma
     }
 
     /// Whether queries and keys are normalised head by head.
     #[must_use]
     pub fn has_qk_norms(&self) -> bool {
-        self.generation == Generation::Gemma3
+        self.architecture == Architecture::Gemma3
     }
 }
 
 /// The scale is not in the file: C^-0.5, but (D/H)^-0.5 in the two 27B models, which are known by their depth
 /// (llama.cpp src/llama-model.cpp, `LLM_TYPE_27B`).
-fn query_scale(generation: Generation, n_layers: usize, width_per_head: usize, head_len: usize) -> f32 {
-    let is_27b = matches!((generation, n_layers), (Generation::Gemma2, 46) | (Generation::Gemma3, 62));
-    let squared = if is_27b { width_per_head } else { head_len };
+fn query_scale(architecture: Architecture, n_layers: usize, width_per_head: usize, head_dim: usize) -> f32 {
+    let is_27b = matches!((architecture, n_layers), (Architecture::Gemma2, 46) | (Architecture::Gemma3, 62));
+    let squared = if is_27b { width_per_head } else { head_dim };
     (1.0 / (squared as f64).sqrt()) as f32
 }
 
-fn window(keys: &Keys<'_>, generation: Generation) -> Result<Option<usize>> {
-    match generation {
-        Generation::Gemma => Ok(None),
-        Generation::Gemma2 => Ok(Some(keys.opt_extent("attention.sliding_window")?.unwrap_or(4096))),
-        Generation::Gemma3 => keys.opt_extent("attention.sliding_window"),
+fn window(keys: &Keys<'_>, architecture: Architecture) -> Result<Option<usize>> {
+    match architecture {
+        Architecture::Gemma => Ok(None),
+        Architecture::Gemma2 => Ok(Some(keys.opt_extent("attention.sliding_window")?.unwrap_or(4096))),
+        Architecture::Gemma3 => keys.opt_extent("attention.sliding_window"),
     }
 }
 
-fn period(keys: &Keys<'_>, generation: Generation) -> Result<usize> {
-    let default = match generation {
-        Generation::Gemma => 1,
-        Generation::Gemma2 => 2,
-        Generation::Gemma3 => 6,
+fn period(keys: &Keys<'_>, architecture: Architecture) -> Result<usize> {
+    let default = match architecture {
+        Architecture::Gemma => 1,
+        Architecture::Gemma2 => 2,
+        Architecture::Gemma3 => 6,
     };
     Ok(keys.opt_extent("attention.sliding_window_pattern")?.unwrap_or(default))
 }
 
 /// RoPE of the global and of the local layers. Linear scaling applies to the global ones only.
-fn rotaries(keys: &Keys<'_>, generation: Generation) -> Result<(Rotary, Rotary)> {
+fn rotaries(keys: &Keys<'_>, architecture: Architecture) -> Result<(Rotary, Rotary)> {
     let base = keys.opt_number("rope.freq_base")?.map_or(10_000.0, f64::from);
     let divisor = match keys.metadata.opt_str(&keys.full("rope.scaling.type"))? {
         None | Some("none") => 1.0,
@@ -273,8 +273,8 @@ fn rotaries(keys: &Keys<'_>, generation: Generation) -> Result<(Rotary, Rotary)>
         }
     };
     let global = Rotary { base, divisor };
-    let local = match generation {
-        Generation::Gemma3 => {
+    let local = match architecture {
+        Architecture::Gemma3 => {
             Rotary { base: keys.opt_number("rope.freq_base_swa")?.map_or(10_000.0, f64::from), divisor: 1.0 }
         }
         _ => global,

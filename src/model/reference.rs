@@ -1,22 +1,21 @@
-//! The forward page over the CPU twins: slow, exact to f32 storage, and the arbiter when a kernel is in doubt.
+//! Reference: the page over the CPU twins, slow, exact to f32 storage, and the arbiter when a kernel is in doubt.
 
 use std::collections::HashMap;
 
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::gguf::Header;
-use crate::gpu::KvType;
-use crate::kernels::attention::{Cached, Shape, attention};
-use crate::kernels::cap_logits::cap_logits;
+use crate::kernels::attention_prefill::{Cached, Shape, attention};
 use crate::kernels::embed::embed;
-use crate::kernels::geglu::geglu;
+use crate::kernels::geglu_prefill::geglu;
 use crate::kernels::matmul::matmul;
 use crate::kernels::norm_add::{add, rms_norm};
-use crate::kernels::rope::rope;
-use crate::kernels::rotate::kv_write;
-use crate::model::Config;
+use crate::kernels::qk_norm_rope::kv_write;
+use crate::kernels::rope_table::rope;
+use crate::kernels::softcap_logits::softcap_logits;
+use crate::model::config::Config;
 use crate::model::tensors::checked_config;
-use crate::quant::Format;
+use crate::quant::{Format, KvType};
 use crate::source::ByteSource;
 
 /// A tensor as in the file.
@@ -53,7 +52,7 @@ impl Reference {
             tensors.insert(tensor.name.clone(), Stored { format: tensor.format, n_cols, blocks });
         }
         let context = config.context_length;
-        let row = config.n_kv_heads * config.head_len;
+        let row = config.n_kv_heads * config.head_dim;
         let cache =
             (0..config.n_layers).map(|_| (vec![0.0; context * row], vec![0.0; context * row])).collect();
         Ok(Self { config, tensors, cache, context, kv })
@@ -68,7 +67,7 @@ impl Reference {
         Ok(matmul(w.format, &w.blocks, w.n_cols, x))
     }
 
-    /// Normalises rows as long as the weight; where there is none, `x` as it is.
+    /// Normalises rows as long as the weight; without a weight, returns `x` as it is.
     fn norm(&self, name: &str, x: Vec<f32>) -> Vec<f32> {
         let Some(w) = self.tensors.get(name) else { return x };
         let mut weights = Vec::new();
@@ -85,9 +84,9 @@ impl Reference {
         if needs > self.context {
             return Err(Error::ContextFull { needs, context: self.context });
         }
-        let width = self.config.width;
+        let d_model = self.config.d_model;
         let table = self.stored("token_embd.weight")?;
-        let mut x = embed(ids, table.format, &table.blocks, width, (width as f32).sqrt());
+        let mut x = embed(ids, table.format, &table.blocks, d_model, (d_model as f32).sqrt());
         for i in 0..self.config.n_layers {
             let out = self.attend(i, self.norm(&name(i, "attn_norm"), x.clone()), position)?;
             add(&self.norm(&name(i, "post_attention_norm"), out), &mut x);
@@ -97,12 +96,12 @@ impl Reference {
             let out = self.product(&name(i, "ffn_down"), &geglu(&gate, &up))?;
             add(&self.norm(&name(i, "post_ffw_norm"), out), &mut x);
         }
-        let last = x.split_off(x.len() - width);
+        let last = x.split_off(x.len() - d_model);
         let normed = self.norm("output_norm.weight", last);
         let matrix =
             if self.tensors.contains_key("output.weight") { "output.weight" } else { "token_embd.weight" };
         let mut logits = self.product(matrix, &normed)?;
-        cap_logits(&mut logits, self.config.logit_cap);
+        softcap_logits(&mut logits, self.config.logit_softcap);
         Ok(logits)
     }
 
@@ -112,18 +111,22 @@ impl Reference {
         let v = self.product(&name(i, "attn_v"), &normed)?;
         let c = &self.config;
         let rotary = if c.is_local(i) { c.local_rotary } else { c.rotary };
-        let (q_row, kv_row) = (c.n_heads * c.head_len, c.n_kv_heads * c.head_len);
-        let q = rope(&q, q_row, c.head_len, position, rotary);
-        let k = rope(&k, kv_row, c.head_len, position, rotary);
+        let (q_row, kv_row) = (c.n_heads * c.head_dim, c.n_kv_heads * c.head_dim);
+        let q = rope(&q, q_row, c.head_dim, position, rotary);
+        let k = rope(&k, kv_row, c.head_dim, position, rotary);
         let Some((keys, values)) = self.cache.get_mut(i) else {
             return Ok(Vec::new());
         };
         kv_write(&k, keys, kv_row, self.context, position, self.kv);
         kv_write(&v, values, kv_row, self.context, position, self.kv);
         let cached =
-            Cached { keys, values, n_slots: self.context, n_kv_heads: c.n_kv_heads, head_len: c.head_len };
-        let shape =
-            Shape { n_heads: c.n_heads, window: c.window_of(i), scale: c.query_scale, cap: c.attention_cap };
+            Cached { keys, values, n_slots: self.context, n_kv_heads: c.n_kv_heads, head_dim: c.head_dim };
+        let shape = Shape {
+            n_heads: c.n_heads,
+            window: c.window_of(i),
+            scale: c.query_scale,
+            softcap: c.attention_softcap,
+        };
         let mixed = attention(&q, cached, position, shape);
         self.product(&name(i, "attn_output"), &mixed)
     }

@@ -1,16 +1,15 @@
-//! The tensor table: which tensors a model of a config has, and how those that share an input are stacked.
+//! Tensor table: names and shapes of the tensors of a model.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::error::{Error, Result};
 use crate::gguf::{Header, TensorInfo};
-use crate::gpu::{Limits, Member, Stack};
-use crate::model::Config;
+use crate::model::config::Config;
 
 /// Name and shape (innermost first) of every tensor that a model of this config has; `output.weight` may come on top.
 fn table(config: &Config) -> Vec<(String, Vec<u64>)> {
-    let (d, f) = (config.width as u64, config.ffn_width as u64);
-    let c = config.head_len as u64;
+    let (d, f) = (config.d_model as u64, config.d_ff as u64);
+    let c = config.head_dim as u64;
     let (q, kv) = (config.n_heads as u64 * c, config.n_kv_heads as u64 * c);
     let mut tensors = vec![
         ("token_embd.weight".to_owned(), vec![d, config.n_vocab as u64]),
@@ -53,7 +52,7 @@ pub(super) const OUTPUT: &str = "output.weight";
 pub fn check_tensors(header: &Header, config: &Config) -> Result<()> {
     let mut expected = table(config);
     if header.tensor(OUTPUT).is_some() {
-        expected.push((OUTPUT.to_owned(), vec![config.width as u64, config.n_vocab as u64]));
+        expected.push((OUTPUT.to_owned(), vec![config.d_model as u64, config.n_vocab as u64]));
     }
     let by_name: HashMap<&str, &TensorInfo> = header.tensors.iter().map(|t| (t.name.as_str(), t)).collect();
     for (name, shape) in &expected {
@@ -80,7 +79,7 @@ pub fn check_tensors(header: &Header, config: &Config) -> Result<()> {
 /// The config of a file whose tensors are those of the config.
 ///
 /// # Errors
-/// Those of [`Config::from_metadata`] and [`check_tensors`].
+/// Errors of [`Config::from_metadata`] and [`check_tensors`].
 pub fn checked_config(header: &Header) -> Result<Config> {
     let config = Config::from_metadata(&header.metadata)?;
     check_tensors(header, &config)?;
@@ -89,52 +88,4 @@ pub fn checked_config(header: &Header) -> Result<Config> {
 
 pub(super) fn find<'a>(header: &'a Header, name: &str) -> Result<&'a TensorInfo> {
     header.tensor(name).ok_or_else(|| Error::MissingTensor { tensor: name.to_owned() })
-}
-
-/// Matrices of one block, in stacks.
-#[derive(Debug)]
-pub(super) struct LayerStacks {
-    /// q, k and v: `[(H + 2K) C, D]`.
-    pub qkv: Vec<Stack>,
-    /// `[D, H * C]`.
-    pub o: Stack,
-    /// gate and up: `[2F, D]`.
-    pub gate_up: Vec<Stack>,
-    /// `[D, F]`.
-    pub down: Stack,
-}
-
-/// A tensor that is a matrix.
-pub(super) fn single(header: &Header, name: &str) -> Result<Stack> {
-    let tensor = find(header, name)?;
-    match tensor.shape.as_slice() {
-        [n_cols, n_rows] => Ok(Stack {
-            members: vec![Member { label: name.to_owned(), n_rows: *n_rows }],
-            n_cols: *n_cols,
-            format: tensor.format,
-        }),
-        _ => Err(Error::Internal { what: format!("\"{name}\" is no matrix") }),
-    }
-}
-
-impl LayerStacks {
-    /// How the matrices of block `i` lie, on an adapter of these limits.
-    pub(super) fn plan(header: &Header, limits: &Limits, i: usize) -> Result<Self> {
-        let matrix = |name: &str| single(header, &layer_name(i, name));
-        let join = |names: &[&str]| {
-            let singles = names.iter().map(|name| matrix(name)).collect::<Result<_>>()?;
-            Stack::join(limits, singles)
-        };
-        Ok(Self {
-            qkv: join(&["attn_q", "attn_k", "attn_v"])?,
-            o: matrix("attn_output")?,
-            gate_up: join(&["ffn_gate", "ffn_up"])?,
-            down: matrix("ffn_down")?,
-        })
-    }
-
-    /// All of them.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Stack> {
-        self.qkv.iter().chain([&self.o]).chain(&self.gate_up).chain([&self.down])
-    }
 }

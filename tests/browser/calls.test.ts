@@ -157,7 +157,7 @@ onTestPage({ models: tinyModels, intercept: drip, ready: (tab) => loadInPage(tab
       model.dispose();
       return seen;
     }, tab.url(MODEL));
-    assert.equal(info.config.generation, 'gemma3');
+    assert.equal(info.config.architecture, 'gemma3');
     assert.ok(info.config.nLayers > 0 && info.config.nVocab > 0);
     assert.equal(info.contextLength, 256);
     assert.equal(typeof info.chat, 'boolean');

@@ -21,8 +21,8 @@ describe('the prompt of a conversation', () => {
       { role: 'assistant', content: 'a' },
       { role: 'user', content: 'q2' },
     ]);
-    for (const generation of ['gemma', 'gemma2'] as const) {
-      assert.deepEqual(promptOf(one, branchOf(one), generation).slice(0, 2), [
+    for (const architecture of ['gemma', 'gemma2'] as const) {
+      assert.deepEqual(promptOf(one, branchOf(one), architecture).slice(0, 2), [
         { role: 'user', content: 'Be brief.\n\nq' },
         { role: 'assistant', content: 'a' },
       ]);

@@ -31,7 +31,7 @@ withModel(BASE, { contextLength: 512 }, (tab) => {
   it('embeds a text: as many numbers as the model is wide, the same for the same text', async () => {
     const seen = await tab.page.evaluate(async () => {
       const [a, b, c] = await Promise.all(['hello', 'hello', 'something else'].map((text) => model.embed(text)));
-      return { a: Array.from(a ?? []), b: Array.from(b ?? []), c: Array.from(c ?? []), width: model.info.config.width };
+      return { a: Array.from(a ?? []), b: Array.from(b ?? []), c: Array.from(c ?? []), width: model.info.config.dModel };
     });
     assert.equal(seen.a.length, seen.width);
     assert.ok(seen.a.every(Number.isFinite) && seen.a.some((value) => value !== 0));

@@ -5,15 +5,29 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
+use crate::support::gpu::{NEED, adapter};
+use crate::support::suite::{Test, needing, test};
 use gemma_web::source::address;
 use gemma_web::source::download::describe;
 use gemma_web::source::native::store::{DiskStore, cache_folder};
 use serde_json::Value;
 
-use crate::gguf_writer::GgufWriter;
 use crate::http_server::HttpServer;
-use crate::split::split;
+use crate::support::gguf_split::split;
+use crate::support::gguf_writer::GgufWriter;
 use crate::{EXACT, Outcome, gemma, model};
+
+pub(crate) fn tests() -> Vec<Test> {
+    let on_gpu = |name, test: fn()| needing(name, NEED, adapter(), move |()| test());
+    vec![
+        test("models are read from addresses", addresses_are_read),
+        test("bad addresses are refused", bad_addresses_are_refused),
+        on_gpu("a checksum is checked", a_checksum_is_checked),
+        on_gpu("a killed download goes on", a_killed_download_goes_on),
+        on_gpu("two processes share a download", two_processes_share_a_download),
+        on_gpu("shards are found by one name", shards_are_found_by_one_name),
+    ]
+}
 
 const MODEL: &str = "tiny-gemma3-q4_k_m";
 
@@ -53,7 +67,7 @@ fn logits(outcome: &Outcome) -> Value {
     outcome.json()["logits"].clone()
 }
 
-pub(crate) fn addresses_are_read() {
+fn addresses_are_read() {
     let server = HttpServer::start([("/m.gguf".to_owned(), tiny())]);
     let (cache, url) = (folder("addresses"), format!("{}/m.gguf?token=hidden", server.address));
     let inspected = run(command(&cache, &["inspect", &url, "--json", "--header", "X-Key: 7"])).json();
@@ -77,7 +91,7 @@ pub(crate) fn addresses_are_read() {
     assert!(server.take_requests().iter().all(|head| !head.contains("secret")));
 }
 
-pub(crate) fn bad_addresses_are_refused() {
+fn bad_addresses_are_refused() {
     let server = HttpServer::start([("/m.gguf".to_owned(), tiny())]);
     let url = |path: &str| format!("{}/{path}", server.address);
     let cache = folder("bad");
@@ -106,7 +120,7 @@ pub(crate) fn bad_addresses_are_refused() {
     }
 }
 
-pub(crate) fn a_checksum_is_checked() {
+fn a_checksum_is_checked() {
     let server = HttpServer::start([("/m.gguf".to_owned(), tiny())]);
     let (cache, url) = (folder("checksum"), format!("{}/m.gguf", server.address));
     let eval = |sha256: &str| {
@@ -129,7 +143,7 @@ pub(crate) fn a_checksum_is_checked() {
     assert_eq!(server.sent(), 0);
 }
 
-pub(crate) fn a_killed_download_goes_on() {
+fn a_killed_download_goes_on() {
     // The tensors and much behind them that nobody reads: it is fetched all the same, so that the file is whole.
     let mut file = tiny();
     file.resize(40_000_000, 7);
@@ -177,7 +191,7 @@ fn asked(head: &str, size: u64) -> u64 {
     (last.parse::<u64>().unwrap() + 1).min(size) - first.parse::<u64>().unwrap()
 }
 
-pub(crate) fn two_processes_share_a_download() {
+fn two_processes_share_a_download() {
     let mut file = tiny();
     file.resize(30_000_000, 7);
     let size = file.len() as u64;
@@ -198,7 +212,7 @@ pub(crate) fn two_processes_share_a_download() {
     assert_eq!(server.sent(), size, "sent once");
 }
 
-pub(crate) fn shards_are_found_by_one_name() {
+fn shards_are_found_by_one_name() {
     let (file, folder) = (tiny(), folder("shards"));
     let shards: Vec<GgufWriter> = split(&file, &[5, 12]);
     let name = |i: usize| format!("m-0000{i}-of-00003.gguf");

@@ -1,13 +1,24 @@
-//! What the command makes of files, good and bad, before any GPU is asked.
+//! Files given to the command, good and bad, before any GPU is asked.
 
 use std::path::{Path, PathBuf};
 
+use crate::support::suite::{Test, test};
 use serde_json::Value;
 
-use crate::common::goldens::data;
+use crate::support::goldens::data;
 use crate::{gemma, model};
 
-pub(crate) fn tokenize_prints_ids() {
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test("tokenize prints ids without BOS", tokenize_prints_ids),
+        test("inspect prints the file", inspect_prints_the_file),
+        test("synthetic models have no file", synthetic_models_have_no_file),
+        test("synth writes the same bytes", synth_writes_the_same_bytes),
+        test("bad files are refused by name", bad_files_are_refused),
+    ]
+}
+
+fn tokenize_prints_ids() {
     let goldens: Value =
         serde_json::from_str(&std::fs::read_to_string(data("tokenizer/tiny-B.json")).unwrap()).unwrap();
     let model = model("tiny-gemma3-q4_0");
@@ -23,7 +34,7 @@ pub(crate) fn tokenize_prints_ids() {
     assert!(plain.succeeded().stdout.lines().count() > 1, "as text: {}", plain.stdout);
 }
 
-pub(crate) fn inspect_prints_the_file() {
+fn inspect_prints_the_file() {
     let page = gemma(&["inspect", &model("tiny-gemma2-q4_k_m"), "--json"]).json();
     assert_eq!(page["file"]["version"], 3);
     assert_eq!(page["metadata"]["general.architecture"], "gemma2");
@@ -38,7 +49,7 @@ pub(crate) fn inspect_prints_the_file() {
     assert!(plain.succeeded().stdout.contains("token_embd.weight"), "{}", plain.stdout);
 }
 
-pub(crate) fn synthetic_models_have_no_file() {
+fn synthetic_models_have_no_file() {
     let name = "synthetic:gemma-2b:q4_k_m:3";
     let page = gemma(&["inspect", name, "--json"]).json();
     assert_eq!(page["file"]["bytes"], 1_629_372_992_u64);
@@ -48,7 +59,7 @@ pub(crate) fn synthetic_models_have_no_file() {
     assert_eq!(ids["ids"], serde_json::json!([107]));
 }
 
-pub(crate) fn synth_writes_the_same_bytes() {
+fn synth_writes_the_same_bytes() {
     let name = "gemma-3-270m:q4_0";
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("synthetic.gguf");
     let file = path.to_str().unwrap();
@@ -76,7 +87,7 @@ fn position(bytes: &[u8], wanted: &[u8]) -> usize {
     bytes.windows(wanted.len()).position(|window| window == wanted).unwrap()
 }
 
-pub(crate) fn bad_files_are_refused() {
+fn bad_files_are_refused() {
     let good = std::fs::read(model("tiny-gemma1-mha-q4_0")).unwrap();
     let patched = |name: &str, patch: &dyn Fn(&mut Vec<u8>)| {
         let mut bytes = good.clone();

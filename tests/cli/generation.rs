@@ -1,11 +1,28 @@
-//! What the command prints for a model on the GPU.
+//! Output of the command for a model on the GPU.
 
+use crate::support::gpu::{NEED, adapter};
+use crate::support::suite::{Test, needing};
 use serde_json::Value;
 
-use crate::common::goldens::{data, goldens};
+use crate::support::goldens::{data, goldens};
 use crate::{gemma, gemma_with_input, model};
 
-pub(crate) fn eval_prints_logits() {
+pub(crate) fn tests() -> Vec<Test> {
+    let on_gpu = |name, test: fn()| needing(name, NEED, adapter(), move |()| test());
+    vec![
+        on_gpu("eval prints the golden logits", eval_prints_logits),
+        on_gpu("eval adds BOS once to a prompt", eval_adds_bos),
+        on_gpu("run prints JSON or text", run_prints),
+        on_gpu("run repeats itself with a seed", run_is_repeatable),
+        on_gpu("run takes biases and penalties", run_takes_biases),
+        on_gpu("chat answers each line", chat_answers),
+        on_gpu("perplexity of a window", perplexity_of_a_window),
+        on_gpu("bench reports speeds and counts", bench_reports),
+        on_gpu("requests that the model cannot fulfil", impossible_requests),
+    ]
+}
+
+fn eval_prints_logits() {
     let goldens = goldens("tiny/tiny-gemma3-q4_0");
     let prompt = goldens.prompts.iter().find(|prompt| prompt.name == "text17").unwrap();
     let ids = prompt.ids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
@@ -20,7 +37,7 @@ pub(crate) fn eval_prints_logits() {
     }
 }
 
-pub(crate) fn eval_adds_bos() {
+fn eval_adds_bos() {
     let model = model("tiny-gemma1-q4_0");
     let text = "Alice was beginning";
     let ids = gemma(&["tokenize", &model, "-p", text, "--json"]).json();
@@ -29,7 +46,7 @@ pub(crate) fn eval_adds_bos() {
     assert_eq!(gemma(&["eval", &model, "-p", text, "--json"]).json(), by_ids);
 }
 
-pub(crate) fn run_prints() {
+fn run_prints() {
     let model = model("tiny-gemma2-q4_0");
     let args = ["run", &model, "-p", "Alice was", "-n", "12", "--temperature", "0"];
     let page = gemma(&[&args[..], &["--json"]].concat()).json();
@@ -46,7 +63,7 @@ pub(crate) fn run_prints() {
     assert_ne!(turn["usage"]["promptTokens"], page["usage"]["promptTokens"], "the turn format adds tokens");
 }
 
-pub(crate) fn run_is_repeatable() {
+fn run_is_repeatable() {
     let model = model("tiny-gemma1-q4_0");
     let tokens = |seed: &str| {
         let args = ["run", &model, "-p", "Alice", "-n", "16", "--temperature", "2", "--seed", seed, "--json"];
@@ -56,7 +73,7 @@ pub(crate) fn run_is_repeatable() {
     assert_ne!(tokens("7"), tokens("8"), "another seed, another text");
 }
 
-pub(crate) fn run_takes_biases() {
+fn run_takes_biases() {
     let model = model("tiny-gemma1-q4_0");
     let tokens = |options: &[&str]| {
         let args = ["run", &model, "-p", "Alice", "-n", "4", "--temperature", "0", "--json"];
@@ -67,7 +84,7 @@ pub(crate) fn run_takes_biases() {
     assert!(penalised.starts_with("[30,31,"), "{penalised}");
 }
 
-pub(crate) fn chat_answers() {
+fn chat_answers() {
     let model = model("tiny-gemma3-q4_0");
     let args = ["chat", &model, "-n", "4", "--temperature", "0", "--json"];
     let outcome = gemma_with_input(&args, "Hello!\n\nAnd now?\n");
@@ -78,7 +95,7 @@ pub(crate) fn chat_answers() {
     assert!(n_prompt(&replies[1]) > n_prompt(&replies[0]), "the conversation grows: {}", outcome.stdout);
 }
 
-pub(crate) fn perplexity_of_a_window() {
+fn perplexity_of_a_window() {
     let text = data("real/ppl-text.txt");
     let (model, text) = (model("tiny-gemma3-q8_0"), text.to_str().unwrap());
     let page = gemma(&["perplexity", &model, "--file", text, "--tokens", "100", "--json"]).json();
@@ -91,7 +108,7 @@ pub(crate) fn perplexity_of_a_window() {
     assert!(no_text.code == Some(1) && no_text.stderr.contains("no/such/text"), "{}", no_text.stderr);
 }
 
-pub(crate) fn bench_reports() {
+fn bench_reports() {
     let model = model("tiny-gemma1-q4_0");
     let args = ["bench", &model, "-p", "20", "-n", "6", "-r", "2", "-d", "0,60"];
     let page = gemma(&[&args[..], &["--json"]].concat()).json();
@@ -129,7 +146,7 @@ pub(crate) fn bench_reports() {
     assert!(short.code == Some(2) && short.stderr.contains("--context"), "{}", short.stderr);
 }
 
-pub(crate) fn impossible_requests() {
+fn impossible_requests() {
     let model = model("tiny-gemma1-q4_0");
     let adapter = gemma(&["eval", &model, "--ids", "2", "--adapter", "no such adapter"]);
     assert!(adapter.code == Some(1) && adapter.stderr.contains("no such adapter"), "{}", adapter.stderr);

@@ -1,27 +1,19 @@
 //! The `gemma` command from outside: what it prints where, its exit codes, and what it says to bad input.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod downloads;
 mod files;
 mod generation;
-#[path = "../common/gguf_writer.rs"]
-mod gguf_writer;
-#[path = "../common/http_server.rs"]
 mod http_server;
-#[path = "../common/split.rs"]
-mod split;
+#[path = "../support/mod.rs"]
+mod support;
 mod usage;
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use common::goldens::data;
-use common::gpu;
-use common::trial::needing;
-use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
+use support::goldens::data;
 
 /// What a call of the command left behind.
 struct Outcome {
@@ -72,40 +64,10 @@ fn model(name: &str) -> String {
 }
 
 fn main() {
-    let args = Arguments::from_args();
-    let adapter = gpu::adapter();
-    let free = |name: &str, test: fn()| Trial::test(name, move || passed(test));
-    let on_gpu = |name: &str, test: fn()| needing(name, gpu::NEED, adapter, move |()| passed(test));
-    let trials = vec![
-        free("tokenize prints ids without BOS", files::tokenize_prints_ids),
-        free("inspect prints the file", files::inspect_prints_the_file),
-        free("synthetic models have no file", files::synthetic_models_have_no_file),
-        free("synth writes the same bytes", files::synth_writes_the_same_bytes),
-        free("bad files are refused by name", files::bad_files_are_refused),
-        free("models are read from addresses", downloads::addresses_are_read),
-        free("bad addresses are refused", downloads::bad_addresses_are_refused),
-        free("wrong usage exits with 2", usage::wrong_usage),
-        free("a closed pipe is no error", usage::closed_pipe),
-        free("no adapter is an error with a remedy", usage::no_adapter),
-        free("help goes to standard output", usage::help),
-        on_gpu("eval prints the golden logits", generation::eval_prints_logits),
-        on_gpu("eval adds BOS once to a prompt", generation::eval_adds_bos),
-        on_gpu("run prints JSON or text", generation::run_prints),
-        on_gpu("run repeats itself with a seed", generation::run_is_repeatable),
-        on_gpu("run takes biases and penalties", generation::run_takes_biases),
-        on_gpu("chat answers each line", generation::chat_answers),
-        on_gpu("perplexity of a window", generation::perplexity_of_a_window),
-        on_gpu("a checksum is checked", downloads::a_checksum_is_checked),
-        on_gpu("a killed download goes on", downloads::a_killed_download_goes_on),
-        on_gpu("two processes share a download", downloads::two_processes_share_a_download),
-        on_gpu("shards are found by one name", downloads::shards_are_found_by_one_name),
-        on_gpu("bench reports speeds and counts", generation::bench_reports),
-        on_gpu("requests that the model cannot fulfil", generation::impossible_requests),
-    ];
-    libtest_mimic::run(&args, trials).exit();
-}
-
-fn passed(test: fn()) -> Result<(), Failed> {
-    test();
-    Ok(())
+    support::suite::run([
+        ("files", files::tests()),
+        ("downloads", downloads::tests()),
+        ("usage", usage::tests()),
+        ("generation", generation::tests()),
+    ])
 }

@@ -1,12 +1,22 @@
-//! What the command says to wrong usage, and what it does where its surroundings fail it.
+//! Wrong usage of the command, and surroundings that fail it.
 
 use std::process::{Command, Stdio};
 
+use crate::support::suite::{Test, test};
 use serde_json::Value;
 
 use crate::{gemma, model};
 
-pub(crate) fn wrong_usage() {
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        test("wrong usage exits with 2", wrong_usage),
+        test("a closed pipe is no error", closed_pipe),
+        test("no adapter is an error with a remedy", no_adapter),
+        test("help goes to standard output", help),
+    ]
+}
+
+fn wrong_usage() {
     let model = model("tiny-gemma1-q4_0");
     let m = model.as_str();
     let cases: [(&[&str], &str); 25] = [
@@ -44,7 +54,7 @@ pub(crate) fn wrong_usage() {
 }
 
 /// The Vulkan loader is told of a driver that does not exist. Metal and Direct3D cannot be taken away like that.
-pub(crate) fn no_adapter() {
+fn no_adapter() {
     if !cfg!(target_os = "linux") {
         return;
     }
@@ -62,7 +72,7 @@ pub(crate) fn no_adapter() {
 }
 
 /// `gemma inspect … | head -0` ends quietly.
-pub(crate) fn closed_pipe() {
+fn closed_pipe() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gemma"));
     command.args(["inspect", &model("tiny-gemma3-f16")]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -72,7 +82,7 @@ pub(crate) fn closed_pipe() {
     assert_eq!(output.status.code(), Some(0));
 }
 
-pub(crate) fn help() {
+fn help() {
     let outcome = gemma(&["--help"]);
     for command in ["run", "chat", "eval", "perplexity", "tokenize", "inspect", "bench"] {
         assert!(outcome.succeeded().stdout.contains(command), "{command} in {}", outcome.stdout);

@@ -50,7 +50,7 @@ describe('without a browser', () => {
     assert.equal(await gemmaWeb.loadGemma(PATH).then(String, code), 'no_webgpu');
     assert.equal(await gemmaWeb.loadGemma(PATH, { worker: true }).then(String, code), 'invalid_option worker');
     assert.equal(await gemmaWeb.loadGemma('./nowhere.gguf').then(String, code), 'io');
-    assert.equal((await gemmaWeb.inspect(PATH)).config.generation, 'gemma3');
+    assert.equal((await gemmaWeb.inspect(PATH)).config.architecture, 'gemma3');
     assert.deepEqual([await gemmaWeb.cache.list(), await gemmaWeb.savedSessions.list()], [[], []]);
   });
 });

@@ -1,5 +1,5 @@
 // Parameters of the products of one token with the rows of a matrix, four rows a unit of lanes. Places are quads of `acts`; an
-// activation that is also held as codes takes two quads a group of sixteen (lib/codes.wgsl). Twin: src/kernels/rows.rs.
+// activation that is also held as codes takes two quads a group of sixteen (lib/codes.wgsl). Twin: src/kernels/matvec_common.rs.
 struct Params {
     n_groups: u32,   // K / 16
     n_rows: u32,     // rows of the first format (or matrix) in this part
@@ -11,7 +11,7 @@ struct Params {
     eps: f32,
     out: u32,        // where the results of this part go
     first_row: u32,  // logits: of this part
-    cap: f32,        // logits: soft-cap, 0: none
+    softcap: f32,    // logits: soft-cap, 0: none
     fold: u32,       // row n is column n / fold * stride + n % fold of the whole
     stride: u32,
     codes: u32,      // where the plain input's codes lie, or the gated output's go

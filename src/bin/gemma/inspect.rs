@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use gemma_web::gguf::{self, Array, Header, Metadata, Value};
 use gemma_web::gpu::{Gpu, GpuOptions, Limits};
-use gemma_web::model::memory::{self, MemoryPlan, Verdict};
+use gemma_web::model::gpu::memory;
+use gemma_web::model::memory::{MemoryPlan, Verdict};
 use gemma_web::model::{Config, ModelOptions};
 use gemma_web::source::ByteSource;
 use gemma_web::source::concat::Concat;

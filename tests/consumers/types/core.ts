@@ -77,7 +77,7 @@ export async function before(url: string, gpu: GpuLike): Promise<string> {
   const on: AdapterInfo | null = adapter ?? found.adapter;
   if (verdict.kind === 'fits_with_context') return `up to ${verdict.maxContextLength}`;
   if (verdict.kind === 'does_not_fit') return `${verdict.what}: ${verdict.needs} of ${verdict.offers}`;
-  return `${shape.generation} on ${on?.name ?? 'nothing'}, ${storage?.quota ?? 0}`;
+  return `${shape.architecture} on ${on?.name ?? 'nothing'}, ${storage?.quota ?? 0}`;
 }
 
 const remote: RemoteFile = { url: new URL('https://example.org/gemma.gguf'), headers: { authorization: 'x' }, token: 'x', sha256: 'x' };

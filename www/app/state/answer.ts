@@ -67,7 +67,7 @@ async function run(model: Loaded, asked: Conversation, turn: Turn): Promise<void
   const stream = new AnswerStream(asked, turn.id);
   let ended: Conversation;
   try {
-    const prompt = promptOf(asked, branchTo(asked, turn.parent), gemma.info.config.generation);
+    const prompt = promptOf(asked, branchTo(asked, turn.parent), gemma.info.config.architecture);
     // The engine does one thing at a time, so it counts before it answers.
     const counted = (promptTokens: number): void => void (answer.value?.turn === turn.id && (answer.value = { ...answer.value, promptTokens }));
     gemma.countTokens(prompt).then(counted, () => undefined);

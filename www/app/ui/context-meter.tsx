@@ -19,7 +19,7 @@ function useCount(): number {
     if (!model || waits) return undefined;
     let stale = false;
     const branch = branchOf(conversation);
-    const prompt = promptOf(conversation, branch, model.info.config.generation);
+    const prompt = promptOf(conversation, branch, model.info.config.architecture);
     const count = branch.length === 0 ? Promise.resolve(0) : model.countTokens(prompt);
     count.then((tokens) => void (stale || setCounted(tokens)), () => undefined);
     return () => void (stale = true);

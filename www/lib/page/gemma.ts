@@ -125,7 +125,7 @@ export class Gemma implements AsyncDisposable {
    * Returns a vector for a text: the mean of the final hidden states (after the output norm) over all positions, with the beginning-of-sequence
    * token, not normalised. Gemma was not trained for this: it is a plain feature vector, not that of an embedding model.
    *
-   * @returns `info.config.width` numbers.
+   * @returns `info.config.dModel` numbers.
    */
   async embed(text: string, options: Abortable = {}): Promise<Float32Array> {
     checkText('text', text);

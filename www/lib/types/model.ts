@@ -103,15 +103,15 @@ export interface MemoryPlan {
 
 /** Hyper-parameters of a model. */
 export interface ModelConfig {
-  readonly generation: 'gemma' | 'gemma2' | 'gemma3';
+  readonly architecture: 'gemma' | 'gemma2' | 'gemma3';
   /** The name in the file; empty if it has none. */
   readonly name: string;
   readonly nLayers: number;
-  readonly width: number;
+  readonly dModel: number;
   readonly nHeads: number;
   readonly nKvHeads: number;
-  readonly headLen: number;
-  readonly ffnWidth: number;
+  readonly headDim: number;
+  readonly dFf: number;
   readonly nVocab: number;
   /** Context that the model was trained for, in tokens. */
   readonly contextLength: number;

@@ -1,0 +1,15 @@
+//! Record of an adapter, which callers keep from one load to the next.
+
+use serde::{Deserialize, Serialize};
+
+use crate::gpu::Tuning;
+use crate::model::gpu::self_test::tested::Tested;
+
+/// What earlier loads found out about an adapter: measured and tested once.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AdapterRecord {
+    /// The fastest variants of the kernels.
+    pub tuning: Option<Tuning>,
+    /// The kernels that passed a self-test, or were replaced.
+    pub tested: Tested,
+}

@@ -1,0 +1,68 @@
+//! The page of a Gemma: top to bottom, for the tokens of a prompt. Steps that only some architectures have are an `if let Some`.
+//!
+//! The page knows the order of the steps and nothing of how a device takes them: each step is a method of [`Recorder`].
+
+use crate::model::config::Config;
+use crate::model::gpu::recorder::Recorder;
+use crate::model::gpu::state::State;
+use crate::model::gpu::weights::{Layer, Norms, Weights};
+
+/// The page over the weights and the state of one model.
+#[derive(Clone, Copy, Debug)]
+pub struct Prefill<'a> {
+    /// Hyper-parameters.
+    pub config: &'a Config,
+    /// Weights.
+    pub weights: &'a Weights,
+    /// Activations and KV cache.
+    pub state: &'a State,
+}
+
+impl Prefill<'_> {
+    /// ids → residual stream after the last block, and its norm. Marks stand after the embedding and after each block.
+    pub fn blocks(&self, r: &mut Recorder<'_>) {
+        let s = self.state;
+        r.embed(&self.weights.embedding, &s.ids, &s.x, (self.config.d_model as f32).sqrt());
+        r.mark();
+        let layers = &self.weights.layers;
+        if let Some(first) = layers.first() {
+            r.norm(&s.x, &first.attn_norms, &s.normed);
+        }
+        for (i, layer) in layers.iter().enumerate() {
+            self.attend(r, i, layer);
+            self.add(r, &layer.ffn_norms);
+            self.feed_forward(r, layer);
+            self.add(r, layers.get(i + 1).map_or(&self.weights.output_norms, |next| &next.attn_norms));
+            r.mark();
+        }
+    }
+
+    /// `out = o(attention(norm(x)))`
+    fn attend(&self, r: &mut Recorder<'_>, i: usize, w: &Layer) {
+        let s = self.state;
+        let Some(cache) = s.kv.get(i) else { return };
+        for matrix in &w.qkv {
+            r.product(matrix, &s.normed, &s.qkv);
+        }
+        let rope_table = if self.config.is_local(i) { &s.local_rope } else { &s.rope };
+        r.qk_norm_rope(&s.qkv, w.head_norms.as_ref(), rope_table, cache, &s.q_rotated);
+        r.attention(i, &s.q_rotated, cache, &s.mixed);
+        r.product(&w.o, &s.mixed, &s.out);
+    }
+
+    /// `out = down(gelu(gate(norm(x))) * up(norm(x)))`
+    fn feed_forward(&self, r: &mut Recorder<'_>, w: &Layer) {
+        let s = self.state;
+        for matrix in &w.gate_up {
+            r.product(matrix, &s.normed, &s.gate_up);
+        }
+        r.geglu(&s.gate_up, &s.gated);
+        r.product(&w.down, &s.gated, &s.out);
+    }
+
+    /// `x += post_norm(out)` (Gemma 1: `x += out`), and `normed = norm(x)`.
+    fn add(&self, r: &mut Recorder<'_>, norms: &Norms) {
+        let s = self.state;
+        r.norm_add(&s.out, &s.x, norms, &s.normed);
+    }
+}

@@ -1,0 +1,55 @@
+//! Tests that run on a GPU: kernels against their twins, models against exact logits, the engine and its sessions.
+//! Without an adapter they are reported as ignored.
+
+mod bench;
+mod context_limit;
+mod context_overflow;
+mod decode_kernels;
+mod embed_and_score;
+mod error_scopes;
+mod full_size_models;
+mod gpu_work_per_token;
+mod hostile_sessions;
+mod kernels;
+mod lost_device;
+mod memory_plan;
+mod options;
+mod prefill_kernels;
+mod quant_golden;
+mod real_model;
+mod sample_kernel;
+mod saved_sessions;
+mod self_test;
+mod sessions;
+#[path = "../support/mod.rs"]
+mod support;
+mod synthetic;
+mod tiny_models;
+
+fn main() {
+    // The longest stand first, so that no thread works alone in the end.
+    support::suite::run([
+        ("real_model", real_model::tests()),
+        ("full_size_models", full_size_models::tests()),
+        ("synthetic", synthetic::tests()),
+        ("hostile_sessions", hostile_sessions::tests()),
+        ("quant_golden", quant_golden::tests()),
+        ("kernels", kernels::tests()),
+        ("prefill_kernels", prefill_kernels::tests()),
+        ("decode_kernels", decode_kernels::tests()),
+        ("sample_kernel", sample_kernel::tests()),
+        ("tiny_models", tiny_models::tests()),
+        ("memory_plan", memory_plan::tests()),
+        ("gpu_work_per_token", gpu_work_per_token::tests()),
+        ("error_scopes", error_scopes::tests()),
+        ("self_test", self_test::tests()),
+        ("bench", bench::tests()),
+        ("context_limit", context_limit::tests()),
+        ("context_overflow", context_overflow::tests()),
+        ("embed_and_score", embed_and_score::tests()),
+        ("options", options::tests()),
+        ("sessions", sessions::tests()),
+        ("saved_sessions", saved_sessions::tests()),
+        ("lost_device", lost_device::tests()),
+    ])
+}

@@ -1,0 +1,176 @@
+//! `Gemma 3 270M Q4_K_M` against its exact results in tests/data/real. The file is not in the repository: the environment
+//! variable `GEMMA_WEB_MODEL` says where it is, and without it these tests show as ignored.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![allow(clippy::print_stderr, reason = "how much was compared belongs to the result")]
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::support::compare::{Greedy, close};
+use crate::support::goldens::{Prompt, array, data, goldens};
+use crate::support::gpu::{self, greedy};
+use crate::support::suite::{Test, needing};
+use crate::support::tolerances;
+use gemma_web::engine::{Engine, KvType, LoadOptions};
+use gemma_web::gpu::Tuning;
+use gemma_web::source::native::file::FileSource;
+use gemma_web::tokenizer::Special;
+use gemma_web::tokenizer::Tokenizer;
+use gemma_web::{Cancel, gguf};
+use libtest_mimic::Failed;
+use pollster::block_on;
+
+/// Bytes of the file that the goldens are of.
+const MODEL_BYTES: u64 = 253_113_024;
+const EXACT_PERPLEXITY: f64 = 20.31258;
+/// What the tests need.
+const FILE: &str = "GEMMA_WEB_MODEL, the path of gemma-3-270m-q4_k_m.gguf";
+const MODEL: &str = "gemma-3-270m";
+
+pub(crate) fn tests() -> Vec<Test> {
+    let path = std::env::var_os("GEMMA_WEB_MODEL").map(PathBuf::from);
+    // Without a file, whether there is an adapter makes no difference.
+    let adapter = path.as_ref().and_then(|_| gpu::adapter());
+    let need = match &path {
+        Some(_) => gpu::NEED,
+        None => FILE,
+    };
+    let found = path.clone().zip(adapter).map(|(path, ())| path);
+    let on_gpu = |name: &str, test: fn(&Path) -> Result<(), Failed>| {
+        needing(name, need, found.clone(), move |path| test(&path))
+    };
+    vec![
+        needing("ids of every prompt", FILE, path.clone(), |path| ids(&path)),
+        on_gpu("logits and greedy ids, f16 cache", default_cache),
+        on_gpu("logits and greedy ids, f32 cache", exact_cache),
+        on_gpu("logits and perplexity with int8 activations", int8),
+        on_gpu("perplexity of 2048 tokens, f16 cache", perplexity),
+    ]
+}
+
+fn load(path: &Path, kv: KvType, tuning: Option<Tuning>) -> Result<Engine, Failed> {
+    let n_bytes = std::fs::metadata(path).map_err(|e| format!("{}: {e}", path.display()))?.len();
+    if n_bytes != MODEL_BYTES {
+        return Err(
+            format!("{} has {n_bytes} bytes, the file of the goldens {MODEL_BYTES}", path.display()).into()
+        );
+    }
+    let options = LoadOptions { kv, tuning, context_length: Some(2048), ..LoadOptions::default() };
+    Ok(gpu::load(path, &options)?)
+}
+
+fn ids(path: &Path) -> Result<(), Failed> {
+    let mut source = FileSource::open(path)?;
+    let (header, _) = block_on(gguf::read_header(&mut source, &Cancel::default()))?;
+    let tokenizer = Tokenizer::from_gguf(&header.metadata)?;
+    let goldens = goldens("real/gemma3-270m");
+    let agree = |name: &str, text: &str, exact: &[u32]| {
+        // The prompt `turns` has control tokens in its text.
+        let special = if name == "turns" { Special::Parse } else { Special::AsText };
+        let mut found: Vec<u32> = tokenizer.bos().into_iter().collect();
+        found.extend(tokenizer.encode(text, special)?);
+        found.truncate(exact.len());
+        if found == exact {
+            Ok(())
+        } else {
+            Err(Failed::from(format!("{name}: ids {found:?}, expected {exact:?}")))
+        }
+    };
+    for prompt in &goldens.prompts {
+        agree(&prompt.name, &prompt.text, &prompt.ids)?;
+    }
+    agree("ppl-text.txt", &std::fs::read_to_string(data("real/ppl-text.txt"))?, &goldens.ppl_ids)
+}
+
+fn default_cache(path: &Path) -> Result<(), Failed> {
+    let mut engine = load(path, KvType::F16, gpu::F32)?;
+    agree(&mut engine, true, 64, 200)
+}
+
+fn exact_cache(path: &Path) -> Result<(), Failed> {
+    let mut engine = load(path, KvType::F32, gpu::F32)?;
+    agree(&mut engine, false, 16, 100)
+}
+
+fn agree(engine: &mut Engine, f16_kv: bool, max_steps: usize, min_compared: usize) -> Result<(), Failed> {
+    let goldens = goldens("real/gemma3-270m");
+    let max_abs = tolerances::logits(MODEL, f16_kv).max_abs;
+    let every16 = array("real/gemma3-270m.logits-every16");
+    let mut n_compared = 0;
+    let started = Instant::now();
+    for Prompt { name, ids, row, top20, greedy: exact, margins, .. } in &goldens.prompts {
+        let logits = block_on(engine.logits(ids, &Cancel::default()))?;
+        let sixteenth: Vec<f32> = logits.iter().step_by(16).copied().collect();
+        let distance = close(&format!("{name}, every 16th logit"), every16.at(&[*row]), &sixteenth, max_abs)?;
+        let (exact_top, top): (Vec<f32>, Vec<f32>) =
+            top20.iter().map(|(id, l)| (l, logits[*id as usize])).unzip();
+        close(&format!("{name}, highest 20 logits"), &exact_top, &top, max_abs)?;
+
+        let end_ids = engine.tokenizer().end_tokens().to_vec();
+        let whole = Greedy { ids: exact, margins, end_ids: &end_ids };
+        // Steps that cannot be compared are not worth their time: a second each where the GPU is a CPU.
+        let n_steps = whole.n_sure(max_abs).min(max_steps).max(1);
+        let found = greedy(engine, ids, n_steps)?;
+        let part = Greedy { ids: &exact[..n_steps], margins: &margins[..n_steps], ..whole };
+        let n = part.check(&format!("{name}, greedy"), &found, max_abs)?;
+        n_compared += n;
+        eprintln!(
+            "{name}: logits within {:.1e}, {n} of {n_steps} greedy steps compared, {:.0?}",
+            distance.max,
+            started.elapsed()
+        );
+    }
+    if n_compared < min_compared {
+        return Err(format!("only {n_compared} greedy steps were compared, expected {min_compared}").into());
+    }
+    Ok(())
+}
+
+/// Int8 activations, in both variants, and their perplexity in one: the two give the same within f32 rounding.
+fn int8(path: &Path) -> Result<(), Failed> {
+    let (goldens, every16) = (goldens("real/gemma3-270m"), array("real/gemma3-270m.logits-every16"));
+    for tuning in ["int8/32", "int8/1"] {
+        let mut engine = load(path, KvType::F16, Some(tuning.parse()?))?;
+        for Prompt { name, ids, row, .. } in &goldens.prompts {
+            let logits = block_on(engine.logits(ids, &Cancel::default()))?;
+            let sixteenth: Vec<f32> = logits.iter().step_by(16).copied().collect();
+            let what = format!("{name}, every 16th logit with {tuning}");
+            let distance = close(&what, every16.at(&[*row]), &sixteenth, tolerances::INT8_MAX)?;
+            eprintln!("{what}: within {:.2} (rms {:.3})", distance.max, distance.rms);
+            if distance.rms > tolerances::INT8_RMS {
+                return Err(format!("{what}: rms {}, at most {}", distance.rms, tolerances::INT8_RMS).into());
+            }
+        }
+        if tuning == "int8/1" {
+            perplexity_within(&mut engine, tolerances::INT8_PERPLEXITY_RELATIVE)?;
+        }
+    }
+    Ok(())
+}
+
+fn perplexity_within(engine: &mut Engine, relative: f64) -> Result<(), Failed> {
+    let ids = goldens("real/gemma3-270m").ppl_ids;
+    let nll = block_on(engine.score(&ids, &Cancel::default(), &mut |_| ()))?;
+    let perplexity = (nll.iter().map(|x| f64::from(*x)).sum::<f64>() / nll.len() as f64).exp();
+    eprintln!("perplexity {perplexity:.5}, exact {EXACT_PERPLEXITY}");
+    if (perplexity / EXACT_PERPLEXITY - 1.0).abs() > relative {
+        return Err(format!("perplexity {perplexity}, expected {EXACT_PERPLEXITY}").into());
+    }
+    Ok(())
+}
+
+fn perplexity(path: &Path) -> Result<(), Failed> {
+    let mut engine = load(path, KvType::F16, gpu::F32)?;
+    let ids = goldens("real/gemma3-270m").ppl_ids;
+    let nll = block_on(engine.score(&ids, &Cancel::default(), &mut |_| ()))?;
+    let exact = array("real/gemma3-270m.ppl-nll");
+    // A single token may be a little further off than the mean; llama.cpp with exact weights is within 0.007.
+    close("NLL of every token", exact.at(&[]), &nll, 0.1)?;
+    let mean = nll.iter().map(|x| f64::from(*x)).sum::<f64>() / nll.len() as f64;
+    let perplexity = mean.exp();
+    eprintln!("perplexity {perplexity:.5}, exact {EXACT_PERPLEXITY}");
+    if ((perplexity / EXACT_PERPLEXITY) - 1.0).abs() > tolerances::PERPLEXITY_RELATIVE {
+        return Err(format!("perplexity {perplexity}, expected {EXACT_PERPLEXITY}").into());
+    }
+    Ok(())
+}
