@@ -6,6 +6,7 @@
 // The rotated queries lie in the chunk's own partials until its results take their place: software adapters take long to compile
 // kernels with much workgroup memory.
 // Reference: llama.cpp src/models/gemma3.cpp (q/k norm before RoPE, scale, soft-cap before the softmax); FlashDecoding, Dao et al. 2023.
+// Uses: step math rope chunks kv acts
 struct Params {
     head_dim: u32,      // C, a power of two from 16 to 512
     n_heads: u32,       // H of the model
@@ -21,7 +22,6 @@ struct Params {
     has_norms: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> acts: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> rope_table: array<vec2<f32>>;
 @group(0) @binding(4) var<storage, read> head_norms: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> partials: array<vec4<f32>>;
@@ -34,7 +34,7 @@ var<workgroup> rescale: array<f32, 4>;
 
 // Quad i of a raw head that begins at quad `at`, normalised.
 fn normed(at: u32, i: u32, norm: f32, weights: u32) -> vec4<f32> {
-    let raw = bitcast<vec4<f32>>(acts[at + i]);
+    let raw = quad(at + i);
     if (params.has_norms == 0u) {
         return raw;
     }
@@ -49,7 +49,7 @@ fn turned(at: u32, i: u32, norm: f32, weights: u32) -> vec4<f32> {
 fn squares(at: u32, from_quad: u32, stride: u32, n_quads: u32) -> f32 {
     var sum = 0.0;
     for (var i = from_quad; i < n_quads; i += stride) {
-        let v = bitcast<vec4<f32>>(acts[at + i]);
+        let v = quad(at + i);
         sum += dot(v, v);
     }
     return sum;
@@ -133,8 +133,8 @@ fn attention_decode(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invo
                 key[half] = turned(k_at, i + half, k_norm, n_quads);
             }
             store_key8(at, key);
-            let low = bitcast<vec4<f32>>(acts[v_at + i]);
-            store_value8(at, mat2x4<f32>(low, bitcast<vec4<f32>>(acts[v_at + i + 1u])));
+            let low = quad(v_at + i);
+            store_value8(at, mat2x4<f32>(low, quad(v_at + i + 1u)));
         }
     }
     storageBarrier();

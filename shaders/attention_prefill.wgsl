@@ -1,12 +1,13 @@
 // o[t, h, :] = sum_j softmax_j(softcap(scale q[t, h, :] . keys[j, h', :])) values[j, h', :]     j in p-W+1 ..= p, h' = h / (H/K)
 // Shapes: q [T, H, C] f32; o [T, H C], the operand of a product, in f32 or int8; keys, values [n_slots, K, C] in the cache's type;
 // p = position + t; W = window, or all.
-// Bindings: 0 params, 1 step, 2 q; group 1 keys, values; group 2 o.
+// Bindings: 0 params, 1 step, 2 q; group 1 keys, values; group 2 o (`operand`).
 // Dispatch: (ceil(T * H/K / (64 LANES / C)), K of this part): LANES invocations make 64 LANES / C rows of o, a row being a token and one of the
 // query heads that share a key/value head, so that a key is read once for several. Four rows are made by C / 16 invocations: of a
 // block of C / 4 keys each scores four against the rows, and of the mixed values each keeps sixteen channels. Online softmax.
 // A cache above the binding limit is split by key/value heads: K counts those of this part, whose first query is first_head.
 // Reference: llama.cpp src/models/gemma2-iswa.cpp (scale, soft-cap before the mask); Dao 2023, FlashAttention-2.
+// Uses: step math chunks kv operand lanes
 struct Params {
     head_dim: u32,    // C, a power of two from 16 to 512
     n_kv_heads: u32,  // K of this part of the cache
@@ -20,9 +21,10 @@ struct Params {
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> q: array<vec4<f32>>;
+@group(2) @binding(0) var<storage, read_write> operand: array<vec4<u32>>;
 
 const LOWEST: f32 = -3.0e38;
-// What an invocation knows of its four rows: the largest scores of a block, at last the sums of the weights.
+// Four rows of an invocation: the largest scores of a block, at last the sums of the weights.
 var<workgroup> of_lane: array<vec4<f32>, LANES>;
 // [four rows][key of the block]
 var<workgroup> weights: array<vec4<f32>, 4u * LANES>;
@@ -56,7 +58,7 @@ fn scores(queries: vec4<u32>, slots: vec4<u32>) -> mat4x4<f32> {
     return sums;
 }
 
-// Scores of one row, LOWEST where it doesn't see the key.
+// Scores of one row, LOWEST if it does not see the key.
 fn seen(x: vec4<f32>, keys: vec4<u32>, position: u32) -> vec4<f32> {
     let live = (keys <= vec4<u32>(position)) & (keys >= vec4<u32>(first_key(position, params.window)));
     return select(vec4<f32>(LOWEST), softcap(x * params.scale, params.softcap), live);
@@ -66,7 +68,7 @@ fn largest_of(x: vec4<f32>) -> f32 {
     return max(max(x.x, x.y), max(x.z, x.w));
 }
 
-// Zero where the key is not seen, even while no key was.
+// Weights of four keys: zero if the key is not seen, even while no key was.
 fn weights_of(x: vec4<f32>, largest: f32) -> vec4<f32> {
     return select(exp(x - largest), vec4<f32>(), x <= vec4<f32>(LOWEST));
 }

@@ -3,6 +3,7 @@
 // Bindings: 0 params, 1 step, 2 acts, 3 partials.
 // Dispatch: (ceil(H * C / 16 / 64)): one invocation sixteen channels.
 // Reference: FlashDecoding, Dao et al. 2023: the softmax of parts from their maxima and sums.
+// Uses: step chunks acts codes
 struct Params {
     head_dim: u32,  // C
     n_heads: u32,   // H
@@ -11,7 +12,6 @@ struct Params {
     codes: u32,     // quad of acts
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> acts: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> partials: array<vec4<f32>>;
 
 @compute @workgroup_size(64)
@@ -44,7 +44,5 @@ fn attention_reduce(@builtin(global_invocation_id) at: vec3<u32>) {
     acts[to + 1u] = bitcast<vec4<u32>>(sum[1]);
     acts[to + 2u] = bitcast<vec4<u32>>(sum[2]);
     acts[to + 3u] = bitcast<vec4<u32>>(sum[3]);
-    let a = encode16(sum);
-    acts[params.codes + 2u * at.x] = a.q;
-    acts[params.codes + 2u * at.x + 1u] = bitcast<vec4<u32>>(vec4<f32>(a.s, a.sum, 0.0, 0.0));
+    put_codes(params.codes + 2u * at.x, sum);
 }

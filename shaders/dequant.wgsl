@@ -3,6 +3,7 @@
 // Bindings: 0 params, 1 step, 2 x; group 1 the planes of W.
 // Dispatch: (ceil(K / 16 / 64), T): one invocation writes sixteen values.
 // Reference: Format::decode in src/quant/format.rs, bit for bit. For tests: the engine never writes decoded weights.
+// Uses: step weights
 struct Params {
     n_groups: u32,  // K / 16
     first_row: u32,

@@ -3,6 +3,7 @@
 // Bindings: 0 params, 1 step, 2 ids, 3 x; group 1 the planes of E.
 // Dispatch: (ceil(D / 16 / 64), T): one invocation writes sixteen values.
 // Reference: llama.cpp src/models/gemma.cpp, build_inp_embd and ggml_scale by sqrt(n_embd).
+// Uses: step weights
 struct Params {
     n_groups: u32,  // D / 16
     first_row: u32,

@@ -1,8 +1,9 @@
-// acts[out + n] = gelu_tanh(gate[n]) * up[n]         for one token, where gate and up could not be made together; and its codes
+// acts[out + n] = gelu_tanh(gate[n]) * up[n]         for one token, if gate and up could not be made together; and its codes
 // Shapes: gate, up, out [N] f32 in acts, gate and up one after the other.
 // Bindings: 0 params, 2 acts.
 // Dispatch: (ceil(N / 16 / 64)): one invocation sixteen values.
 // Reference: gemma_pytorch gemma/model.py GemmaMLP.
+// Uses: math acts codes
 struct Params {
     n_groups: u32,  // N / 16
     gate_up: u32,   // quad of acts
@@ -10,11 +11,10 @@ struct Params {
     codes: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> acts: array<vec4<u32>>;
 
 fn gated4(i: u32) -> vec4<f32> {
-    let g = bitcast<vec4<f32>>(acts[params.gate_up + i]);
-    let up = bitcast<vec4<f32>>(acts[params.gate_up + 4u * params.n_groups + i]);
+    let g = quad(params.gate_up + i);
+    let up = quad(params.gate_up + 4u * params.n_groups + i);
     return gelu_tanh(g) * up;
 }
 
@@ -29,7 +29,5 @@ fn geglu_decode(@builtin(global_invocation_id) at: vec3<u32>) {
     acts[params.out + i + 1u] = bitcast<vec4<u32>>(v[1]);
     acts[params.out + i + 2u] = bitcast<vec4<u32>>(v[2]);
     acts[params.out + i + 3u] = bitcast<vec4<u32>>(v[3]);
-    let a = encode16(v);
-    acts[params.codes + 2u * at.x] = a.q;
-    acts[params.codes + 2u * at.x + 1u] = bitcast<vec4<u32>>(vec4<f32>(a.s, a.sum, 0.0, 0.0));
+    put_codes(params.codes + 2u * at.x, v);
 }

@@ -3,11 +3,13 @@
 // Bindings: 0 params, 1 step, 2 gate_up; group 1 the operand, in f32 or int8.
 // Dispatch: (ceil(F / 16 / 64), T): one invocation sixteen values.
 // Reference: gemma_pytorch gemma/model.py GemmaMLP.
+// Uses: step math operand
 struct Params {
     n_groups: u32,  // F / 16
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> gate_up: array<vec4<f32>>;
+@group(1) @binding(0) var<storage, read_write> operand: array<vec4<u32>>;
 
 fn gated(gate: u32) -> vec4<f32> {
     return gelu_tanh(gate_up[gate]) * gate_up[gate + 4u * params.n_groups];

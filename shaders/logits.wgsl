@@ -3,23 +3,21 @@
 // Bindings: 0 params, 2 acts, 3 norms, 4 logits, 5 block_max; group 1 the planes of E.
 // Dispatch: (ceil(N / (4 * LANES / UNIT))): four rows a unit of lanes, whole blocks a workgroup.
 // Reference: llama.cpp src/models/gemma2-iswa.cpp (final soft-cap); the sampler looks at blocks before logits.
+// Uses: math matvec/common matvec/lanes matvec/normed
 @group(0) @binding(4) var<storage, read_write> logits_out: array<f32>;
 @group(0) @binding(5) var<storage, read_write> block_max: array<f32>;
 
 const LOWEST: f32 = -3.4e38;
 
-// Whether it is neither infinite nor NaN, by its bits: compilers may take numbers for finite.
-fn finite(x: f32) -> bool {
-    return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
-}
-
-// The larger one; where one is not finite its magnitude, infinity or NaN: from such a block the sampler chooses nothing.
+// The larger one; if one is not finite, its magnitude, infinity or NaN: from such a block the sampler chooses nothing.
 fn larger(a: f32, b: f32) -> f32 {
-    if (finite(a) && finite(b)) {
+    let finite_a = is_finite(bitcast<u32>(a));
+    if (finite_a && is_finite(bitcast<u32>(b))) {
         return max(a, b);
     }
-    return bitcast<f32>(select(bitcast<u32>(b), bitcast<u32>(a), !finite(a)) & 0x7fffffffu);
+    return bitcast<f32>(select(bitcast<u32>(b), bitcast<u32>(a), !finite_a) & 0x7fffffffu);
 }
+
 var<workgroup> maxima: array<f32, LANES / UNIT>;
 
 @compute @workgroup_size(LANES)
@@ -28,15 +26,7 @@ fn logits(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     let unit = index / UNIT;
     let row = (group.x * (LANES / UNIT) + unit) * 4u;
     let scales = norm_scales(index, false);
-    var sum = vec4<f32>();
-    for (var begin = 0u; begin < params.n_groups; begin += TILE) {
-        let end = min(begin + TILE, params.n_groups);
-        stage_normed(index, begin, end, scales);
-        workgroupBarrier();
-        sum += rows4(row, begin, end, lane);
-        workgroupBarrier();
-    }
-    sum = unit_sum(index, lane, sum);
+    let sum = unit_sum(index, lane, normed_rows4(row, index, lane, scales));
     if (lane == 0u) {
         let capped = softcap(sum, params.softcap);
         var largest = LOWEST;

@@ -3,6 +3,7 @@
 // Bindings: 0 params, 1 step, 2 x, 3 y; group 1 the planes of W.
 // Dispatch: (ceil(N / 64), ceil(T / 64)): 8 x 8 invocations make 64 x 64 outputs, 8 x 8 each, 32 of K a step.
 // Reference: the usual register-blocked GEMM; both tiles fill the 16 KiB of workgroup memory that WebGPU guarantees.
+// Uses: step product tile weights
 @group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
 
 // [quad of k][row]: neighbouring invocations read neighbouring rows.

@@ -3,6 +3,8 @@
 // Bindings: 0 params, 1 step, 2 x, 3 y; group 1 the planes of W.
 // Dispatch: (ceil(N / 64), ceil(T / 64)): 8 x 8 invocations make 64 x 64 outputs, 8 x 8 each, two groups of K a step.
 // Reference: the f32 tile of matmul.wgsl with four products an instruction.
+// Uses: step product tile bytes encode input_int8 weights
+
 // [group of the step][row]: neighbouring invocations read neighbouring rows.
 var<workgroup> tile_w: array<vec4<u32>, 128>;
 var<workgroup> tile_dm: array<vec2<f32>, 128>;

@@ -3,6 +3,7 @@
 // Bindings: 0 params, 2 acts; group 1 the planes of W.
 // Dispatch: (ceil(N / (4 * LANES / UNIT))): four rows a unit of lanes.
 // Reference: research on GEMV in WebGPU engines: amortise x over several rows, decode in registers.
+// Uses: acts matvec/common matvec/lanes matvec/rows
 @compute @workgroup_size(LANES)
 fn matvec(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) index: u32) {
     let lane = index % UNIT;

@@ -3,6 +3,7 @@
 // Bindings: 0 params, 1 step, 2 out, 3 norms, 4 x; group 1 the operand, in f32 or int8.
 // Dispatch: (T): one workgroup of 64 a row.
 // Reference: gemma_pytorch gemma/model.py Gemma2DecoderLayer, RMSNorm; statistics in f32 as there.
+// Uses: step sums operand
 struct Params {
     n_groups: u32,  // D / 16
     flags: u32,     // 1: out is added; 2: norms begin with a post-norm
@@ -12,7 +13,9 @@ struct Params {
 @group(0) @binding(2) var<storage, read> out: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> norms: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> x: array<vec4<f32>>;
+@group(1) @binding(0) var<storage, read_write> operand: array<vec4<u32>>;
 
+const LANES: u32 = 64u;
 const ADDED: u32 = 1u;
 const POST_NORM: u32 = 2u;
 
@@ -20,10 +23,10 @@ fn scale_of(lane: u32, squares: f32) -> f32 {
     return 1.0 / sqrt(workgroup_sum(lane, squares) / f32(16u * params.n_groups) + params.eps);
 }
 
-// Adds out to x where it is added, times the post-norm's weights and `scale` where there is one; the sum of the squares of x.
+// Adds out to x if it is added, times the post-norm's weights and `scale` if there is one; the sum of the squares of x.
 fn added(lane: u32, start: u32, scale: f32) -> f32 {
     var squares = 0.0;
-    for (var i = lane; i < 4u * params.n_groups; i += 64u) {
+    for (var i = lane; i < 4u * params.n_groups; i += LANES) {
         var sum = x[start + i];
         if (params.flags == (ADDED | POST_NORM)) {
             sum += out[start + i] * scale * norms[i];
@@ -36,14 +39,14 @@ fn added(lane: u32, start: u32, scale: f32) -> f32 {
     return squares;
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES)
 fn norm_add(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let n_quads = 4u * params.n_groups;
     let start = (step.first_row + group.x) * n_quads;
     var post_scale = 1.0;
     if (params.flags == (ADDED | POST_NORM)) {
         var squares = 0.0;
-        for (var i = lane; i < n_quads; i += 64u) {
+        for (var i = lane; i < n_quads; i += LANES) {
             squares += dot(out[start + i], out[start + i]);
         }
         post_scale = scale_of(lane, squares);
@@ -52,7 +55,7 @@ fn norm_add(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
     // Other invocations wrote the quads that this one reads now.
     storageBarrier();
     let weights = select(0u, n_quads, (params.flags & POST_NORM) != 0u);
-    for (var i = lane; i < params.n_groups; i += 64u) {
+    for (var i = lane; i < params.n_groups; i += LANES) {
         let at = start + 4u * i;
         let w = weights + 4u * i;
         put16(group.x * params.n_groups + i, mat4x4<f32>(

@@ -1,8 +1,9 @@
 // acts[out + n] = gelu_tanh(gate[n]) * up[n]         gate, up = W norm(x + post_norm(y)), for one token; and its codes
 // Shapes: W [2N, K] block-quantised: n_rows of gate, then as many of up (of another format: group 2); x, y, out in acts, f32.
-// Bindings: 0 params, 2 acts, 3 norms; group 1 the planes of W, group 2 those of up where its format differs.
+// Bindings: 0 params, 2 acts, 3 norms; group 1 the planes of W, group 2 those of up if its format differs.
 // Dispatch: (ceil(N / (4 * LANES / UNIT))): four rows of gate and four of up a unit of lanes.
 // Reference: gemma_pytorch gemma/model.py GemmaMLP; research on fused decode kernels in WebGPU.
+// Uses: math acts codes matvec/common matvec/lanes matvec/input matvec/normed matvec/rows
 var<workgroup> gated: array<vec4<f32>, LANES / UNIT>;
 
 @compute @workgroup_size(LANES)
@@ -35,9 +36,7 @@ fn norm_gate_up_matvec(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_i
     let first = (group.x * (LANES / UNIT) + 4u * index) * 4u;
     if (index < LANES / UNIT / 4u && first < params.n_rows) {
         let at = 4u * index;
-        let a = encode16(mat4x4<f32>(gated[at], gated[at + 1u], gated[at + 2u], gated[at + 3u]));
-        let to = params.codes + (first >> 3u);
-        acts[to] = a.q;
-        acts[to + 1u] = bitcast<vec4<u32>>(vec4<f32>(a.s, a.sum, 0.0, 0.0));
+        let v = mat4x4<f32>(gated[at], gated[at + 1u], gated[at + 2u], gated[at + 3u]);
+        put_codes(params.codes + (first >> 3u), v);
     }
 }

@@ -3,6 +3,7 @@
 // Bindings: 0 params, 1 step, 2 x, 3 y.
 // Dispatch: ceil(N / 8192): neighbours read neighbours, and a sum is written for each 512 bytes that are read.
 // Reference: none; it measures how fast memory can be read, and the sum keeps a compiler from leaving the reading out.
+// Uses: step
 struct Params {
     n_vectors: u32,  // N
 }

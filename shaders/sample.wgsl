@@ -1,10 +1,11 @@
 // id = argmax(x), or drawn from softmax(x / temperature) within top-k, top-p and min-p; x = penalised(logits + bias)
 // Shapes: logits [V] and block_max [ceil(V / 32)] f32, block_max[b] the maximum of logits[32 b ..], both changed in place; biases
-//   [n_biases] of (id, f32); recent [64]: the token at text position p lies in p % 64, 0xffffffff where there is none; ids [.. 1].
+//   [n_biases] of (id, f32); recent [64]: the token at text position p lies in p % 64, 0xffffffff if there is none; ids [.. 1].
 // Bindings: 0 params, 1 step, 2 logits, 3 block_max, 4 settings, 5 biases, 6 recent, 7 ids.
 // Dispatch: (1): one workgroup of 256. The logits are those of the last row of the run.
-// Reference: src/sampler/mod.rs, `choose`. The id is 0xffffffff where a logit is NaN or infinite, which is also told by the maximum of its
-// block, or where all are -infinity: a bias of -infinity forbids.
+// Reference: src/sampler/mod.rs, `choose`. The id is 0xffffffff if a logit is NaN or infinite, which the maximum of its block tells too, or if
+// all are -infinity: a bias of -infinity forbids.
+// Uses: step math
 struct Params {
     n_vocab: u32,   // V
     n_blocks: u32,  // ceil(V / 32)
@@ -35,12 +36,12 @@ struct Settings {
 const NO_ID = 0xffffffffu;
 const MINUS_INFINITY = 0xff800000u;
 
-// What each invocation has found; at last, in `keys`, how likely the kept ids are.
+// Finds of each invocation; at last, in `keys`, how likely the kept ids are.
 var<workgroup> keys: array<u32, 256>;
 var<workgroup> owners: array<u32, 256>;
 var<workgroup> kept: array<u32, 64>;
 
-// Above all keys of numbers: NaN and infinity, so that they are found like a best logit.
+// Key of NaN and infinity, above those of all numbers, so that they are found like a best logit.
 const BROKEN = 0xffffffffu;
 var<workgroup> broken: u32;
 
@@ -51,11 +52,7 @@ fn key_of(bits: u32) -> u32 {
     return select(key, select(BROKEN, 0u, bits == MINUS_INFINITY), magnitude >= 0x7f800000u);
 }
 
-fn is_number(bits: u32) -> bool {
-    return (bits & 0x7f800000u) != 0x7f800000u;
-}
-
-// What was found: a key, and the block or id it belongs to.
+// A find: a key, and the block or id it belongs to.
 struct Best {
     key: u32,
     owner: u32,
@@ -112,7 +109,7 @@ fn refresh(block: u32) {
 }
 
 fn add_bias(id: u32, bias: u32) {
-    if (id < params.n_vocab && is_number(logits[id])) {
+    if (id < params.n_vocab && is_finite(logits[id])) {
         let sum = bitcast<u32>(bitcast<f32>(logits[id]) + bitcast<f32>(bias));
         logits[id] = select(sum, MINUS_INFINITY, bias == MINUS_INFINITY);
     }
@@ -121,7 +118,7 @@ fn add_bias(id: u32, bias: u32) {
 // The first invocation that holds a token changes its logit.
 fn penalise(lane: u32) {
     let id = recent[lane];
-    if (id >= params.n_vocab || !is_number(logits[id])) {
+    if (id >= params.n_vocab || !is_finite(logits[id])) {
         return;
     }
     var count = 0.0;

@@ -3,6 +3,7 @@
 // Bindings: 0 params, 1 step, 2 x.
 // Dispatch: (ceil(V / 64), T): one invocation a value.
 // Reference: gemma_pytorch gemma/model.py, final_logit_softcapping.
+// Uses: step math
 struct Params {
     n_cols: u32,  // V
     softcap: f32,

@@ -1,5 +1,6 @@
 // Q5_1: d * q + m. Planes: scales (f16 d, f16 m a block), high (bit i = fifth bit of weight i), quants (one vec4 a block).
 // Layout: src/quant/q5_1.rs
+// Uses: bytes
 @group(1) @binding(0) var<storage, read> scales: array<u32>;
 @group(1) @binding(1) var<storage, read> high: array<u32>;
 @group(1) @binding(2) var<storage, read> quants: array<vec4<u32>>;

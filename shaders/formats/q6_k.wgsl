@@ -1,6 +1,7 @@
 // Q6_K: d * scale * (q - 32). Planes: low (8 vec4 a block: four low bits), high (4 vec4 a block: two high bits), scales (a
 // signed byte per 16 weights), d (one f16 a block). Layout: src/quant/q6_k.rs
 // Scales are read as words, so that the word is addressed rather than a vector indexed.
+// Uses: bytes
 @group(1) @binding(0) var<storage, read> low: array<vec4<u32>>;
 @group(1) @binding(1) var<storage, read> high: array<vec4<u32>>;
 @group(1) @binding(2) var<storage, read> scales: array<u32>;

@@ -1,4 +1,4 @@
-// Bits and bytes of packed weights. No entry points, no bindings: joined in front of every format fragment.
+// Bits and bytes of packed weights. No bindings: the format fragments use them.
 // Sixteen weights travel as vec4<u32> (one byte each, in order) until they become mat4x4<f32> (column j = weights 4j..4j+3).
 
 // Sixteen weights d * q + m, q signed bytes in order.
@@ -72,7 +72,7 @@ fn levels4(word: u32) -> u32 {
     return level.x | (level.y << 8u) | (level.z << 16u) | (level.w << 24u);
 }
 
-// levels[q], q in the low nibble of each byte; what the high nibbles hold is not looked at.
+// levels[q], q in the low nibble of each byte; the high nibbles do not matter.
 fn levels16(q: vec4<u32>) -> vec4<u32> {
     return vec4<u32>(levels4(q.x), levels4(q.y), levels4(q.z), levels4(q.w));
 }

@@ -1,7 +1,8 @@
-// How the keys that a query sees are shared out: whole blocks of 64, to at most 32 chunks. src/kernels/attention_decode.rs has the same.
+// Split of the keys that a query sees: whole blocks of 64, in at most 32 chunks. `n_chunks` of src/kernels/attention_decode.rs has the same rule.
 const BLOCK: u32 = 64u;
 const MAX_CHUNKS: u32 = 32u;
 
+// The first key that the query at a position sees; window 0: all.
 fn first_key(position: u32, window: u32) -> u32 {
     return select(0u, position + 1u - window, window > 0u && position >= window);
 }

@@ -1,11 +1,11 @@
-// Activations as codes: sixteen signed bytes, a scale, and the scaled sum of the codes. src/kernels/quantize.rs has the same.
+// Int8 form of activations: sixteen signed bytes, a scale, and the scaled sum of the codes. Twin: src/kernels/quantize.rs.
 struct Input16 {
     q: vec4<u32>,  // codes
     s: f32,        // scale
     sum: f32,      // scale * sum of the codes
 }
 
-// The largest magnitude, by the bits: NaN is above all numbers, where a maximum of floats may lose it.
+// The largest magnitude, by the bits: NaN is above all numbers, but a maximum of floats may lose it.
 fn largest16(v: mat4x4<f32>) -> f32 {
     let bits = vec4<u32>(0x7fffffffu);
     let m = max(
@@ -15,17 +15,18 @@ fn largest16(v: mat4x4<f32>) -> f32 {
     return bitcast<f32>(max(max(m.x, m.y), max(m.z, m.w)));
 }
 
-// Sixteen values as signed bytes, four to a word: v * inverse, rounded.
+// Sixteen values as numbers -127..127: v * inverse, rounded.
 fn bytes16(v: mat4x4<f32>, inverse: f32) -> mat4x4<f32> {
     return mat4x4<f32>(round(v[0] * inverse), round(v[1] * inverse), round(v[2] * inverse), round(v[3] * inverse));
 }
 
+// Four numbers -128..127 as the bytes of a word.
 fn pack4(v: vec4<f32>) -> u32 {
     let b = bitcast<vec4<u32>>(vec4<i32>(v)) & vec4<u32>(0xffu);
     return b.x | (b.y << 8u) | (b.z << 16u) | (b.w << 24u);
 }
 
-// The int8 form of sixteen values: src/kernels/quantize.rs.
+// Sixteen values as codes.
 fn encode16(v: mat4x4<f32>) -> Input16 {
     // Values below 1e-30, whose reciprocal could overflow, count as zeros. NaN is not below: it makes scale and sum NaN.
     let largest = select(largest16(v), 0.0, largest16(v) <= 1e-30);
@@ -34,4 +35,9 @@ fn encode16(v: mat4x4<f32>) -> Input16 {
     let s = largest / 127.0;
     let sum = dot(codes[0], ones) + dot(codes[1], ones) + dot(codes[2], ones) + dot(codes[3], ones);
     return Input16(vec4<u32>(pack4(codes[0]), pack4(codes[1]), pack4(codes[2]), pack4(codes[3])), s, s * sum);
+}
+
+// The second of the two quads that sixteen codes take: (scale, scale * sum of the codes).
+fn scale_quad(a: Input16) -> vec4<u32> {
+    return bitcast<vec4<u32>>(vec4<f32>(a.s, a.sum, 0.0, 0.0));
 }

@@ -1,4 +1,5 @@
-// int8 activations of a product, as lib/operand_int8.wgsl makes them: a group of sixteen takes four pairs, of which three are used.
+// Int8 activations [T, K] of a product, as operand_int8.wgsl writes them: a group of sixteen takes four pairs, three of them in use.
+// Uses: encode
 @group(0) @binding(2) var<storage, read> x: array<vec2<u32>>;
 
 fn input16(group: u32) -> Input16 {

@@ -1,10 +1,8 @@
-// Rows that a kernel makes for a product in f32: sixteen values a call, `group` counts sixteens from the start of [T, K].
-@group(1) @binding(0) var<storage, read_write> operand: array<vec4<f32>>;
-
+// Rows [T, K] that a kernel makes for a product in f32: sixteen values a call, `group` counts sixteens. The kernel binds `operand`.
 fn put16(group: u32, x: mat4x4<f32>) {
     let at = 4u * group;
-    operand[at] = x[0];
-    operand[at + 1u] = x[1];
-    operand[at + 2u] = x[2];
-    operand[at + 3u] = x[3];
+    operand[at] = bitcast<vec4<u32>>(x[0]);
+    operand[at + 1u] = bitcast<vec4<u32>>(x[1]);
+    operand[at + 2u] = bitcast<vec4<u32>>(x[2]);
+    operand[at + 3u] = bitcast<vec4<u32>>(x[3]);
 }

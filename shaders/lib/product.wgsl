@@ -1,10 +1,10 @@
-// What the products of many tokens with a part of a matrix share: parameters, and where the results go.
+// Parameters of the products of many tokens with a part of a matrix, and the columns of their results.
 struct Params {
     n_rows: u32,     // N of this part
     n_groups: u32,   // K / 16
     first_col: u32,  // of y, for row 0 of this part
     n_total: u32,    // columns of y: other parts and matrices make the rest
-    fold: u32,       // row n makes column n / fold * stride + n % fold: members of a stack may lie apart
+    fold: u32,       // row n makes column n / fold * stride + n % fold: matrices fused into one may lie apart
     stride: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;

@@ -1,3 +1,5 @@
+// Rotary position embedding. The kernel binds `rope_table`.
+
 // Cosine and sine of position x frequency, exact to f32 rounding at any position. WGSL specifies sin and cos on [-pi, pi]
 // only, and a table of every position would be large, so the angle is split: position = 64 hi + lo, and the two
 // rotations (computed on the CPU in f64) are multiplied. `rope_table` holds 64 rows for lo, then the rows for hi, of C/2 pairs.

@@ -1,4 +1,4 @@
-// What changes from one run of a plan to the next, the same for all its dispatches.
+// Parameters of one run of a plan, the same for all its dispatches.
 struct Step {
     n_tokens: u32,   // rows of this run (T)
     position: u32,   // context position of the first of them

@@ -1,8 +1,8 @@
-// Sums over the lanes of a workgroup, through workgroup memory. Every invocation must call it.
+// Sum over the LANES invocations of a workgroup, through workgroup memory. Every invocation must call it.
 var<workgroup> lane_sums: array<f32, LANES>;
 
 // The sum over the workgroup, given to all.
-fn lanes_sum(index: u32, own: f32) -> f32 {
+fn workgroup_sum(index: u32, own: f32) -> f32 {
     lane_sums[index] = own;
     workgroupBarrier();
     for (var stride = LANES / 2u; stride > 0u; stride >>= 1u) {

@@ -1,6 +1,7 @@
-// 64 rows of a matrix times 64 tokens by 8 x 8 invocations, 8 x 8 results each, two groups of K a step. What differs between f32 and
-// int8 is how a step is loaded and multiplied: load_step, end_of_step, four and two are the kernel's. Blocks of 16 tokens beyond T
-// are skipped, so that a short prompt does not cost a whole tile.
+// Tile of a product: 64 rows of a matrix times 64 tokens by 8 x 8 invocations, 8 x 8 results each, two groups of K a step. The kernel
+// loads and multiplies a step in f32 or int8: load_step, end_of_step, four and two are its own. Blocks of 16 tokens beyond T are
+// skipped, so that a short prompt does not cost a whole tile.
+// Uses: step product
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
 fn store(token: u32, first: u32, sums: vec4<f32>) {

@@ -4,7 +4,7 @@ use super::buffer::Buffer;
 use super::device::Gpu;
 use super::matrix::Part;
 use super::pipeline::key;
-use super::shader::{Kernel, STEP, Variant};
+use super::shader::{Kernel, Variant};
 use crate::error::{Error, Result};
 
 /// Parameters that change from run to run of a plan: the uniform `step` of `shaders/lib/step.wgsl`.
@@ -151,7 +151,7 @@ impl Plan {
         let params = gpu.uniform(label, dispatch.params);
         let mut entries = vec![entry(0, &params)];
         // Layouts hold what a shader names, no more.
-        if dispatch.kernel.libs.contains(&STEP) {
+        if dispatch.kernel.names("step") {
             entries.push(entry(1, &self.step));
         }
         for (buffer, binding) in dispatch.bindings.iter().zip(2..) {

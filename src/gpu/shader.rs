@@ -1,75 +1,103 @@
-//! Shaders are whole files joined by plain concatenation: WGSL lets module-scope names stand in any order, so there are no
-//! text macros, and a variant is a choice of files. One exception: where a kernel takes weights of two formats, the names of the
-//! second's fragment get a `_b` and its bindings group 2.
+//! Composer of shaders: a kernel's file and the fragments that it needs, joined by plain concatenation. WGSL
+//! lets module-scope names stand in any order, so there are no text macros, and a variant is a choice of files.
+//!
+//! A file names the fragments of shaders/lib that it calls in a line `// Uses: step math kv`. Such a name stands
+//! for the file of that name, or for one with an ending that the variant gives: `kv` is `kv_f16.wgsl` or
+//! `kv_f32.wgsl`. Two names have no file there: `weights` is the fragment of a block format, `lanes` one line
+//! with the size of a workgroup.
+//!
+//! There is one exception to plain concatenation. If a kernel takes weights of two formats, [`as_second`] edits
+//! the second's fragment as text: its names get a `_b`, and its bindings move from group 1 to group 2.
 
 use super::tuning::{Arithmetic, Lanes, Tuning};
 use crate::quant::{Format, KvType};
 
-/// One kernel: a WGSL file whose entry point has the kernel's name, and the fragments it is joined with.
+/// One kernel: a WGSL file whose entry point has the kernel's name.
 #[derive(Debug)]
 pub struct Kernel {
     /// Name of the file, the entry point and the CPU twin.
     pub name: &'static str,
     /// The file.
     pub wgsl: &'static str,
-    /// Library fragments that it always needs.
-    pub libs: &'static [&'static str],
 }
 
-/// Helpers of the format fragments.
-pub const BYTES: &str = include_str!("../../shaders/lib/bytes.wgsl");
-/// The per-run uniform.
-pub const STEP: &str = include_str!("../../shaders/lib/step.wgsl");
-/// tanh, GELU, soft-cap.
-pub const MATH: &str = include_str!("../../shaders/lib/math.wgsl");
-/// Workgroup reductions.
-pub const REDUCE: &str = include_str!("../../shaders/lib/reduce.wgsl");
-/// What products with many tokens share.
-pub const PRODUCT: &str = include_str!("../../shaders/lib/product.wgsl");
-/// Products of 64 rows and 64 tokens a workgroup.
-pub const TILE_64: &str = include_str!("../../shaders/lib/tile.wgsl");
-/// The int8 activations of a product.
-pub const INPUT_INT8: &str = include_str!("../../shaders/lib/input_int8.wgsl");
-/// Rotary embedding.
-pub const ROPE: &str = include_str!("../../shaders/lib/rope.wgsl");
-/// Operand of a product in f32.
-pub const OPERAND_F32: &str = include_str!("../../shaders/lib/operand_f32.wgsl");
-/// Operand of a product in int8.
-pub const OPERAND_INT8: &str = include_str!("../../shaders/lib/operand_int8.wgsl");
-/// The KV cache in f16.
-pub const KV_F16: &str = include_str!("../../shaders/lib/kv_f16.wgsl");
-/// The KV cache in f32.
-pub const KV_F32: &str = include_str!("../../shaders/lib/kv_f32.wgsl");
+impl Kernel {
+    /// Whether the kernel itself names a fragment.
+    pub(super) fn names(&self, fragment: &str) -> bool {
+        uses(self.wgsl).any(|name| name == fragment)
+    }
+}
 
-/// The int8 form of activations.
-pub const ENCODE: &str = include_str!("../../shaders/lib/encode.wgsl");
-/// What the decode kernels over rows share.
-pub const ROWS: &str = include_str!("../../shaders/lib/rows.wgsl");
-/// The normalised input of a sub-layer.
-pub const NORMED: &str = include_str!("../../shaders/lib/normed.wgsl");
-/// How the keys of a query are shared out.
-pub const CHUNKS: &str = include_str!("../../shaders/lib/chunks.wgsl");
-/// What a browser wants to see first where subgroups are used; natively they need no directive, and naga knows none.
-const ENABLE_SUBGROUPS: &str =
-    if cfg!(target_arch = "wasm32") { include_str!("../../shaders/lib/enable_subgroups.wgsl") } else { "" };
-const SUMS: &str = include_str!("../../shaders/lib/sums.wgsl");
-const SUMS_SUBGROUPS: &str = include_str!("../../shaders/lib/sums_subgroups.wgsl");
-const UNIT_SUMS: &str = include_str!("../../shaders/lib/unit_sums.wgsl");
-const UNIT_SUMS_SUBGROUPS: &str = include_str!("../../shaders/lib/unit_sums_subgroups.wgsl");
-const LANES_32: &str = include_str!("../../shaders/lib/lanes_32.wgsl");
-const LANES_64: &str = include_str!("../../shaders/lib/lanes_64.wgsl");
-const UNIT_1: &str = include_str!("../../shaders/lib/unit_1.wgsl");
-const UNIT_32: &str = include_str!("../../shaders/lib/unit_32.wgsl");
-const PRODUCT_4: &str = include_str!("../../shaders/lib/product4.wgsl");
-const TIMES_F32: &str = include_str!("../../shaders/lib/times_f32.wgsl");
-const TIMES_INT8: &str = include_str!("../../shaders/lib/times_int8.wgsl");
-const DOT_CODES: &str = include_str!("../../shaders/lib/dot_codes.wgsl");
-const ONE_FORMAT: &str = include_str!("../../shaders/lib/one_format.wgsl");
-const TWO_FORMATS: &str = include_str!("../../shaders/lib/two_formats.wgsl");
-const DIRECT_F32: &str = include_str!("../../shaders/lib/direct_f32.wgsl");
-const DIRECT_INT8: &str = include_str!("../../shaders/lib/direct_int8.wgsl");
-const STAGED_F32: &str = include_str!("../../shaders/lib/staged_f32.wgsl");
-const STAGED_INT8: &str = include_str!("../../shaders/lib/staged_int8.wgsl");
+/// Names and texts of the files in shaders/lib, without their comments: a page need not download those.
+macro_rules! fragments {
+    ($($name:literal)*) => {
+        &[$(($name, {
+            const FILE: &str = include_str!(concat!("../../shaders/lib/", $name, ".wgsl"));
+            const LEN: usize = strip(FILE, &mut [0; FILE.len()]);
+            const TEXT: [u8; LEN] = {
+                let mut text = [0; LEN];
+                strip(FILE, &mut text);
+                text
+            };
+            match core::str::from_utf8(&TEXT) {
+                Ok(text) => text,
+                Err(_) => "",
+            }
+        })),*]
+    };
+}
+
+/// The fragments by name.
+pub const FRAGMENTS: &[(&str, &str)] = fragments![
+    "acts" "bytes" "chunks" "codes" "encode" "input_int8" "kv_f16" "kv_f32" "math" "operand_f32"
+    "operand_int8" "product" "rope" "step" "sums" "sums_subgroups" "tile" "matvec/common"
+    "matvec/input_direct_f32" "matvec/input_direct_int8" "matvec/input_staged_f32"
+    "matvec/input_staged_int8" "matvec/lanes_1" "matvec/lanes_32" "matvec/lanes_32_subgroups"
+    "matvec/normed" "matvec/product4" "matvec/rows_one_format" "matvec/rows_two_formats"
+    "matvec/times_f32" "matvec/times_int8"
+];
+
+/// Names of the fragments that a file calls.
+pub fn uses(wgsl: &'static str) -> impl Iterator<Item = &'static str> {
+    wgsl.lines().find_map(|line| line.strip_prefix("// Uses:")).unwrap_or_default().split_whitespace()
+}
+
+/// Copies a shader without its comments, but for the one that [`uses`] reads, and returns how long the copy is. It runs
+/// in the compiler, for which a wrong index is an error.
+const fn strip(wgsl: &str, out: &mut [u8]) -> usize {
+    const USES: &[u8] = b"// Uses:";
+    let wgsl = wgsl.as_bytes();
+    let (mut from, mut to) = (0, 0);
+    while from < wgsl.len() {
+        let mut alike = 0;
+        while alike < USES.len() && from + alike < wgsl.len() && wgsl[from + alike] == USES[alike] {
+            alike += 1;
+        }
+        if alike < 2 || alike == USES.len() {
+            let n = if alike < 2 { 1 } else { alike };
+            let end = from + n;
+            while from < end {
+                out[to] = wgsl[from];
+                (from, to) = (from + 1, to + 1);
+            }
+            continue;
+        }
+        while from < wgsl.len() && wgsl[from] != b'\n' {
+            from += 1;
+        }
+        while to > 0 && out[to - 1] == b' ' {
+            to -= 1;
+        }
+        // No line is left of a comment alone.
+        if (to == 0 || out[to - 1] == b'\n') && from < wgsl.len() {
+            from += 1;
+        }
+    }
+    to
+}
+
+/// Directive that a browser wants at the top of a text with subgroups. Natively they need none, and naga knows none.
+const ENABLE_SUBGROUPS: &str = if cfg!(target_arch = "wasm32") { "enable subgroups;\n" } else { "" };
 
 /// A variant of a decode kernel over the rows of a matrix.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -108,36 +136,40 @@ impl MatvecVariant {
         format!("{}{second} {arithmetic} {unit}{subgroups}", self.format.name)
     }
 
-    fn fragments(&self) -> Vec<String> {
-        let (unit, unit_sums) = match (self.tuning.lanes, self.subgroups) {
-            (Lanes::One, _) => (UNIT_1, ""),
-            (Lanes::ThirtyTwo, false) => (UNIT_32, UNIT_SUMS),
-            (Lanes::ThirtyTwo, true) => (UNIT_32, UNIT_SUMS_SUBGROUPS),
-        };
-        let (times, input, dots) = match (self.arithmetic(), self.staged) {
-            (Arithmetic::F32, true) => (TIMES_F32, STAGED_F32, ""),
-            (Arithmetic::F32, false) => (TIMES_F32, DIRECT_F32, ""),
-            (Arithmetic::Int8, true) => (TIMES_INT8, STAGED_INT8, DOT_CODES),
-            (Arithmetic::Int8, false) => (TIMES_INT8, DIRECT_INT8, DOT_CODES),
-        };
-        let sums = if self.subgroups { SUMS_SUBGROUPS } else { SUMS };
-        let first =
-            [unit, unit_sums, sums, BYTES, ENCODE, ROWS, input, dots, self.format.wgsl, times, PRODUCT_4];
-        let mut fragments = first.map(str::to_owned).to_vec();
-        match self.second {
-            None => fragments.push(ONE_FORMAT.to_owned()),
-            Some(second) => {
-                fragments.push(TWO_FORMATS.to_owned());
-                fragments.push(as_second(second, times));
-            }
+    /// The ending of the fragment that `name` stands for.
+    fn ending(&self, name: &str) -> &'static str {
+        let arithmetic = self.arithmetic();
+        match name {
+            "matvec/lanes" => match (self.tuning.lanes, self.subgroups) {
+                (Lanes::One, _) => "_1",
+                (Lanes::ThirtyTwo, false) => "_32",
+                (Lanes::ThirtyTwo, true) => "_32_subgroups",
+            },
+            "matvec/input" => match (self.staged, arithmetic) {
+                (true, Arithmetic::F32) => "_staged_f32",
+                (true, Arithmetic::Int8) => "_staged_int8",
+                (false, Arithmetic::F32) => "_direct_f32",
+                (false, Arithmetic::Int8) => "_direct_int8",
+            },
+            "matvec/rows" if self.second.is_some() => "_two_formats",
+            "matvec/rows" => "_one_format",
+            "matvec/times" => of_arithmetic(arithmetic),
+            "sums" if self.subgroups => "_subgroups",
+            _ => "",
         }
-        fragments
     }
 }
 
-/// The fragments of a second format, whose names must differ from the first's.
-fn as_second(format: &Format, times: &str) -> String {
-    let text = format!("{}\n{times}\n{PRODUCT_4}", format.wgsl.replace("@group(1)", "@group(2)"));
+fn of_arithmetic(arithmetic: Arithmetic) -> &'static str {
+    match arithmetic {
+        Arithmetic::F32 => "_f32",
+        Arithmetic::Int8 => "_int8",
+    }
+}
+
+/// A second format's fragment, and copies of `shared` that call it: names get a `_b`, bindings are in group 2.
+fn as_second(format: &Format, shared: [&str; 2]) -> String {
+    let text = format!("{}\n{}", format.wgsl.replace("@group(1)", "@group(2)"), shared.join("\n"));
     let functions = text.split("\nfn ").skip(1).filter_map(|rest| rest.split('(').next());
     let names: Vec<&str> = functions.chain(format.planes.iter().map(|plane| plane.name)).collect();
     let mut renamed = String::with_capacity(text.len() + 256);
@@ -148,7 +180,7 @@ fn as_second(format: &Format, times: &str) -> String {
         let (name, after) = from_name.split_at(from_name.find(|c| !is_name(c)).unwrap_or(from_name.len()));
         renamed.push_str(before);
         renamed.push_str(name);
-        // What follows a dot is a member of a struct.
+        // A name after a dot is a member of a struct.
         if names.contains(&name) && !before.ends_with('.') {
             renamed.push_str("_b");
         }
@@ -157,35 +189,25 @@ fn as_second(format: &Format, times: &str) -> String {
     renamed + rest
 }
 
-/// The fragment that a kernel's variants differ in, and that owns bind group 1.
+/// The choice of a kernel's fragments that there are several of.
 #[derive(Clone, Copy, Debug)]
 pub enum Variant {
-    /// No group 1.
+    /// None.
     Plain,
     /// A block format; group 1 holds a matrix part's planes.
     Weights(&'static Format),
     /// Rows of one format or two; groups 1 and 2 hold their planes.
     Matvec(MatvecVariant),
-    /// KV cache in f16.
-    KvF16,
-    /// KV cache in f32.
-    KvF32,
-    /// Makes activations for products of this arithmetic, in group 1.
+    /// The type of a KV cache in group 1.
+    Kv(KvType),
+    /// Makes activations for products of this arithmetic.
     Operand(Arithmetic),
-    /// Reads a KV cache in group 1 and makes activations for products of this arithmetic in group 2, by workgroups of that shape.
+    /// Reads a KV cache in group 1 and makes activations for products of this arithmetic, by workgroups of that
+    /// shape.
     KvOperand(KvType, Tuning),
 }
 
 impl Variant {
-    /// The variant that reads and writes a KV cache of a type.
-    #[must_use]
-    pub fn kv(kv: KvType) -> Self {
-        match kv {
-            KvType::F16 => Self::KvF16,
-            KvType::F32 => Self::KvF32,
-        }
-    }
-
     /// What is added to the kernel's name: labels and the pipeline cache use it.
     #[must_use]
     pub fn name(self) -> String {
@@ -193,45 +215,71 @@ impl Variant {
             Self::Plain => String::new(),
             Self::Weights(format) => format.name.to_owned(),
             Self::Matvec(rows) => rows.name(),
-            Self::KvF16 => "F16".to_owned(),
-            Self::KvF32 => "F32".to_owned(),
+            Self::Kv(kv) => format!("{kv:?}"),
             Self::Operand(arithmetic) => format!("to {arithmetic:?}"),
             Self::KvOperand(kv, tuning) => format!("{kv:?} to {tuning}"),
         }
     }
-}
 
-fn operand(arithmetic: Arithmetic) -> Vec<String> {
-    match arithmetic {
-        Arithmetic::F32 => vec![OPERAND_F32.to_owned()],
-        Arithmetic::Int8 => [ENCODE, OPERAND_INT8].map(str::to_owned).to_vec(),
+    /// The ending of the fragment that `name` stands for.
+    fn ending(self, name: &str) -> &'static str {
+        match (self, name) {
+            (Self::Kv(KvType::F16) | Self::KvOperand(KvType::F16, _), "kv") => "_f16",
+            (Self::Kv(KvType::F32) | Self::KvOperand(KvType::F32, _), "kv") => "_f32",
+            (Self::Operand(arithmetic), "operand") => of_arithmetic(arithmetic),
+            (Self::KvOperand(_, tuning), "operand") => of_arithmetic(tuning.arithmetic),
+            (Self::Matvec(rows), _) => rows.ending(name),
+            _ => "",
+        }
+    }
+
+    /// The text that `name` stands for; empty if there is none, which the tests of all variants see.
+    fn fragment(self, name: &str) -> &'static str {
+        match (self, name) {
+            (Self::Weights(format) | Self::Matvec(MatvecVariant { format, .. }), "weights") => format.wgsl,
+            _ => {
+                let ending = self.ending(name);
+                let found = FRAGMENTS.iter().find(|(file, _)| file.strip_prefix(name) == Some(ending));
+                found.map_or("", |(_, text)| text)
+            }
+        }
     }
 }
 
 /// The text of a kernel in one of its variants.
 #[must_use]
 pub fn compose(kernel: &Kernel, variant: Variant) -> String {
-    let mut fragments: Vec<String> = Vec::new();
-    if matches!(variant, Variant::Matvec(MatvecVariant { subgroups: true, .. })) {
-        fragments.push(ENABLE_SUBGROUPS.to_owned());
-    }
-    fragments.extend(kernel.libs.iter().map(|text| (*text).to_owned()));
+    let mut text = String::new();
+    let mut names: Vec<&str> = uses(kernel.wgsl).collect();
     match variant {
-        Variant::Plain => {}
-        Variant::Weights(format) => fragments.extend([BYTES, format.wgsl].map(str::to_owned)),
-        Variant::Matvec(rows) => fragments.extend(rows.fragments()),
-        Variant::KvF16 => fragments.push(KV_F16.to_owned()),
-        Variant::KvF32 => fragments.push(KV_F32.to_owned()),
-        Variant::Operand(arithmetic) => fragments.extend(operand(arithmetic)),
-        Variant::KvOperand(kv, tuning) => {
-            fragments.push(if tuning.lanes == Lanes::One { LANES_32 } else { LANES_64 }.to_owned());
-            fragments.push(if kv == KvType::F16 { KV_F16 } else { KV_F32 }.to_owned());
-            fragments
-                .extend(operand(tuning.arithmetic).iter().map(|text| text.replace("@group(1)", "@group(2)")));
+        Variant::Matvec(rows) => {
+            if rows.subgroups {
+                text.push_str(ENABLE_SUBGROUPS);
+            }
+            if let Some(second) = rows.second {
+                let shared = ["matvec/times", "matvec/product4"].map(|name| variant.fragment(name));
+                text.push_str(&as_second(second, shared));
+                names.extend(uses(second.wgsl));
+            }
+        }
+        Variant::KvOperand(_, tuning) => {
+            text.push_str(&format!("const LANES: u32 = {}u;\n", tuning.lanes.attention_lanes()));
+        }
+        _ => {}
+    }
+    // Each file once, with those that it uses in turn.
+    let mut next = 0;
+    while let Some(name) = names.get(next).copied() {
+        next += 1;
+        if names.iter().position(|earlier| *earlier == name) == Some(next - 1) {
+            let fragment = variant.fragment(name);
+            names.extend(uses(fragment));
+            text.push_str(fragment);
+            text.push('\n');
         }
     }
-    fragments.push(kernel.wgsl.to_owned());
-    fragments.join("\n")
+    text.push_str(kernel.wgsl);
+    text
 }
 
 #[cfg(test)]
@@ -241,7 +289,11 @@ mod tests {
 
     #[test]
     fn a_second_format_has_names_of_its_own() {
-        let text = as_second(&Q6_K, TIMES_INT8);
+        let tuning = Tuning { arithmetic: Arithmetic::Int8, lanes: Lanes::One };
+        let rows =
+            MatvecVariant { format: &Q4_K, second: Some(&Q6_K), staged: true, tuning, subgroups: false };
+        let shared = ["matvec/times", "matvec/product4"].map(|name| Variant::Matvec(rows).fragment(name));
+        let text = as_second(&Q6_K, shared);
         for name in [
             "low_b: array",
             "d_b[block",
@@ -254,6 +306,17 @@ mod tests {
         }
         assert!(text.contains("@group(2) @binding(3)") && !text.contains("@group(1)"), "{text}");
         assert!(text.contains("centred16(c.q, 32.0, c.d)"), "a member is no plane: {text}");
+    }
+
+    #[test]
+    fn a_fragment_is_there_once() {
+        let kernel = Kernel { name: "k", wgsl: "// Uses: kv codes encode acts lanes\nfn k() {}" };
+        let text = compose(&kernel, Variant::Kv(KvType::F16));
+        for once in ["fn put_codes", "fn encode16", "var<storage, read_write> acts", "fn load_key8", "fn k()"]
+        {
+            assert_eq!(text.matches(once).count(), 1, "{once} in {text}");
+        }
+        assert!(kernel.names("codes") && !kernel.names("code"));
     }
 
     #[test]

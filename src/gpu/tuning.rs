@@ -35,7 +35,9 @@ impl Lanes {
         }
     }
 
-    /// Invocations of a workgroup of the attention over a prompt, which `lanes_32.wgsl` and `lanes_64.wgsl` name.
+    /// Invocations of a workgroup of the attention over a prompt. On a GPU, the more of them
+    /// share what they read, the better; drivers that run on the CPU take long to compile kernels with much
+    /// workgroup memory.
     #[must_use]
     pub fn attention_lanes(self) -> usize {
         match self {

@@ -7,15 +7,12 @@
 use super::attention_prefill::Shape;
 use super::matvec_common::Acts;
 use crate::gpu::plan::ExtraBindings;
-use crate::gpu::shader::{CHUNKS, MATH, ROPE, STEP, Variant};
+use crate::gpu::shader::Variant;
 use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, KvCache, Plan, RunParams};
 
 /// `shaders/attention_decode.wgsl`.
-pub static KERNEL: Kernel = Kernel {
-    name: "attention_decode",
-    wgsl: include_str!("../../shaders/attention_decode.wgsl"),
-    libs: &[STEP, MATH, ROPE, CHUNKS],
-};
+pub static KERNEL: Kernel =
+    Kernel { name: "attention_decode", wgsl: include_str!("../../shaders/attention_decode.wgsl") };
 
 /// Query heads that a workgroup takes together.
 const HEADS: usize = 4;
@@ -51,7 +48,7 @@ pub struct Heads<'a> {
 }
 
 /// Keys of a block; shaders/lib/chunks.wgsl has the same.
-const BLOCK: u64 = 64;
+pub const BLOCK: u64 = 64;
 /// Most chunks that the keys of a query are shared out to; shaders/lib/chunks.wgsl has the same.
 pub const MAX_CHUNKS: u64 = 32;
 
@@ -102,7 +99,7 @@ pub fn record(
             "attention_decode",
             &Dispatch {
                 kernel: &KERNEL,
-                variant: Variant::kv(cache.shape.kv),
+                variant: Variant::Kv(cache.shape.kv),
                 params: bytemuck::bytes_of(&params),
                 // Without norms any buffer does: it is bound, not read.
                 bindings: &[acts.buffer, heads.rope_table, heads.norms.unwrap_or(heads.rope_table), partials],

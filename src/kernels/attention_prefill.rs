@@ -2,15 +2,12 @@
 
 use super::softcap_logits::softcap;
 use crate::gpu::plan::ExtraBindings;
-use crate::gpu::shader::{CHUNKS, MATH, STEP, Variant};
+use crate::gpu::shader::Variant;
 use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, KvCache, Plan, Tuning};
 
 /// `shaders/attention_prefill.wgsl`.
-pub static KERNEL: Kernel = Kernel {
-    name: "attention_prefill",
-    wgsl: include_str!("../../shaders/attention_prefill.wgsl"),
-    libs: &[STEP, MATH, CHUNKS],
-};
+pub static KERNEL: Kernel =
+    Kernel { name: "attention_prefill", wgsl: include_str!("../../shaders/attention_prefill.wgsl") };
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]

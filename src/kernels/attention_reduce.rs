@@ -3,15 +3,12 @@
 
 use super::matvec_common::{Acts, Span};
 use crate::gpu::plan::ExtraBindings;
-use crate::gpu::shader::{CHUNKS, ENCODE, STEP, Variant};
+use crate::gpu::shader::Variant;
 use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/attention_reduce.wgsl`.
-pub static KERNEL: Kernel = Kernel {
-    name: "attention_reduce",
-    wgsl: include_str!("../../shaders/attention_reduce.wgsl"),
-    libs: &[STEP, CHUNKS, ENCODE],
-};
+pub static KERNEL: Kernel =
+    Kernel { name: "attention_reduce", wgsl: include_str!("../../shaders/attention_reduce.wgsl") };
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]

@@ -2,12 +2,11 @@
 //! fragment decodes bit for bit. Its CPU twin is [`Format::decode`](crate::quant::Format::decode).
 
 use crate::gpu::plan::ExtraBindings;
-use crate::gpu::shader::{STEP, Variant};
+use crate::gpu::shader::Variant;
 use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, Matrix, Plan};
 
 /// `shaders/dequant.wgsl`.
-pub static KERNEL: Kernel =
-    Kernel { name: "dequant", wgsl: include_str!("../../shaders/dequant.wgsl"), libs: &[STEP] };
+pub static KERNEL: Kernel = Kernel { name: "dequant", wgsl: include_str!("../../shaders/dequant.wgsl") };
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]

@@ -1,13 +1,12 @@
 //! Embedding look-up: `x[t, :] = scale * E[ids[t], :]`, `E [V, D]` block-quantised, `x [T, D]` f32.
 
 use crate::gpu::plan::ExtraBindings;
-use crate::gpu::shader::{STEP, Variant};
+use crate::gpu::shader::Variant;
 use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, Matrix, Plan};
 use crate::quant::Format;
 
 /// `shaders/embed.wgsl`.
-pub static KERNEL: Kernel =
-    Kernel { name: "embed", wgsl: include_str!("../../shaders/embed.wgsl"), libs: &[STEP] };
+pub static KERNEL: Kernel = Kernel { name: "embed", wgsl: include_str!("../../shaders/embed.wgsl") };
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]

@@ -4,15 +4,12 @@
 
 use super::matvec_common::{Acts, Span};
 use crate::gpu::plan::ExtraBindings;
-use crate::gpu::shader::{ENCODE, MATH, Variant};
+use crate::gpu::shader::Variant;
 use crate::gpu::{Dispatch, Extent, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/geglu_decode.wgsl`.
-pub static KERNEL: Kernel = Kernel {
-    name: "geglu_decode",
-    wgsl: include_str!("../../shaders/geglu_decode.wgsl"),
-    libs: &[MATH, ENCODE],
-};
+pub static KERNEL: Kernel =
+    Kernel { name: "geglu_decode", wgsl: include_str!("../../shaders/geglu_decode.wgsl") };
 
 /// Joins gate and up, `[2 F]` f32 from quad `gate_up` on, into `out [F]`.
 pub fn record(plan: &mut Plan, gpu: &Gpu, acts: Acts<'_>, gate_up: u32, out: Span, d_ff: usize) {

@@ -1,15 +1,12 @@
 //! Gated GELU: `y = gelu_tanh(gate) * up`, `[T, F]`.
 
 use crate::gpu::plan::ExtraBindings;
-use crate::gpu::shader::{MATH, STEP, Variant};
+use crate::gpu::shader::Variant;
 use crate::gpu::{Arithmetic, Buffer, Dispatch, Extent, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/geglu_prefill.wgsl`.
-pub static KERNEL: Kernel = Kernel {
-    name: "geglu_prefill",
-    wgsl: include_str!("../../shaders/geglu_prefill.wgsl"),
-    libs: &[STEP, MATH],
-};
+pub static KERNEL: Kernel =
+    Kernel { name: "geglu_prefill", wgsl: include_str!("../../shaders/geglu_prefill.wgsl") };
 
 /// Writes `gelu(gate) * up` of `gate_up [T, 2 F]` f32 into `rows [T, F]`, for products of that arithmetic. F is a multiple of 16.
 pub fn record(

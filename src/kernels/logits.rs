@@ -4,12 +4,10 @@
 //! [`softcap_logits`](super::softcap_logits::softcap_logits), and [`block_max`](super::sample::block_max).
 
 use super::matvec_common::{Acts, Batch, NormInput, grid};
-use crate::gpu::shader::{MATH, NORMED};
 use crate::gpu::{Buffer, Dispatch, Gpu, Kernel, Matrix, Plan};
 
 /// `shaders/logits.wgsl`.
-pub static KERNEL: Kernel =
-    Kernel { name: "logits", wgsl: include_str!("../../shaders/logits.wgsl"), libs: &[MATH, NORMED] };
+pub static KERNEL: Kernel = Kernel { name: "logits", wgsl: include_str!("../../shaders/logits.wgsl") };
 
 /// Writes `logits [V]` and `block_max [ceil(V / 32)]` (infinity or NaN if a logit of the block is not finite), one dispatch a part
 /// of `w`. A `softcap` of 0 is none.

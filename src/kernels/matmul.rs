@@ -1,16 +1,12 @@
 //! Matrix times many vectors: `y[t, n] = sum_k W[n, k] x[t, k]`, `W` decoded to f32 once a tile.
 
 use crate::gpu::plan::ExtraBindings;
-use crate::gpu::shader::{PRODUCT, STEP, TILE_64, Variant};
+use crate::gpu::shader::Variant;
 use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, Matrix, Plan};
 use crate::quant::Format;
 
 /// `shaders/matmul.wgsl`.
-pub static KERNEL: Kernel = Kernel {
-    name: "matmul",
-    wgsl: include_str!("../../shaders/matmul.wgsl"),
-    libs: &[STEP, PRODUCT, TILE_64],
-};
+pub static KERNEL: Kernel = Kernel { name: "matmul", wgsl: include_str!("../../shaders/matmul.wgsl") };
 
 /// Rows of W and tokens that a workgroup makes.
 const TILE: u64 = 64;

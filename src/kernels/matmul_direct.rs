@@ -4,15 +4,11 @@
 //! Its CPU twin is [`super::matmul::matmul`] of what [`super::quantize::dequantized`] says the codes stand for.
 
 use super::matmul::record_parts;
-use crate::gpu::shader::{ENCODE, INPUT_INT8, PRODUCT, STEP};
 use crate::gpu::{Buffer, Gpu, Kernel, Matrix, Plan};
 
 /// `shaders/matmul_direct.wgsl`.
-pub static KERNEL: Kernel = Kernel {
-    name: "matmul_direct",
-    wgsl: include_str!("../../shaders/matmul_direct.wgsl"),
-    libs: &[STEP, PRODUCT, ENCODE, INPUT_INT8],
-};
+pub static KERNEL: Kernel =
+    Kernel { name: "matmul_direct", wgsl: include_str!("../../shaders/matmul_direct.wgsl") };
 
 /// Rows of W that a workgroup makes.
 const ROWS: u64 = 128;

@@ -3,15 +3,11 @@
 //! Its CPU twin is [`super::matmul::matmul`] of what [`super::quantize::dequantized`] says the codes stand for.
 
 use super::matmul::record_parts;
-use crate::gpu::shader::{ENCODE, INPUT_INT8, PRODUCT, STEP, TILE_64};
 use crate::gpu::{Buffer, Gpu, Kernel, Matrix, Plan};
 
 /// `shaders/matmul_int8.wgsl`.
-pub static KERNEL: Kernel = Kernel {
-    name: "matmul_int8",
-    wgsl: include_str!("../../shaders/matmul_int8.wgsl"),
-    libs: &[STEP, PRODUCT, TILE_64, ENCODE, INPUT_INT8],
-};
+pub static KERNEL: Kernel =
+    Kernel { name: "matmul_int8", wgsl: include_str!("../../shaders/matmul_int8.wgsl") };
 
 /// Rows of W and tokens that a workgroup makes.
 const TILE: u64 = 64;

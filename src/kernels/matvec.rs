@@ -6,8 +6,7 @@ use super::matvec_common::{Acts, Batch, Span, grid};
 use crate::gpu::{Dispatch, Gpu, Kernel, Matrix, Plan};
 
 /// `shaders/matvec.wgsl`.
-pub static KERNEL: Kernel =
-    Kernel { name: "matvec", wgsl: include_str!("../../shaders/matvec.wgsl"), libs: &[] };
+pub static KERNEL: Kernel = Kernel { name: "matvec", wgsl: include_str!("../../shaders/matvec.wgsl") };
 
 /// Multiplies the input at `x` by `w` into quads from `out` on.
 pub fn record(plan: &mut Plan, gpu: &Gpu, acts: Acts<'_>, w: &Matrix, x: Span, out: u32) {

@@ -5,9 +5,9 @@ use crate::gpu::matrix::Part;
 use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::{MatvecVariant, Variant};
 use crate::gpu::{Buffer, Extent, Gpu, Grid, Matrix, Tuning};
-use crate::kernels::norm_add::rms_norm;
+use crate::kernels::norm_add::{ADDED, POST_NORM, rms_norm};
 
-/// The uniform of shaders/lib/rows.wgsl.
+/// The uniform of shaders/lib/matvec/common.wgsl.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Params {
@@ -27,10 +27,10 @@ pub struct Params {
     codes: u32,
 }
 
-const ADDED: u32 = 1;
-const POST_NORM: u32 = 2;
-const KEPT: u32 = 4;
-const SECOND: u32 = 8;
+/// Flag of [`NormInput`]: the new residual stream is kept.
+pub const KEPT: u32 = 4;
+/// Flag of [`NormInput`]: the norm is the second of `norms`.
+pub const SECOND: u32 = 8;
 
 /// One token's activations: a buffer of quads (four f32, or sixteen codes), each activation at its own quad.
 #[derive(Clone, Copy, Debug)]

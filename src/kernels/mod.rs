@@ -82,7 +82,7 @@ pub fn every_variant() -> impl Iterator<Item = (&'static Kernel, Variant)> {
                 .into_iter()
                 .flat_map(|kv| Tuning::ALL.map(|tuning| Variant::KvOperand(kv, tuning)))
                 .collect(),
-            Family::Kv => vec![Variant::KvF16, Variant::KvF32],
+            Family::Kv => [KvType::F16, KvType::F32].map(Variant::Kv).to_vec(),
             Family::Matvec { staged, seconds } => every_matvec(staged, seconds),
         };
         variants.into_iter().map(move |variant| (kernel, variant))

@@ -1,15 +1,16 @@
 //! End of a sub-layer and beginning of the next: `x += post_norm(out)` (or `x += out`), then `norm(x)` for the next product.
 
 use crate::gpu::plan::ExtraBindings;
-use crate::gpu::shader::{REDUCE, STEP, Variant};
+use crate::gpu::shader::Variant;
 use crate::gpu::{Arithmetic, Buffer, Dispatch, Extent, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/norm_add.wgsl`.
-pub static KERNEL: Kernel =
-    Kernel { name: "norm_add", wgsl: include_str!("../../shaders/norm_add.wgsl"), libs: &[STEP, REDUCE] };
+pub static KERNEL: Kernel = Kernel { name: "norm_add", wgsl: include_str!("../../shaders/norm_add.wgsl") };
 
-const ADDED: u32 = 1;
-const POST_NORM: u32 = 2;
+/// Flag of this kernel and of [`NormInput`](super::rows::NormInput): a residual stream gets an addition.
+pub const ADDED: u32 = 1;
+/// Flag of both: it is normalised first.
+pub const POST_NORM: u32 = 2;
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]

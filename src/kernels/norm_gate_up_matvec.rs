@@ -4,15 +4,11 @@
 
 use super::matvec_common::{Acts, Batch, NormInput, Span, grid};
 use super::{geglu_decode, norm_matvec};
-use crate::gpu::shader::{MATH, NORMED};
 use crate::gpu::{Dispatch, Gpu, Kernel, Matrix, Plan};
 
 /// `shaders/norm_gate_up_matvec.wgsl`.
-pub static KERNEL: Kernel = Kernel {
-    name: "norm_gate_up_matvec",
-    wgsl: include_str!("../../shaders/norm_gate_up_matvec.wgsl"),
-    libs: &[MATH, NORMED],
-};
+pub static KERNEL: Kernel =
+    Kernel { name: "norm_gate_up_matvec", wgsl: include_str!("../../shaders/norm_gate_up_matvec.wgsl") };
 
 /// Places of the results.
 #[derive(Clone, Copy, Debug)]

@@ -3,12 +3,11 @@
 //! CPU twin: [`norm_input`](super::matvec_common::norm_input), then [`matmul`](super::matmul::matmul).
 
 use super::matvec_common::{Acts, Batch, NormInput, grid};
-use crate::gpu::shader::NORMED;
 use crate::gpu::{Dispatch, Gpu, Kernel, Matrix, Plan};
 
 /// `shaders/norm_matvec.wgsl`.
 pub static KERNEL: Kernel =
-    Kernel { name: "norm_matvec", wgsl: include_str!("../../shaders/norm_matvec.wgsl"), libs: &[NORMED] };
+    Kernel { name: "norm_matvec", wgsl: include_str!("../../shaders/norm_matvec.wgsl") };
 
 /// Writes the product of `matrices`, which lie side by side, from quad `out` on.
 pub fn record(

@@ -3,16 +3,13 @@
 //! Its CPU twins are [`super::norm_add::rms_norm`], [`super::rope_table::rope`] and [`kv_write`], one after the other.
 
 use crate::gpu::plan::ExtraBindings;
-use crate::gpu::shader::{REDUCE, ROPE, STEP, Variant};
+use crate::gpu::shader::Variant;
 use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, KvCache, Plan};
 use crate::quant::KvType;
 
 /// `shaders/qk_norm_rope.wgsl`.
-pub static KERNEL: Kernel = Kernel {
-    name: "qk_norm_rope",
-    wgsl: include_str!("../../shaders/qk_norm_rope.wgsl"),
-    libs: &[STEP, REDUCE, ROPE],
-};
+pub static KERNEL: Kernel =
+    Kernel { name: "qk_norm_rope", wgsl: include_str!("../../shaders/qk_norm_rope.wgsl") };
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -74,7 +71,7 @@ pub fn record(
             label,
             &Dispatch {
                 kernel: &KERNEL,
-                variant: Variant::kv(shape.kv),
+                variant: Variant::Kv(shape.kv),
                 params: bytemuck::bytes_of(&params),
                 bindings: &[heads.table, norms, heads.qkv, q_rotated],
                 extra: ExtraBindings::Kv(&part.keys, &part.values),

@@ -1,12 +1,12 @@
 //! Reads a buffer once and keeps a checked sum of it: what decoding is compared with, since a token reads every weight once.
 
 use crate::gpu::plan::ExtraBindings;
-use crate::gpu::shader::{STEP, Variant};
+use crate::gpu::shader::Variant;
 use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/read_bandwidth.wgsl`.
 pub static KERNEL: Kernel =
-    Kernel { name: "read_bandwidth", wgsl: include_str!("../../shaders/read_bandwidth.wgsl"), libs: &[STEP] };
+    Kernel { name: "read_bandwidth", wgsl: include_str!("../../shaders/read_bandwidth.wgsl") };
 
 /// Vectors that a workgroup reads, and sums that it writes.
 const VECTORS: usize = 8192;

@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use crate::error::Result;
 use crate::gpu::buffer::UNIFORM_BYTES;
 use crate::gpu::plan::ExtraBindings;
-use crate::gpu::shader::{STEP, Variant};
+use crate::gpu::shader::Variant;
 use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, MemoryKind, Plan};
 
 /// `shaders/sample.wgsl`.
-pub static KERNEL: Kernel =
-    Kernel { name: "sample", wgsl: include_str!("../../shaders/sample.wgsl"), libs: &[STEP] };
+pub static KERNEL: Kernel = Kernel { name: "sample", wgsl: include_str!("../../shaders/sample.wgsl") };
 
 /// Most tokens that the kernel draws from.
 pub const MAX_TOP_K: usize = 64;

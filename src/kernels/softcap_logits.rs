@@ -1,15 +1,12 @@
 //! Final soft-cap: `x = cap tanh(x / cap)`, `[T, V]`.
 
 use crate::gpu::plan::ExtraBindings;
-use crate::gpu::shader::{MATH, STEP, Variant};
+use crate::gpu::shader::Variant;
 use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, Plan};
 
 /// `shaders/softcap_logits.wgsl`.
-pub static KERNEL: Kernel = Kernel {
-    name: "softcap_logits",
-    wgsl: include_str!("../../shaders/softcap_logits.wgsl"),
-    libs: &[STEP, MATH],
-};
+pub static KERNEL: Kernel =
+    Kernel { name: "softcap_logits", wgsl: include_str!("../../shaders/softcap_logits.wgsl") };
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]

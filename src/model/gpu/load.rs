@@ -66,10 +66,10 @@ impl OpenedDevice {
 /// Kernels in variants that no weights decide. A model with weights that have no codes takes others of arithmetic f32 instead.
 fn kernels_of_any_model(kv: KvType, tuning: Tuning) -> [(&'static Kernel, Variant); 7] {
     [
-        (&attention_decode::KERNEL, Variant::kv(kv)),
+        (&attention_decode::KERNEL, Variant::Kv(kv)),
         (&attention_reduce::KERNEL, Variant::Plain),
         (&sample::KERNEL, Variant::Plain),
-        (&qk_norm_rope::KERNEL, Variant::kv(kv)),
+        (&qk_norm_rope::KERNEL, Variant::Kv(kv)),
         (&attention_prefill::KERNEL, Variant::KvOperand(kv, tuning)),
         (&norm_add::KERNEL, Variant::Operand(tuning.arithmetic)),
         (&geglu_prefill::KERNEL, Variant::Operand(tuning.arithmetic)),

@@ -115,9 +115,9 @@ impl Model {
 /// Whether another choice takes another variant of a kernel, or none at all.
 fn has_others((kernel, variant): Ran) -> bool {
     match variant {
-        Variant::Plain | Variant::KvF32 | Variant::Operand(Arithmetic::F32) => false,
+        Variant::Plain | Variant::Kv(KvType::F32) | Variant::Operand(Arithmetic::F32) => false,
         Variant::Weights(_) => ["matmul_int8", "matmul_direct"].contains(&kernel.name),
-        Variant::KvF16 | Variant::Operand(Arithmetic::Int8) => true,
+        Variant::Kv(KvType::F16) | Variant::Operand(Arithmetic::Int8) => true,
         Variant::KvOperand(kv, tuning) => kv == KvType::F16 || tuning != SIMPLEST,
         Variant::Matvec(variant) => variant.subgroups || variant.tuning != SIMPLEST,
     }

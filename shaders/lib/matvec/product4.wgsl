@@ -1,4 +1,5 @@
-// Four rows from `row` on times the groups begin .. end of the input, as far as this lane takes part.
+// Product of four rows from `row` on with the groups begin .. end of the input, as far as this lane takes part.
+// Uses: matvec/common matvec/lanes matvec/input matvec/times
 fn product4(row: u32, n_rows: u32, begin: u32, end: u32, lane: u32) -> vec4<f32> {
     let rows = min(vec4<u32>(row, row + 1u, row + 2u, row + 3u), vec4<u32>(n_rows - 1u)) * params.n_groups;
     var sum = vec4<f32>();

@@ -1,5 +1,7 @@
-// Sums over the lanes of a unit, by subgroups of any size, then with one barrier through workgroup memory. Lanes of a subgroup
-// follow each other. Every invocation must call it.
+// Thirty-two lanes for four rows, as in lanes_32.wgsl, with sums by subgroups of any size, then with one barrier through workgroup
+// memory. Lanes of a subgroup follow each other. Every invocation must call unit_sum.
+const UNIT: u32 = 32u;    // lanes that share four rows
+const LANES: u32 = 256u;  // a workgroup
 var<workgroup> unit_sums: array<vec4<f32>, LANES>;
 
 // The sum over the lanes of a unit, given to its first lane.

@@ -1,4 +1,5 @@
-// The rows from n_rows on are of another format, in bind group 2.
+// Rows of two formats: those from n_rows on are of the second, in bind group 2. product4_b is a copy of product4 for it.
+// Uses: matvec/common matvec/product4
 
 // Four rows from `row` on, if there are any.
 fn rows4(row: u32, begin: u32, end: u32, lane: u32) -> vec4<f32> {

@@ -1,5 +1,6 @@
-// The input is normalised and made codes in workgroup memory, 512 values at a time: software adapters take long to compile
-// kernels with much workgroup memory.
+// Codes of the normalised input in workgroup memory, 512 values at a time: software adapters take long to compile kernels with much
+// workgroup memory.
+// Uses: encode
 const TILE: u32 = 32u;  // groups
 var<workgroup> staged: array<vec4<u32>, TILE>;
 var<workgroup> staged_scales: array<vec2<f32>, TILE>;

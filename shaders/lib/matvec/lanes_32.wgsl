@@ -1,4 +1,7 @@
-// Sums over the lanes of a unit, through workgroup memory. Every invocation must call it.
+// Thirty-two lanes for four rows, so that neighbouring lanes read neighbouring weights. For GPUs. Sums through workgroup memory:
+// every invocation must call unit_sum.
+const UNIT: u32 = 32u;    // lanes that share four rows
+const LANES: u32 = 256u;  // a workgroup
 var<workgroup> unit_sums: array<vec4<f32>, LANES>;
 
 // The sum over the lanes of a unit, given to its first lane.

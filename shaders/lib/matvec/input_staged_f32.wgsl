@@ -1,4 +1,4 @@
-// The input is normalised into workgroup memory, 512 values at a time: software adapters take long to compile
+// Normalised input in workgroup memory, 512 values at a time: software adapters take long to compile
 // kernels with much workgroup memory.
 const TILE: u32 = 32u;  // groups
 var<workgroup> staged: array<vec4<f32>, 4u * TILE>;

@@ -1,4 +1,5 @@
-// All rows are of one format. Loops, where two calls would do, halve what a driver has to compile.
+// Rows of one format. A loop in the place of two calls halves what a driver has to compile.
+// Uses: matvec/common matvec/product4
 
 // Four rows from `row` on, if there are any.
 fn rows4(row: u32, begin: u32, end: u32, lane: u32) -> vec4<f32> {

@@ -1,9 +1,8 @@
-// What the decode kernels over the rows of matrices share: one token, four rows a unit of lanes. All activations of the token lie
-// in one buffer, `acts`, counted in quads; where an activation is also held as codes, those are two quads a group of sixteen:
-// sixteen signed bytes, then (scale, scale * sum of the codes).
+// Parameters of the products of one token with the rows of a matrix, four rows a unit of lanes. Places are quads of `acts`; an
+// activation that is also held as codes takes two quads a group of sixteen (lib/codes.wgsl). Twin: src/kernels/rows.rs.
 struct Params {
     n_groups: u32,   // K / 16
-    n_rows: u32,     // rows of the first format (or member) in this part
+    n_rows: u32,     // rows of the first format (or matrix) in this part
     n_more: u32,     // rows of the second
     x: u32,          // where the input lies: the residual stream, or a plain input
     y: u32,          // what is added to the residual stream
@@ -18,17 +17,8 @@ struct Params {
     codes: u32,      // where the plain input's codes lie, or the gated output's go
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> acts: array<vec4<u32>>;
-
-fn dot16(w: mat4x4<f32>, a: mat4x4<f32>) -> f32 {
-    return dot(w[0], a[0]) + dot(w[1], a[1]) + dot(w[2], a[2]) + dot(w[3], a[3]);
-}
 
 // Where the four results from row `row` on go.
 fn column(row: u32) -> u32 {
     return params.out + (((row / params.fold) * params.stride + row % params.fold) >> 2u);
-}
-
-fn quad(i: u32) -> vec4<f32> {
-    return bitcast<vec4<f32>>(acts[i]);
 }

@@ -1,5 +1,6 @@
-// The input of a sub-layer, made anew by every workgroup: r = x + post_norm(y), then norm(r). `norms` holds the post-norm's
-// weights, where there is one, and then the norm's. The first workgroup keeps r for the next sub-layer.
+// Normalised input of a sub-layer, made anew by every workgroup: r = x + post_norm(y), then norm(r). `norms` holds the post-norm's
+// weights, if there is one, and then the norm's. The first workgroup keeps r for the next sub-layer.
+// Uses: sums acts matvec/common matvec/lanes matvec/input matvec/rows
 @group(0) @binding(3) var<storage, read> norms: array<vec4<f32>>;
 
 const ADDED: u32 = 1u;
@@ -27,7 +28,7 @@ fn norm_scales(index: u32, keep: bool) -> vec2<f32> {
             let y = quad(params.y + i);
             squares += dot(y, y);
         }
-        post_scale = 1.0 / sqrt(lanes_sum(index, squares) / f32(4u * n_quads) + params.eps);
+        post_scale = 1.0 / sqrt(workgroup_sum(index, squares) / f32(4u * n_quads) + params.eps);
     }
     let kept = keep && (params.flags & KEPT) != 0u;
     var squares = 0.0;
@@ -38,7 +39,7 @@ fn norm_scales(index: u32, keep: bool) -> vec2<f32> {
             acts[params.x_out + i] = bitcast<vec4<u32>>(r);
         }
     }
-    return vec2<f32>(post_scale, 1.0 / sqrt(lanes_sum(index, squares) / f32(4u * n_quads) + params.eps));
+    return vec2<f32>(post_scale, 1.0 / sqrt(workgroup_sum(index, squares) / f32(4u * n_quads) + params.eps));
 }
 
 fn normed(i: u32, scales: vec2<f32>) -> vec4<f32> {
@@ -55,4 +56,17 @@ fn stage_normed(index: u32, begin: u32, end: u32, scales: vec2<f32>) {
         }
         stage(i, values);
     }
+}
+
+// Four rows from `row` on times the normalised input, as far as this lane takes part.
+fn normed_rows4(row: u32, index: u32, lane: u32, scales: vec2<f32>) -> vec4<f32> {
+    var sum = vec4<f32>();
+    for (var begin = 0u; begin < params.n_groups; begin += TILE) {
+        let end = min(begin + TILE, params.n_groups);
+        stage_normed(index, begin, end, scales);
+        workgroupBarrier();
+        sum += rows4(row, begin, end, lane);
+        workgroupBarrier();
+    }
+    return sum;
 }

@@ -1,2 +1,0 @@
-// A workgroup for GPUs: the more lanes, the more of them share what they read.
-const LANES: u32 = 64u;
