@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::gguf::Metadata;
-use crate::kernels::rope_table::Rotary;
 
 /// Architecture of a model, by GGUF's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -16,6 +15,15 @@ pub enum Architecture {
     Gemma2,
     /// Post-norms, q/k norms, five local layers for each global one, two RoPE bases.
     Gemma3,
+}
+
+/// Rotary position embedding of some layers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rope {
+    /// Base of the frequencies, theta.
+    pub base: f64,
+    /// Divisor of the positions (linear scaling); 1 without scaling.
+    pub divisor: f64,
 }
 
 /// Hyper-parameters of a model.
@@ -56,10 +64,10 @@ pub struct Config {
     pub global_period: usize,
     /// RoPE of the global layers.
     #[serde(skip)]
-    pub rotary: Rotary,
+    pub rotary: Rope,
     /// RoPE of the local layers.
     #[serde(skip)]
-    pub local_rotary: Rotary,
+    pub local_rotary: Rope,
 }
 
 /// Counts and positions above this are no Gemma but a broken file.
@@ -263,7 +271,7 @@ fn period(keys: &Keys<'_>, architecture: Architecture) -> Result<usize> {
 }
 
 /// RoPE of the global and of the local layers. Linear scaling applies to the global ones only.
-fn rotaries(keys: &Keys<'_>, architecture: Architecture) -> Result<(Rotary, Rotary)> {
+fn rotaries(keys: &Keys<'_>, architecture: Architecture) -> Result<(Rope, Rope)> {
     let base = keys.opt_number("rope.freq_base")?.map_or(10_000.0, f64::from);
     let divisor = match keys.metadata.opt_str(&keys.full("rope.scaling.type"))? {
         None | Some("none") => 1.0,
@@ -272,10 +280,10 @@ fn rotaries(keys: &Keys<'_>, architecture: Architecture) -> Result<(Rotary, Rota
             return Err(Error::Unsupported { what: "RoPE scaling".to_owned(), found: other.to_owned() });
         }
     };
-    let global = Rotary { base, divisor };
+    let global = Rope { base, divisor };
     let local = match architecture {
         Architecture::Gemma3 => {
-            Rotary { base: keys.opt_number("rope.freq_base_swa")?.map_or(10_000.0, f64::from), divisor: 1.0 }
+            Rope { base: keys.opt_number("rope.freq_base_swa")?.map_or(10_000.0, f64::from), divisor: 1.0 }
         }
         _ => global,
     };

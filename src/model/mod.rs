@@ -15,8 +15,7 @@
 //! page's steps, the decode step (the page fused for one token), plans, variants, tuning, self-test, token ring and swapped
 //! KV caches. A second device gets a folder beside it.
 //!
-//! Outside [`gpu`], three names cross the line. [`config`] takes `Rotary`, two numbers, from the kernels, because their twins rotate
-//! by it too. [`reference`] is made of twins. [`prefill`] names the weights, the state and the recorder of [`gpu`]: it uses
+//! Outside [`gpu`], two files look across the line. [`reference`] is made of the kernels' twins. [`prefill`] names the weights, the state and the recorder of [`gpu`]: it uses
 //! nothing of theirs but the steps of the page, so that with a second device these types become its parameters. On a device without
 //! fused kernels, one token is a prompt of one.
 //!

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::gpu::layout::KvShape;
 use crate::gpu::{Buffer, Gpu, KvCache};
 use crate::kernels::rope_table::Rotary;
-use crate::model::config::Config;
+use crate::model::config::{Config, Rope};
 use crate::model::state_shape::StateShape;
 
 /// Activations and KV cache. f32 unless said otherwise.
@@ -43,7 +43,7 @@ impl State {
         let tensor = |label: &str, cols: usize| gpu.tensor(label, shape.chunk, cols);
         let (d, f, n_pairs) = (config.d_model, config.d_ff, config.head_dim / 2);
         let (q, kv) = (config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim);
-        let upload = |rotary: Rotary| rotary.upload(gpu, n_pairs, shape.context);
+        let upload = |Rope { base, divisor }| Rotary { base, divisor }.upload(gpu, n_pairs, shape.context);
         Ok(Self {
             ids: tensor("ids", 1)?,
             x: tensor("x", d)?,
