@@ -3,7 +3,9 @@
 use web_time::Instant;
 
 use super::options::GenerateOptions;
-use super::result::{Event, FinishReason, Generation, Piece, Timings, TokenLogprob, Usage, token_logprob};
+use super::result::{
+    Event, FinishReason, Generation, Piece, Timings, TokenLogprob, Usage, ms, token_logprob,
+};
 use super::stops::Stops;
 use crate::tokenizer::{Detokenizer, Tokenizer};
 
@@ -78,7 +80,7 @@ impl Output {
         let now = Instant::now();
         self.first_token.get_or_insert_with(|| {
             // The prompt is done when the first token arrives.
-            self.prompt_ms = super::ms(self.started);
+            self.prompt_ms = ms(self.started);
             now
         });
         if !self.options.ignore_end && tokenizer.end_tokens().contains(&id) {

@@ -1,26 +1,10 @@
-//! Prompts in their forms, and their ids.
+//! Ids of prompts in their forms.
 
-use super::Engine;
+use super::request::Prompt;
+use super::state::Engine;
 use crate::chat::{self, Message};
 use crate::error::{Error, Result};
 use crate::tokenizer::Special;
-
-/// The text that a request continues.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Prompt {
-    /// Text without control tokens. BOS is put before it if the model wants it.
-    Text(String),
-    /// Token ids, as they are.
-    Ids(Vec<u32>),
-    /// A conversation, in the model's turn format.
-    Messages(Vec<Message>),
-    /// The text of a caller's template, in which control tokens count. U+FDD0 is left out: a caller puts it
-    /// after each `<` and `[` of what people wrote, so that they stay text. BOS is put before the text if it
-    /// is missing.
-    Rendered(String),
-    /// The user's next message in a session.
-    Say(String),
-}
 
 impl Engine {
     /// The ids of a prompt.

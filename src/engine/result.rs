@@ -187,6 +187,11 @@ fn likeliest(logits: &[f32], n: usize) -> Vec<u32> {
     all.into_iter().map(|(id, _)| id).collect()
 }
 
+/// Milliseconds since a moment.
+pub(super) fn ms(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e3
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,9 +12,9 @@
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::Engine;
 use super::history::History;
 use super::session::{Session, WaitingKv};
+use super::state::Engine;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::gguf::Header;

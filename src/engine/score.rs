@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::Engine;
 use super::result::{log_sum_exp, text_of};
+use super::state::Engine;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 
@@ -30,6 +30,25 @@ pub struct ScoredToken {
 }
 
 impl Engine {
+    /// Logits `[V]` after the last of `ids`, from an empty cache.
+    ///
+    /// # Errors
+    /// [`crate::Error::InvalidOption`], [`crate::Error::ContextFull`], [`crate::Error::Aborted`], faults of
+    /// the device.
+    pub async fn logits(&mut self, ids: &[u32], cancel: &Cancel) -> Result<Vec<f32>> {
+        self.clear_kv().await?;
+        self.model()?.forward(ids, 0, cancel).await
+    }
+
+    /// Residual stream at the last position: embedding, each block, output norm: `[L + 2][D]`.
+    ///
+    /// # Errors
+    /// As [`Engine::logits`].
+    pub async fn hidden_states(&mut self, ids: &[u32]) -> Result<Vec<Vec<f32>>> {
+        self.clear_kv().await?;
+        self.model()?.hidden_states(ids, &Cancel::default()).await
+    }
+
     /// Mean over the positions of a text, BOS included, of the last hidden state (after the output norm):
     /// `[D]`, not normalised.
     ///

@@ -1,10 +1,13 @@
 //! Sleep of an engine, and its return: a device may be lost at any moment, and an engine that sleeps has
 //! none. Tokenizer, sessions and the request in progress stay.
 
+use super::info::Progress;
+use super::live_kv::LiveKv;
 use super::load::{FileHead, load_model, no_record, reload_options};
-use super::{Engine, LiveKv, Progress, Variants};
+use super::state::Engine;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
+use crate::model::gpu::self_test::Variants;
 use crate::source::ModelSource;
 
 impl Engine {
@@ -65,9 +68,4 @@ impl Engine {
     pub fn n_pipelines(&self) -> Result<usize> {
         Ok(self.model()?.gpu().n_pipelines())
     }
-}
-
-/// The error of a call that needs a device while there is none.
-pub(super) fn no_device() -> Error {
-    Error::DeviceLost { why: "the model sleeps".to_owned() }
 }

@@ -1,6 +1,6 @@
 //! Choice of the adapter.
 
-use super::device::GpuOptions;
+use super::options::GpuOptions;
 use crate::error::{Error, Result};
 
 /// The adapter that `options` names, or the platform's preferred one.

@@ -28,72 +28,44 @@ impl Kernel {
     }
 }
 
-/// Names and texts of the files in shaders/lib, without their comments: a page need not download those.
-macro_rules! fragments {
-    ($($name:literal)*) => {
-        &[$(($name, {
-            const FILE: &str = include_str!(concat!("../../shaders/lib/", $name, ".wgsl"));
-            const LEN: usize = strip(FILE, &mut [0; FILE.len()]);
-            const TEXT: [u8; LEN] = {
-                let mut text = [0; LEN];
-                strip(FILE, &mut text);
-                text
-            };
-            match core::str::from_utf8(&TEXT) {
-                Ok(text) => text,
-                Err(_) => "",
-            }
-        })),*]
-    };
-}
-
-/// The fragments by name.
-pub const FRAGMENTS: &[(&str, &str)] = fragments![
-    "acts" "bytes" "chunks" "codes" "encode" "input_int8" "kv_f16" "kv_f32" "math" "operand_f32"
-    "operand_int8" "product" "rope" "step" "sums" "sums_subgroups" "tile" "matvec/common"
-    "matvec/input_direct_f32" "matvec/input_direct_int8" "matvec/input_staged_f32"
-    "matvec/input_staged_int8" "matvec/lanes_1" "matvec/lanes_32" "matvec/lanes_32_subgroups"
-    "matvec/normed" "matvec/product4" "matvec/rows_one_format" "matvec/rows_two_formats"
-    "matvec/times_f32" "matvec/times_int8"
+/// Names and texts of the files in shaders/lib.
+pub const FRAGMENTS: &[(&str, &str)] = &[
+    ("acts", include_str!("../../shaders/lib/acts.wgsl")),
+    ("bytes", include_str!("../../shaders/lib/bytes.wgsl")),
+    ("chunks", include_str!("../../shaders/lib/chunks.wgsl")),
+    ("codes", include_str!("../../shaders/lib/codes.wgsl")),
+    ("encode", include_str!("../../shaders/lib/encode.wgsl")),
+    ("input_int8", include_str!("../../shaders/lib/input_int8.wgsl")),
+    ("kv_f16", include_str!("../../shaders/lib/kv_f16.wgsl")),
+    ("kv_f32", include_str!("../../shaders/lib/kv_f32.wgsl")),
+    ("math", include_str!("../../shaders/lib/math.wgsl")),
+    ("operand_f32", include_str!("../../shaders/lib/operand_f32.wgsl")),
+    ("operand_int8", include_str!("../../shaders/lib/operand_int8.wgsl")),
+    ("product", include_str!("../../shaders/lib/product.wgsl")),
+    ("rope", include_str!("../../shaders/lib/rope.wgsl")),
+    ("step", include_str!("../../shaders/lib/step.wgsl")),
+    ("sums", include_str!("../../shaders/lib/sums.wgsl")),
+    ("sums_subgroups", include_str!("../../shaders/lib/sums_subgroups.wgsl")),
+    ("tile", include_str!("../../shaders/lib/tile.wgsl")),
+    ("matvec/common", include_str!("../../shaders/lib/matvec/common.wgsl")),
+    ("matvec/input_direct_f32", include_str!("../../shaders/lib/matvec/input_direct_f32.wgsl")),
+    ("matvec/input_direct_int8", include_str!("../../shaders/lib/matvec/input_direct_int8.wgsl")),
+    ("matvec/input_staged_f32", include_str!("../../shaders/lib/matvec/input_staged_f32.wgsl")),
+    ("matvec/input_staged_int8", include_str!("../../shaders/lib/matvec/input_staged_int8.wgsl")),
+    ("matvec/lanes_1", include_str!("../../shaders/lib/matvec/lanes_1.wgsl")),
+    ("matvec/lanes_32", include_str!("../../shaders/lib/matvec/lanes_32.wgsl")),
+    ("matvec/lanes_32_subgroups", include_str!("../../shaders/lib/matvec/lanes_32_subgroups.wgsl")),
+    ("matvec/normed", include_str!("../../shaders/lib/matvec/normed.wgsl")),
+    ("matvec/product4", include_str!("../../shaders/lib/matvec/product4.wgsl")),
+    ("matvec/rows_one_format", include_str!("../../shaders/lib/matvec/rows_one_format.wgsl")),
+    ("matvec/rows_two_formats", include_str!("../../shaders/lib/matvec/rows_two_formats.wgsl")),
+    ("matvec/times_f32", include_str!("../../shaders/lib/matvec/times_f32.wgsl")),
+    ("matvec/times_int8", include_str!("../../shaders/lib/matvec/times_int8.wgsl")),
 ];
 
 /// Names of the fragments that a file calls.
 pub fn uses(wgsl: &'static str) -> impl Iterator<Item = &'static str> {
     wgsl.lines().find_map(|line| line.strip_prefix("// Uses:")).unwrap_or_default().split_whitespace()
-}
-
-/// Copies a shader without its comments, but for the one that [`uses`] reads, and returns how long the copy is. It runs
-/// in the compiler, for which a wrong index is an error.
-const fn strip(wgsl: &str, out: &mut [u8]) -> usize {
-    const USES: &[u8] = b"// Uses:";
-    let wgsl = wgsl.as_bytes();
-    let (mut from, mut to) = (0, 0);
-    while from < wgsl.len() {
-        let mut alike = 0;
-        while alike < USES.len() && from + alike < wgsl.len() && wgsl[from + alike] == USES[alike] {
-            alike += 1;
-        }
-        if alike < 2 || alike == USES.len() {
-            let n = if alike < 2 { 1 } else { alike };
-            let end = from + n;
-            while from < end {
-                out[to] = wgsl[from];
-                (from, to) = (from + 1, to + 1);
-            }
-            continue;
-        }
-        while from < wgsl.len() && wgsl[from] != b'\n' {
-            from += 1;
-        }
-        while to > 0 && out[to - 1] == b' ' {
-            to -= 1;
-        }
-        // No line is left of a comment alone.
-        if (to == 0 || out[to - 1] == b'\n') && from < wgsl.len() {
-            from += 1;
-        }
-    }
-    to
 }
 
 /// Directive that a browser wants at the top of a text with subgroups. Natively they need none, and naga knows none.

@@ -5,7 +5,8 @@ use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
 use super::abort::AbortLink;
-use super::{Engine, call, options, to_js, to_js_error};
+use super::convert::{call, to_js, to_js_error};
+use super::{Engine, options};
 
 #[wasm_bindgen]
 impl Engine {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 
-use super::{to_js, to_js_error};
+use super::convert::{to_js, to_js_error};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::source::web::opfs::OpfsStore;

@@ -7,6 +7,7 @@
 mod abort;
 mod bench;
 mod cache;
+mod convert;
 mod options;
 mod progress;
 mod request;
@@ -15,14 +16,14 @@ mod source;
 mod text;
 
 use js_sys::{Float32Array, Function};
-use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
 use crate::engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::{cancel::Cancel, source::download::DownloadProgress};
 use abort::AbortLink;
+use convert::{to_js, to_js_error};
 use progress::Reporter;
 use source::Source;
 
@@ -53,7 +54,7 @@ impl Engine {
     /// download. `signal` stops a load, for callers without a worker to terminate.
     ///
     /// # Errors
-    /// An object `{ code, message, … }` made from [`Error`].
+    /// An object `{ code, message, … }` made from [`crate::Error`].
     pub async fn load(
         source: JsValue,
         options: JsValue,
@@ -105,7 +106,7 @@ impl Engine {
     /// [`Engine::load`].
     ///
     /// # Errors
-    /// An object `{ code, message, … }` made from [`Error`].
+    /// An object `{ code, message, … }` made from [`crate::Error`].
     pub async fn inspect(source: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
         let inspect = async {
             let options = options::load(&options)?;
@@ -119,7 +120,7 @@ impl Engine {
     /// The logits after the last of `ids`, from an empty cache: `[V]`.
     ///
     /// # Errors
-    /// An object `{ code, message, … }` made from [`Error`].
+    /// An object `{ code, message, … }` made from [`crate::Error`].
     pub async fn logits(
         &mut self,
         ids: JsValue,
@@ -136,7 +137,7 @@ impl Engine {
     /// Description of the model and its adapter: a plain object.
     ///
     /// # Errors
-    /// An object `{ code, message, … }` made from [`Error`].
+    /// An object `{ code, message, … }` made from [`crate::Error`].
     pub fn info(&self) -> Result<JsValue, JsValue> {
         to_js(&self.engine.info()).map_err(|error| to_js_error(&error))
     }
@@ -151,7 +152,7 @@ impl Engine {
     /// Counters since the model was loaded: a plain object.
     ///
     /// # Errors
-    /// An object `{ code, message, … }` made from [`Error`].
+    /// An object `{ code, message, … }` made from [`crate::Error`].
     pub fn stats(&self) -> Result<JsValue, JsValue> {
         to_js(&self.engine.stats()).map_err(|error| to_js_error(&error))
     }
@@ -160,28 +161,8 @@ impl Engine {
     /// waiting sessions.
     ///
     /// # Errors
-    /// An object `{ code, message, … }` made from [`Error`].
+    /// An object `{ code, message, … }` made from [`crate::Error`].
     pub fn memory(&self) -> Result<JsValue, JsValue> {
         to_js(&self.engine.memory()).map_err(|error| to_js_error(&error))
     }
-}
-
-/// Calls a callback of ours in the worker. It only posts messages; if it throws, there is nothing to undo
-/// here.
-fn call(callback: &Function, argument: &JsValue) {
-    let _ = callback.call1(&JsValue::NULL, argument);
-}
-
-fn to_js(value: &impl Serialize) -> Result<JsValue> {
-    value
-        .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
-        .map_err(|error| Error::Internal { what: format!("a result does not fit in a JS object: {error}") })
-}
-
-/// `{ code, message, …details }`.
-fn to_js_error(error: &Error) -> JsValue {
-    let object = to_js(error).unwrap_or_else(|_| js_sys::Object::new().into());
-    // Setting a field of a fresh plain object can't fail.
-    let _ = js_sys::Reflect::set(&object, &"message".into(), &error.to_string().into());
-    object
 }

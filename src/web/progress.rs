@@ -7,7 +7,7 @@ use js_sys::{Date, Function};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
-use super::{call, to_js};
+use super::convert::{call, to_js};
 use crate::engine::{Phase, Progress};
 use crate::source::download::{DownloadProgress, Transfer};
 

@@ -5,7 +5,8 @@ use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
 use super::abort::AbortLink;
-use super::{Engine, call, options, to_js, to_js_error};
+use super::convert::{call, to_js, to_js_error};
+use super::{Engine, options};
 use crate::engine::{Event, Prompt, Request, Signals};
 use crate::error::{Error, Result};
 

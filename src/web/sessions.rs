@@ -6,7 +6,8 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::AbortSignal;
 
 use super::abort::AbortLink;
-use super::{Engine, options, to_js, to_js_error};
+use super::convert::{to_js, to_js_error};
+use super::{Engine, options};
 use crate::error::{Error, Result};
 use crate::source::web::js::JsSource;
 

@@ -5,7 +5,8 @@ use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
 use super::abort::AbortLink;
-use super::{Engine, options, to_js, to_js_error};
+use super::convert::{to_js, to_js_error};
+use super::{Engine, options};
 use crate::tokenizer::Special;
 
 #[wasm_bindgen]

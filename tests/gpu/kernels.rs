@@ -4,8 +4,8 @@
 use crate::support::gpu;
 use crate::support::kernel_bench::{Bench, Planted, notices, same};
 use crate::support::suite::{Test, needing};
-use gemma_web::gpu::device::FaultInjection;
 use gemma_web::gpu::layout::KvShape;
+use gemma_web::gpu::options::FaultInjection;
 use gemma_web::gpu::{
     Arithmetic, Command, GpuOptions, KvCache, Lanes, Matrix, MemoryKind, RunParams, Tuning,
 };

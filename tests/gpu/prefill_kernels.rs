@@ -4,8 +4,8 @@
 use crate::support::gpu;
 use crate::support::kernel_bench::{Bench, Planted, notices, same};
 use crate::support::suite::{Test, needing};
-use gemma_web::gpu::device::FaultInjection;
 use gemma_web::gpu::layout::KvShape;
+use gemma_web::gpu::options::FaultInjection;
 use gemma_web::gpu::{Arithmetic, Buffer, Gpu, GpuOptions, KvCache, Lanes, Matrix, Plan, Tuning};
 use gemma_web::kernels::attention_prefill::Shape;
 use gemma_web::kernels::norm_add::{Norms, norm_add, rms_norm};
@@ -223,7 +223,7 @@ fn makes_int8(b: &Bench) -> Result<(), Failed> {
     let (n, t) = (1040, 3);
     let gate_up = b.buffer(&b.numbers(2 * n * t, 3.0));
     in_int8(b, "geglu", (n, t), |plan, to| {
-        geglu_prefill::record(plan, &b.gpu, "geglu_prefill", &gate_up, to, n)
+        geglu_prefill::record(plan, &b.gpu, "geglu_prefill", &gate_up, to, n);
     })?;
     let (h, k, c, n_slots) = (8, 2, 64, 24);
     let cache =

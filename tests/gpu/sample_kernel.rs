@@ -243,7 +243,7 @@ fn margin(logits: &[f32], sampling: &Sampling, seed: u64, position: u32) -> f64 
     sums.iter().map(|s| (s - drawn).abs() / sum).fold(nearest, f64::min)
 }
 
-/// TokenRing compared and those that were too near to call.
+/// Choices compared and those that were too near to call.
 #[derive(Default)]
 struct Tally {
     compared: usize,

@@ -1,6 +1,6 @@
 //! A device to run single kernels on, and numbers to run them with.
 
-use gemma_web::gpu::device::FaultInjection;
+use gemma_web::gpu::options::FaultInjection;
 use gemma_web::gpu::{Buffer, Command, Gpu, GpuOptions, Matrix, MemoryKind, Plan, RunParams};
 use gemma_web::quant::Format;
 use libtest_mimic::Failed;

@@ -1,6 +1,6 @@
 //! GGUF header of a synthetic file.
 
-use super::Recipe;
+use super::recipe::Recipe;
 use super::shapes::{Shape, Tensor};
 use super::vocabulary::{self, Kind};
 

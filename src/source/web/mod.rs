@@ -3,5 +3,6 @@
 pub mod http;
 pub mod js;
 pub mod opfs;
+mod opfs_error;
 mod opfs_writer;
 pub mod yielding;

@@ -7,6 +7,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{FileSystemReadWriteOptions, FileSystemSyncAccessHandle};
 
+use super::opfs_error::{full, storage};
 use super::opfs_writer::WriterFile;
 use crate::error::{Error, Result};
 use crate::source::store::{ManifestFile, Store, Writing, read_full};
@@ -166,23 +167,4 @@ fn at(offset: u64) -> FileSystemReadWriteOptions {
     let options = FileSystemReadWriteOptions::new();
     options.set_at_f64(offset as f64);
     options
-}
-
-/// [`Error::QuotaExceeded`] if that is what was thrown, else `otherwise`.
-pub(super) fn full(thrown: &JsValue, needed: u64, otherwise: impl FnOnce() -> Error) -> Error {
-    match text(thrown, "name").as_deref() {
-        // Other pages of this origin, or other programs, took the space after `reserve`.
-        Some("QuotaExceededError") => Error::QuotaExceeded { needed, available: 0 },
-        _ => otherwise(),
-    }
-}
-
-/// [`Error::Storage`] with the message of what was thrown.
-pub(super) fn storage(what: &str, thrown: &JsValue) -> Error {
-    let why = text(thrown, "message").unwrap_or_else(|| format!("{thrown:?}"));
-    Error::Storage { what: what.to_owned(), why }
-}
-
-fn text(thrown: &JsValue, key: &str) -> Option<String> {
-    Reflect::get(thrown, &key.into()).ok().and_then(|value| value.as_string())
 }

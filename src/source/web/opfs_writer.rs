@@ -9,7 +9,7 @@ use js_sys::{Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-use super::opfs::{full, storage};
+use super::opfs_error::{full, storage};
 use crate::error::Result;
 use crate::source::store::Writing;
 
