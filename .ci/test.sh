@@ -238,7 +238,8 @@ summary() {
   say "summary"
   # Those that failed stand last.
   sort -s -k1,1r "$RESULTS/checks"
-  echo "checks: $n_passed passed, $n_failed failed, in $SECONDS s"
+  echo "all of it took $SECONDS s"
+  echo "checks: $n_passed passed, $n_failed failed"
   [[ $n_failed == 0 && $n_passed != 0 ]]
 }
 

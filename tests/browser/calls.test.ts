@@ -30,7 +30,9 @@ onTestPage({ models: tinyModels, intercept: drip, ready: (tab) => loadInPage(tab
     for (const [index, { phase, loaded, total }] of reports.entries()) {
       const last = reports[index - 1];
       assert.ok(order.includes(phase), phase);
-      assert.ok(total !== null && loaded <= total, `${loaded} of ${total}`);
+      // The size is known with the first answer; a slow machine has a report before it.
+      if (phase === 'header' && total === null) assert.equal(loaded, 0);
+      else assert.ok(total !== null && loaded <= total, `${loaded} of ${total}`);
       if (last) assert.ok(order.indexOf(phase) >= order.indexOf(last.phase) && loaded >= last.loaded, JSON.stringify(reports));
     }
   });
