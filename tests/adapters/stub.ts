@@ -1,4 +1,4 @@
-// A model that says what a test wants, without a GPU: for tests of the mapping.
+// A stubbed model that gives scripted answers, without a GPU: for tests of the mapping.
 
 import type { Gemma } from '../../www/lib/page/gemma.js';
 import type { GenerateOptions, GenerateResult, Message, Prompt, TokenLogprob } from '../../www/lib/types/generate.js';
@@ -16,19 +16,19 @@ export interface Asked {
 export interface Script {
   /** The texts of the tokens it generates. */
   pieces: readonly string[];
-  /** Text of the result that no token brings. */
+  /** Text of the result that belongs to no token. */
   heldBack?: string;
   finishReason?: GenerateResult['finishReason'];
   droppedTokens?: number;
   /** Thrown in place of an answer. */
   error?: GemmaError;
-  /** Each token waits until the test lets it. */
+  /** Each token waits until the test releases it. */
   gate?: () => Promise<void>;
-  /** Tokens that the context has. */
+  /** Length of the context, in tokens. */
   contextLength?: number;
 }
 
-/** A stub and what it was asked. */
+/** A stub, and the calls that reached it. */
 export interface Stub {
   readonly model: Gemma;
   readonly asked: Asked[];
@@ -119,7 +119,7 @@ export function stubModel(script: Script): Stub {
 export const contents = (prompt: Prompt | undefined): string[] =>
   Array.isArray(prompt) ? (prompt as readonly Message[]).map(({ content }) => content) : [];
 
-/** All that comes. */
+/** All items of a stream. */
 export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
   for await (const item of items) all.push(item);

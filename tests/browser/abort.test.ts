@@ -1,4 +1,4 @@
-// Cancellation at every stage: prompt, and without a trace.
+// Cancellation at every stage: at once, and without a trace.
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
@@ -54,7 +54,7 @@ withModel(BASE, { contextLength: 2048, prefillChunk: 64 }, (tab) => {
       assert.ok(seen.same);
       context.diagnostic(`aborted after ${seen.times.map((ms) => ms.toFixed(0)).join(', ')} ms and ${seen.done} of ${seen.whole} dispatches`);
       assert.ok(Math.max(...seen.times) < PROMPTLY, `it took ${seen.times} ms`);
-      // The engine stops too: of the work of 40 tokens, let alone of 1000, most is not done.
+      // The engine stops too: it skips most of the work of 40 tokens, let alone of 1000.
       assert.ok(seen.done.every((dispatches) => dispatches < seen.whole * 0.8), `${seen.done} of ${seen.whole} dispatches`);
     });
   }
@@ -68,14 +68,14 @@ withModel(BASE, { contextLength: 2048, prefillChunk: 64 }, (tab) => {
     assert.deepEqual(seen, { name: 'AbortError', submits: 0 });
   });
 
-  // Chromium here takes a second for each: its GPU is a program.
+  // Chromium takes a second for each on its software GPU.
   const times = tab.browserName === 'chromium' ? 60 : 200;
   it(`${times} times at every moment: not a byte of the GPU more`, async () => {
     await loadInPage(tab.page, tab.url(CHAT), { contextLength: 512, prefillChunk: 8 });
     const seen = await tab.page.evaluate(async (ids, times) => {
       const text = 'more and more words to read';
       const once = async (): Promise<readonly number[]> => (await model.generate([2, 10], { maxTokens: 4, temperature: 0 })).tokens;
-      // What is kept after a first time is no leak.
+      // Memory that stays after the first round is no leak.
       const first = model.session();
       await first.send(text, { maxTokens: 2 });
       const expected = await once();
@@ -87,7 +87,7 @@ withModel(BASE, { contextLength: 2048, prefillChunk: 64 }, (tab) => {
         const stop = new AbortController();
         let left = run % 3;
         const count = (): void => void ((left -= 1) < 0 && stop.abort());
-        // Waiting for its turn, in the prompt, in the first tokens; a session's or not.
+        // Aborts in the queue, in the prompt and in the first tokens, with a session and without.
         if (run % 7 === 0) setTimeout(() => stop.abort(), run % 3);
         const options = { maxTokens: 100, logitBias: { 1: -100, 106: -100 }, signal: stop.signal, onToken: count, onPrefillProgress: run % 2 ? count : undefined };
         const running = run % 10 === 0 ? chat.send(text, options) : model.generate(ids, options);

@@ -79,7 +79,7 @@ inBothBrowsers((browserName, start) => {
   it('50 loads and 200 aborts leave nothing', async (context) => {
     const seen = await page.evaluate(
       async (address, ids, idle) => {
-        // Chromium's GPU here is a program that compiles for seconds. Kernels that do nothing are as good up to the first token.
+        // Chromium's software GPU compiles for seconds. Kernels that do nothing are enough up to the first token.
         if (idle) await import(String('/test/workers/without-arithmetic.js'));
         const wasm: number[] = [];
         const left: number[] = [];
@@ -130,7 +130,7 @@ inBothBrowsers((browserName, start) => {
         outcomes.push({ code, message, details, live: books.live.size });
       }
       books.shortOf = Infinity;
-      // The page is none the worse for it.
+      // The page still works.
       const again = await load();
       const { tokens } = await again.generate([2, 10, 20], { maxTokens: 4, temperature: 0 });
       again.dispose();

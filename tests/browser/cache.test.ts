@@ -16,7 +16,7 @@ const SHA1 = sha1(bytes);
 const lastChunk = bytes.length % CHUNK;
 
 withDownloads(bytes, (tab) => {
-  /** Starts a load in a tab of its own and kills the tab once the server has sent so much. */
+  /** Starts a load in a tab of its own and kills the tab once the server has sent `sent` bytes. */
   const killAfter = async (sent: number, stored: number): Promise<void> => {
     const doomed = await openForBytes(tab.browser, tab.browserName, tab.site.url);
     tab.file.faults = { holdAfter: sent };
@@ -28,7 +28,7 @@ withDownloads(bytes, (tab) => {
   };
 
   describe('a tab that is killed', () => {
-    // Of what is under way when it is killed, four requests at most, parts of chunks are lost.
+    // The kill loses the unfinished chunks of the requests under way, four at most.
     const cases = [
       [10, CHUNK],
       [50, CHUNK],

@@ -45,7 +45,7 @@ onTestPage({ models: tinyModels, intercept: drip, ready: (tab) => loadInPage(tab
     });
     assert.ok(result.tokens.length > 0);
     assert.deepEqual(pieces.map(({ id }) => id), result.tokens);
-    // An unfinished character at the very end comes with the result only.
+    // An unfinished character at the very end is only in the result.
     assert.ok(result.text.startsWith(pieces.map(({ text }) => text).join('')));
     assert.equal(result.usage.completionTokens, result.tokens.length);
     assert.ok(result.usage.promptTokens > 0);

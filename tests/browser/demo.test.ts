@@ -82,7 +82,7 @@ inBothBrowsers((_, start) => {
     await answered(page);
     const prose = (await texts(page, '.prose'))[0] ?? '';
     assert.ok(prose.startsWith('Once upon a time') && prose.length > 20, prose);
-    // A conversation can't go on with it, and says so.
+    // The conversation can't continue with this model, and says so.
     await press(page, /The quick brown fox/, '.conversations');
     await waitForText(page, '.composer-notice', /base model/);
   });

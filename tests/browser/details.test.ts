@@ -13,7 +13,7 @@ declare global {
   /** The page's calls of the stand-in for the engine: see stub-engine.mjs. */
   var calls: { type: string; options?: { temperature?: number; topK?: number; overflow?: string } }[];
   var copied: string[];
-  /** When the first model can be chosen, after the beginning of the navigation. */
+  /** Time from the beginning of the navigation until the first model can be chosen. */
   var usableAt: number | undefined;
 }
 
@@ -28,7 +28,7 @@ const CATALOGUE = [
   ['Gemma 2 2B', '1.71 GB', '8,192', 'gemma-2-2b-it-Q4_K_M.gguf'],
 ] as const;
 
-/** Nothing moves and nothing is on its way to another look, whatever the page's parts ask for. */
+/** Number of elements with an animation or a transition. */
 const still = (page: Page): Promise<number> =>
   page.evaluate(() => {
     const moving = (element: Element): boolean => {
@@ -175,7 +175,7 @@ onStubbedPage({ text: TEXT, piece: 4, everyMs: 5, loaded: false }, (tab) => {
       area.dispatchEvent(new Event('input', { bubbles: true }));
       await new Promise((done) => setTimeout(done, 50));
       document.querySelector<HTMLButtonElement>('.send')?.click();
-      // A frame was asked for when the first words came; from now on none will come, as behind another tab.
+      // The page requested a frame at the first words; from now on none comes, as in a hidden tab.
       await new Promise((done) => setTimeout(done, 150));
       Object.defineProperty(document, 'hidden', { configurable: true, value: true });
       for (let i = 0; i < 400; i += 1) {
@@ -191,7 +191,7 @@ onStubbedPage({ text: TEXT, piece: 4, everyMs: 5, loaded: false }, (tab) => {
   });
 
   it('nothing moves for those who want no motion', async () => {
-    // Firefox is told by a preference, and so by a browser of its own.
+    // Firefox takes this from a preference, so it needs a browser of its own.
     const calm = tab.browserName === 'chromium' ? await tab.browser.createBrowserContext() : await tab.start(false, { 'ui.prefersReducedMotion': 1 });
     try {
       const { page: quiet } = await openStubbed(calm, 'about:blank', { text: TEXT, loadMs: 4000 });
@@ -205,7 +205,7 @@ onStubbedPage({ text: TEXT, piece: 4, everyMs: 5, loaded: false }, (tab) => {
       await quiet.waitForSelector('progress');
       assert.equal(await still(quiet), 0, 'while it loads');
       if (tab.browserName === 'chromium') {
-        // That anything moves otherwise.
+        // Without the setting, something moves.
         await quiet.emulateMediaFeatures([{ name: 'prefers-reduced-motion', value: 'no-preference' }]);
         assert.ok((await still(quiet)) > 0);
       }

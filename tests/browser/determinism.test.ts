@@ -21,7 +21,7 @@ onTestPage({ models: chatModels }, (tab) => {
         const all: string[] = [];
         for (let run = 0; run < count; run += 1) {
           all.push(await drawn(7));
-          // What is in the cache then is another text's.
+          // The cache then holds another text.
           if (run % 5 === 0) await drawn(run + 100);
         }
         return { all, other: await drawn(8) };

@@ -14,7 +14,7 @@ for (let at = 3 << 20; at < other.length; at += CHUNK) other.writeUInt8(other.re
 const SHA1 = sha1(bytes);
 
 withDownloads(bytes, (tab) => {
-  /** Has the file downloaded from a server with these faults. */
+  /** Downloads the file from a server with these faults. */
   const withFaults = async (faults: Faults): Promise<Download> => {
     tab.file.faults = faults;
     const outcome = await download(tab.page, tab.file.url);
@@ -36,7 +36,7 @@ withDownloads(bytes, (tab) => {
     });
     it('connections that break off every 5 MB: what came is not asked for again', async () => {
       await withFaults({ resetAfter: 5e6 });
-      // What was under way when a connection broke may be lost with it.
+      // A broken connection may lose the bytes under way.
       assert.ok(tab.file.sent < bytes.length + gets().length * (1 << 20), `${tab.file.sent} bytes were sent`);
     });
     it('503 twice, with Retry-After', async () => {
@@ -124,7 +124,7 @@ withDownloads(bytes, (tab) => {
       const loading = load(tab.page, tab.file.url);
       await until('half was sent', () => tab.file.sent >= bytes.length >> 1);
       tab.file.bytes = other;
-      // What is under way is cut, so that the rest has to be asked for.
+      // The open connections are cut, so that the rest has to be requested.
       tab.file.faults = { resetAfter: 1e6 };
       const details = assertError(await loading, 'file_changed');
       assert.notEqual(details['was'], details['is']);

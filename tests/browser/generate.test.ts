@@ -55,7 +55,7 @@ withModel(BASE, { prefillChunk: 64, contextLength: 512 }, (tab) => {
         const reader = cancelled.stream.getReader();
         await reader.read();
         await reader.cancel();
-        // Neither is awaited before it failed.
+        // Both fail before anything awaits them.
         await new Promise((done) => setTimeout(done, 300));
         const names = [await left.then(String, name), await cancelled.then(String, name)];
         return { names, next: (await model.generate([2, 10], { maxTokens: 2, temperature: 0 })).tokens.length, unhandled };
@@ -196,7 +196,7 @@ withModel(BASE, { prefillChunk: 64, contextLength: 512 }, (tab) => {
         assert.equal(pieces.join(''), expected);
         assert.ok(result.tokens.length < whole.tokens.length);
       }
-      // What might have begun it is not lost.
+      // Text that might have begun a stop text is not lost.
       const almost = await generate(tab.page, PROMPT, { maxTokens: 24, stop: `${stop}\u0000` });
       assert.deepEqual([almost.text, almost.finishReason], [whole.text, 'length']);
     });

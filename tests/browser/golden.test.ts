@@ -11,11 +11,11 @@ import { tinyModels } from './support/site.js';
 function tolerance(model: string, kv: 'f16' | 'f32'): number {
   // Rounding keys and values to f16 moves logits of these models by up to 0.02 (llama.cpp's f16 cache: 0.064).
   if (kv === 'f16') return 0.06;
-  // Summing f32 in another order moves them by 2.4e-4; WGSL leaves exp and tanh some freedom, which soft caps feel.
+  // Summing f32 in another order moves them by 2.4e-4; WGSL allows exp and tanh some error, which shows in soft caps.
   return /gemma[23]/.test(model) ? 2e-3 : 1e-3;
 }
 
-/** Logits of each prompt and as many greedy tokens as are asked for, in the page. */
+/** Logits of each prompt and a number of greedy tokens, computed in the page. */
 function run(page: Page, url: string, kv: 'f16' | 'f32', prompts: readonly { ids: readonly number[]; steps: number }[]) {
   return page.evaluate(
     async (address, cache, asked) => {

@@ -1,4 +1,4 @@
-// The memory of JavaScript during a load, through the protocol of Chromium's own tools: only it tells the heap of a worker.
+// The memory of JavaScript during a load, through the protocol of Chromium's own tools: only it reports the heap of a worker.
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
@@ -12,14 +12,14 @@ const WASM_BYTES = 256e6;
 const file = realModel();
 const skip = missing('chromium') || (file === undefined && !process.env['CI'] ? 'GEMMA_WEB_MODEL is not set' : false);
 
-/** Objects, what of them the browser itself has, and buffers; the wasm memory is counted elsewhere. */
+/** Objects, the browser's own part of them, and buffers; the wasm memory is counted elsewhere. */
 interface HeapUsage {
   readonly usedSize: number;
   readonly embedderHeapUsedSize: number;
   readonly backingStorageSize: number;
 }
 
-/** Looks at a worker's heap, again and again until it is gone; hears each size. */
+/** Measures a worker's heap repeatedly until the worker has ended; calls `hear` with each size. */
 async function watchHeap(worker: WebWorker, hear: (bytes: number) => void): Promise<void> {
   try {
     for (;;) {

@@ -65,7 +65,7 @@ onStubbedPage({ text: HOSTILE, piece: 3, perTick: 20, loaded: false }, (tab) => 
       assert.ok(links.length >= 3, String(links));
       assert.match(text, /<script>window\.hacked = 1<\/script>/, round);
       await tab.page.evaluate(() => document.querySelectorAll<HTMLElement>('.markdown *').forEach((element) => element.dispatchEvent(new MouseEvent('mouseover', { bubbles: true }))));
-      // Kept conversations are made into elements anew.
+      // Stored conversations are rendered again.
       if (round === 'written') {
         await tab.page.reload({ waitUntil: 'load' });
         await tab.page.waitForSelector('.markdown .block');

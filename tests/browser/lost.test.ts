@@ -46,7 +46,7 @@ inBothBrowsers((_, start) => {
   after(() => site.close());
   beforeEach(() => page.evaluate(() => void Object.assign(globalThis, { fates: [], made: 0, losses: [], phases: [] })));
 
-  /** Loads a model as the page's own, in place of the last, from an address or what tests/browser/page/sources.js makes. */
+  /** Loads a model as the page's own, in place of the last, from an address or a source of tests/browser/page/sources.js. */
   const load = (source: unknown, options: LoadOptions = {}): Promise<void> =>
     page.evaluate(
       async (from, given) => {
@@ -128,7 +128,7 @@ inBothBrowsers((_, start) => {
       const error = await model.generate([2, 10, 20], options).then(String, ({ code, message }) => `${code} ${message}`);
       const attempts = losses.map(({ attempt }) => attempt);
       const then = (await model.generate([2, 10, 20], options)).text;
-      // Whoever looks at the memory does not keep it awake.
+      // Reading the memory does not keep the model awake.
       const deadline = performance.now() + 10_000;
       let total = (await model.memory()).total;
       while (total > 0 && performance.now() < deadline) {

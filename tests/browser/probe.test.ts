@@ -16,7 +16,7 @@ inBothBrowsers((name, start) => {
   it('a GPU that is a program: slow, with its limits and the storage', async () => {
     const { page, problems } = await openPage(await start(), `${site.url}/test/`);
     const found = await page.evaluate(() => gemmaWeb.probe());
-    // Firefox hides what its adapter is.
+    // Firefox hides the name of its adapter.
     if (name === 'chromium') assert.deepEqual([found.verdict, found.software], ['slow', true], found.why);
     assert.equal(found.verdict, found.software ? 'slow' : 'ok');
     assert.ok(found.why.length > 20);

@@ -24,7 +24,7 @@ withModel(CHAT, { contextLength: 512 }, (tab) => {
     const plain = order.filter((name) => name.startsWith('plain'));
     assert.deepEqual(plain, ['plain 1', 'plain 2', 'plain 3', 'plain 4']);
     assert.equal(order[0], 'first');
-    // Each session has its turn before the second of the calls without one that came before it.
+    // Each session gets its turn before the second of the earlier calls without a session.
     assert.ok(order.indexOf('a') < order.indexOf('plain 3') && order.indexOf('b') < order.indexOf('plain 3'), order.join(', '));
   });
 

@@ -66,20 +66,20 @@ inBothBrowsers((browserName, start) => {
   });
 
   it('has its tokenizer ready within 2 s', { skip }, async (context) => {
-    // From the first word about the header to the last one; the best of three, since other work on the machine counts too.
+    // From the first report of the header to the last; the best of three, since other work on the machine counts too.
     const times = await page.evaluate(async (url) => {
       const seen: number[] = [];
       for (let turn = 0; turn < 3; turn += 1) {
         let [begin, end] = [0, 0];
         const model = await gemmaWeb.loadGemma(url, {
-          // Nothing is measured first, and what takes least to compile.
+          // No variant is measured first, and these kernels compile fastest.
           tuning: 'int8/1',
           onProgress: ({ phase, loaded }) => {
             if (phase === 'header' && loaded === 0) begin = performance.now();
             else if (phase === 'header') end = performance.now();
           },
         });
-        // One that is ended early leaves a software GPU compiling, which the next one would wait for.
+        // A load that ends early leaves a software GPU compiling, and the next load would wait for it.
         model.dispose();
         seen.push(end - begin);
       }

@@ -127,7 +127,7 @@ inBothBrowsers((_, start) => {
     await page.setViewport({ width: 360, height: 740 });
     await press(page, /^Menu$/);
     await page.waitForSelector('dialog.drawer[open]');
-    // It slides in, and what is half transparent has half the contrast.
+    // It slides in, and half transparent text has half the contrast.
     await until(page, 'the drawer at rest', () => page.evaluate(() => document.getAnimations().length === 0));
     const found = await violations(page);
     assert.deepEqual(found, []);
@@ -152,7 +152,7 @@ inBothBrowsers((_, start) => {
     const settings = { failure: { code: 'device_lost', message: 'the GPU device was lost; restart the browser', details: {} } };
     for (const [name, stub] of [['not ready', { loadMs: 20_000 }], ['not loaded', settings]] as const) {
       const page = await open(stub);
-      // The second page goes on with the load that the first did not end.
+      // The second page continues the load that the first did not finish.
       if (name === 'not loaded') {
         await page.waitForSelector('.failed');
       } else {

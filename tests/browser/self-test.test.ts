@@ -20,7 +20,7 @@ const serveBroken: ServerOptions['intercept'] = (request, response) => {
 };
 
 onTestPage({ models: tinyModels, intercept: serveBroken, problems: true }, (tab) => {
-  /** The variants of a load, what was counted until then, and the first tokens. */
+  /** The variants of a load, the counters until then, and the first tokens. */
   const load = (selfTest?: LoadOptions['selfTest']): Promise<{ variants: Variants; dispatches: number; tokens: readonly number[] }> =>
     tab.page.evaluate(
       async (url, options) => {

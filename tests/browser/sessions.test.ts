@@ -28,7 +28,7 @@ withModel(CHAT, { contextLength: 1024 }, (tab) => {
       assert.deepEqual(seen.history.map(({ role }) => role.replace('model', 'assistant')), ['system', 'user', 'assistant', 'user', 'assistant', 'user', 'assistant']);
       assert.deepEqual(seen.history.slice(3).map(({ content }) => content), ['one', seen.first.text, 'two', seen.second.text]);
       assert.equal(seen.first.usage.cachedTokens, 0);
-      // All that was there before but the last token generated, which no step has read yet.
+      // All earlier tokens but the last one generated, which no step has read yet.
       const { promptTokens, completionTokens } = seen.first.usage;
       assert.ok(seen.second.usage.cachedTokens >= promptTokens + completionTokens - 1, JSON.stringify(seen.second.usage));
       assert.ok(seen.second.usage.cachedTokens < seen.second.usage.promptTokens);
@@ -195,7 +195,7 @@ withModel(CHAT, { contextLength: 1024 }, (tab) => {
       });
       assert.deepEqual(seen.tokens, expected.tokens);
       assert.deepEqual(seen.usage, expected.usage);
-      // Of what was said before the page went, nothing.
+      // Nothing of the saved conversation is computed again.
       assert.equal(seen.prefills.at(-1)?.total, seen.usage.promptTokens - seen.usage.cachedTokens);
       assert.deepEqual(opened.problems, []);
       await opened.page.close();

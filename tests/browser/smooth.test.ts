@@ -17,7 +17,7 @@ const LONG_MS = 50;
 const PARAGRAPH = 'Some **words** with `code`, a [link](https://example.org/), and more words that make a paragraph of usual length. ';
 const LONG = Array.from({ length: 60 }, (_, n) => `## Part ${n}\n\n${PARAGRAPH.repeat(4)}\n\n- one\n- two\n\n\`\`\`js\n${'const x = 1;\n'.repeat(12)}\`\`\`\n\n`).join('');
 
-// Only Chromium tells how long tasks are.
+// Only Chromium reports the length of tasks.
 describe('chromium', { skip: missing('chromium') }, () => {
   let site: StaticServer;
   let browser: Browser;
@@ -38,7 +38,7 @@ describe('chromium', { skip: missing('chromium') }, () => {
   it('can be used within a second', async (context) => {
     const painted = (): Promise<number> =>
       page.evaluate(() => performance.getEntriesByType('paint').find(({ name }) => name === 'first-contentful-paint')?.startTime ?? 0);
-    // It is noted a frame after it happened.
+    // The page records it a frame later.
     await until(page, 'the first paint', painted);
     const ms = await painted();
     context.diagnostic(`first contentful paint after ${ms.toFixed(0)} ms`);

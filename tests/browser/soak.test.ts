@@ -20,11 +20,11 @@ withModel(CHAT, { contextLength: CONTEXT }, (tab) => {
     const found = await tab.page.evaluate(
       async (turns, tokens) => {
         const session = model.session();
-        // Random weights like to say one thing for ever, and no token ends the answer.
+        // Random weights tend to repeat one token for ever, and no token ends the answer.
         const options = { temperature: 0, frequencyPenalty: 1, overflow: 'slide', maxTokens: tokens } as const;
         const says = { generated: 0, dropped: 0, bytes: [] as number[], wasm: [] as number[] };
         for (let turn = 0; turn < turns; turn += 1) {
-          // Answers that end earlier are asked to go on by the next turn.
+          // The next turn continues an answer that ends earlier.
           const { usage } = await session.send(`Turn ${turn}: and then?`, { ...options, logitBias: { 1: -100, 106: -100 } });
           says.generated += usage.completionTokens;
           says.dropped += usage.droppedTokens;
@@ -49,7 +49,7 @@ withModel(CHAT, { contextLength: CONTEXT }, (tab) => {
     assert.ok(found.dropped > N_TOKENS - CONTEXT, `${found.dropped} tokens were dropped`);
     assert.equal(new Set(found.bytes.slice(2)).size, 1, `GPU memory: ${found.bytes.join()}`);
     assert.equal(new Set(found.wasm.slice(TURNS / 2)).size, 1, `wasm memory: ${found.wasm.join()}`);
-    // Of the answer that was just given all but the last token is in the cache.
+    // The cache holds all tokens of the last answer but the last.
     const { last, fresh, prompt, ids } = found;
     assert.deepEqual(ids.slice(prompt.length), last.tokens.slice(0, ids.length - prompt.length), 'the prompt is what stands before the answer');
     assert.equal(fresh.usage.cachedTokens, 0, 'nothing was taken over');

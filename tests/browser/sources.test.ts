@@ -41,7 +41,7 @@ inBothBrowsers((browserName, start) => {
     assert.deepEqual(problems, []);
   });
 
-  /** Loads what need not be computed with. */
+  /** Loads a model that the test does not compute with. */
   const loads = (given: object): Promise<void> =>
     page.evaluate(async (source) => (await gemmaWeb.loadGemma(await makeSource(source), { tuning: 'int8/1', selfTest: 'off' })).dispose(), given);
 

@@ -10,9 +10,9 @@ import { modelUrl, realModel, startSite } from './support/site.js';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
 const RUNS = Number(process.env['GEMMA_WEB_SPEED_RUNS'] ?? 1);
-/** Far below what is measured on a machine with nothing else to do: that a test runs beside others is no failure. */
+/** Far below the speed on an idle machine, so that a test that runs beside others does not fail. */
 const LEAST = 0.15;
-// Of which the vocabulary takes 116 MB while its merges are made.
+// The vocabulary takes 116 MB of it while its merges are made.
 const WASM_BYTES = 256e6;
 
 const file = realModel();

@@ -29,7 +29,7 @@ inBothBrowsers((name, start) => {
     await press(page, /gemma-3-270m-q4_k_m/, '.cards');
     await waitForText(page, '.facts', /253 MB/);
     await press(page, /^Download 253 MB and load$/);
-    // Cut off in the middle, it goes on by itself with what is missing.
+    // The interrupted load continues by itself with the missing bytes.
     await until(page, 'some bytes', () => page.evaluate(() => (document.querySelector('progress')?.value ?? 0) > 0.2));
     await page.reload({ waitUntil: 'load' });
     await page.waitForSelector('#message', { timeout: LOAD_MS });

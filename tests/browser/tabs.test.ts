@@ -20,7 +20,7 @@ inBothBrowsers((_, start) => {
 
   before(async () => {
     site = await startSite(chatModels());
-    // Tabs behind others get a timer a second there, and soon less.
+    // Background tabs get one timer a second there, and soon fewer.
     browser = await start(true, { 'dom.min_background_timeout_value': 4, 'dom.timeout.enable_budget_timer_throttling': false });
     const open = async (): Promise<Page> => (await openStubbed(browser, `${site.url}/`, { text: ANSWER, piece: 4, everyMs: 12, perTick: 2 })).page;
     [one, two] = [await open(), await open()];
@@ -43,7 +43,7 @@ inBothBrowsers((_, start) => {
     await waitForText(two, '.turn-figures', /tokens\/s/);
     await send(two, 'Asked in the second tab');
     await answered(two);
-    // Each tab stays at the branch it shows; that is all of it there is.
+    // Each tab stays at its branch, and that branch has both questions.
     await one.bringToFront();
     await one.reload({ waitUntil: 'load' });
     await until(one, 'both questions', async () => (await texts(one, '.bubble')).join('|') === 'Asked in the first tab|Asked in the second tab');

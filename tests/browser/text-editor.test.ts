@@ -8,7 +8,7 @@ import { onStubbedPage } from './support/setup.js';
 
 const MORE = ' there was a keeper of a light who counted the ships.';
 const PIECE = 4;
-/** The stand-in waits there. */
+/** Place at which the stand-in waits. */
 const HELD = 32;
 
 onStubbedPage({ text: MORE, piece: PIECE, hold: HELD, chat: false, loaded: true }, (tab) => {

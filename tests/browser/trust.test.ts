@@ -10,7 +10,7 @@ import { modelUrl, startSite, TINY } from './support/site.js';
 import { join } from 'node:path';
 import type { StaticServer } from '../../www/tools/serve.mjs';
 
-/** Scripts of the origin, WebAssembly, and no `eval`; then what a page asks for besides. */
+/** Scripts of the origin, WebAssembly, and no `eval`; then the directives that a page adds. */
 const policy = (more: string): string => `default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src *; img-src 'self' data:; ${more}`;
 const TRUSTED = "require-trusted-types-for 'script'";
 
@@ -171,7 +171,7 @@ inBothBrowsers((browserName, start) => {
   });
 });
 
-/** Browsers report a request that failed, with its address, by themselves; no page can keep them from it. */
+/** Browsers report a request that failed, with its address, by themselves; no page can prevent it. */
 const fromTheBrowser = (line: string): boolean => /Failed to load resource|Cross-Origin Request|blocked by CORS|net::ERR|\[JavaScript (Error|Warning)/.test(line);
 
 /** Files, caches and storage of the origin, as text. */

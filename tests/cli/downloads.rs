@@ -43,7 +43,7 @@ fn command(cache: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gemma"));
     command.args(args).env("XDG_CACHE_HOME", cache).env_remove("HF_TOKEN").stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    // Mesa's drivers keep compiled shaders in the cache folder too: made anew they would take a minute.
+    // Mesa's drivers keep compiled shaders in the cache folder too; to compile them again would take a minute.
     let home = cache_folder().and_then(|folder| folder.parent().map(Path::to_owned));
     command.env("MESA_SHADER_CACHE_DIR", home.unwrap_or_default());
     command
@@ -62,7 +62,7 @@ fn tiny() -> Vec<u8> {
     std::fs::read(model(MODEL)).unwrap()
 }
 
-/// What `eval` finds, in whatever way it gets the model.
+/// Output of `eval`, however it gets the model.
 fn logits(outcome: &Outcome) -> Value {
     outcome.json()["logits"].clone()
 }
@@ -78,7 +78,7 @@ fn addresses_are_read() {
     assert_eq!(inspected["file"]["path"], format!("{}/m.gguf", server.address));
     let requests = server.take_requests();
     assert!(requests.iter().all(|head| head.to_lowercase().contains("x-key: 7")), "{requests:?}");
-    // It is whole and in the cache: the next command asks for nothing.
+    // The whole file is in the cache: the next command sends no request.
     let ids = run(command(&cache, &["tokenize", &url, "-p", "a b", "--json"])).json();
     assert_eq!(ids, gemma(&["tokenize", &model(MODEL), "-p", "a b", "--json"]).json());
     assert_eq!(server.take_requests(), [""; 0]);
@@ -144,7 +144,7 @@ fn a_checksum_is_checked() {
 }
 
 fn a_killed_download_goes_on() {
-    // The tensors and much behind them that nobody reads: it is fetched all the same, so that the file is whole.
+    // Nothing reads the many bytes behind the tensors; they are fetched all the same, so that the file is whole.
     let mut file = tiny();
     file.resize(40_000_000, 7);
     let size = file.len() as u64;
@@ -158,7 +158,7 @@ fn a_killed_download_goes_on() {
         assert!(child.try_wait().unwrap().is_none(), "the process ended");
         sleep(Duration::from_millis(10));
     }
-    // What was sent is still to be written down.
+    // The bytes sent last are yet to be written.
     sleep(Duration::from_millis(500));
     child.kill().unwrap();
     child.wait().unwrap();
@@ -176,7 +176,7 @@ fn a_killed_download_goes_on() {
     assert_eq!(logits(&outcome), logits(&gemma(&["eval", &model(MODEL), "--ids", "2,10", "--json"])));
     let asked: u64 = server.take_requests().iter().map(|head| asked(head, size)).sum();
     assert_eq!(asked, size - stored, "only what is missing");
-    // And a third time there is nothing to ask for; the bytes are said to come from the cache.
+    // The third command sends no request, and reports that the bytes come from the cache.
     let plain = run(command(&cache, &[&["eval", url.as_str(), "--ids", "2,10"], &EXACT[..]].concat()));
     assert!(plain.succeeded().stderr.contains("0.0 MB downloaded"), "{}", plain.stderr);
     assert_eq!(server.take_requests(), [""; 0]);

@@ -75,14 +75,14 @@ fn synth_writes_the_same_bytes() {
     assert!(outcome.code == Some(1) && outcome.stderr.contains("written"), "{}", outcome.stderr);
 }
 
-/// A file that is no good, written to the build's folder for temporary files.
+/// A broken file, written to the build's folder for temporary files.
 fn bad_file(name: &str, bytes: &[u8]) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&path, bytes).unwrap();
     path
 }
 
-/// Where `wanted` first stands in `bytes`.
+/// Offset of the first `wanted` in `bytes`.
 fn position(bytes: &[u8], wanted: &[u8]) -> usize {
     bytes.windows(wanted.len()).position(|window| window == wanted).unwrap()
 }
@@ -104,7 +104,7 @@ fn bad_files_are_refused() {
         let at = position(bytes, b"blk.1.ffn_up.weight");
         bytes[at + 11] = b'!';
     });
-    // attn_q is [256, 512]; turned round it has as many bytes.
+    // attn_q is [256, 512]; transposed, it has as many bytes.
     let turned = patched("turned.gguf", &|bytes| {
         let at = position(bytes, b"blk.0.attn_q.weight") + b"blk.0.attn_q.weight".len() + 4;
         bytes.copy_within(at..at + 8, at + 8);
@@ -131,7 +131,7 @@ fn bad_files_are_refused() {
             plain.stderr
         );
         assert_eq!(plain.stderr.lines().count(), 1, "{path}: one line: {}", plain.stderr);
-        // The message goes on to say what can be done.
+        // The message ends with a remedy.
         let remedy = plain.stderr.trim_end().rsplit([';', ':']).next().unwrap();
         assert!(remedy.split(' ').count() > 3, "{path}: no remedy in {}", plain.stderr);
 
@@ -141,7 +141,7 @@ fn bad_files_are_refused() {
         assert_eq!(error["error"]["code"], code, "{path}: {}", json.stderr);
         assert!(error["error"]["message"].as_str().unwrap().contains(words), "{path}: {}", json.stderr);
     }
-    // The other commands refuse as well; two of them look no further than they need.
+    // The other commands refuse it as well; two of them read only as far as they need.
     let path = bad_file("text.gguf", b"Once upon a time there was no model.");
     let path = path.to_str().unwrap();
     for command in

@@ -21,7 +21,7 @@ struct Shared {
     files: BTreeMap<String, Vec<u8>>,
     /// Bytes of bodies that were sent.
     sent: AtomicU64,
-    /// Once so many were, nothing more is.
+    /// Bytes of bodies after which nothing more is sent.
     stalls_at: AtomicU64,
     /// The head of each request.
     requests: Mutex<Vec<String>>,
@@ -57,7 +57,7 @@ impl HttpServer {
         self.shared.stalls_at.store(bytes, Ordering::SeqCst);
     }
 
-    /// The heads of the requests so far, which are forgotten.
+    /// Takes the heads of the requests so far.
     pub fn take_requests(&self) -> Vec<String> {
         self.shared.sent.store(0, Ordering::SeqCst);
         std::mem::take(&mut self.shared.requests.lock().unwrap())

@@ -1,4 +1,4 @@
-//! The `gemma` command from outside: what it prints where, its exit codes, and what it says to bad input.
+//! The `gemma` command from outside: its output, its exit codes, and its answers to bad input.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 mod downloads;
@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use support::goldens::data;
 
-/// What a call of the command left behind.
+/// Outcome of a call of the command.
 struct Outcome {
     code: Option<i32>,
     stdout: String,

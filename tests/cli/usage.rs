@@ -53,7 +53,7 @@ fn wrong_usage() {
     }
 }
 
-/// The Vulkan loader is told of a driver that does not exist. Metal and Direct3D cannot be taken away like that.
+/// The Vulkan loader gets the path of a driver that does not exist. Metal and Direct3D cannot be removed like that.
 fn no_adapter() {
     if !cfg!(target_os = "linux") {
         return;

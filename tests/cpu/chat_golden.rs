@@ -84,7 +84,7 @@ fn ids_are_those_of_the_rendered_text() {
     }
 }
 
-/// What a page's own template gives: control tokens meant, and what people wrote shielded.
+/// Text of a page's own template: its control tokens count as such, those in messages are shielded.
 fn a_shielded_rendering_has_the_same_ids() {
     let golden: Value = serde_json::from_slice(&data("tokenizer/chat.json")).unwrap();
     let shielded = |text: &str| text.replace('<', "<\u{fdd0}").replace('[', "[\u{fdd0}");
@@ -105,7 +105,7 @@ fn a_shielded_rendering_has_the_same_ids() {
     }
 }
 
-/// A turn of the model goes on as it was generated, whatever the text of it would be cut into.
+/// A turn of the model keeps its generated ids, however its text would be tokenized.
 fn known_ids_are_taken_as_they_are() {
     for (_, template, model) in GENERATIONS {
         let tokenizer = Tokenizer::from_gguf(&metadata(model)).unwrap();

@@ -1,4 +1,4 @@
-//! Readers of bytes that nobody vouches for, on thousands of files made from seeds. Each runs for `GEMMA_WEB_FUZZ_SECONDS` (1);
+//! Readers of untrusted bytes, on thousands of files made from seeds. Each runs for `GEMMA_WEB_FUZZ_SECONDS` (1);
 //! `GEMMA_WEB_FUZZ_FROM` starts at a later number. A finding names the number of its file. The same functions run under libFuzzer, see
 //! tests/fuzz/README.md.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
@@ -25,7 +25,7 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-/// What one file may take. Machines are slow and busy, and debug builds too: it is the endless that is sought.
+/// Longest time for one file. Machines are busy and debug builds slow: the test looks for endless loops.
 const SLOW: Duration = Duration::from_secs(3);
 
 fn number_of(variable: &str) -> Option<u64> {
@@ -85,7 +85,7 @@ fn manifest() {
     fuzz("manifest", fuzz_targets::manifest);
 }
 
-/// The seeds are what this writes: `GEMMA_WEB_FUZZ_SEEDS=1` writes them anew.
+/// The stored seeds are the ones made here; `GEMMA_WEB_FUZZ_SEEDS=1` writes them again.
 fn seeds_are_as_written_here() {
     for (target, name, bytes) in all_seeds() {
         let path = folder(target).join(name);
@@ -153,7 +153,7 @@ const SHORT: [&[u8]; 12] = [
     b"<start_of_turn>\x003d",
 ];
 
-/// Every tensor where it would lie, but no bytes of it: only the header is read.
+/// Every tensor has its offset but no bytes: only the header is read.
 fn without_data(mut writer: GgufWriter) -> GgufWriter {
     let mut offset = 0;
     for tensor in &mut writer.tensors {
@@ -164,7 +164,7 @@ fn without_data(mut writer: GgufWriter) -> GgufWriter {
     writer
 }
 
-/// Its checks are made right where it is used.
+/// A manifest whose checksums the fuzz target makes right.
 fn manifest_of(json: &str) -> Vec<u8> {
     let mut bytes =
         [b"GEMMAWEB", &1u32.to_le_bytes()[..], &(json.len() as u32).to_le_bytes(), json.as_bytes()].concat();

@@ -16,7 +16,7 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-/// What gguf-py says of a file.
+/// Facts about a file, from gguf-py.
 struct Expected {
     name: &'static str,
     n_keys: usize,

@@ -72,7 +72,7 @@ fn malformed(writer: &GgufWriter, words: &[&str]) {
     }
 }
 
-/// An array header, to be followed by whatever.
+/// An array header, to be followed by any bytes.
 fn array(element: u32, len: u64, bytes: &[u8]) -> Kv {
     Kv::Raw(9, [&element.to_le_bytes()[..], &len.to_le_bytes(), bytes].concat())
 }

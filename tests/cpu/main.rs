@@ -19,7 +19,7 @@ mod tokenizer;
 mod tokenizer_golden;
 
 fn main() {
-    // What measures the process stands first, so that little else waits for it.
+    // Tests that measure the process stand first, so that few others wait for them.
     support::suite::run([
         ("hostile_corpus", hostile_corpus::tests()),
         ("tokenizer", tokenizer::tests()),

@@ -11,7 +11,7 @@ use gemma_web::kernels::dequant;
 use gemma_web::quant::{FORMATS, Format};
 use libtest_mimic::Failed;
 
-/// What naga asks for before it lets `unpack2x16float` through. WebGPU always has it: it is no `shader-f16`.
+/// Capability that naga demands for `unpack2x16float`. WebGPU always has it: it is not `shader-f16`.
 const UNPACK2X16FLOAT: naga::valid::Capabilities = naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32;
 
 pub(crate) fn tests() -> Vec<Test> {

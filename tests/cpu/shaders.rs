@@ -35,14 +35,14 @@ const MAX_INVOCATIONS: u32 = 256;
 const MAX_WORKGROUP_BYTES: u32 = 16_384;
 const MAX_STORAGE_BUFFERS: usize = 8;
 
-/// What naga asks for before it lets `unpack2x16float` through. WebGPU always has it: it is no `shader-f16`.
+/// Capability that naga demands for `unpack2x16float`. WebGPU always has it: it is not `shader-f16`.
 const CAPABILITIES: Capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
 
 fn complaint(name: &str, text: &str) -> Option<String> {
     complaint_with(name, text, CAPABILITIES)
 }
 
-/// What variants with subgroups need on top.
+/// Capabilities that variants with subgroups need besides.
 const SUBGROUPS: Capabilities = CAPABILITIES.union(Capabilities::SUBGROUP);
 
 fn complaint_with(name: &str, text: &str, capabilities: Capabilities) -> Option<String> {
@@ -303,7 +303,7 @@ impl Call<'_> {
         call.block(&function.body).unwrap()
     }
 
-    /// What the block returns, if it does.
+    /// The value that the block returns, if any.
     fn block(&mut self, block: &naga::Block) -> Option<u32> {
         for statement in block {
             let returned = match statement {
@@ -371,7 +371,7 @@ impl Call<'_> {
     }
 }
 
-/// The first position and window, if there are any, for which the shader splits the keys otherwise than the plan.
+/// The first position and window, if there are any, for which the shader splits the keys differently from the plan.
 fn other_split(wgsl: &str) -> Option<(u32, u32)> {
     let module = naga::front::wgsl::parse_str(wgsl).unwrap();
     let mut positions: Vec<u32> = (0..200).collect();

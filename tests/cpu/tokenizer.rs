@@ -1,4 +1,4 @@
-//! The tokenizer where no golden tells: streaming, time, special ids, and vocabularies that are broken or odd.
+//! The tokenizer beyond its goldens: streaming, time, special ids, and vocabularies that are broken or odd.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -77,7 +77,7 @@ fn has_text(tokenizer: &Tokenizer, id: u32) -> bool {
     spelled == [id]
 }
 
-/// What SentencePiece does, run by run: a byte that starts no whole character is U+FFFD.
+/// Bytes as SentencePiece decodes them, run by run: a byte that starts no whole character is U+FFFD.
 fn slow_decode(tokenizer: &Tokenizer, first_byte: u32, ids: &[u32]) -> String {
     let mut out = String::new();
     let mut rest = ids;
@@ -178,7 +178,7 @@ fn odd_vocabularies() {
     assert_eq!(encode(&abc(-1.0, -2.0), "abc"), [4, 3]);
     assert_eq!(encode(&abc(-2.0, -1.0), "abc"), [1, 5]);
     assert_eq!(encode(&abc(f32::NAN, f32::NEG_INFINITY), "abc").len(), 2);
-    // No bytes: what has no piece is unknown, once for a run of it, and shown as SentencePiece shows it.
+    // Without byte pieces, a run of characters without pieces is one unknown token, shown as SentencePiece shows it.
     let tokenizer = abc(-1.0, -2.0);
     assert_eq!(encode(&tokenizer, "axyb"), [1, 0, 2]);
     assert_eq!(tokenizer.decode(&[1, 0, 2]), "a \u{2047} b");

@@ -1,5 +1,5 @@
 //! The tokenizer against SentencePiece and llama.cpp: every golden string on the two small vocabularies inside the
-//! tiny models, and on the real ones where `GEMMA_WEB_VOCAB_DIR` names a folder with `gemma2-vocab.gguf.gz` and
+//! tiny models, and on the real ones if `GEMMA_WEB_VOCAB_DIR` names a folder with `gemma2-vocab.gguf.gz` and
 //! `gemma3-vocab.gguf.gz`.
 #![allow(
     clippy::unwrap_used,
@@ -100,7 +100,7 @@ fn check_strings(tokenizer: &Tokenizer, name: &str, llama: &str) {
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// The small vocabularies' goldens have no ids for text that spells a marker out; that it is text shows in decoding.
+/// The small vocabularies' goldens have no ids for text that spells a marker out; decoding shows that it is text.
 fn names_a_marker(text: &str) -> bool {
     ["<start_of_", "<end_of_", "<mask>", "<unused", "<2mass>", "[@BOS@]"]
         .iter()
@@ -125,7 +125,7 @@ fn check_text(tokenizer: &Tokenizer, name: &str) {
     }
 }
 
-/// Conversations to ids. Where a user typed a turn marker the official template lets it end the turn; we don't.
+/// Conversations to ids. If a user typed a turn marker, the official template lets it end the turn; ours does not.
 fn check_chat(tokenizer: &Tokenizer, name: &str) {
     let template = if name == "gemma3" { Template::WithSystem } else { Template::WithoutSystem };
     let golden = golden("chat");

@@ -1,4 +1,4 @@
-//! The benchmark itself: that it reads what it says, counts what is run, checks before it times, and can be stopped.
+//! The benchmark itself: it reads the bytes that it reports, counts the work that it runs, checks before it times, and can be stopped.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use crate::support::chat_model::Bytes;
@@ -99,7 +99,7 @@ fn llama_bench() -> Result<(), Failed> {
     let depths: Vec<_> = report.depths.iter().map(|test| test.depth).collect();
     assert_eq!(depths, [0, 100]);
     assert!(report.depths[1].bytes_per_token > report.depths[0].bytes_per_token, "{:?}", report.depths);
-    // Behind many positions a token is decoded as `generate` does it: as many dispatches, and as little is read back.
+    // At a depth a token is decoded as in `generate`: with as many dispatches, and as few bytes read back.
     let counts = &report.depths[1].counts;
     for (found, each) in [(counts.dispatches, each.dispatches), (counts.bytes_read, each.bytes_read)] {
         let expected = 7.0 * each;

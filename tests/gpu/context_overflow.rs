@@ -1,4 +1,4 @@
-//! Texts that don't fit in the context: what is dropped, and that what goes on is what the same ids give from an empty cache.
+//! Texts that don't fit in the context: the tokens dropped, and a continuation like that of the same ids from an empty cache.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 use crate::support::chat_model::{greedy, load, options, respond, try_respond};
@@ -40,7 +40,7 @@ fn ids(n: usize) -> Vec<u32> {
 fn request(prompt: Prompt, n: usize, overflow: Overflow) -> Request {
     let mut request = greedy(prompt, None, n);
     request.options.overflow = overflow;
-    // Random weights like to say one thing for ever.
+    // Random weights tend to repeat one token for ever.
     request.options.sampling.frequency_penalty = 1.0;
     request
 }
@@ -113,7 +113,7 @@ fn slide_answer(engine: &mut Engine) {
     assert_eq!(result.tokens, expected);
 }
 
-/// What was said, the model's turns as they were generated.
+/// The conversation, with the model's turns as they were generated.
 struct Talk {
     system: Option<Message>,
     turns: Vec<(String, Vec<u32>)>,
@@ -141,7 +141,7 @@ impl Talk {
     }
 }
 
-/// The oldest turns are dropped one by one, and what goes on is what its ids give from an empty cache.
+/// The oldest turns are dropped one by one, and the continuation is that of the same ids from an empty cache.
 fn conversation(engine: &mut Engine) {
     let has_system = engine.config().window.is_some();
     let system = has_system.then(|| Message { role: "system".to_owned(), content: "Be kind".to_owned() });
@@ -173,7 +173,7 @@ fn conversation(engine: &mut Engine) {
         assert_eq!(result.usage.prompt_tokens, kept.len(), "turn {i}, from {first} on");
         assert_eq!(result.usage.dropped_tokens, whole.len() - kept.len());
         talk.turns[i].1 = result.tokens.clone();
-        // In one that begins anew, so that the session isn't disturbed by more than waiting.
+        // In a request without the session, which then only has to wait.
         assert_eq!(
             respond(engine, &request(Prompt::Ids(kept), 6, Overflow::Error)).result.tokens,
             result.tokens

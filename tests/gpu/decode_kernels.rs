@@ -1,4 +1,4 @@
-//! The kernels of a decode step on the native adapter against their CPU twins: every format, arithmetic and shape of unit.
+//! The kernels of a decode step on the native adapter against their CPU twins: every format, arithmetic and number of lanes.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use crate::support::gpu;
@@ -23,7 +23,7 @@ use gemma_web::kernels::{
 use gemma_web::quant::{F16, F32, FORMATS, Format, KvType, Q3_K, Q4_K, Q5_0, Q5_K, Q6_K, Q8_0};
 use libtest_mimic::Failed;
 
-/// Small mistakes, and who must notice them.
+/// Small mistakes, each with the comparison that must notice it.
 const PLANTED: [Planted; 6] = [
     (
         normed_products,
@@ -77,7 +77,7 @@ const EPS: f32 = 1e-6;
 /// f32 sums in another order, for inputs of about 1 and weights up to 8.
 const CLOSE: f32 = 4e-3;
 
-/// What the products really see: codes where the arithmetic and the format are int8.
+/// The input that the products really see: codes if the arithmetic and the format are int8.
 fn seen(x: &[f32], format: &Format, tuning: Tuning) -> Vec<f32> {
     if tuning.arithmetic == Arithmetic::F32 || !format.has_codes() {
         return x.to_vec();
@@ -86,7 +86,7 @@ fn seen(x: &[f32], format: &Format, tuning: Tuning) -> Vec<f32> {
     dequantized(&codes, &scales)
 }
 
-/// A rounding at a tie may go the other way, one step of a code in a few: as much as that may change a sum.
+/// Largest change of a sum if the rounding of a few codes at a tie goes the other way, by one step each.
 fn tolerance(tuning: Tuning) -> f32 {
     if tuning.arithmetic == Arithmetic::Int8 { 0.3 } else { CLOSE }
 }
@@ -155,7 +155,7 @@ fn cases(i: usize) -> impl Iterator<Item = (Tuning, (bool, bool))> {
     Tuning::ALL.into_iter().enumerate().map(move |(j, tuning)| (tuning, INPUTS[(i + j) % 4]))
 }
 
-/// The rows of `members`, multiplied by what the arithmetic sees of `x`.
+/// The rows of `members`, multiplied by `x` as the arithmetic sees it.
 fn expect(members: &[(&Format, &[u8])], x: &[f32], tuning: Tuning, alike: bool) -> Vec<f32> {
     let rows = |(format, blocks): &(&Format, &[u8])| {
         let format = if alike { members[0].0 } else { format };
@@ -222,14 +222,14 @@ fn gated(b: &Bench) -> Result<(), Failed> {
     let alike = FORMATS.into_iter().map(|f| (f, f)).chain(PAIRS);
     for (i, (first, second)) in alike.enumerate() {
         let (width, n) = (256, 48);
-        // Small weights: the products then stay where GELU bends.
+        // Small weights keep the products in the range in which GELU bends.
         let (gate, up) = (b.blocks(first, n, width), b.blocks(second, n, width));
         let w = if first == second {
             vec![stack(b, first, &[&gate, &up], width, (0, 96))]
         } else {
             vec![stack(b, first, &[&gate], width, (0, 96)), stack(b, second, &[&up], width, (48, 96))]
         };
-        // Each is compiled twice over, so one shape of unit and arithmetic has to do for each.
+        // Each is compiled twice, so one number of lanes and one arithmetic must do for each.
         for (tuning, (y, has_post)) in cases(i).skip(i % 4).take(1) {
             let mut input = Input::new(b, width, y, has_post);
             input.norms.iter_mut().for_each(|w| *w *= 0.02);
@@ -367,7 +367,7 @@ type Case = (usize, usize, usize, Option<usize>, f32, bool);
 
 fn attends_at(b: &Bench, kv: KvType, case: Case, position: usize) -> Result<(), Failed> {
     let (n_heads, n_kv_heads, head_dim, window, cap, has_norms) = case;
-    // A ring where there is a window.
+    // A ring if there is a window.
     let n_slots = window.map_or(2112, |w| w + 8);
     let row = n_kv_heads * head_dim;
     let cache = KvCache::allocate(&b.gpu, "test", KvShape { kv, n_slots, n_kv_heads, head_dim })?;
@@ -427,7 +427,7 @@ fn attends_at(b: &Bench, kv: KvType, case: Case, position: usize) -> Result<(), 
     let codes = decoded(&found[qkv.len() + n_q..]);
     let largest = expected.iter().fold(0f32, |m, x| m.max(x.abs()));
     same(&format!("{what}, codes"), mixed, &codes, largest / 250.0)?;
-    // The newest key and value are where the next token looks for them: run it once more, over the same.
+    // The next token finds the newest key and value: run it once more, over the same.
     same(
         &format!("{what}, again"),
         &expected,
@@ -436,7 +436,7 @@ fn attends_at(b: &Bench, kv: KvType, case: Case, position: usize) -> Result<(), 
     )
 }
 
-/// Matrices that no binding holds whole, stacks of them too.
+/// Matrices that no binding holds whole, fused ones too.
 fn in_parts() -> Result<(), Failed> {
     let options = GpuOptions { max_binding_bytes: Some(65_536), ..GpuOptions::default() };
     let b = Bench::open(options)?;

@@ -1,4 +1,4 @@
-//! Whatever is made on the device is made within an error scope: nothing can fail where nobody listens.
+//! Error scopes of the device: every object is created within one, so that no failure goes unnoticed.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use crate::support::chat_model::{Bytes, greedy, load, options, respond};

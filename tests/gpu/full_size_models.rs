@@ -1,5 +1,5 @@
-//! Full-shape models of random weights against exact logits, where `GEMMA_WEB_SHAPES_DIR` holds their files (1.6 GB each; how they
-//! are made stands in tests/data/README.md).
+//! Full-shape models of random weights against exact logits, if `GEMMA_WEB_SHAPES_DIR` holds their files (0.8 to 1.7 GB each;
+//! tests/data/README.md says how they are made).
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -43,7 +43,7 @@ fn engine(model: &str, tuning: Tuning) -> Result<Engine, Failed> {
     Ok(load(&data(&format!("tiny/{model}.gguf")), &options)?)
 }
 
-/// What `n` more tokens add to the counters.
+/// Increase of the counters by `n` more tokens.
 fn cost(
     engine: &mut Engine,
     n: u64,
@@ -77,14 +77,14 @@ fn cost(
 
 fn expected(engine: &Engine) -> Counters {
     Counters {
-        // Six a block; embedding, logits and choice.
+        // Six for each block; embedding, logits and sampling.
         dispatches: 6 * engine.config().n_layers as u64 + 3,
         passes: 1,
         submits: 1,
         objects: 0,
         unscoped: 0,
         bytes_read: 4,
-        // Position and row, for the step's kernels and for the choice.
+        // Position and row, for the step's kernels and for sampling.
         bytes_written: 32,
     }
 }

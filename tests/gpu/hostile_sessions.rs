@@ -1,5 +1,5 @@
-//! Saved sessions from thousands of changed ones: typed errors, no memory left behind, and what is taken can be gone on with. And what
-//! is drawn by a seed: the same, however often. Runs for `GEMMA_WEB_FUZZ_SECONDS` (1), as tests/cpu/fuzz.rs.
+//! Thousands of altered saved sessions: typed errors, no memory left behind, and a session that is accepted can be continued. Also,
+//! a seed draws the same text, however often. Runs for `GEMMA_WEB_FUZZ_SECONDS` (1), as tests/cpu/fuzz.rs does.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stderr, reason = "how much was tried belongs to the result")]
 
@@ -89,8 +89,8 @@ fn changed() {
                 let say = greedy(Prompt::Say("and".to_owned()), Some(session), 1);
                 let found = block_on(engine.respond(&say, &Default::default(), &mut |_| ()));
                 if let Err(error) = found {
-                    // A full context is one, whoever filled it; and whoever makes the checksum right may save keys that are no
-                    // numbers: that ends the answer.
+                    // The answer may fail: the context may be full, and somebody who makes the checksum right may save keys
+                    // that are not finite.
                     let code = serde_json::to_value(&error).unwrap()["code"].clone();
                     let codes = ["context_full", "invalid_message", "gpu", "numeric_error"];
                     assert!(codes.iter().any(|known| code == *known), "file {number}: {error:?}");
@@ -123,7 +123,7 @@ fn seeds() {
         let mut engine = load(MODEL, &options(64, 8));
         for run in 0..RUNS / 2 {
             seen.push(drawn(&mut engine, 7));
-            // What is in the cache then is another text's.
+            // The cache then holds another text.
             let other = drawn(&mut engine, 100 + run as u64);
             assert!(run > 0 || other != seen[0], "another seed draws something else");
         }

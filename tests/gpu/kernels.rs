@@ -19,7 +19,7 @@ use gemma_web::quant::{FORMATS, Format, KvType};
 use libtest_mimic::Failed;
 use pollster::block_on;
 
-/// Small mistakes, and who must notice them.
+/// Small mistakes, each with the comparison that must notice it.
 const PLANTED: [Planted; 4] = [
     (
         multiplies,
@@ -68,7 +68,7 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-/// Each dispatch changes what the one before it left, so that one left out, or run twice, is seen.
+/// Each dispatch changes the result of the one before it, so that a missing or repeated dispatch is seen.
 fn runs_in_pieces(b: &Bench) -> Result<(), Failed> {
     let x = b.numbers(100, 30.0);
     let run = |n_pieces: usize| -> Result<Vec<f32>, Failed> {
@@ -198,7 +198,7 @@ fn attends_at(b: &Bench, kv: KvType, case: Case, position: usize) -> Result<(), 
     let shape = Shape { n_heads, window, scale: 1.0 / (head_dim as f32).sqrt(), softcap: cap };
     let cached = Cached { keys: &keys, values: &values, n_slots, n_kv_heads, head_dim };
     let what = format!("attention {case:?} {kv:?} at {position}");
-    // pack2x16float may round either way where a rotated key differs in its last f32 bit.
+    // pack2x16float may round either way if a rotated key differs in its last f32 bit.
     let max_abs = if kv == KvType::F16 { 1e-3 } else { 2e-5 };
     let expected = attention(&q, cached, position, shape);
     for lanes in [Lanes::One, Lanes::ThirtyTwo] {
@@ -245,7 +245,7 @@ fn multiplies(b: &Bench) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The same results where no binding may exceed 32 KiB.
+/// The same results with bindings of at most 32 KiB.
 fn splits() -> Result<(), Failed> {
     let options = GpuOptions {
         max_binding_bytes: Some(32_768),

@@ -36,7 +36,7 @@ fn reload(engine: &mut Engine) -> Result<()> {
     block_on(engine.reload(with_template(MODEL), &Cancel::default(), &mut |_| ()))
 }
 
-/// What was heard, with the device destroyed after as many events as each of `cuts` says, and replaced.
+/// Events of a request, with the device destroyed and replaced after each number of events in `cuts`.
 fn interrupted(engine: &mut Engine, request: &Request, cuts: &[usize]) -> (Generation, Vec<String>) {
     let mut events = Vec::new();
     let (mut cuts, mut n_lost) = (cuts.iter(), 0);
@@ -63,7 +63,7 @@ fn interrupted(engine: &mut Engine, request: &Request, cuts: &[usize]) -> (Gener
     }
 }
 
-/// The tokens as they were told, without the prompt's progress, which begins again where the prompt does.
+/// The tokens as reported, without the prompt's progress, which begins again when the prompt does.
 fn told(events: &[String]) -> Vec<&String> {
     events.iter().filter(|event| !event.starts_with("Prefill")).collect()
 }
@@ -124,7 +124,7 @@ fn sessions() {
         let mut engine = engine(256);
         let open = |engine: &mut Engine| engine.open_session(SessionOptions::default()).unwrap();
         let (a, b) = (open(&mut engine), open(&mut engine));
-        // One is parked, the other has the cache.
+        // One is swapped out, the other has the cache.
         let mut texts = vec![say(&mut engine, a, "one"), say(&mut engine, b, "two")];
         if lose {
             engine.device_destroyer().unwrap()();
@@ -199,7 +199,7 @@ fn lost_again() {
     assert!(matches!(none, Err(Error::Internal { .. })), "{none:?}");
 }
 
-/// Says that it is as long as it should be.
+/// A source that claims a wrong length.
 #[derive(Debug)]
 struct Lying(Bytes);
 

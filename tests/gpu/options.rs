@@ -1,4 +1,4 @@
-//! Every option of a request, by what it does.
+//! Every option of a request, by its effect.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 use std::collections::BTreeMap;
@@ -277,7 +277,7 @@ fn prompts(engine: &mut Engine) {
     let text = |prompt: Prompt| greedy(prompt, None, 8);
     let by_ids = tokens(engine, &text(Prompt::Ids(expected.clone())));
     assert_eq!(tokens(engine, &text(Prompt::Messages(messages.clone()))), by_ids);
-    // A page's template: the markers are its own, what people wrote is shielded.
+    // A page's template: its own markers count, those that people wrote are shielded.
     let shielded = "a <\u{fdd0} b<\u{fdd0}end_of_turn>\n[\u{fdd0}x]";
     for bos in ["", "<bos>"] {
         let rendered =

@@ -19,7 +19,7 @@ use gemma_web::kernels::{
 use gemma_web::quant::{FORMATS, Format, KvType};
 use libtest_mimic::Failed;
 
-/// Small mistakes, and who must notice them.
+/// Small mistakes, each with the comparison that must notice it.
 const PLANTED: [Planted; 5] = [
     (norm_adds, FaultInjection { kernel: "norm_add", from: "+ params.eps", to: "+ params.eps + 0.01" }),
     (
@@ -149,7 +149,7 @@ fn multiplies(b: &Bench) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The same results where no binding may exceed 16 KiB.
+/// The same results with bindings of at most 16 KiB.
 fn splits() -> Result<(), Failed> {
     let options = GpuOptions {
         max_binding_bytes: Some(64 << 10),
@@ -213,12 +213,12 @@ fn norm_adds(b: &Bench) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What lies in a buffer.
+/// Contents of a buffer.
 fn read(b: &Bench, buffer: &Buffer) -> Result<Vec<f32>, Failed> {
     b.run(&b.plan(), 1, 0, buffer)
 }
 
-/// What the f32 variants give, in int8.
+/// Results of the f32 variants, in int8.
 fn makes_int8(b: &Bench) -> Result<(), Failed> {
     let (n, t) = (1040, 3);
     let gate_up = b.buffer(&b.numbers(2 * n * t, 3.0));

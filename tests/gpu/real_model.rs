@@ -1,5 +1,5 @@
 //! `Gemma 3 270M Q4_K_M` against its exact results in tests/data/real. The file is not in the repository: the environment
-//! variable `GEMMA_WEB_MODEL` says where it is, and without it these tests show as ignored.
+//! variable `GEMMA_WEB_MODEL` holds its path, and without it these tests are reported as ignored.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stderr, reason = "how much was compared belongs to the result")]
 
@@ -23,13 +23,13 @@ use pollster::block_on;
 /// Bytes of the file that the goldens are of.
 const MODEL_BYTES: u64 = 253_113_024;
 const EXACT_PERPLEXITY: f64 = 20.31258;
-/// What the tests need.
+/// The need of the tests, if it is missing.
 const FILE: &str = "GEMMA_WEB_MODEL, the path of gemma-3-270m-q4_k_m.gguf";
 const MODEL: &str = "gemma-3-270m";
 
 pub(crate) fn tests() -> Vec<Test> {
     let path = std::env::var_os("GEMMA_WEB_MODEL").map(PathBuf::from);
-    // Without a file, whether there is an adapter makes no difference.
+    // Without a file, no adapter is needed.
     let adapter = path.as_ref().and_then(|_| gpu::adapter());
     let need = match &path {
         Some(_) => gpu::NEED,
@@ -108,7 +108,7 @@ fn agree(engine: &mut Engine, f16_kv: bool, max_steps: usize, min_compared: usiz
 
         let end_ids = engine.tokenizer().end_tokens().to_vec();
         let whole = Greedy { ids: exact, margins, end_ids: &end_ids };
-        // Steps that cannot be compared are not worth their time: a second each where the GPU is a CPU.
+        // Steps that cannot be compared are not worth their time: a second each on a software GPU.
         let n_steps = whole.n_sure(max_abs).min(max_steps).max(1);
         let found = greedy(engine, ids, n_steps)?;
         let part = Greedy { ids: &exact[..n_steps], margins: &margins[..n_steps], ..whole };

@@ -53,7 +53,7 @@ impl Bench {
         Ok(Self { gpu, state, logits, block_max: maxima, ids, plan })
     }
 
-    /// As the kernel that makes logits leaves them.
+    /// Writes logits as the kernel that computes them leaves them.
     fn write(&self, logits: &[f32]) {
         self.gpu.write(&self.logits, 0, bytemuck::cast_slice(logits));
         self.gpu.write(&self.block_max, 0, bytemuck::cast_slice(&block_max(logits)));
@@ -118,7 +118,7 @@ fn expect(what: &str, expected: Option<u32>, found: u32) -> Result<(), Failed> {
     Err(format!("{what}: {found}, expected {expected:?}").into())
 }
 
-/// Of the vocabularies of Gemma, and of sizes where blocks and parts don't come out even.
+/// Sizes of Gemma's vocabularies, and sizes that blocks and parts do not divide.
 const SIZES: [usize; 11] = [1, 17, 31, 32, 33, 1024, 8191, 8193, 40_000, 256_000, 262_144];
 
 fn greedy() -> Result<(), Failed> {
@@ -166,7 +166,7 @@ fn greedy_among_oddities() -> Result<(), Failed> {
 
 const ODD: [f32; 3] = [f32::NAN, -f32::NAN, f32::INFINITY];
 
-/// Wherever it stands, with and without biases and penalties in its block or for itself, and where only the maximum of its block tells.
+/// One odd logit at any place, with and without biases and penalties in its block or for itself, and seen only by its block's maximum.
 fn one_oddity() -> Result<(), Failed> {
     for n_vocab in [33, 8193, 262_144] {
         let b = Bench::open(n_vocab)?;
@@ -205,8 +205,8 @@ fn one_oddity() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The smallest distance, as a part of the whole, of the draw and of the limits of top-p and min-p from where the choice would be
-/// another: below some 1e-6 of it f32 may rightly choose otherwise. `logits` are adjusted.
+/// The smallest distance, as a part of the whole, of the draw and of the limits of top-p and min-p from a place at which the choice
+/// changes: below about 1e-6, f32 may rightly choose another token. `logits` are adjusted.
 fn margin(logits: &[f32], sampling: &Sampling, seed: u64, position: u32) -> f64 {
     let mut kept: Vec<f32> = logits.iter().copied().filter(|logit| logit.is_finite()).collect();
     let order = |a: &f32, b: &f32| b.total_cmp(a);
@@ -363,7 +363,7 @@ fn draws_from_oddities() -> Result<(), Failed> {
     tally.enough(3000)
 }
 
-/// Texts of which each token but the prompt's was chosen, and noted, by the GPU.
+/// Texts whose tokens, except the prompt's, the GPU chose and recorded.
 fn penalties() -> Result<(), Failed> {
     let mut tally = Tally::default();
     let base = Sampling { top_k: 20, top_p: 1.0, ..Sampling::default() };

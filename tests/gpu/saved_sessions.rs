@@ -1,4 +1,4 @@
-//! Conversations as bytes: they go on where they were, of the same model only, and nothing that was changed is taken.
+//! Saved sessions: they continue as if never saved, with the same model only, and altered bytes are refused.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 use crate::support::chat_model::{Bytes, greedy, load, options, respond, with_template};

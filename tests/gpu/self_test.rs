@@ -1,4 +1,4 @@
-//! Self-test of a load: wrong kernels are replaced or refused. And numbers that are none end a generation.
+//! Self-test of a load: wrong kernels are replaced or refused. Results that are not finite end a generation.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use crate::support::chat_model::Bytes;
@@ -80,7 +80,7 @@ fn passes() -> Result<(), Failed> {
     Ok(())
 }
 
-/// What was found elsewhere, or of other heads, counts for nothing.
+/// Findings of another adapter, or with other head sizes, do not count.
 fn remembers() -> Result<(), Failed> {
     let engine = tiny("tiny-gemma3-q8_0", &options(Tuning::ALL[0], KvType::F16))?;
     let tested = engine.tested().clone();
@@ -120,7 +120,7 @@ const WINDOW: FaultInjection = FaultInjection {
 };
 const INT8: FaultInjection = FaultInjection { kernel: "int8", from: "dot4I8Packed(", to: "-dot4I8Packed(" };
 
-/// Wrong texts, a tuning with which they run, the kernel that is found, and what takes its place.
+/// Wrong texts of kernels, each with a tuning that runs it, the kernel that is found, and its replacement.
 fn replaces() -> Result<(), Failed> {
     let of = |name: &str| name.parse::<Tuning>().unwrap();
     let cases = [
@@ -178,7 +178,7 @@ fn replaces() -> Result<(), Failed> {
     Ok(())
 }
 
-/// One for each kernel that has no other variant, and in each a small mistake.
+/// A small mistake for each kernel that has no other variant.
 const ONLY: [FaultInjection; 4] = [
     FaultInjection { kernel: "sample", from: "theirs > key", to: "theirs < key" },
     FaultInjection { kernel: "attention_reduce", from: "weight * m_l.y", to: "0.9 * weight * m_l.y" },

@@ -1,4 +1,4 @@
-//! Conversations that the engine keeps: however they take turns, each says what it says alone, and nothing is computed twice.
+//! Sessions of the engine: however they take turns, each gives the text that it gives alone, and nothing is computed twice.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stderr, reason = "what a random test did belongs to the result")]
 
@@ -88,7 +88,7 @@ fn only_what_is_new(model: &str) {
     assert_eq!(history[2].content, "to get very tired of sitting");
 }
 
-/// What three turns give, the texts each with its number.
+/// Tokens of three turns, whose texts contain `number`.
 fn three_turns(engine: &mut Engine, number: usize, mut between: impl FnMut(&mut Engine)) -> Vec<Vec<u32>> {
     let session = open(engine);
     let turn = |i| {
@@ -150,7 +150,7 @@ fn clones(model: &str) {
     assert_eq!(engine.session_history(second).unwrap()[2].content, "there was a queen and a frog");
 }
 
-/// A prompt that goes back in the last one's text gives what it gives from an empty cache, whatever the rings have lost.
+/// A prompt that shares only a beginning with the last one gives the result of an empty cache, whatever the rings have lost.
 fn going_back(model: &str) {
     let mut engine = engine(model);
     let ids: Vec<u32> = (0..90).map(|i| if i == 0 { 2 } else { 300 + i * 37 % 500 }).collect();
@@ -167,7 +167,7 @@ fn going_back(model: &str) {
         let expected = if !has_windows || back <= 9 { 90 - back } else { 0 };
         assert_eq!(with_cache.usage.cached_tokens, expected, "back {back}");
     }
-    // Over what was generated, too, which nothing but the books says has been written.
+    // The same over generated tokens, whose writing only the engine's records show.
     let mut again = greedy(Prompt::Ids([&ids[..], &[299, 298]].concat()), None, 6);
     let fresh = respond(&mut engine, &again).result;
     respond(&mut engine, &greedy(Prompt::Ids(ids), None, 20));

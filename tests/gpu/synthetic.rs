@@ -52,7 +52,7 @@ fn a_model_runs() {
     assert_eq!(generation.tokens.len(), 2);
 }
 
-/// Logits of a prompt, bit for bit the same where no buffer may be larger than a fifth of the embedding.
+/// Logits of a prompt, bit for bit the same if no buffer may be larger than a fifth of the embedding.
 fn limits_change_nothing() {
     let logits = |max_binding_bytes, max_buffer_bytes| {
         let gpu = GpuOptions { max_binding_bytes, max_buffer_bytes, ..GpuOptions::default() };

@@ -68,7 +68,7 @@ pub(crate) fn load(model: &str, options: &LoadOptions) -> Engine {
     block_on(Engine::load(with_template(model), options, &Cancel::default(), &mut |_| ())).unwrap()
 }
 
-/// What a request gave and what was heard of it.
+/// Result and events of a request.
 #[derive(Debug)]
 pub(crate) struct Heard {
     pub(crate) result: Generation,

@@ -1,6 +1,6 @@
-//! When a result counts as equal to the exact one. `tests/cpu/golden_comparison.rs` shows that these can fail.
+//! Comparisons of results with exact ones. `tests/cpu/golden_comparison.rs` shows that they can fail.
 
-/// How far a result that passed was from the exact one.
+/// Distance of a result that passed from the exact one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Distance {
     pub(crate) max: f32,

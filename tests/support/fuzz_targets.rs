@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::gguf_writer::{GgufWriter, Kv};
 
-/// The container: what is accepted is inside the file, aligned and apart, however the length is known.
+/// The container: accepted tensors lie inside the file, aligned and apart, whether its length is known or not.
 pub fn gguf(bytes: &[u8]) {
     let len = bytes.len() as u64;
     for file_len in [Some(len), None] {
@@ -101,7 +101,7 @@ pub fn vocabulary(bytes: &[u8]) {
         });
         rest = &rest[end + 3..];
     }
-    // Files without bytes have to declare what is unknown; half of them get all of the bytes.
+    // A vocabulary without byte pieces has to declare an unknown token; half of them get all byte pieces.
     if bytes.len().is_multiple_of(2) {
         for byte in 0..=255u8 {
             pieces.push(format!("<0x{byte:02X}>"));
@@ -178,7 +178,7 @@ pub fn repack(bytes: &[u8]) {
 
 /// The manifest of a download: what is said of the entry stays within the caps, and checking it ends.
 pub fn manifest(bytes: &[u8]) {
-    // As it is, and with its checks made right, as who wants to get further would.
+    // As it is, and with its checksums made right, as an attacker would.
     for bytes in [bytes.to_vec(), with_right_checks(bytes)] {
         let mut store = InMemory { manifest: Bytes(bytes), data: Bytes(vec![7; 1000]) };
         if let Some(entry) = describe(&mut store).unwrap() {

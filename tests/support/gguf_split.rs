@@ -27,7 +27,7 @@ fn kv(value: &Value) -> Kv {
     }
 }
 
-/// Shards with so many tensors each, the rest in the last.
+/// Shards with these numbers of tensors, and the rest in a last one.
 pub fn split(file: &[u8], n_tensors: &[usize]) -> Vec<GgufWriter> {
     let whole = header(file);
     let mut tensors = whole.tensors.iter();

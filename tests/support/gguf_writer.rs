@@ -1,4 +1,4 @@
-//! Writes GGUF files for tests: honest ones by default, and hostile ones where a test says so.
+//! Writes GGUF files for tests: honest ones by default, and hostile ones if a test says so.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "a helper: each test file uses a part of it")]
 #![allow(clippy::expect_used, reason = "a test")]
 
@@ -78,7 +78,7 @@ pub struct GgufWriter {
     pub version: u32,
     pub n_tensors: Option<u64>,
     pub n_keys: Option<u64>,
-    /// What tensor data is aligned to; not written into the metadata.
+    /// Alignment of tensor data; not written into the metadata.
     pub alignment: usize,
     pub keys: Vec<(Vec<u8>, Kv)>,
     pub tensors: Vec<Tensor>,

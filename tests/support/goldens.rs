@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::npy::Array;
 
-/// What the exact computation gives for one model.
+/// Exact results of one model.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Goldens {
     pub(crate) prompts: Vec<Prompt>,

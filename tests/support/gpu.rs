@@ -9,13 +9,13 @@ use gemma_web::source::native::file::FileSource;
 use gemma_web::{Cancel, Result};
 use pollster::block_on;
 
-/// What a test that needs a GPU is called to need, where there is none.
+/// Need of a GPU test, as its name states it if there is no adapter.
 pub(crate) const NEED: &str = "a GPU adapter: install a Vulkan driver, such as Mesa's llvmpipe";
 
 /// The variants that exact results are compared with, whichever are faster on the adapter.
 pub(crate) const F32: Option<Tuning> = Some(Tuning { arithmetic: Arithmetic::F32, lanes: Lanes::One });
 
-/// Something where an adapter can be opened. With `GEMMA_WEB_REQUIRE_GPU=1` always, so that the tests run and fail
+/// `Some` if an adapter can be opened. With `GEMMA_WEB_REQUIRE_GPU=1` always `Some`, so that the tests run and fail
 /// instead of being ignored.
 pub(crate) fn adapter() -> Option<()> {
     static FOUND: OnceLock<Option<()>> = OnceLock::new();
@@ -33,7 +33,7 @@ pub(crate) fn load(path: &Path, options: &LoadOptions) -> Result<Engine> {
     block_on(Engine::load(source, options, &Cancel::default(), &mut |_| ()))
 }
 
-/// The `n` most likely ids after `ids`, one after the other; fewer where generation stops.
+/// The `n` most likely ids after `ids`, one after the other; fewer if generation stops.
 pub(crate) fn greedy(engine: &mut Engine, ids: &[u32], n: usize) -> Result<Vec<u32>> {
     let options = GenerateOptions::greedy(n);
     let generation = block_on(engine.generate(ids, &options, &Cancel::default(), &mut |_| ()))?;

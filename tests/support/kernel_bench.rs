@@ -112,7 +112,7 @@ fn soften(format: &Format, block: &mut [u8]) {
 /// A comparison of kernels with their twins, and a mistake in a kernel that it must notice.
 pub(crate) type Planted = (fn(&Bench) -> Result<(), Failed>, FaultInjection);
 
-/// Each comparison fails where its mistake is made.
+/// Each comparison fails if its mistake is planted.
 pub(crate) fn notices(planted: &[Planted]) -> Result<(), Failed> {
     for (compare, fault) in planted {
         let b = Bench::open(GpuOptions { inject: Some(*fault), ..GpuOptions::default() })?;

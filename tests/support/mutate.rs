@@ -32,7 +32,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// Below `n`; 0 where `n` is.
+    /// A number below `n`; 0 if `n` is 0.
     pub fn below(&mut self, n: usize) -> usize {
         (self.next() % n.max(1) as u64) as usize
     }

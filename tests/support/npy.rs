@@ -1,4 +1,4 @@
-//! Arrays of numpy's `.npy` format, version 1, little-endian f32, C order: what the goldens are stored in.
+//! Arrays of numpy's `.npy` format, version 1, little-endian f32, C order: the format of the goldens.
 
 use std::path::Path;
 

@@ -23,7 +23,7 @@ pub(crate) fn golden(format: &Format) -> (Vec<u8>, Vec<f32>) {
     (read("bin"), values)
 }
 
-/// Where `found` first differs from `expected` in a bit (or in length).
+/// First place at which `found` differs from `expected` in a bit (or in length).
 pub(crate) fn same_bits(found: &[f32], expected: &[f32]) -> Result<(), String> {
     if found.len() != expected.len() {
         return Err(format!("{} values, expected {}", found.len(), expected.len()));
@@ -67,7 +67,7 @@ fn read_blocks(file: &mut File, tensor: &TensorInfo, sample: &Sample) -> Result<
     Ok(blocks)
 }
 
-/// Calls `check` with each sample of the real file: what it is, its format, its blocks and what the CPU decodes from them.
+/// Calls `check` with each sample of the real file: its name, its format, its blocks and the values that the CPU decodes.
 pub(crate) fn each_sample(
     path: &Path,
     check: impl Fn(&Sample, &'static Format, &[u8], &[f32]) -> Result<(), Failed>,

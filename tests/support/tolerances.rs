@@ -45,7 +45,7 @@ const LOGITS: [Tolerance; 5] = [
     },
 ];
 
-/// Largest and root mean square distance of the logits from the exact ones where activations are int8: llama.cpp with its int8
+/// Largest and root mean square distance of the logits from the exact ones with int8 activations: llama.cpp with its int8
 /// activations is within 1.7 and 0.54.
 pub(crate) const INT8_MAX: f32 = 2.0;
 pub(crate) const INT8_RMS: f32 = 0.5;

@@ -1,7 +1,7 @@
 // gemma-web against other engines, in the same browser on the same machine: `./build.sh bench --peers`.
 //
-// Each engine has a tab. After a warm-up that is dropped they take turns, so that whatever else the machine does falls
-// on both alike; medians are compared. What is demanded of the ratio stands in COMPARISONS.
+// Each engine has a tab. After a warm-up that does not count, the engines take turns, so that other work on the machine
+// slows both alike. Medians are compared; COMPARISONS has the required ratios.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,12 +21,12 @@ type Metric = 'decode' | 'firstToken' | 'prefill';
 interface Comparison {
   readonly browser: BrowserName;
   readonly peer: string;
-  /** What each is given: a path on the server. */
+  /** The model of each engine: a path on the server. */
   readonly ourModel: string;
   readonly peerModel: string;
   /** Tokens that the peer puts around a prompt, beginning-of-sequence included. */
   readonly around: number;
-  /** How many times as fast as the peer gemma-web must be; a measurement without a demand is not made. */
+  /** Required ratio of gemma-web's speed to the peer's; a quantity without a requirement is not measured. */
   readonly demands: Readonly<Partial<Record<Metric, number>>>;
 }
 
@@ -66,7 +66,7 @@ interface Prompt {
   readonly ids: readonly number[];
 }
 
-/** What bench.run of page/bench.js resolves to. */
+/** Result of bench.run in page/bench.js. */
 interface Run {
   readonly firstTokenMs: number;
   /** From the first token to the last. */
@@ -75,7 +75,7 @@ interface Run {
   readonly completionTokens: number;
   readonly text?: string;
   readonly ids?: readonly number[];
-  /** Times by the engine's own account. */
+  /** Times as the engine itself reports them. */
   readonly own?: unknown;
 }
 
@@ -146,7 +146,7 @@ function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? NaN) + upper) / 2;
 }
 
-/** Stretches of a book with an exact number of tokens, each another: nothing that an engine keeps of one helps the next. */
+/** Different passages of a book, each with an exact number of tokens, so that no engine's cache of one helps with the next. */
 class Prompts {
   private readonly words = readFileSync(join(ROOT, 'tests/data/real/ppl-text.txt'), 'utf8').split(/\s+/);
   private at = 0;
@@ -199,7 +199,7 @@ const METRICS: readonly { readonly metric: Metric; readonly label: string; reado
   { metric: 'prefill', label: `prefill of ${LONG_PROMPT}`, show: (value) => `${value.toFixed(1)} tokens/s` },
 ];
 
-/** Prints what was measured; the record of it. */
+/** Prints the measurements, and returns them as a record. */
 function report(comparison: Comparison, engines: readonly [Engine, Engine]): { met: boolean; [key: string]: unknown } {
   const [ours, peer] = engines;
   const [ourRates, peerRates] = [ours.rates(), peer.rates()];
@@ -250,7 +250,7 @@ async function main(): Promise<boolean> {
       '/gemma-web/': join(ROOT, 'dist/gemma-web'),
       '/peer-models/': models,
     },
-    // The peers start workers from blobs, and threads where the page is isolated.
+    // The peers start workers from blobs, and threads if the page is isolated.
     headers: {
       'Content-Security-Policy': "default-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:",
       'Cross-Origin-Opener-Policy': 'same-origin',

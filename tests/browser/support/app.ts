@@ -25,7 +25,7 @@ export function waitForText(page: Page, selector: string, pattern: RegExp, patie
   return until(page, `${pattern} in ${selector}`, look, patience);
 }
 
-/** Presses the first visible button, link or card that is called so; waits until it is there and enabled. */
+/** Presses the first visible button, link or card of this name; waits until it is there and enabled. */
 export async function press(page: Page, name: RegExp, within = 'body'): Promise<void> {
   await until(page, `something to press called ${name}`, () =>
     page.evaluate(
@@ -94,7 +94,7 @@ export const answered = (page: Page, patience = STEP_MS): Promise<unknown> => {
 export async function withSettings(page: Page, settings: Readonly<Record<string, unknown>>): Promise<void> {
   await page.evaluateOnNewDocument((json) => {
     if (!location.protocol.startsWith('http')) return;
-    // Only what was not set yet: a reload keeps what the test itself set.
+    // Only settings that are not set yet: a reload keeps those of the test.
     if (localStorage.getItem('gemma-web:settings') === null) localStorage.setItem('gemma-web:settings', json);
   }, JSON.stringify(settings));
 }

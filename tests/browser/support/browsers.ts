@@ -79,8 +79,8 @@ export async function openPage(browser: Browser | BrowserContext, url: string): 
 export type Start = (webgpu?: boolean, prefs?: Record<string, unknown>) => Promise<Browser>;
 
 /**
- * The same tests for each browser. A browser that is not installed is shown as skipped on a developer's machine. Where `CI` is set it
- * fails: there nothing may pass by being left out.
+ * The same tests for each browser. A browser that is not installed is reported as skipped on a developer's machine. If `CI`
+ * is set, its tests fail: there no test may pass unrun.
  */
 export function inBothBrowsers(body: (name: BrowserName, start: Start) => void): void {
   for (const name of ['chromium', 'firefox'] as const) {

@@ -10,13 +10,13 @@ import { parseRange } from '../../../www/tools/serve.mjs';
 export interface Faults {
   /** Ranges are ignored: 200 and the whole file. */
   ranges?: 'ignored';
-  /** Each connection is cut after so many bytes of its body. */
+  /** Each connection is cut after this many bytes of its body. */
   resetAfter?: number;
-  /** The first so many requests are refused. */
+  /** The first `times` requests are refused. */
   refuse?: { times: number; status: number; retryAfter?: string };
   /** `Content-Range` is that of other bytes; those asked for are sent. */
   contentRange?: 'shifted';
-  /** So many bodies end in order, but so many bytes too early. */
+  /** `times` bodies end in good order, but `by` bytes too early. */
   short?: { times: number; by: number };
   /** Compressed, without ranges. */
   encoding?: 'gzip';
@@ -24,9 +24,9 @@ export interface Faults {
   speed?: number;
   /** No `Access-Control-Expose-Headers`; with `'refused'`, preflights are refused as well. */
   cors?: 'hidden' | 'refused';
-  /** Goes to another address first. */
+  /** Redirects to another address first. */
   redirect?: boolean;
-  /** No more bytes once so many were sent in all; connections stay open. */
+  /** After this many bytes in all, no more are sent; connections stay open. */
   holdAfter?: number;
   /** No `Content-Length`. */
   length?: 'unknown';
@@ -42,11 +42,11 @@ export interface Sent {
   status: number;
   /** Bytes of the body that went out. */
   bytes: number;
-  /** When the connection was closed before its end, by the clock. */
+  /** Time at which the connection was closed before its end. */
   cutAt: number | undefined;
 }
 
-/** By the bytes, which are never changed in place. */
+/** Tags by the bytes, which are never changed in place. */
 const etags = new WeakMap<Buffer, string>();
 
 /** A file on the server. Everything may be changed while it is being sent. */
@@ -172,7 +172,7 @@ async function sendBody(
     ...(faults.validators === 'none' ? {} : { ETag: file.etag, 'Last-Modified': 'Mon, 01 Jan 2024 00:00:00 GMT' }),
   };
   if (faults.encoding) {
-    // Level 0: stored blocks, since packing noise takes its time and gives nothing.
+    // Level 0: stored blocks, since compressing noise takes time and saves nothing.
     body = gzipSync(body, { level: 0 });
     headers['Content-Encoding'] = 'gzip';
   }
@@ -198,7 +198,7 @@ const PIECE = 1 << 16;
 async function send(file: FaultyFile, sent: Sent, body: Buffer, response: ServerResponse): Promise<void> {
   response.flushHeaders();
   while (sent.bytes < body.length && !response.destroyed) {
-    // Read anew: a test may change its mind.
+    // Read each time, since a test may change it.
     const { holdAfter = Infinity, resetAfter = Infinity, speed = Infinity } = file.faults;
     const most = Number.isFinite(speed) ? Math.max(1, speed / 20) : PIECE;
     const room = Math.min(most, resetAfter - sent.bytes, holdAfter - file.sent);

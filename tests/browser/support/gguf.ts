@@ -101,7 +101,7 @@ function write({ keys, tensors }: Container, gap = 0): Buffer {
   const header = Buffer.concat(parts);
   const start = aligned(header.length);
   const file = Buffer.alloc(start + Math.max(0, offset - gap));
-  // Neither may a file system store less for it, nor gzip send less.
+  // Noise, so that neither a file system stores less for it nor gzip sends less.
   for (let at = start, state = 1; at + 4 <= file.length && gap > 0; at += 4) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     file.writeUInt32LE(state, at);
@@ -122,7 +122,7 @@ export function spreadOut(path: string, size: number): Buffer {
   return write({ keys, tensors }, aligned(Math.max(0, size - sound.length) / (tensors.length - 1)));
 }
 
-/** The model in `path` in so many files, as llama.cpp's `gguf-split` writes them. */
+/** The model in `path` as `count` files, as llama.cpp's `gguf-split` writes them. */
 export function inShards(path: string, count: number, size = 0): Buffer[] {
   const { keys, tensors } = parse(path);
   const each = Math.ceil(tensors.length / count);
@@ -133,7 +133,7 @@ export function inShards(path: string, count: number, size = 0): Buffer[] {
   });
 }
 
-/** The model in `path` with a first value of a tensor in f32 that is no number. */
+/** The model in `path` with NaN as the first value of an f32 tensor. */
 export function withNaN(path: string, tensor: string): Buffer {
   const { keys, tensors } = parse(path);
   const found = tensors.find(({ name }) => name === tensor);
@@ -142,7 +142,7 @@ export function withNaN(path: string, tensor: string): Buffer {
   return write({ keys, tensors });
 }
 
-/** The model in `path` as one that was tuned to answer in turns: it has a template, which is all that files say of it. */
+/** The model in `path` as if tuned to answer in turns: with a chat template, the only sign of it in a file. */
 export function tunedForChat(path: string): Buffer {
   const { keys, tensors } = parse(path);
   const text = Buffer.from('the official template; it is known, not read');

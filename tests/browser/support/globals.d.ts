@@ -11,5 +11,5 @@ declare var asked: [number, number][];
 declare var lastSignal: AbortSignal;
 /** The model of a test file that loads one for all its tests. */
 declare var model: import('../../../www/lib/index.js').Gemma;
-/** Promises that were rejected and that nobody cared for, as text. */
+/** Unhandled rejections, as text. */
 declare var unhandled: string[];

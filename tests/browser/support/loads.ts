@@ -13,11 +13,11 @@ import { spreadOut } from './gguf.js';
 export const CHUNK = 4 << 20;
 export const MODEL = 'tiny-gemma1-mha-q4_0.gguf';
 // The quickest to compile on a software GPU. Its rounding leaves these steps of the exact text as they are, with room to spare.
-// Kernels that do nothing pass no test.
+// No self-test: kernels that do nothing would fail it.
 const OPTIONS = { tuning: 'int8/1', kv: 'f32', contextLength: 64, selfTest: 'off' } as const;
 const STEPS = 12;
 
-/** A tiny model of about so many bytes. */
+/** A tiny model of about `size` bytes. */
 export const spreadModel = (size: number): Buffer => spreadOut(join(TINY, MODEL), size);
 
 const [golden] = tinyGoldens(MODEL);
@@ -33,7 +33,7 @@ export interface Outcome {
   readonly ms: number;
 }
 
-/** A source as it can be sent to a page: itself, or how to make it of the bytes at addresses. */
+/** A source as it can be sent to a page: itself, or a recipe that makes it from the bytes at addresses. */
 export type Given = string | { kind: string; urls: readonly string[] } | object;
 
 /** Loads a model in the page and continues a text with it. */
@@ -61,7 +61,7 @@ export function load(page: Page, source: Given, options: Record<string, unknown>
   );
 }
 
-/** Asserts that the model was loaded, that its weights are right, and that its progress was what is promised. */
+/** Asserts that the model was loaded, that its weights are right, and that its progress was as documented. */
 export function assertRight({ error, tokens, progress }: Outcome): void {
   assert.equal(error, null, JSON.stringify(error));
   assert.deepEqual(tokens, expected, 'the text is that of the exact result');
@@ -76,7 +76,7 @@ export interface Download extends Pick<Outcome, 'error' | 'progress' | 'ms'> {
 
 export const sha1 = (bytes: Buffer): string => createHash('sha1').update(bytes).digest('hex');
 
-/** Loads a model that is to be kept, and takes the hash of what is stored: what the engine reads is what is stored, chunk by chunk. */
+/** Loads a model into the cache, and hashes the stored file: the engine reads what is stored, chunk by chunk. */
 export function download(page: Page, source: Given): Promise<Download> {
   return page.evaluate(
     async (given, options) => {
@@ -102,7 +102,7 @@ export function download(page: Page, source: Given): Promise<Download> {
   );
 }
 
-/** Asserts that a download brought a file with this hash. */
+/** Asserts that a download gave a file with this hash. */
 export function assertStored({ error, sha1: found, progress }: Download, expectedSha1: string): void {
   assert.equal(error, null, JSON.stringify(error));
   assert.equal(found, expectedSha1);
@@ -162,7 +162,7 @@ export async function entryOf(page: Page, url: string): Promise<CacheEntry | und
   return entries.find((entry) => entry.url === url);
 }
 
-/** Empties the cache, when the workers of tests that ended loads are gone. */
+/** Empties the cache once the workers of aborted loads are gone. */
 export function clearCache(page: Page): Promise<void> {
   return page.evaluate(async () => {
     while ((await navigator.locks.query()).held?.length) await new Promise((done) => setTimeout(done, 20));

@@ -10,7 +10,7 @@ interface TraceEvent {
   readonly name: string;
   readonly pid: number;
   readonly tid: number;
-  /** Microseconds, and those of them that the thread ran. */
+  /** Microseconds by the clock, and those that the thread ran. */
   readonly dur?: number;
   readonly tdur?: number;
 }
@@ -42,10 +42,10 @@ declare global {
   var gaps: Gap[];
 }
 
-/** Shorter ones are no matter. */
+/** Shorter gaps do not count. */
 const SHORT_MS = 45;
 
-/** Lets the page note when it could not do anything, from now on. */
+/** Makes the page record, from now on, the gaps in which it was blocked. */
 export async function watchGaps(page: Page): Promise<void> {
   await page.evaluate((short) => {
     globalThis.gaps = [];
@@ -84,7 +84,7 @@ function descendants(pid: number): number[] {
   return all.filter(under);
 }
 
-/** The process of a page: the one that works when it is told to. */
+/** The process of a page: the one that runs when the page gets work. */
 async function processOf(browser: Browser, page: Page): Promise<number> {
   const all = descendants(browser.process()?.pid ?? 0).map((pid) => ({ pid, before: ranOf(pid) ?? Infinity }));
   await page.evaluate(() => {
@@ -96,8 +96,8 @@ async function processOf(browser: Browser, page: Page): Promise<number> {
 }
 
 /**
- * Milliseconds that a watched page's main thread ran in the longest of the gaps while something was done: for browsers that tell nothing
- * of their tasks. Linux only.
+ * Milliseconds that a watched page's main thread ran in the longest of the gaps while something was done: for browsers that report
+ * nothing about their tasks. Linux only.
  */
 export async function longestGap(browser: Browser, page: Page, action: () => Promise<unknown>): Promise<{ ran: number; gap: number; gaps: number }> {
   const pid = await processOf(browser, page);

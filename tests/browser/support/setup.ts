@@ -90,7 +90,7 @@ export function onStubbedPage({ loaded, ...stub }: StubbedPage, body: (tab: Tab)
   });
 }
 
-/** A tab whose models come from a server that can misbehave. Its `page` is for tests about bytes, where kernels may do nothing. */
+/** A tab whose models come from a server that can misbehave. Its `page` is for tests about bytes, whose kernels may do nothing. */
 export class DownloadTab extends Tab {
   server!: FaultServer;
   /** A page whose kernels compute. */

@@ -2,7 +2,7 @@
 
 export const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 
-/** Asks again and again until there is an answer that is not false or empty. What `look` throws counts as none: a page may be on its way. */
+/** Calls `look` until its answer is neither false nor empty. An exception counts as no answer: a page may still be loading. */
 export async function until<T>(what: string, look: () => T | Promise<T>, ms = 20_000): Promise<T> {
   const deadline = Date.now() + ms;
   for (let problem = ''; ; await pause(50)) {

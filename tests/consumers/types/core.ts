@@ -190,7 +190,7 @@ export function told(error: unknown): GemmaErrorCode | 'aborted' | undefined {
   return error instanceof GemmaError ? error.code : undefined;
 }
 
-// What must not compile.
+// Misuse that must not compile.
 export async function wrong(model: Gemma): Promise<void> {
   // @ts-expect-error: models come from loadGemma.
   new Gemma();

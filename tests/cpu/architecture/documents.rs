@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-/// Files that are written by hand end so; a word with such an ending is the name of one.
+/// Endings of files that are written by hand; a word with such an ending is a file name.
 const ENDINGS: [&str; 9] = [".rs", ".ts", ".tsx", ".wgsl", ".mjs", ".sh", ".toml", ".md", ".yml"];
 
-/// Folders that are built or fetched, and a file that is named because there is none.
+/// Folders that are built or fetched, and a file whose absence a document mentions.
 const ELSEWHERE: [&str; 6] = ["target", "dist", "node_modules", "pkg", "corpus", "build.rs"];
 
 /// One line for each path in a document that is not there. `paths` has every file and folder of the repository.
 ///
 /// Links count from the document's folder. Elsewhere a path counts from the root or from the document's folder, and a name
-/// without a folder may be anyone's. A changelog tells of files that were: of it only links count.
+/// without a folder may be that of any file. A changelog names files that are gone: only its links count.
 pub(crate) fn missing_paths(document: &str, text: &str, paths: &BTreeSet<String>) -> Vec<String> {
     let folder = document.rsplit_once('/').map_or("", |(folder, _)| folder);
     let is_there = |base: &str, path: &str| {
@@ -43,7 +43,7 @@ pub(crate) fn missing_paths(document: &str, text: &str, paths: &BTreeSet<String>
     found
 }
 
-/// Targets of links, without what is elsewhere, titles and headings.
+/// Targets of links within the repository, without titles and headings.
 fn links(line: &str) -> impl Iterator<Item = &str> {
     let targets = line.split("](").skip(1).filter_map(|rest| rest.split([')', ' ', '#']).next());
     targets.filter(|target| !target.is_empty() && !target.contains(':'))

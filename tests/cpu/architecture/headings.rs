@@ -10,7 +10,7 @@ pub(crate) fn asking_heading(path: &str, text: &str) -> Option<String> {
     ASKING.contains(&first).then(|| format!("{path}: its first line is \"{comment}\""))
 }
 
-/// What a comment line says; `None` for code, for an empty comment, and for what only tools read.
+/// The text of a comment line; `None` for code, an empty comment, and a comment that only tools read.
 fn comment(line: &str) -> Option<&str> {
     let is_for_tools = line.starts_with("#!") || line.starts_with("/// <") || line.starts_with("// @ts-");
     let text = ["//!", "///", "//", "/**", "/*", "*"].iter().find_map(|mark| line.strip_prefix(mark))?;

@@ -39,7 +39,7 @@ const CONFINED: [(&str, &str); 9] = [
     ("std::thread", "src/source/native/ src/bin/"), // wasm32-unknown-unknown has none
 ];
 
-/// What is true of a Gemma knows no device: of the files of `src/model` these may use `gpu` and `kernels`. The reference is made of twins.
+/// Files of `src/model` that may use `gpu` and `kernels`. The others hold for any device; the reference consists of twins.
 const MODEL_ON_GPU: [&str; 2] = ["src/model/gpu/", "src/model/reference.rs"];
 
 pub(crate) const MAX_LINES: usize = 350;
@@ -105,8 +105,8 @@ fn imports(path: &str, text: &str, files: &Files, found: &mut Vec<String>) {
     }
 }
 
-/// The module of this crate that a path leads to. `super::name` counts where `name` is a module of the crate and no
-/// sibling file: how deep inline modules nest is not known here.
+/// The module of this crate that a path leads to. `super::name` counts if `name` is a module of the crate and no
+/// sibling file: the depth of inline modules is not known here.
 fn crate_module<'a>(path: &str, segments: &'a [String], files: &Files) -> Option<&'a str> {
     let name = segments.iter().find(|s| *s != "super" && *s != "self")?;
     match segments[0].as_str() {

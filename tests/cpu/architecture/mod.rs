@@ -1,6 +1,5 @@
-//! The architecture, read from the files: who may import whom, which words stay where, that a kernel or a format has all
-//! its parts, and that documents name what exists. The checkers work on paths and texts, so that each is itself tested to
-//! see violations.
+//! The architecture, read from the files: allowed imports, confined names, the parts of each kernel and format, and the
+//! paths in documents. The checkers work on paths and texts, so that tests can show that each of them sees violations.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 mod circles;

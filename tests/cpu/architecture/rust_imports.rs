@@ -7,7 +7,7 @@ use super::circles::Imports;
 use super::layering::Files;
 use super::rust_paths::{Path, blank, paths};
 
-/// Re-exports of re-exports end somewhere.
+/// Longest chain of re-exports to follow.
 const MAX_DEPTH: usize = 12;
 
 /// The modules of a crate and what their files mention.
@@ -54,7 +54,7 @@ fn module_of(path: &str) -> Vec<String> {
 }
 
 impl<'a> Crate<'a> {
-    /// The file that defines the item which `segments` mean in a module; `None` for another crate, a local name, or a
+    /// The file that defines the item that `segments` name in a module; `None` for another crate, a local name, or a
     /// folder of modules as a whole, whose items are mentioned elsewhere.
     fn file_of(&self, module: &[String], segments: &[String], depth: usize) -> Option<&'a str> {
         let (mut at, rest) = self.start(module, segments)?;

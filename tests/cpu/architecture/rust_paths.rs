@@ -160,7 +160,7 @@ pub(crate) fn blank(source: &str) -> String {
     out
 }
 
-/// Where the comment or literal that starts at `at` ends; `at` itself where none starts.
+/// End of the comment or literal that starts at `at`; `at` itself if none does.
 fn literal_or_comment(text: &[char], at: usize) -> usize {
     let find = |from: usize, wanted: &str| {
         let wanted: Vec<char> = wanted.chars().collect();

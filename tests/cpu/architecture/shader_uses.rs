@@ -17,8 +17,8 @@ fn fragments<'a>(files: &'a Files, name: &str) -> Vec<&'a str> {
     files.keys().map(String::as_str).filter(|path| stands_for(path)).collect()
 }
 
-/// A shader names the fragments whose functions, types, constants and variables it uses, no more; a kernel names all of them. What a
-/// fragment leaves to its kernels (a buffer, a size) it need not name: a text in which it is missing is not valid.
+/// A shader names the fragments whose functions, types, constants and variables it uses, no more; a kernel names all of them. A fragment
+/// need not name what it leaves to its kernels (a buffer, a size): without it, the composed text is not valid.
 pub(crate) fn shader_uses(files: &Files, found: &mut Vec<String>) {
     let shaders = || files.iter().filter(|(path, _)| path.ends_with(".wgsl"));
     let in_library = |path: &str| path.starts_with(LIB) || path.starts_with("shaders/formats/");

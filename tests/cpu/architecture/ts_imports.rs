@@ -31,7 +31,7 @@ pub(crate) fn ts_imports(files: &Files) -> Imports {
     found
 }
 
-/// One line for each import through a wall. One is let through: the dynamic import by which a page without a worker loads
+/// One line for each import through a wall. One import is allowed: the dynamic one by which a page without a worker loads
 /// the engine.
 pub(crate) fn broken_walls(files: &Files) -> Vec<String> {
     let mut found = Vec::new();
@@ -124,7 +124,7 @@ fn without_comments(text: &str) -> String {
     out
 }
 
-/// How long the string is that `rest` begins with; one byte if no quote closes it on its line.
+/// Length of the string that `rest` begins with; one byte if no quote closes it on its line.
 fn string_len(rest: &str, quote: char) -> usize {
     let mut escaped = false;
     for (at, c) in rest.char_indices().skip(1) {

@@ -12,36 +12,36 @@ use gemma_web::source::http::{HttpClient, Request, ResponseBody, ResponseHead};
 use gemma_web::source::store::{ManifestFile, Store, Writing};
 use gemma_web::{Error, Result};
 
-/// What the server does wrong, or differently.
+/// Faults and peculiarities of the server.
 #[derive(Clone, Debug)]
 pub struct Faults {
     /// Replies 200 to everything.
     pub ignores_ranges: bool,
     /// Replies that are refused with a status and perhaps `Retry-After`, first one first.
     pub refuses: Vec<(u16, Option<String>)>,
-    /// Breaks a body off after so many bytes.
+    /// Bytes after which a body breaks off.
     pub resets_after: Option<u64>,
-    /// Ends a body, in good order, so many bytes early; only the first so many times.
+    /// Bytes by which a body ends early, in good order, and the number of bodies that do.
     pub short: (u64, u32),
-    /// Sends so many bytes more than promised.
+    /// Bytes sent beyond the promised length.
     pub long: usize,
-    /// Adds to what `Content-Range` says of the first byte.
+    /// Added to the first byte in `Content-Range`.
     pub shifts_range: u64,
     pub encoding: Option<&'static str>,
     /// Lets a page read no header but the safelisted ones.
     pub hides_headers: bool,
-    /// Says nothing by which a file is known again.
+    /// Sends neither a tag nor a date, by which a file could be recognised.
     pub no_validators: bool,
     pub no_length: bool,
     /// Bytes that arrive at once.
     pub piece: usize,
     /// From this request on (counted from 0) the file is another.
     pub changes_at: Option<(usize, Rc<Vec<u8>>, &'static str)>,
-    /// From this request on there is no network for so many requests.
+    /// Requests without a network.
     pub offline: Option<Range<usize>>,
     /// Ignores ranges from this request on.
     pub ranges_until: usize,
-    /// Is gone once it has sent so many bytes.
+    /// Bytes after which the server is gone.
     pub dies_after: u64,
 }
 
@@ -79,7 +79,7 @@ pub struct Server {
     pub asked: RefCell<Vec<Asked>>,
     /// Bytes that were sent.
     pub sent: Cell<u64>,
-    /// Delays that were waited, in milliseconds.
+    /// Delays waited, in milliseconds.
     pub slept: RefCell<Vec<u32>>,
     pub waited_for_network: Cell<u32>,
     /// Bodies that are open.
@@ -104,7 +104,7 @@ impl Server {
         self.asked.borrow().len()
     }
 
-    /// Forgets what was counted.
+    /// Resets the counts.
     pub fn reset(&self) {
         self.asked.borrow_mut().clear();
         self.slept.borrow_mut().clear();
@@ -128,7 +128,7 @@ impl Server {
     }
 }
 
-/// The way to the server.
+/// Client of the server.
 #[derive(Clone, Debug)]
 pub struct Net(pub Rc<Server>);
 
@@ -136,7 +136,7 @@ fn network(why: &str) -> Error {
     Error::Network { url: "mock".to_owned(), why: why.to_owned() }
 }
 
-/// Lets others have their turn.
+/// Yields once to other tasks.
 async fn turn() {
     let mut had = false;
     std::future::poll_fn(|context| {
@@ -308,9 +308,9 @@ pub struct MemoryStore {
     pub data: MemoryFile,
     pub manifest: MemoryFile,
     pub room: u64,
-    /// Writes behind the caller's back, which takes so many turns; 0: at once.
+    /// Turns that a write takes in the background; 0: at once.
     pub behind: u32,
-    /// How many writes succeed.
+    /// Number of writes that succeed.
     pub writes: u32,
 }
 

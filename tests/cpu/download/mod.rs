@@ -1,5 +1,5 @@
-//! Downloads against a server with faults, and a cache that is killed, damaged and gone on with: the right bytes or a typed
-//! error each time, and no byte asked for twice.
+//! Downloads from a server with faults, into a cache that is interrupted, damaged and continued: the right bytes or a typed
+//! error each time, and no byte requested twice.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 mod mock_server;
@@ -116,12 +116,12 @@ fn sound(server: &Rc<Server>, store: Option<&MemoryStore>) {
     assert!(is(&bytes, &server.file.borrow()), "other bytes than those of the file");
 }
 
-/// A cache that is written behind the reader's back.
+/// A cache that is written in the background.
 fn behind() -> MemoryStore {
     MemoryStore { behind: 40, ..MemoryStore::default() }
 }
 
-/// Loads with and without a cache; each time it must be the file. With one, a second visit must ask for nothing.
+/// Loads with and without a cache; the bytes must be the file's. With a cache, a second visit must send no request.
 fn survives(faults: &Faults) -> Rc<Server> {
     let plain = server(faults.clone());
     sound(&plain, None);
@@ -179,7 +179,7 @@ fn resets_are_gone_on_from() {
 }
 
 fn a_stream_that_breaks_starts_again() {
-    // Without ranges all has to come again; each time the break comes later.
+    // Without ranges the whole file is sent again; each time the connection breaks later.
     let server = server(Faults { ignores_ranges: true, short: (100_000, 3), ..Faults::default() });
     sound(&server, None);
     assert_eq!(server.n_asked(), 4);
@@ -244,7 +244,7 @@ fn a_file_that_changes_midway_is_an_error_and_leaves_nothing() {
     let other = random_bytes(2, SIZE);
     for ignores_ranges in [false, true] {
         let changes_at = Some((2, Rc::clone(&other), "\"two\""));
-        // A stream of the whole file asks a second time only where the first broke off.
+        // A stream of the whole file sends a second request only at the place where the first broke off.
         let resets_after = ignores_ranges.then_some(9_000_000);
         let server = server(Faults { changes_at, ignores_ranges, resets_after, ..Faults::default() });
         let store = MemoryStore::default();
@@ -363,7 +363,7 @@ fn small_and_empty_files() {
     }
 }
 
-/// The rest of a download: what is stored must not be asked for again, and counts as cached.
+/// The rest of a download: stored bytes must not be requested again, and count as cached.
 fn goes_on(server: &Rc<Server>, store: &MemoryStore) {
     let entry = describe(&mut store.clone()).unwrap().unwrap();
     assert!(entry.size == SIZE as u64 && !entry.url.contains("secret"), "{entry:?}");
@@ -381,7 +381,7 @@ fn goes_on(server: &Rc<Server>, store: &MemoryStore) {
     assert!(tags.iter().all(|tag| tag.as_deref() == Some("\"one\"")), "{tags:?}");
 }
 
-/// A part of a file with the caches it can be stored in, and whether what was read is written for certain.
+/// A part of a file with the caches it can be stored in, and whether the bytes read are certainly written.
 fn each_way(percent: usize) -> [(usize, MemoryStore, bool); 2] {
     [(percent, MemoryStore::default(), true), (percent, behind(), false)]
 }
@@ -420,7 +420,7 @@ fn a_server_that_dies_leaves_what_it_sent() {
         let error = load(&server, Some(&store)).unwrap_err();
         assert!(matches!(&error, Error::Network { why, .. } if why.contains("gone")), "{error:?}");
         let stored = describe(&mut store.clone()).unwrap().unwrap().stored;
-        // What is lost is what was under way: less than a chunk for each request.
+        // Only bytes under way are lost: less than a chunk for each request.
         let lost = 5 * CHUNK_BYTES;
         assert!(stored < SIZE as u64 && stored + lost > dies_after, "{percent} %: {stored}");
         server.faults.replace(Faults::default());
@@ -609,7 +609,7 @@ fn checksums_of_the_whole_file() {
             let net = Net(Rc::clone(&server));
             let remote = block_on(RemoteSource::open(net, Some(store.clone()), wanted, &Cancel::default()));
             let mut remote = remote.unwrap();
-            // Not all is read: the checksum is of the whole all the same.
+            // Only a part is read; the checksum is that of the whole file all the same.
             read(&mut remote, 0, 10).unwrap();
             read(&mut remote, 5 * CHUNK, CHUNK).unwrap();
             block_on(remote.finish(&Cancel::default()))
@@ -628,7 +628,7 @@ fn checksums_of_the_whole_file() {
         server.reset();
         visit(right).unwrap();
         assert_eq!(server.n_asked(), 0);
-        // Another file is wanted under the same address: what is stored is not it.
+        // Another file is wanted under the same address, so the stored one does not match.
         assert!(visit(wrong).is_err() && server.sent.get() == SIZE as u64);
     }
 }
@@ -675,7 +675,7 @@ fn rate() {
     drop(copy);
     for _ in 0..3 {
         let store = MemoryStore::default();
-        // Its pages are there: growing is not what is measured.
+        // Its memory is allocated already: growth is not measured.
         *store.data.0.borrow_mut() = vec![1; n];
         measure("network, no store", None, false);
         measure("network, no store, SHA-256", None, true);

@@ -1,14 +1,14 @@
-//! The files of `tests/cpu/hostile_corpus/mod.rs`, and what becomes of each.
+//! The files of `tests/cpu/hostile_corpus/mod.rs`, and the outcome of each.
 
 use crate::support::gguf_split::split;
 use crate::support::gguf_writer::{GgufWriter, Kv};
 use crate::support::small_model::model;
 
-/// What becomes of a file.
+/// Outcome of a file.
 pub(crate) enum Outcome {
-    /// The code of the error, and what its message holds.
+    /// The code of the error, and words of its message.
     Refused(&'static str, &'static [&'static str]),
-    /// It can be run; why that is right.
+    /// The file can be run; the reason why that is right.
     Loads(#[allow(dead_code, reason = "for who reads it here")] &'static str),
 }
 
@@ -46,7 +46,7 @@ fn with(key: &str, value: Kv) -> GgufWriter {
     base().without(key).key(key, value)
 }
 
-/// An array: the type of its elements, how many it says it has, and bytes.
+/// An array: the type of its elements, the number that it declares, and bytes.
 fn array(element: u32, len: u64, bytes: &[u8]) -> Kv {
     Kv::Raw(9, [&element.to_le_bytes()[..], &len.to_le_bytes(), bytes].concat())
 }
@@ -344,7 +344,7 @@ fn tensors() -> Vec<Case> {
     nan_norm.tensors[1].data = f32::NAN.to_le_bytes().repeat(32);
     let mut quantised_norm = without(1).tensor("output_norm.weight", &[32], 8);
     quantised_norm.tensors.rotate_right(1);
-    // The engine stops on results that are no numbers; weights are not looked at one by one while they load.
+    // The engine stops on results that are not finite; a load does not examine single weights.
     let runs = || Loads("weights are not looked at one by one; what is no number ends the generation");
     vec![
         case("no embedding", without(0).file(), Refused("missing_tensor", &["token_embd"])),

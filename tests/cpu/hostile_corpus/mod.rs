@@ -1,6 +1,6 @@
-//! Files made to break a reader, each with one fault: a typed error that names it or, where a file is odd but can be run, a
-//! model, and either within 100 ms and 64 MB. What is opened is all that happens before the GPU: header, shards, hyper-parameters,
-//! tensors, vocabulary, the plan of the memory.
+//! Files made to break a reader, each with one fault. Each ends in a typed error that names the fault or, if the file is odd but
+//! can be run, in a model, within 100 ms and 64 MB. The test runs all steps before the GPU: header, shards, hyper-parameters,
+//! tensors, vocabulary, memory plan.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stderr, reason = "how much was tried belongs to the result")]
 
@@ -31,7 +31,7 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 const MOST_TIME: Duration = Duration::from_millis(100);
 const MOST_BYTES: usize = 64 << 20;
 
-/// A file in memory, which says how long it is or doesn't.
+/// A file in memory, whose length is known or not.
 struct Memory<'a> {
     file: &'a [u8],
     knows_len: bool,
@@ -56,7 +56,7 @@ impl ByteSource for Memory<'_> {
 
 impl ModelSource for Memory<'_> {}
 
-/// What is done with a file before anything is made of it on the GPU.
+/// The steps of a load before the GPU.
 fn open(source: &mut impl ModelSource) -> Result<()> {
     let (header, _) = block_on(read_header(source, &Cancel::default()))?;
     memory::plan(&header, &ModelOptions::default(), &Limits::default())?;
@@ -78,7 +78,7 @@ fn open_files(files: &[Vec<u8>], knows_len: bool) -> Result<()> {
     }
 }
 
-/// Opens the files, and says how long that took and how much memory was used at once.
+/// Opens the files, and measures the time and the peak memory.
 fn measured(files: &[Vec<u8>], knows_len: bool) -> (Result<()>, Duration, usize) {
     let before = ALLOCATOR.current_usage();
     ALLOCATOR.reset_peak_usage();
@@ -87,10 +87,10 @@ fn measured(files: &[Vec<u8>], knows_len: bool) -> (Result<()>, Duration, usize)
     (found, begin.elapsed(), ALLOCATOR.peak_usage().saturating_sub(before))
 }
 
-/// Nothing if all is as it should be.
+/// The fault of a case; `None` if it behaves as it should.
 fn fault(case: &Case, knows_len: bool) -> Option<String> {
     let (mut found, mut time, bytes) = measured(&case.files, knows_len);
-    // Machines are busy: what is slow by itself is slow every time.
+    // Machines are busy: a case is slow only if it is slow every time.
     for _ in 0..4 {
         if time > MOST_TIME {
             let again = measured(&case.files, knows_len);
@@ -102,7 +102,7 @@ fn fault(case: &Case, knows_len: bool) -> Option<String> {
     }
     match (&case.outcome, found) {
         (Outcome::Loads(_), Ok(())) => None,
-        // Where it ends is not known yet: reading its weights will tell.
+        // The end of the file is not known yet: reading its weights will find it.
         (Outcome::Refused("truncated", _), Ok(())) if !knows_len => None,
         (Outcome::Loads(_), Err(error)) => Some(format!("refused: {error}")),
         (Outcome::Refused(code, _), Ok(())) => Some(format!("loads, expected {code}")),
@@ -128,7 +128,7 @@ fn every_broken_file_ends_in_a_typed_error_in_little_time_and_memory() {
     let mut faults = Vec::new();
     for case in &cases {
         for knows_len in [true, false] {
-            // Files in several parts have to say where each ends.
+            // The parts of a file need known lengths.
             if knows_len || case.files.len() == 1 {
                 let found = fault(case, knows_len);
                 faults

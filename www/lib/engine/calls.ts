@@ -14,7 +14,7 @@ import { OpfsWriterClient } from './opfs-writer-client.js';
 import { isDeviceLoss, Recovery, recoveryError } from './recovery.js';
 import { instantiate } from './wasm.js';
 
-/** Signals of a call, and where its messages go. */
+/** Signals of a call, and the receiver of its messages. */
 export interface CallContext {
   readonly signal: AbortSignal;
   readonly stopSignal: AbortSignal;

@@ -66,7 +66,7 @@ class StreamReader {
     await this.#reader.cancel().catch(() => undefined);
   }
 
-  /** Puts the next `length` bytes into `into`, or drops them; returns how many there were. */
+  /** Puts the next `length` bytes into `into`, or drops them; returns their number. */
   async #fill(length: number, into: Uint8Array | undefined): Promise<number> {
     let taken = 0;
     while (taken < length) {

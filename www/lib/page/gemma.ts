@@ -170,7 +170,7 @@ export class Gemma implements AsyncDisposable {
    * Measures the speed of the model on this device: checks its results first, then times prompts and generations by published definitions. It
    * takes minutes on a slow device; every other call waits for it.
    *
-   * @returns Speeds with their spread, the work and the bytes of a token, the memory bandwidth of the adapter, and where the time goes: a plain
+   * @returns Speeds with their spread, the work and the bytes of a token, the memory bandwidth of the adapter, and the times of kernels: a plain
    *   object that can be kept as JSON.
    * @throws {GemmaError} `inconsistent` if the results are wrong, `invalid_option` for a value out of range and for a model that was loaded
    *   with too short a context (option `contextLength`; the message says how long it must be).

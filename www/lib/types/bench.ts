@@ -21,7 +21,7 @@ export interface BenchOptions {
   readonly depths?: readonly number[] | undefined;
   /** Whether to measure how fast the adapter reads memory. Default true. */
   readonly roofline?: boolean | undefined;
-  /** Whether to measure where the time goes, kernel by kernel. Default true. */
+  /** Whether to measure the time of each kernel. Default true. */
   readonly kernels?: boolean | undefined;
   /** For the report: your name for the model. */
   readonly label?: string | undefined;

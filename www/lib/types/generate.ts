@@ -61,7 +61,7 @@ export interface GenerateOptions {
   /** Values to add to logits, by token id: -100 to 100, or `-Infinity` to forbid the token. Up to 256 tokens. Default: none. */
   readonly logitBias?: Readonly<Record<number, number>> | ReadonlyMap<number, number> | undefined;
   /**
-   * Number of likeliest tokens, 0 to 20, whose log-probabilities are returned at each place, beside that of the generated token. They are the
+   * Number of likeliest tokens, 0 to 20, whose log-probabilities are returned at each place, beside the generated token's. They are the
    * model's, before penalties, biases and temperature. All logits are read back for them, which slows generation down. Default: none.
    */
   readonly logprobs?: number | undefined;

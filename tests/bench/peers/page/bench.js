@@ -1,8 +1,8 @@
 // The stopwatch: the same for every engine, around the public interface that an engine's own users call.
 //
 // An engine is a module of engines/ with `load(model)`, which resolves to `generate(prompt, maxTokens, onToken)`: greedy,
-// from an empty cache. A prompt is `{ text, ids }`; `onToken` is called as each token arrives; it resolves to how many
-// tokens of prompt and answer were computed, as the engine counts them, and to the answer.
+// from an empty cache. A prompt is `{ text, ids }`; `onToken` is called as each token arrives. `generate` resolves to
+// the computed tokens of prompt and answer, as the engine counts them, and to the answer.
 
 let engine;
 

@@ -4,7 +4,7 @@ export async function load(model) {
   const wllama = new Wllama({ default: '/npm/@wllama/wllama/esm/wasm/wllama.wasm' });
   wllama.setCompat(null);
   const file = await (await fetch(model)).blob();
-  // It gives up where the GPU takes 30 s for a batch, as software does; smaller ones cost it nothing (measured: 16.2 s of CPU
+  // It gives up if the GPU takes 30 s for a batch, as a software GPU does; smaller ones cost nothing (measured: 16.2 s of CPU
   // time for 87 tokens, in batches of 64 and at once).
   await wllama.loadModel([file], { n_ctx: 4096, n_ubatch: 64, n_parallel: 1 });
   return {
@@ -13,7 +13,7 @@ export async function load(model) {
       let last;
       const onData = (chunk) => {
         const [choice] = chunk.choices;
-        // One chunk a token, then one that says why it ended.
+        // One chunk for each token, then one with the finish reason.
         if (choice.finish_reason === null) onToken();
         text += choice.text;
         last = chunk;
