@@ -17,7 +17,7 @@ onStubbedPage({ text: MORE, piece: PIECE, hold: HELD, chat: false, loaded: true 
   it('counts the tokens of what is written exactly, as they come', async () => {
     await send(tab.page, 'Once');
     await until(tab.page, 'the text so far', async () => (await prose()) === `Once${MORE.slice(0, HELD)}`);
-    // The stand-in counts a quarter of the letters of what the worker is sent, and each piece is a token.
+    // The stand-in counts one token for four letters of a call, and one for each piece.
     const counted = Math.ceil(JSON.stringify({ text: 'Once' }).length / 4) + HELD / PIECE;
     await waitForText(tab.page, '.meter', new RegExp(`^${counted} / 4,096$`));
     await tab.page.keyboard.press('Escape');
@@ -35,7 +35,7 @@ onStubbedPage({ text: MORE, piece: PIECE, hold: HELD, chat: false, loaded: true 
     await tab.page.keyboard.up('Control');
     await until(tab.page, 'the changed text', async () => (await prose()) === 'Once, long ago,');
     await waitForText(tab.page, '.versions', /2 \/ 2/);
-    // What comes before the change is the same turn as before.
+    // The turn before the change stays the same.
     assert.deepEqual(await tab.page.$$eval('.prose span', (spans) => spans.map(({ className, textContent }) => `${className}: ${textContent}`)), ['given: Once', 'given: , long ago,']);
     await press(tab.page, /^Previous version/);
     await until(tab.page, 'the old text', async () => (await prose()) === `Once${MORE.slice(0, HELD)}`);

@@ -1,4 +1,4 @@
-//! A small HTTP server for tests: files in memory, ranges, and a count of what is asked for and sent.
+//! A small HTTP server for tests: files in memory, ranges, and a record of requests and bytes sent.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "a helper: each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 

@@ -18,7 +18,7 @@ export interface App {
   /** The folder that is served. */
   readonly served: string;
   readonly policy: string;
-  /** What builds it: a program of node_modules/.bin or a script, with its arguments. */
+  /** The build command: a program of node_modules/.bin or a script, with its arguments. */
   readonly build?: readonly string[];
 }
 
@@ -37,7 +37,7 @@ export const APPS: readonly App[] = [
   { name: 'esbuild', served: 'dist', policy: STRICT, build: ['node', 'build.mjs'] },
   // An import map is an inline script.
   { name: 'plain', served: '.', policy: STRICT.replace("script-src 'self'", "script-src 'self' 'unsafe-inline'") },
-  // What Chromium gives the pages of an extension.
+  // The policy of Chromium for pages of an extension.
   { name: 'extension', served: '.', policy: "script-src 'self' 'wasm-unsafe-eval'; object-src 'self'" },
 ];
 

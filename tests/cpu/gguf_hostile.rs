@@ -1,5 +1,5 @@
 //! The header parser against files that are cut, lie or contradict themselves. Every one must end in a typed error that
-//! names the thing, without a panic and without memory spent on what the file only claims to hold.
+//! names the thing, without a panic and without memory for data that the file only claims to hold.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 use crate::support::gguf_writer::{GgufWriter, Kv};

@@ -1,4 +1,4 @@
-//! The helpers that decide whether a golden test passes must be able to fail, and the goldens must hold what they say.
+//! The comparisons of golden tests, which must be able to fail, and the goldens, which must be consistent.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 use crate::support::compare::{Greedy, close};

@@ -24,7 +24,7 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-/// Whatever the ids are, the pieces of a stream join to the decoded whole, and none holds half a character.
+/// For any ids, the pieces of a stream join to the decoded whole, and none holds half a character.
 fn streams_join_to_the_decoded_whole() {
     for model in ["tiny-gemma1-q4_0.gguf", "tiny-gemma3-q4_0.gguf"] {
         check_streams(&tokenizer(&tiny(model)));

@@ -109,7 +109,7 @@ fn stack(b: &Bench, format: &'static Format, members: &[&[u8]], n_cols: usize, c
     matrix
 }
 
-/// A residual stream, what is added to it, and the norms between.
+/// A residual stream, the vector added to it, and the norms between.
 struct Input {
     x: Vec<f32>,
     y: Option<Vec<f32>>,

@@ -1,4 +1,4 @@
-//! Embeddings and scores of a text, against what the model gives position by position.
+//! Embeddings and scores of a text, against the model's results position by position.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 use crate::support::chat_model::{load, options};

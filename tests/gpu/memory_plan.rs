@@ -1,4 +1,4 @@
-//! The memory plan against what is really allocated, to the byte, at generous and at absurdly low limits.
+//! The memory plan against the real allocations, to the byte, at generous and at absurdly low limits.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use crate::support::goldens::data;

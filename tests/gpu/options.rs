@@ -346,7 +346,7 @@ fn stop_signal(engine: &mut Engine) {
     assert_eq!((before.finish_reason, before.text.as_str()), (FinishReason::Cancelled, ""));
 }
 
-/// Aborted at any event, a request fails, and the next gives what it always gave.
+/// A request that is aborted at any event fails, and the next one gives the usual result.
 fn abort(engine: &mut Engine) {
     let mut request = with(8, |o| (o.cache_prompt, o.overflow) = (true, Overflow::Error));
     request.prompt = Prompt::Ids(ids(60));

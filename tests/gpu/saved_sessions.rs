@@ -145,7 +145,7 @@ fn damaged() {
     for n in [0, 1, bytes.len() as u32, u32::MAX] {
         refuse(&format!("{n} bytes of JSON"), &with_json_len(n));
     }
-    // JSON that means harm, with the right length: what it asks for is refused before a byte is allocated.
+    // JSON that means harm, with the right length: it is refused before a byte is allocated.
     for json in [
         r#"{"dialogue":null,"first":0,"ids":[2,3],"n_written":1}"#,
         r#"{"dialogue":null,"first":0,"ids":[2,3,99999],"n_written":3}"#,

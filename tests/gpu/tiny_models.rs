@@ -133,14 +133,14 @@ fn int8(model: &str) -> Result<(), Failed> {
     Ok(())
 }
 
-/// However the prompt is cut, the tokens are the same; 64 is what the tests above use.
+/// However the prompt is cut, the tokens are the same; the tests above use chunks of 64.
 fn chunks(model: &str) -> Result<(), Failed> {
     let max_abs = tolerances::logits(model, false).max_abs;
     let goldens = goldens(&format!("tiny/{model}"));
     for prefill_chunk in [1, 7] {
         let mut engine = load(model, KvType::F32, prefill_chunk)?;
         logits_agree(&mut engine, model, &goldens, max_abs)?;
-        // Enough to read what the chunks left in the cache; the tests above go all the way.
+        // Enough steps to read the whole cache; the tests above compare all steps.
         greedy_agrees(&mut engine, &goldens, max_abs, 8)?;
     }
     Ok(())

@@ -30,7 +30,7 @@ pub(crate) struct Greedy<'a> {
     pub(crate) ids: &'a [u32],
     /// First minus second logit at each step.
     pub(crate) margins: &'a [f32],
-    /// Ids after which generation stops; they are not part of what was found.
+    /// Ids after which generation stops; they are not part of the result.
     pub(crate) end_ids: &'a [u32],
 }
 

@@ -176,7 +176,7 @@ pub fn repack(bytes: &[u8]) {
     assert_eq!(weights.len(), n_blocks * format.block_len, "{format:?}");
 }
 
-/// The manifest of a download: what is said of the entry stays within the caps, and checking it ends.
+/// The manifest of a download: the description of the entry stays within the caps, and its verification ends.
 pub fn manifest(bytes: &[u8]) {
     // As it is, and with its checksums made right, as an attacker would.
     for bytes in [bytes.to_vec(), with_right_checks(bytes)] {

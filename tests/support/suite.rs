@@ -44,7 +44,7 @@ pub fn test_fn<R: Outcome, F: FnOnce() -> R + Send + 'static>(run: F) -> Test {
     test(std::any::type_name::<F>().rsplit("::").next().unwrap_or_default(), run)
 }
 
-/// A test that runs on `found`, and is ignored if there is none. `need` says in a few words what it wants.
+/// A test that runs on `found`, and is ignored if there is none. `need` names it in a few words.
 pub fn needing<T, R>(
     name: &str,
     need: &str,
@@ -63,7 +63,7 @@ where
 }
 
 impl Test {
-    /// Runs while no other test does: what it measures is the whole process.
+    /// Runs while no other test does, since it measures the whole process.
     pub fn alone(self) -> Self {
         Self { runs_alone: true, ..self }
     }

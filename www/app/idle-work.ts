@@ -1,4 +1,4 @@
-// Work that may wait: done between frames, a little at a time, so that no task blocks the page. The newest work comes first: the end of
+// Work that may wait: it runs between frames, a little at a time, so that no task blocks the page. The newest work comes first: the end of
 // a conversation is what the reader sees when it opens.
 
 const SLICE_MS = 10;

@@ -5,7 +5,7 @@ const config = {
   mode: 'production',
   entry: './page.js',
   experiments: { outputModule: true },
-  // Its bound on assets is below what a wasm takes.
+  // Its bound on assets is below the size of the wasm.
   performance: { hints: false },
   output: { path: `${import.meta.dirname}/dist`, filename: 'page.js', module: true, clean: true },
 };

@@ -101,7 +101,7 @@ fn no_circle_of_imports_in_src() {
     none(&circles(&imports));
 }
 
-/// The files of the npm package, without what is built.
+/// The source files of the npm package.
 fn package() -> Files {
     let mut files = read(&[".ts"]);
     files.retain(|path, _| path.starts_with("www/lib/"));

@@ -18,7 +18,7 @@ fn fragments<'a>(files: &'a Files, name: &str) -> Vec<&'a str> {
 }
 
 /// A shader names the fragments whose functions, types, constants and variables it uses, no more; a kernel names all of them. A fragment
-/// need not name what it leaves to its kernels (a buffer, a size): without it, the composed text is not valid.
+/// need not name the declarations that it leaves to its kernels (a buffer, a size): without them, the composed text is not valid.
 pub(crate) fn shader_uses(files: &Files, found: &mut Vec<String>) {
     let shaders = || files.iter().filter(|(path, _)| path.ends_with(".wgsl"));
     let in_library = |path: &str| path.starts_with(LIB) || path.starts_with("shaders/formats/");
@@ -71,7 +71,7 @@ fn words(text: &str) -> Vec<(&str, char, char)> {
     found
 }
 
-/// What a shader declares outside its functions.
+/// Names that a shader declares outside its functions.
 fn declared(text: &str) -> Vec<&str> {
     let outside = |line: &&str| {
         ["fn ", "struct ", "const ", "var<", "@group"].iter().any(|start| line.starts_with(start))
@@ -79,7 +79,7 @@ fn declared(text: &str) -> Vec<&str> {
     let name = |line| {
         let words = words(line);
         let keyword = words.iter().position(|(word, ..)| ["fn", "struct", "const"].contains(word));
-        // A variable's name is what a colon follows.
+        // A variable's name is the word before a colon.
         keyword
             .map_or_else(|| words.iter().find(|(.., after)| *after == ':'), |at| words.get(at + 1))
             .map(|(word, ..)| *word)

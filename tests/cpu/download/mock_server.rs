@@ -1,4 +1,4 @@
-//! A server and a cache in memory, for tests of downloads: the server has faults on demand and counts what it is asked for.
+//! A server and a cache in memory, for tests of downloads: the server has faults on demand and records its requests.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "a helper: each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 

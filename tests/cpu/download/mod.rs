@@ -295,7 +295,7 @@ fn a_file_that_changed_between_visits_is_loaded_anew() {
 }
 
 fn a_change_with_the_same_tag_is_found_before_it_is_used() {
-    // The stream brings what is stored again: it has to be the same.
+    // The stream repeats the stored bytes: they have to be the same.
     let server = server(Faults { ignores_ranges: true, ..Faults::default() });
     let store = MemoryStore::default();
     let mut remote = open(&server, Some(&store)).unwrap();

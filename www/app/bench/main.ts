@@ -93,7 +93,7 @@ async function measure({ source, label }: Subject, signal: AbortSignal): Promise
   const longest = (await inspect(source, { signal })).config.contextLength;
   const wanted = depths(Number(page.depth.value), longest - generatedTokens - 1);
   const before = Math.max(protocol === 'litert' ? promptTokens : 1, ...wanted);
-  // At least what the check of the results needs.
+  // At least the context that the check of the results needs.
   const contextLength = Math.min(longest, Math.max(64, promptTokens + 1, before + generatedTokens + 1));
   const begin = performance.now();
   const model: Gemma = await loadGemma(source, { contextLength, signal, onProgress: showLoading });

@@ -47,7 +47,7 @@ export function Sheet({ open, label, onClose, children, class: more = '' }: Shee
     if (!open && current?.open) current.close();
   });
   const closing = (event: Pick<ToggleEvent, 'target' | 'newState'>): void => {
-    // `toggle` events of other elements may pass by; only what the reader closed is news.
+    // `toggle` events of other elements may pass by; only those of the reader's closing count.
     if (event.target !== dialog.current || event.newState !== 'closed' || !wanted.current) return;
     told.current = true;
     onClose();

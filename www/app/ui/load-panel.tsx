@@ -1,4 +1,4 @@
-// The panel of a model on its way: the choice, what it needs, how far the load is, what went wrong.
+// The panel of a model that is being loaded: the choice, its needs, the progress, the failure.
 
 import type { Inspection, LoadProgress } from 'gemma-web';
 import { useEffect, useRef } from 'preact/hooks';

@@ -148,7 +148,7 @@ export class Gemma implements AsyncDisposable {
 
   /**
    * Frees all GPU memory, once the earlier calls are done. The next call that needs the model loads it again by itself, from the cache or the
-   * source. Sessions continue; what they need is computed again.
+   * source. Sessions continue; their caches are computed again.
    *
    * @throws {GemmaError} `unsupported` if the source was a stream, which cannot be read again; `disposed`.
    */
