@@ -11,7 +11,7 @@ const marked = new Marked({
   gfm: true,
   breaks: false,
   renderer: {
-    // Anything that looks like HTML is text of the model's.
+    // HTML in the model's text stays text.
     html: ({ text }) => escape(text),
     // A model's text never makes the page fetch anything.
     image: ({ text, href }) => escape(text || href),

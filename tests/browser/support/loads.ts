@@ -12,7 +12,7 @@ import { spreadOut } from './gguf.js';
 
 export const CHUNK = 4 << 20;
 export const MODEL = 'tiny-gemma1-mha-q4_0.gguf';
-// The quickest to compile on a software GPU. Its rounding leaves these steps of the exact text as they are, with room to spare.
+// The quickest to compile on a software GPU. Its rounding changes none of these steps of the exact text, with room to spare.
 // No self-test: kernels that do nothing would fail it.
 const OPTIONS = { tuning: 'int8/1', kv: 'f32', contextLength: 64, selfTest: 'off' } as const;
 const STEPS = 12;

@@ -118,7 +118,7 @@ function newer(ours: Turn, theirs: Turn | undefined): Turn {
   return theirs.ending !== 'interrupted' || theirs.text.length > ours.text.length ? theirs : ours;
 }
 
-/** The knowledge of two tabs about a conversation: `ours`, with the turns that only the other tab wrote. */
+/** The state of a conversation from two tabs: `ours`, with the turns that only the other tab wrote. */
 export function merge(ours: Conversation, theirs: Conversation): Conversation {
   const known = new Set(ours.turns.map(({ id }) => id));
   // An answer without a text has just begun in the other tab, or was given up here.

@@ -33,8 +33,8 @@ interface SheetProps {
 /**
  * A dialog of the browser's own: it holds the focus, closes by Esc, and gives the focus back.
  *
- * The browser closes it at once and sends `close` later: by then a person may have opened it again. So `open` is told at
- * `beforetoggle`, which comes with the closing itself, and `close` looks whether the dialog is wanted after all.
+ * The browser closes it at once and sends `close` later: by then a person may have opened it again. So the dialog reports its
+ * closing at `beforetoggle`, which comes at once, and `close` checks whether the dialog is wanted again.
  */
 export function Sheet({ open, label, onClose, children, class: more = '' }: SheetProps) {
   const dialog = useRef<HTMLDialogElement>(null);
@@ -56,7 +56,7 @@ export function Sheet({ open, label, onClose, children, class: more = '' }: Shee
     const news = !told.current;
     told.current = false;
     if (!wanted.current || dialog.current?.open) return;
-    // Browsers without `beforetoggle` for dialogs tell only now. Else it was opened again before the page could draw it.
+    // Browsers without `beforetoggle` for dialogs report it only now. In others it was opened again before the page could draw it.
     if (news) onClose();
     else dialog.current?.showModal();
   };

@@ -1,4 +1,4 @@
-// Readable files of sources that are on no server: Blobs, and whatever the page serves over a port.
+// Readable files of sources that are on no server: Blobs, and bytes that the page serves over a port.
 
 import type { PortRead, ReadableFile } from '../shared/protocol.js';
 

@@ -143,7 +143,7 @@ function outcomeOf(entries: ReadonlyMap<string, OpenEntry>): CacheOutcome {
   return { stored: true, ids: [...entries.keys()] };
 }
 
-/** Function that tells the space left, less what this load has asked for before. */
+/** Function that returns the space left, less the space that this load has asked for before. */
 function spaceLeft(onStoring: () => void): (bytes: number, data: SyncHandle | RemoteOpfsFile) => Promise<number> {
   let promised = 0;
   return async (bytes, data) => {
@@ -151,7 +151,7 @@ function spaceLeft(onStoring: () => void): (bytes: number, data: SyncHandle | Re
     const { quota = Number.NaN, usage = Number.NaN } = (await storageManager()?.estimate?.()) ?? {};
     const free = quota - usage - promised;
     promised += bytes;
-    // Some browsers report more than there is, in order to reveal nothing about the disk. Only trying tells.
+    // Some browsers report more than there is, in order to reveal nothing about the disk. Only a trial shows the truth.
     if (free < bytes) return free;
     return data instanceof RemoteOpfsFile ? data.probeSpace(bytes) : probeSpace(data, bytes);
   };

@@ -120,7 +120,7 @@ export class EngineCalls {
     return this.#loaded.info;
   }
 
-  /** Loads the model again, which slept or whose device was `lost`; `call` is told of losses. */
+  /** Loads the model again after it slept or its device was `lost`; reports further losses to `call`. */
   async #reload(lost: unknown, call: CallMessage, context: CallContext): Promise<void> {
     const from = this.#loadCall;
     if (!from) throw lost;

@@ -28,7 +28,7 @@ let last: Promise<unknown> = Promise.resolve();
 export async function withGpu<T>({ gpu, device }: InlineTarget, open: () => Promise<T>): Promise<OnGpu<T>> {
   const own = (globalThis.navigator as { gpu?: InlineTarget['gpu'] } | undefined)?.gpu;
   const from = device ? gpuOfDevice(device as Device) : (gpu ?? own);
-  // wgpu has to find that there is none; without a place to look it would not continue.
+  // wgpu has to find that there is no GPU; without the property it would not continue.
   if (!from) return { value: await whileInstalled(() => undefined, open), release: () => undefined };
   const made: Device[] = [];
   const keep = handlerKeeper(device as Device | undefined);

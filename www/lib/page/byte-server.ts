@@ -17,7 +17,7 @@ export function serveBytes(local: LocalSource, port: MessagePort): { failed: Pro
   const reader = local.kind === 'stream' ? new StreamReader(local.stream) : undefined;
   let fail: (reason: unknown) => void;
   const failed = new Promise<never>((_, reject) => (fail = reject));
-  // It may reject after the load has ended otherwise, when nothing listens any more.
+  // It may reject after the load has ended for another reason, when nothing listens any more.
   failed.catch(() => undefined);
   const answer = async ({ offset, length }: PortRead): Promise<void> => {
     const bytes =

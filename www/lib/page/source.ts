@@ -1,4 +1,4 @@
-// Model sources as the caller gives them: told apart, checked, and brought into the form that crosses to the engine.
+// Model sources as the caller gives them: recognised, checked, and brought into the form that crosses to the engine.
 
 import type { SentFile, SentSource } from '../shared/protocol.js';
 import type { GemmaError } from '../shared/errors.js';
@@ -81,7 +81,7 @@ function absolute(url: string | URL): string {
 
 function invalidSource(source: unknown): GemmaError {
   const expected = 'the address of a .gguf file, an array of them, a File or Blob, a ReadableStream, or an object { size, read }';
-  // Errors show addresses without query and password, and of an object, which may hold a token, only its kind.
+  // Errors show addresses without query and password, and only the kind of an object, which may hold a token.
   const found = typeof source === 'string' ? source.replace(/[?#].*$/s, '').replace(/\/\/[^/]*@/, '//') : Object.prototype.toString.call(source);
   return invalidOption('source', found, expected, found);
 }

@@ -74,7 +74,7 @@ export interface LoadOptions {
   readonly device?: GpuDeviceLike | undefined;
 }
 
-/** A lost GPU device, as {@link LoadOptions.onDeviceLost} is told of it. */
+/** A lost GPU device, as {@link LoadOptions.onDeviceLost} reports it. */
 export interface DeviceLoss {
   /** The platform's own words. */
   readonly why: string;
