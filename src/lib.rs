@@ -5,7 +5,7 @@
 //! `source` (files, servers, caches) → [`gguf`] (the container) → [`quant`] (block formats, planes) → [`gpu`]
 //! (device, buffers, matrices, plans) → [`kernels`] (one WGSL file each, with a CPU twin) → [`model`] (a Gemma:
 //! configuration, prefill, decode) → [`sampler`] → [`engine`] (requests and sessions; text and ids by
-//! [`tokenizer`] and [`chat`]) → [`bench`] → `web` and the `gemma` command.
+//! [`tokenizer`] and [`chat`]) → [`mod@bench`] → `web` and the `gemma` command.
 //!
 //! `src/README.md` has the picture, the ways of a weight, a token and an option, and a glossary.
 //!

@@ -37,9 +37,9 @@ pub struct Request {
 /// The two ways to end a request early.
 #[derive(Clone, Debug, Default)]
 pub struct Signals {
-    /// Fails the request with [`Error::Aborted`].
+    /// Fails the request with [`crate::Error::Aborted`].
     pub cancel: Cancel,
-    /// Ends the text with the next token: [`FinishReason::Cancelled`].
+    /// Ends the text with the next token: [`FinishReason::Cancelled`](super::FinishReason::Cancelled).
     pub stop: Cancel,
 }
 

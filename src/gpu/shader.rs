@@ -6,7 +6,7 @@
 //! `kv_f32.wgsl`. Two names have no file there: `weights` is the fragment of a block format, `lanes` one line
 //! with the size of a workgroup.
 //!
-//! There is one exception to plain concatenation. If a kernel takes weights of two formats, [`as_second`] edits
+//! There is one exception to plain concatenation. If a kernel takes weights of two formats, `as_second` edits
 //! the second's fragment as text: its names get a `_b`, and its bindings move from group 1 to group 2.
 
 use super::tuning::{Arithmetic, Lanes, Tuning};

@@ -9,13 +9,13 @@
 //! - [`state_shape`]: context, chunk and type of the KV cache, and what follows from them for each layer,
 //! - [`memory`]: the plan of bytes by purpose, with its verdict,
 //! - [`prefill`]: the page, top to bottom,
-//! - [`reference`]: the page over the CPU twins of the kernels, the arbiter.
+//! - [`mod@reference`]: the page over the CPU twins of the kernels, the arbiter.
 //!
 //! A folder holds what is true of one device. [`gpu`] has the weights in matrices, the buffers of the state, the recorder of the
 //! page's steps, the decode step (the page fused for one token), plans, variants, tuning, self-test, token ring and swapped
 //! KV caches. A second device gets a folder beside it.
 //!
-//! Outside [`gpu`], two files look across the line. [`reference`] is made of the kernels' twins. [`prefill`] names the weights, the state and the recorder of [`gpu`]: it uses
+//! Outside [`gpu`], two files look across the line. [`mod@reference`] is made of the kernels' twins. [`prefill`] names the weights, the state and the recorder of [`gpu`]: it uses
 //! nothing of theirs but the steps of the page, so that with a second device these types become its parameters. On a device without
 //! fused kernels, one token is a prompt of one.
 //!

@@ -97,7 +97,7 @@ impl Model {
     /// Copy of a swapped cache.
     ///
     /// # Errors
-    /// As [`Model::park`].
+    /// As [`Model::swap_out`].
     pub async fn duplicate(&self, swapped: &SwappedKv, n_tokens: usize) -> Result<SwappedKv> {
         let second = self.allocate_swapped(n_tokens).await?;
         let sizes = self.plane_bytes(n_tokens);
