@@ -3,8 +3,8 @@
 //! Data flows one way, and this is also the order to read the crate in:
 //!
 //! `source` (files, servers, caches) → [`gguf`] (the container) → [`quant`] (block formats, planes) → [`gpu`]
-//! (device, buffers, matrices, plans) → [`kernels`] (one WGSL file each, with a CPU twin) → [`model`] (a Gemma:
-//! configuration, prefill, decode) → [`sampler`] → [`engine`] (requests and sessions; text and ids by
+//! (device, buffers, matrices, plans) → [`kernels`] (one WGSL file each, with a CPU twin) → [`model`] (a
+//! Gemma: configuration, prefill, decode) → [`sampler`] → [`engine`] (requests and sessions; text and ids by
 //! [`tokenizer`] and [`chat`]) → [`bench`] → `web` and the `gemma` command.
 //!
 //! `src/README.md` has the picture, the ways of a weight, a token and an option, and a glossary.

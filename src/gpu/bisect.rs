@@ -1,6 +1,7 @@
 //! Bisection over whole numbers.
 
-/// The largest n up to `most` that `holds`, which is true up to some number and false above it; 0 if there is none.
+/// The largest n up to `most` that `holds`, which is true up to some number and false above it; 0 if there is
+/// none.
 pub(crate) fn largest(most: u64, holds: impl Fn(u64) -> bool) -> u64 {
     let (mut low, mut high) = (0, most);
     while low < high {

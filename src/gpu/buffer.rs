@@ -9,7 +9,8 @@ use crate::error::{Error, Result};
 /// Size of every uniform buffer: the largest parameters, of the decode kernels, are 56 bytes.
 pub const UNIFORM_BYTES: u64 = 64;
 
-/// Allocated size of a buffer of `bytes` bytes: WebGPU wants multiples of 4, and an empty binding is an error.
+/// Allocated size of a buffer of `bytes` bytes: WebGPU wants multiples of 4, and an empty binding is an
+/// error.
 #[must_use]
 pub const fn allocated(bytes: u64) -> u64 {
     if bytes < 16 { 16 } else { bytes.next_multiple_of(4) }

@@ -165,7 +165,8 @@ impl Gpu {
     }
 
     /// # Errors
-    /// The first fault reported outside an error scope: [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Gpu`].
+    /// The first fault reported outside an error scope: [`Error::DeviceLost`], [`Error::OutOfMemory`] or
+    /// [`Error::Gpu`].
     pub fn check(&self) -> Result<()> {
         match self.first_error.lock() {
             Ok(slot) => slot.clone().map_or(Ok(()), Err),
@@ -198,8 +199,8 @@ impl Gpu {
         made
     }
 
-    /// Runs `make` in an error scope without waiting for the device's answer, which [`Gpu::end_scope`] awaits: meanwhile a browser
-    /// compiles in another process.
+    /// Runs `make` in an error scope without waiting for the device's answer, which [`Gpu::end_scope`]
+    /// awaits: meanwhile a browser compiles in another process.
     pub fn begin_scope<T>(&self, what: &str, make: impl FnOnce() -> Result<T>) -> (Result<T>, PendingScope) {
         let (held, opened) = (self.accounts.total(), self.accounts.opened());
         let outer = self.scope_is_open.replace(true);
@@ -260,7 +261,8 @@ fn watch(device: &wgpu::Device, first_error: &Arc<Mutex<Option<Error>>>) {
         }
     }));
     let slot = Arc::clone(first_error);
-    // A lost device explains all other faults. If the engine itself destroys the device, nobody is left to look.
+    // A lost device explains all other faults. If the engine itself destroys the device, nobody is left to
+    // look.
     device.set_device_lost_callback(move |reason, message| {
         if let Ok(mut slot) = slot.lock() {
             *slot = Some(Error::DeviceLost { why: format!("{reason:?}: {message}") });

@@ -17,8 +17,8 @@ pub struct Slice {
     pub n_rows: u64,
 }
 
-/// Tensors of one format and row length, one below the other, whose product with the same input takes one dispatch. A matrix
-/// of a single tensor is a fused matrix of one slice.
+/// Tensors of one format and row length, one below the other, whose product with the same input takes one
+/// dispatch. A matrix of a single tensor is a fused matrix of one slice.
 #[derive(Clone, Debug)]
 pub struct FusedMatrix {
     /// Slices from top to bottom.
@@ -149,7 +149,8 @@ impl Matrix {
         self.format.bytes_of(self.n_cols)
     }
 
-    /// Repacks `blocks`, whole rows of a slice from `first_row` on (a multiple of 16), and writes them into their planes.
+    /// Repacks `blocks`, whole rows of a slice from `first_row` on (a multiple of 16), and writes them into
+    /// their planes.
     pub fn write_rows(&self, gpu: &Gpu, slice: usize, first_row: u64, blocks: &[u8]) {
         let row_bytes = self.row_bytes();
         let end = first_row + blocks.len() as u64 / row_bytes;

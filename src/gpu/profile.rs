@@ -1,5 +1,5 @@
-//! Time of each kernel of some plans: by timestamps around a pass for each dispatch if the adapter has them, else by running the
-//! dispatches of one kernel alone, many times over.
+//! Time of each kernel of some plans: by timestamps around a pass for each dispatch if the adapter has them,
+//! else by running the dispatches of one kernel alone, many times over.
 
 use serde::Serialize;
 use web_time::Instant;
@@ -70,8 +70,8 @@ impl Gpu {
         all.into_iter().filter(|(granted, _)| *granted).map(|(_, name)| name).collect()
     }
 
-    /// Runs plans, each with its parameters, several times over and measures each kernel. The plans overwrite their own results
-    /// again and again, so that these are of no use afterwards.
+    /// Runs plans, each with its parameters, several times over and measures each kernel. The plans overwrite
+    /// their own results again and again, so that these are of no use afterwards.
     ///
     /// # Errors
     /// As [`Gpu::run`] and [`Gpu::read_back`]; [`crate::Error::Aborted`] between two runs.

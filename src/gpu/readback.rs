@@ -77,7 +77,8 @@ impl Gpu {
         Ok(values)
     }
 
-    /// Hands the writes made so far to the GPU and waits for them: until then their bytes are held a second time.
+    /// Hands the writes made so far to the GPU and waits for them: until then their bytes are held a second
+    /// time.
     ///
     /// # Errors
     /// As [`Gpu::finish`].
@@ -101,7 +102,8 @@ impl Gpu {
         result.map_err(|e| Error::Gpu { what: "a submission".to_owned(), why: e.to_string() })
     }
 
-    /// The device's first error, if any. If something `failed`, it is asked first: most faults are those of a lost device.
+    /// The device's first error, if any. If something `failed`, it is asked first: most faults are those of a
+    /// lost device.
     ///
     /// # Errors
     /// As [`Gpu::check`].
@@ -114,8 +116,8 @@ impl Gpu {
         self.check()
     }
 
-    /// The device's first error, if any. If something `failed`, it waits for the device: most faults are those of a lost device, which a
-    /// browser reports a little later than its consequences.
+    /// The device's first error, if any. If something `failed`, it waits for the device: most faults are
+    /// those of a lost device, which a browser reports a little later than its consequences.
     ///
     /// # Errors
     /// As [`Gpu::check`].
@@ -153,8 +155,9 @@ impl Gpu {
         }
     }
 
-    /// Firefox looks at pending maps only every 100 ms or so, and at every submission (Bugzilla 1870699): empty submissions
-    /// while one is pending bring it down to a timer's tick. Elsewhere the map resolves first and few or none are made.
+    /// Firefox looks at pending maps only every 100 ms or so, and at every submission (Bugzilla 1870699):
+    /// empty submissions while one is pending bring it down to a timer's tick. Elsewhere the map resolves
+    /// first and few or none are made.
     #[cfg(target_arch = "wasm32")]
     async fn settle<T>(
         &self,

@@ -1,13 +1,14 @@
 //! Composer of shaders: a kernel's file and the fragments that it needs, joined by plain concatenation. WGSL
-//! lets module-scope names stand in any order, so there are no text macros, and a variant is a choice of files.
+//! lets module-scope names stand in any order, so there are no text macros, and a variant is a choice of
+//! files.
 //!
-//! A file names the fragments of shaders/lib that it calls in a line `// Uses: step math kv`. Such a name stands
-//! for the file of that name, or for one with an ending that the variant gives: `kv` is `kv_f16.wgsl` or
-//! `kv_f32.wgsl`. Two names have no file there: `weights` is the fragment of a block format, `lanes` one line
-//! with the size of a workgroup.
+//! A file names the fragments of shaders/lib that it calls in a line `// Uses: step math kv`. Such a name
+//! stands for the file of that name, or for one with an ending that the variant gives: `kv` is `kv_f16.wgsl`
+//! or `kv_f32.wgsl`. Two names have no file there: `weights` is the fragment of a block format, `lanes` one
+//! line with the size of a workgroup.
 //!
-//! There is one exception to plain concatenation. If a kernel takes weights of two formats, [`as_second`] edits
-//! the second's fragment as text: its names get a `_b`, and its bindings move from group 1 to group 2.
+//! There is one exception to plain concatenation. If a kernel takes weights of two formats, [`as_second`]
+//! edits the second's fragment as text: its names get a `_b`, and its bindings move from group 1 to group 2.
 
 use super::tuning::{Arithmetic, Lanes, Tuning};
 use crate::quant::{Format, KvType};
@@ -68,7 +69,8 @@ pub fn uses(wgsl: &'static str) -> impl Iterator<Item = &'static str> {
     wgsl.lines().find_map(|line| line.strip_prefix("// Uses:")).unwrap_or_default().split_whitespace()
 }
 
-/// Directive that a browser wants at the top of a text with subgroups. Natively they need none, and naga knows none.
+/// Directive that a browser wants at the top of a text with subgroups. Natively they need none, and naga
+/// knows none.
 const ENABLE_SUBGROUPS: &str = if cfg!(target_arch = "wasm32") { "enable subgroups;\n" } else { "" };
 
 /// A variant of a decode kernel over the rows of a matrix.
@@ -139,7 +141,8 @@ fn of_arithmetic(arithmetic: Arithmetic) -> &'static str {
     }
 }
 
-/// A second format's fragment, and copies of `shared` that call it: names get a `_b`, bindings are in group 2.
+/// A second format's fragment, and copies of `shared` that call it: names get a `_b`, bindings are in group
+/// 2.
 fn as_second(format: &Format, shared: [&str; 2]) -> String {
     let text = format!("{}\n{}", format.wgsl.replace("@group(1)", "@group(2)"), shared.join("\n"));
     let functions = text.split("\nfn ").skip(1).filter_map(|rest| rest.split('(').next());
@@ -174,8 +177,8 @@ pub enum Variant {
     Kv(KvType),
     /// Makes activations for products of this arithmetic.
     Operand(Arithmetic),
-    /// Reads a KV cache in group 1 and makes activations for products of this arithmetic, by workgroups of that
-    /// shape.
+    /// Reads a KV cache in group 1 and makes activations for products of this arithmetic, by workgroups of
+    /// that shape.
     KvOperand(KvType, Tuning),
 }
 

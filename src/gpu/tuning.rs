@@ -1,4 +1,5 @@
-//! Variants of the kernels that suit an adapter: results agree within rounding, speed differs by several times.
+//! Variants of the kernels that suit an adapter: results agree within rounding, speed differs by several
+//! times.
 
 use std::fmt;
 use std::str::FromStr;
@@ -35,8 +36,8 @@ impl Lanes {
         }
     }
 
-    /// Invocations of a workgroup of the attention over a prompt. On a GPU, the more of them share what they read,
-    /// the better; drivers that run on the CPU take long to compile kernels with much workgroup memory.
+    /// Invocations of a workgroup of the attention over a prompt. On a GPU, the more of them share what they
+    /// read, the better; drivers that run on the CPU take long to compile kernels with much workgroup memory.
     #[must_use]
     pub fn attention_lanes(self) -> usize {
         match self {

@@ -1,5 +1,6 @@
-//! Attention of one token in chunks of keys (split-K, as `FlashDecoding` does), with all that surrounds it: norms and rotation of the queries
-//! and of the newest key, the store of key and value. [`attention_reduce`](super::attention_reduce) makes one result of the chunks.
+//! Attention of one token in chunks of keys (split-K, as `FlashDecoding` does), with all that surrounds it:
+//! norms and rotation of the queries and of the newest key, the store of key and value.
+//! [`attention_reduce`](super::attention_reduce) makes one result of the chunks.
 //!
 //! CPU twin of both: [`rms_norm`](super::norm_add::rms_norm), [`rope`](super::rope_table::rope),
 //! [`kv_write`](super::qk_norm_rope::kv_write), [`attention`](super::attention_prefill::attention).
@@ -52,7 +53,8 @@ pub const BLOCK: u64 = 64;
 /// Most chunks that the keys of a query are shared out to; shaders/lib/chunks.wgsl has the same.
 pub const MAX_CHUNKS: u64 = 32;
 
-/// Chunks of whole blocks of keys, at most [`MAX_CHUNKS`], of the query of a run; `window` 0: it sees all keys before it.
+/// Chunks of whole blocks of keys, at most [`MAX_CHUNKS`], of the query of a run; `window` 0: it sees all
+/// keys before it.
 #[must_use]
 pub fn n_chunks(params: RunParams, window: u64) -> u64 {
     let n_seen = u64::from(params.position) + 1;

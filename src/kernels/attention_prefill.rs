@@ -1,4 +1,5 @@
-//! Attention of each query over the cached keys it may see: `softmax(softcap(scale q k)) v`, `q, o [T, H, C]`.
+//! Attention of each query over the cached keys it may see: `softmax(softcap(scale q k)) v`, `q, o [T, H,
+//! C]`.
 
 use super::softcap_logits::softcap;
 use crate::gpu::plan::ExtraBindings;
@@ -36,8 +37,8 @@ pub struct Shape {
     pub softcap: f32,
 }
 
-/// Attends with `q [T, H, C]` f32 (rotated) over `cache` into `o [T, H C]`, in the form that products of the tuning's arithmetic
-/// read; one dispatch a part of the cache.
+/// Attends with `q [T, H, C]` f32 (rotated) over `cache` into `o [T, H C]`, in the form that products of the
+/// tuning's arithmetic read; one dispatch a part of the cache.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,

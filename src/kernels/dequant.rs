@@ -1,5 +1,6 @@
-//! Block-quantised weights to f32: `x[t, :] = W[first_row + t, :]`. Not part of a forward pass, but the proof that a format's
-//! fragment decodes bit for bit. Its CPU twin is [`Format::decode`](crate::quant::Format::decode).
+//! Block-quantised weights to f32: `x[t, :] = W[first_row + t, :]`. Not part of a forward pass, but the proof
+//! that a format's fragment decodes bit for bit. Its CPU twin is
+//! [`Format::decode`](crate::quant::Format::decode).
 
 use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::Variant;

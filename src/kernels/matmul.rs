@@ -23,12 +23,14 @@ struct Params {
     stride: u32,
 }
 
-/// Multiplies `x [T, K]` f32 by `w [N, K]` into the columns of `y` that are `w`'s, one dispatch a part of `w`.
+/// Multiplies `x [T, K]` f32 by `w [N, K]` into the columns of `y` that are `w`'s, one dispatch a part of
+/// `w`.
 pub fn record(plan: &mut Plan, gpu: &Gpu, w: &Matrix, x: &Buffer, y: &Buffer) {
     record_parts(plan, gpu, &KERNEL, w, (x, y), (TILE, TILE));
 }
 
-/// One dispatch of `kernel`, whose workgroups make `n_rows` rows of `w` times `n_tokens` tokens, for each part of `w`.
+/// One dispatch of `kernel`, whose workgroups make `n_rows` rows of `w` times `n_tokens` tokens, for each
+/// part of `w`.
 pub(super) fn record_parts(
     plan: &mut Plan,
     gpu: &Gpu,

@@ -1,6 +1,8 @@
-//! Quantised matrix times many int8 vectors, by `dot4I8Packed` over tiles in workgroup memory. The prefill path of GPUs.
+//! Quantised matrix times many int8 vectors, by `dot4I8Packed` over tiles in workgroup memory. The prefill
+//! path of GPUs.
 //!
-//! Its CPU twin is [`super::matmul::matmul`] of what [`super::quantize::dequantized`] says the codes stand for.
+//! Its CPU twin is [`super::matmul::matmul`] of what [`super::quantize::dequantized`] says the codes stand
+//! for.
 
 use super::matmul::record_parts;
 use crate::gpu::{Buffer, Gpu, Kernel, Matrix, Plan};
@@ -12,7 +14,8 @@ pub static KERNEL: Kernel =
 /// Rows of W and tokens that a workgroup makes.
 const TILE: u64 = 64;
 
-/// Multiplies `x [T, K]` int8 by `w [N, K]`, of a format with codes, into the columns of `y` that are `w`'s, one dispatch a part.
+/// Multiplies `x [T, K]` int8 by `w [N, K]`, of a format with codes, into the columns of `y` that are `w`'s,
+/// one dispatch a part.
 pub fn record(plan: &mut Plan, gpu: &Gpu, w: &Matrix, x: &Buffer, y: &Buffer) {
     record_parts(plan, gpu, &KERNEL, w, (x, y), (TILE, TILE));
 }

@@ -1,5 +1,5 @@
-//! Common parts of the matrix-vector kernels of decoding: parameters, places of a token's activations, and the batches of matrix
-//! parts that a dispatch takes.
+//! Common parts of the matrix-vector kernels of decoding: parameters, places of a token's activations, and
+//! the batches of matrix parts that a dispatch takes.
 
 use crate::gpu::matrix::Part;
 use crate::gpu::plan::ExtraBindings;

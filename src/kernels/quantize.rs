@@ -1,8 +1,9 @@
-//! Activations as int8: groups of sixteen signed bytes with a scale, `x = s * code`, for products with integer weights.
+//! Activations as int8: groups of sixteen signed bytes with a scale, `x = s * code`, for products with
+//! integer weights.
 //!
-//! It is no kernel of its own: those that make a product's input write it so (shaders/lib/encode.wgsl). On the GPU a group takes
-//! two quads, half of what its sixteen f32 take: the codes in order, then the scale and the scale times the sum of the codes. So a
-//! buffer for f32 activations holds int8 ones as well.
+//! It is no kernel of its own: those that make a product's input write it so (shaders/lib/encode.wgsl). On
+//! the GPU a group takes two quads, half of what its sixteen f32 take: the codes in order, then the scale and
+//! the scale times the sum of the codes. So a buffer for f32 activations holds int8 ones as well.
 
 /// Values that share a scale.
 const GROUP: usize = 16;

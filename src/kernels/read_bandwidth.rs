@@ -1,4 +1,5 @@
-//! Reads a buffer once and keeps a checked sum of it: what decoding is compared with, since a token reads every weight once.
+//! Reads a buffer once and keeps a checked sum of it: what decoding is compared with, since a token reads
+//! every weight once.
 
 use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::Variant;

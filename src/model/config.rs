@@ -1,4 +1,5 @@
-//! Hyper-parameters from the metadata. All that differs between Gemmas is a value here; features that are not implemented are refused.
+//! Hyper-parameters from the metadata. All that differs between Gemmas is a value here; features that are not
+//! implemented are refused.
 
 use serde::Serialize;
 
@@ -74,7 +75,8 @@ pub struct Config {
 const MAX_EXTENT: u32 = 1 << 24;
 /// Blocks; the largest Gemma has 62. The names of all their tensors are made before one is looked for.
 const MAX_LAYERS: usize = 1 << 8;
-/// D, F and H * C; the widest of a Gemma is 36864. Rows of three of them, as many as a chunk has at most, are counted in 32 bits.
+/// D, F and H * C; the widest of a Gemma is 36864. Rows of three of them, as many as a chunk has at most, are
+/// counted in 32 bits.
 const MAX_DIM: usize = 1 << 20;
 
 /// Reads the keys of one architecture: `gemma2.block_count` by `block_count`.
@@ -126,8 +128,8 @@ impl Config {
     /// Reads the hyper-parameters of a file.
     ///
     /// # Errors
-    /// [`Error::UnsupportedArchitecture`], [`Error::MissingKey`], [`Error::BadKey`], or [`Error::Unsupported`] for a feature
-    /// that is not implemented.
+    /// [`Error::UnsupportedArchitecture`], [`Error::MissingKey`], [`Error::BadKey`], or
+    /// [`Error::Unsupported`] for a feature that is not implemented.
     pub fn from_metadata(metadata: &Metadata) -> Result<Self> {
         let name = metadata.str("general.architecture")?;
         let architecture = match name {

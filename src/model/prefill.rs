@@ -1,6 +1,8 @@
-//! The page of a Gemma: top to bottom, for the tokens of a prompt. Steps that only some architectures have are an `if let Some`.
+//! The page of a Gemma: top to bottom, for the tokens of a prompt. Steps that only some architectures have
+//! are an `if let Some`.
 //!
-//! The page knows the order of the steps and nothing of how a device takes them: each step is a method of [`Recorder`].
+//! The page knows the order of the steps and nothing of how a device takes them: each step is a method of
+//! [`Recorder`].
 
 use crate::model::config::Config;
 use crate::model::gpu::recorder::Recorder;
@@ -19,7 +21,8 @@ pub struct Prefill<'a> {
 }
 
 impl Prefill<'_> {
-    /// ids → residual stream after the last block, and its norm. Marks stand after the embedding and after each block.
+    /// ids → residual stream after the last block, and its norm. Marks stand after the embedding and after
+    /// each block.
     pub fn blocks(&self, r: &mut Recorder<'_>) {
         let s = self.state;
         r.embed(&self.weights.embedding, &s.ids, &s.x, (self.config.d_model as f32).sqrt());

@@ -1,4 +1,5 @@
-//! Reference: the page over the CPU twins, slow, exact to f32 storage, and the arbiter when a kernel is in doubt.
+//! Reference: the page over the CPU twins, slow, exact to f32 storage, and the arbiter when a kernel is in
+//! doubt.
 
 use std::collections::HashMap;
 

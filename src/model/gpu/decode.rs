@@ -1,7 +1,7 @@
 //! Decode step: the page once more, fused for one token, in as few dispatches as WebGPU allows, six a block.
 //!
-//! Every kernel makes its own input anew (`norm(x + post_norm(y))`), so that norms and additions take no dispatch. The residual
-//! stream alternates between two places: a kernel that reads one writes the other.
+//! Every kernel makes its own input anew (`norm(x + post_norm(y))`), so that norms and additions take no
+//! dispatch. The residual stream alternates between two places: a kernel that reads one writes the other.
 
 use crate::error::Result;
 use crate::gpu::{Buffer, Gpu, Plan, Tuning};

@@ -1,4 +1,5 @@
-//! KV caches of waiting sessions, swapped out: the slots in use of every layer, copied from the one running cache and back to it.
+//! KV caches of waiting sessions, swapped out: the slots in use of every layer, copied from the one running
+//! cache and back to it.
 
 use crate::error::Result;
 use crate::gpu::{Buffer, Command, Gpu, KvCache, MemoryKind};
@@ -21,8 +22,8 @@ impl SwappedKv {
 }
 
 impl Model {
-    /// Whether position `n_tokens` can be fed next after `n_written` positions were written: local layers keep little more than
-    /// their window.
+    /// Whether position `n_tokens` can be fed next after `n_written` positions were written: local layers
+    /// keep little more than their window.
     #[must_use]
     pub fn can_return(&self, n_tokens: usize, n_written: usize) -> bool {
         self.shape.can_return(&self.config, n_tokens, n_written)
@@ -42,7 +43,8 @@ impl Model {
         self.state.kv.iter().enumerate().flat_map(layer).collect()
     }
 
-    /// Bytes in use of each plane of the KV cache after `n_tokens` tokens: the first slots, if a ring has more than that.
+    /// Bytes in use of each plane of the KV cache after `n_tokens` tokens: the first slots, if a ring has
+    /// more than that.
     #[must_use]
     pub fn plane_bytes(&self, n_tokens: usize) -> Vec<u64> {
         self.planes(n_tokens).into_iter().map(|(_, bytes)| bytes).collect()

@@ -1,5 +1,5 @@
-//! Loading: kernels compile while the header is read, the others while the tokenizer is built and the weights are streamed in; one
-//! workgroup of each is run.
+//! Loading: kernels compile while the header is read, the others while the tokenizer is built and the weights
+//! are streamed in; one workgroup of each is run.
 
 use std::cell::Cell;
 
@@ -40,8 +40,9 @@ pub struct OpenedDevice {
 }
 
 impl OpenedDevice {
-    /// Opens the device, chooses variants unless `options` or the adapter's record does, and starts to compile the kernels that depend
-    /// on nothing else. A browser compiles in another process, while the caller reads a header.
+    /// Opens the device, chooses variants unless `options` or the adapter's record does, and starts to
+    /// compile the kernels that depend on nothing else. A browser compiles in another process, while the
+    /// caller reads a header.
     ///
     /// # Errors
     /// Faults of the device.
@@ -63,7 +64,8 @@ impl OpenedDevice {
     }
 }
 
-/// Kernels in variants that no weights decide. A model with weights that have no codes takes others of arithmetic f32 instead.
+/// Kernels in variants that no weights decide. A model with weights that have no codes takes others of
+/// arithmetic f32 instead.
 fn kernels_of_any_model(kv: KvType, tuning: Tuning) -> [(&'static Kernel, Variant); 7] {
     [
         (&attention_decode::KERNEL, Variant::Kv(kv)),
@@ -140,7 +142,8 @@ impl LoadingModel {
         })
     }
 
-    /// Streams in the weights, and waits until everything is compiled, so that the first request finds it ready.
+    /// Streams in the weights, and waits until everything is compiled, so that the first request finds it
+    /// ready.
     ///
     /// # Errors
     /// Errors of the source, faults of the device.

@@ -1,7 +1,8 @@
 //! Memory plan for the GPU, to the byte, from the header alone: before a weight is read or a buffer made.
 //!
-//! It repeats no size: the functions that lay out matrices and caches for the allocator do so here, too. Only the list of activations and
-//! the number of dispatches are written out again, and `tests/gpu/memory_plan.rs` holds both to what is really allocated.
+//! It repeats no size: the functions that lay out matrices and caches for the allocator do so here, too. Only
+//! the list of activations and the number of dispatches are written out again, and `tests/gpu/memory_plan.rs`
+//! holds both to what is really allocated.
 
 use crate::error::{Error, Result};
 use crate::gguf::Header;
@@ -104,7 +105,8 @@ impl Sizes<'_> {
         Ok(activations + step + sample::STATE_BYTES + tables + read + uniforms)
     }
 
-    /// Dispatches of all plans: the prefill, a decode step, the head after a prefill, the sampling of a token.
+    /// Dispatches of all plans: the prefill, a decode step, the head after a prefill, the sampling of a
+    /// token.
     fn dispatches(&self, shape: StateShape) -> Result<u64> {
         let parts = |fused: &FusedMatrix| fused.parts(self.limits).map(|parts| parts.len() as u64);
         let embedding = parts(&single(self.header, "token_embd.weight")?)?;

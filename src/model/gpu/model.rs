@@ -49,7 +49,8 @@ impl Plans {
 
 /// A loaded model. Positions are fed in order; to start over, feed position 0 again.
 ///
-/// The surface that the engine uses, file by file. A model on another device offers the same, the last two rows apart:
+/// The surface that the engine uses, file by file. A model on another device offers the same, the last two
+/// rows apart:
 ///
 /// | | |
 /// |---|---|

@@ -19,7 +19,8 @@ pub struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    /// A recorder for many tokens: activations are int8 only if every matrix has codes, since they are made in one form.
+    /// A recorder for many tokens: activations are int8 only if every matrix has codes, since they are made
+    /// in one form.
     #[must_use]
     pub fn new(gpu: &'a Gpu, config: &'a Config, weights: &Weights, tuning: Tuning, label: &str) -> Self {
         let coded = weights.layers.iter().flat_map(Layer::matrices).all(|m| m.format.has_codes());
@@ -77,7 +78,8 @@ impl<'a> Recorder<'a> {
         record(&mut self.plan, self.gpu, w, x, y);
     }
 
-    /// Queries, keys and values of `qkv`: queries normed and rotated go to `q_rotated`, keys, too, and values to the cache.
+    /// Queries, keys and values of `qkv`: queries normed and rotated go to `q_rotated`, keys, too, and values
+    /// to the cache.
     pub fn qk_norm_rope(
         &mut self,
         qkv: &Buffer,

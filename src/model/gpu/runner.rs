@@ -23,7 +23,8 @@ impl Model {
     /// Feeds tokens from `position` on, and returns the logits `[V]` after the last.
     ///
     /// # Errors
-    /// [`crate::Error::InvalidOption`], [`crate::Error::ContextFull`], [`crate::Error::Aborted`] between chunks, faults of the device.
+    /// [`crate::Error::InvalidOption`], [`crate::Error::ContextFull`], [`crate::Error::Aborted`] between
+    /// chunks, faults of the device.
     pub async fn forward(&self, ids: &[u32], position: usize, cancel: &Cancel) -> Result<Vec<f32>> {
         let last = self.feed(ids, position, cancel).await?;
         let bytes = 4 * self.config.n_vocab as u64;
@@ -35,8 +36,8 @@ impl Model {
         Ok(logits)
     }
 
-    /// Feeds `text` from index `from` on (the KV cache holds it up to there) and has the GPU sample the tokens that follow, which
-    /// [`Model::next_token`] returns. Penalties count all of `text`.
+    /// Feeds `text` from index `from` on (the KV cache holds it up to there) and has the GPU sample the
+    /// tokens that follow, which [`Model::next_token`] returns. Penalties count all of `text`.
     ///
     /// # Errors
     /// As [`Model::forward`].
@@ -58,7 +59,8 @@ impl Model {
         self.ring.submit(&self.gpu, &commands, &self.decode.sample, next)
     }
 
-    /// The oldest token under way, after more were queued: for the positions from `next` on, which moves, up to `end`.
+    /// The oldest token under way, after more were queued: for the positions from `next` on, which moves, up
+    /// to `end`.
     ///
     /// # Errors
     /// [`crate::Error::NumericError`] if a logit was not finite; faults of the device.
@@ -83,7 +85,8 @@ impl Model {
         (1 + steps.ceil() as usize).clamp(2, MAX_DEPTH)
     }
 
-    /// Prepares the feeding of `ids` from `position` on: waits for the tokens that an earlier generation left under way.
+    /// Prepares the feeding of `ids` from `position` on: waits for the tokens that an earlier generation left
+    /// under way.
     ///
     /// # Errors
     /// [`crate::Error::InvalidOption`], [`crate::Error::ContextFull`], faults of the device.
@@ -92,8 +95,8 @@ impl Model {
         self.ring.drain(&self.gpu).await
     }
 
-    /// Rows of the next chunk when `n_left` tokens are left; `None` if they are the last chunk, which [`Model::forward`] and
-    /// [`Model::begin`] feed.
+    /// Rows of the next chunk when `n_left` tokens are left; `None` if they are the last chunk, which
+    /// [`Model::forward`] and [`Model::begin`] feed.
     #[must_use]
     pub fn next_chunk(&self, n_left: usize) -> Option<usize> {
         Some(self.rows.get()).filter(|rows| n_left > *rows)
@@ -125,8 +128,8 @@ impl Model {
         Ok(start)
     }
 
-    /// Makes chunks larger while twice the rows would stay within the budget, smaller if they exceed it; the smallest are
-    /// submitted in pieces instead.
+    /// Makes chunks larger while twice the rows would stay within the budget, smaller if they exceed it; the
+    /// smallest are submitted in pieces instead.
     fn pace(&self, chunk_ms: f64) {
         let (rows, least) = (self.rows.get(), FIRST_ROWS.min(self.shape.chunk));
         if chunk_ms < BUDGET_MS / 2.0 {

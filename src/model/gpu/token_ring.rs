@@ -1,5 +1,5 @@
-//! Token ring: several decode steps under way at once, each of which reads the token that the one before it sampled, and four bytes
-//! read back for each.
+//! Token ring: several decode steps under way at once, each of which reads the token that the one before it
+//! sampled, and four bytes read back for each.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

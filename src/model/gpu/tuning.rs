@@ -17,7 +17,8 @@ const MOST_REPEATS: usize = 64;
 /// Submissions that are timed of each variant.
 const ROUNDS: usize = 4;
 
-/// The fastest choice: first how many lanes share rows, then the arithmetic. Int8 has to be faster by a twentieth to be worth its rounding.
+/// The fastest choice: first how many lanes share rows, then the arithmetic. Int8 has to be faster by a
+/// twentieth to be worth its rounding.
 ///
 /// # Errors
 /// Faults of the device.
@@ -47,8 +48,9 @@ impl Trial {
         Ok(Self { matrix, acts })
     }
 
-    /// Milliseconds of a dispatch of each: the best of several rounds in turn, so that what else the machine does meets both, less what
-    /// a submission takes anyhow. Some browsers look for its end only now and then.
+    /// Milliseconds of a dispatch of each: the best of several rounds in turn, so that what else the machine
+    /// does meets both, less what a submission takes anyhow. Some browsers look for its end only now and
+    /// then.
     async fn compare(&self, gpu: &Gpu, tunings: [Tuning; 2]) -> Result<[f64; 2]> {
         let make = || Ok(tunings.map(|tuning| self.plan(gpu, tuning)));
         let plans = gpu.in_scope("the kernels of the tuning", make).await?;

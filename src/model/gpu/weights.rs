@@ -14,8 +14,8 @@ const CHUNK_BYTES: u64 = 4 << 20;
 /// Bytes written before the GPU has to take them: written but not submitted, they are held a second time.
 const FLUSH_BYTES: u64 = 64 << 20;
 
-/// Norms between two sub-layers: that of the output that is added to the residual stream, if the model has one, and that of the
-/// input that follows. One buffer, because one kernel takes both.
+/// Norms between two sub-layers: that of the output that is added to the residual stream, if the model has
+/// one, and that of the input that follows. One buffer, because one kernel takes both.
 #[derive(Debug)]
 pub struct Norms {
     /// `[D]` or, with a post-norm before it, `[2, D]`.
@@ -65,7 +65,8 @@ pub struct Weights {
     pub layers: Vec<Layer>,
 }
 
-/// Allocates tensors by the shapes in the header, which [`crate::model::tensors::check_tensors`] has approved.
+/// Allocates tensors by the shapes in the header, which [`crate::model::tensors::check_tensors`] has
+/// approved.
 struct Allocator<'a> {
     gpu: &'a Gpu,
     header: &'a Header,
@@ -155,7 +156,8 @@ impl Weights {
             .chain([&self.output_norms])
     }
 
-    /// Reads all tensors in file order and writes them to the GPU; `on_bytes` receives the number of bytes of the file that are done.
+    /// Reads all tensors in file order and writes them to the GPU; `on_bytes` receives the number of bytes of
+    /// the file that are done.
     ///
     /// # Errors
     /// Errors of the source and of [`Cancel::check`].

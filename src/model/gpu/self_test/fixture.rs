@@ -28,8 +28,8 @@ const WINDOW: usize = 40;
 pub(super) const EPS: f32 = 1e-6;
 pub(super) const ROTARY: Rotary = Rotary { base: 10_000.0, divisor: 1.0 };
 
-/// Largest distances from the twin, as parts of its largest result. f32 sums in another order are some 1e-6 of it off, WGSL's exp and
-/// tanh some 1e-5.
+/// Largest distances from the twin, as parts of its largest result. f32 sums in another order are some 1e-6
+/// of it off, WGSL's exp and tanh some 1e-5.
 pub(super) const F32: f32 = 1e-3;
 /// A rounding to int8 at a tie may go the other way: a step of one code among many.
 pub(super) const INT8: f32 = 5e-3;

@@ -75,7 +75,8 @@ fn submit(cases: &mut Cases<'_>, kernels: &[(u64, Ran)]) -> Result<Buffer> {
     Ok(staging)
 }
 
-/// The largest distance of a result from the twin's, as a part of its largest; infinite if a result is no number.
+/// The largest distance of a result from the twin's, as a part of its largest; infinite if a result is no
+/// number.
 fn error(check: &Check, outs: &[Buffer], words: &[f32]) -> f32 {
     let before: u64 = outs.iter().take(check.out).map(Buffer::bytes).sum();
     let from = before as usize / 4 + check.from;
