@@ -1,5 +1,4 @@
-//! Errors, one enum. Each variant carries the found and the needed values, and its message ends with a
-//! remedy.
+//! Errors, one enum. Each variant carries the found and the needed values; its message ends with a remedy.
 //!
 //! For JS and `--json` a variant becomes `{ "code": "missing_tensor", … }` with its fields in camelCase. The
 //! code is stable, the message is not.

@@ -7,7 +7,7 @@ use crate::chat::Message;
 use crate::error::{Error, Result};
 use crate::model::gpu::kv_swap::SwappedKv;
 
-/// The beginning of a session.
+/// Options of a new session.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SessionOptions {
@@ -15,7 +15,7 @@ pub struct SessionOptions {
     pub system: Option<String>,
     /// The messages so far, user and assistant in turn.
     pub history: Vec<Message>,
-    /// The caller has its own template: it keeps the history, and sends all of it as
+    /// Whether the caller has its own template: it then keeps the history, and sends all of it as
     /// [`Prompt::Rendered`](super::Prompt::Rendered) each time.
     pub rendered: bool,
 }
