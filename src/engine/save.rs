@@ -95,8 +95,8 @@ impl Engine {
         on_piece: &mut impl AsyncFnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
         let session = self.session(id)?;
-        let (ids, n_written, parked) = match &session.waiting_kv {
-            Some(kv) => (kv.ids.as_slice(), kv.n_written, Some(&kv.parked)),
+        let (ids, n_written, swapped) = match &session.waiting_kv {
+            Some(kv) => (kv.ids.as_slice(), kv.n_written, Some(&kv.swapped)),
             None if self.live_kv.session == Some(id) => {
                 (self.live_kv.ids.as_slice(), self.live_kv.n_written, None)
             }
@@ -125,7 +125,7 @@ impl Engine {
         };
         // While the engine sleeps, no session has a KV cache.
         if !ids.is_empty() {
-            self.model()?.read_planes(parked, ids.len(), &mut give).await?;
+            self.model()?.read_planes(swapped, ids.len(), &mut give).await?;
         }
         on_piece(&hash.digest().to_le_bytes()).await
     }
@@ -141,7 +141,7 @@ impl Engine {
         let total = source.len().ok_or_else(|| malformed("the size", 0, "it is not known"))?;
         let mut from = HashingReader { source: &mut source, at: 0, hash: Xxh3::new(), cancel };
         let record = self.read_record(&mut from, total).await?;
-        let parked = match record.ids.len() {
+        let swapped = match record.ids.len() {
             0 => None,
             n_tokens => Some(self.read_cache(&mut from, total, n_tokens).await?),
         };
@@ -155,7 +155,7 @@ impl Engine {
             return Err(malformed("the checksum", at, "it is not that of the bytes before it"));
         }
         let waiting_kv =
-            parked.map(|parked| WaitingKv { ids: record.ids, n_written: record.n_written, parked });
+            swapped.map(|swapped| WaitingKv { ids: record.ids, n_written: record.n_written, swapped });
         self.insert(Session { history: record.history, first: record.first, waiting_kv })
     }
 
@@ -242,14 +242,14 @@ impl Engine {
             let why = format!("{n_tokens} tokens need {needs} bytes in all, there are {total}");
             return Err(malformed("the KV cache", from.at, why));
         }
-        let parked = model.allocate_swapped(n_tokens).await?;
+        let swapped = model.allocate_swapped(n_tokens).await?;
         for (plane, bytes) in sizes.into_iter().enumerate() {
             for offset in (0..bytes).step_by(BLOCK_BYTES as usize) {
                 let block = from.take(BLOCK_BYTES.min(bytes - offset)).await?;
-                model.write_plane(&parked, plane, offset, &block).await?;
+                model.write_plane(&swapped, plane, offset, &block).await?;
             }
         }
-        Ok(parked)
+        Ok(swapped)
     }
 }
 

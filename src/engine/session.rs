@@ -36,15 +36,15 @@ pub(super) struct Session {
 pub(super) struct WaitingKv {
     pub(super) ids: Vec<u32>,
     pub(super) n_written: usize,
-    pub(super) parked: SwappedKv,
+    pub(super) swapped: SwappedKv,
 }
 
 impl WaitingKv {
     /// A copied cache, or none if there was no memory for the copy: the session then computes its tokens
     /// again at its next request.
-    pub(super) fn of(parked: Result<SwappedKv>, ids: &[u32], n_written: usize) -> Result<Option<Self>> {
-        match parked {
-            Ok(parked) => Ok(Some(Self { ids: ids.to_vec(), n_written, parked })),
+    pub(super) fn of(swapped: Result<SwappedKv>, ids: &[u32], n_written: usize) -> Result<Option<Self>> {
+        match swapped {
+            Ok(swapped) => Ok(Some(Self { ids: ids.to_vec(), n_written, swapped })),
             Err(Error::OutOfMemory { .. }) => Ok(None),
             Err(other) => Err(other),
         }

@@ -40,7 +40,7 @@ impl Engine {
         let (history, first) = (session.history.clone(), session.first);
         let waiting_kv = match &session.waiting_kv {
             Some(kv) => {
-                let copy = self.model()?.duplicate(&kv.parked, kv.ids.len()).await;
+                let copy = self.model()?.duplicate(&kv.swapped, kv.ids.len()).await;
                 WaitingKv::of(copy, &kv.ids, kv.n_written)?
             }
             None if self.live_kv.session == Some(id) => self.copy_live_kv().await?,
@@ -106,7 +106,7 @@ impl Engine {
         self.deactivate_session(false).await?;
         let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
         if let (Some(kv), Some(model)) = (&session.waiting_kv, &self.model) {
-            model.swap_in(&kv.parked, kv.ids.len())?;
+            model.swap_in(&kv.swapped, kv.ids.len())?;
         }
         if let Some(kv) = session.waiting_kv.take() {
             self.live_kv.ids = kv.ids;
@@ -142,7 +142,7 @@ impl Engine {
         if self.live_kv.ids.is_empty() {
             return Ok(None);
         }
-        let parked = self.model()?.swap_out(self.live_kv.ids.len()).await;
-        WaitingKv::of(parked, &self.live_kv.ids, self.live_kv.n_written)
+        let swapped = self.model()?.swap_out(self.live_kv.ids.len()).await;
+        WaitingKv::of(swapped, &self.live_kv.ids, self.live_kv.n_written)
     }
 }
