@@ -93,7 +93,7 @@ impl Limits {
         }
     }
 
-    /// Splits `n_slices` matrices of `n_rows` rows alike.
+    /// Splits `n_slices` matrices of `n_rows` rows each in the same way.
     fn split(
         &self,
         label: &str,

@@ -86,8 +86,8 @@ impl Gpu {
         Ok(())
     }
 
-    /// Runs one workgroup of each kernel of some plans, for a run of one token: some drivers compile no
-    /// sooner.
+    /// Runs one workgroup of each kernel of some plans, as for one token: some drivers compile only at the
+    /// first run.
     ///
     /// # Errors
     /// [`crate::Error::DeviceLost`].

@@ -20,14 +20,14 @@ pub enum Arithmetic {
 /// Lanes that share four rows of a matrix in the decode kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lanes {
-    /// One: for adapters that run workgroups on a CPU, where barriers are dear.
+    /// One: for adapters that run workgroups on a CPU, where barriers are expensive.
     One,
     /// Thirty-two: for GPUs, where neighbouring lanes should read neighbouring bytes.
     ThirtyTwo,
 }
 
 impl Lanes {
-    /// Rows that a workgroup makes.
+    /// Rows that a workgroup computes.
     #[must_use]
     pub fn rows(self) -> u64 {
         match self {
@@ -66,7 +66,7 @@ impl Tuning {
         Self { arithmetic: Arithmetic::Int8, lanes: Lanes::ThirtyTwo },
     ];
 
-    /// Its spelling.
+    /// Name of the choice, such as `int8/32`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match (self.arithmetic, self.lanes) {

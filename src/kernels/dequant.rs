@@ -17,7 +17,7 @@ struct Params {
     n_rows: u32,
 }
 
-/// Writes the T rows of `w` from the step's `first_row` on to `x [T, K]` f32, one dispatch a part of `w`.
+/// Writes the T rows of `w` from the step's `first_row` on to `x [T, K]` f32, one dispatch per part of `w`.
 pub fn record(plan: &mut Plan, gpu: &Gpu, w: &Matrix, x: &Buffer) {
     let n_groups = w.n_cols / 16;
     for part in &w.parts {

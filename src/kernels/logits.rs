@@ -10,7 +10,7 @@ use crate::gpu::{Buffer, Dispatch, Gpu, Kernel, Matrix, Plan};
 pub static KERNEL: Kernel = Kernel { name: "logits", wgsl: include_str!("../../shaders/logits.wgsl") };
 
 /// Writes `logits [V]` and `block_max [ceil(V / 32)]` (infinity or NaN if a logit of the block is not
-/// finite), one dispatch a part of `w`. A `softcap` of 0 is none.
+/// finite), one dispatch per part of `w`. A `softcap` of 0 is none.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,

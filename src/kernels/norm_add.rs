@@ -11,7 +11,7 @@ pub static KERNEL: Kernel = Kernel { name: "norm_add", wgsl: include_str!("../..
 /// Flag of this kernel and of [`NormInput`](super::matvec_common::NormInput): a residual stream gets an
 /// addition.
 pub const ADDED: u32 = 1;
-/// Flag of both: it is normalised first.
+/// Flag of both: the addition is normalised first.
 pub const POST_NORM: u32 = 2;
 
 #[repr(C)]
@@ -28,7 +28,7 @@ pub struct Norms<'a> {
     /// Weights `[D]` f32 of the norm of the sum, or `[2, D]` with those of the norm of what is added before
     /// them.
     pub weights: &'a Buffer,
-    /// Whether there are two.
+    /// Whether `weights` has both.
     pub has_post: bool,
     /// D, a multiple of 16.
     pub d_model: usize,

@@ -17,7 +17,7 @@ pub static KERNEL: Kernel =
 pub struct Out {
     /// `[F]`, `gelu(gate) * up`.
     pub gated: Span,
-    /// First quad of `[2F]`, gate and up, for when one dispatch cannot make both.
+    /// First quad of `[2F]`, gate and up, used if one dispatch cannot compute both.
     pub gate_up: u32,
 }
 

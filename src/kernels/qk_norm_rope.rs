@@ -1,5 +1,5 @@
 //! Norms (Gemma 3) and rotation of queries and keys, and the store of keys and values in the cache. One
-//! dispatch a part of the cache.
+//! dispatch per part of the cache.
 //!
 //! Its CPU twins are [`super::norm_add::rms_norm`], [`super::rope_table::rope`] and [`kv_write`], one after
 //! the other.
@@ -53,7 +53,7 @@ pub fn record(
 ) {
     let shape = cache.shape;
     let heads_per_kv = heads.n_heads / shape.n_kv_heads;
-    // Without norms any buffer does: it is bound, not read.
+    // Without norms any buffer will do: it is bound but not read.
     let norms = heads.norms.unwrap_or(heads.table);
     for part in &cache.parts {
         let params = Params {

@@ -18,7 +18,7 @@ pub fn table_bytes(n_pairs: usize, context: usize) -> u64 {
 pub struct Rotary {
     /// theta.
     pub base: f64,
-    /// Positions are divided by it; 1 without scaling.
+    /// Divisor of the positions; 1 without scaling.
     pub divisor: f64,
 }
 

@@ -11,11 +11,12 @@ use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, MemoryKind, Plan};
 /// `shaders/sample.wgsl`.
 pub static KERNEL: Kernel = Kernel { name: "sample", wgsl: include_str!("../../shaders/sample.wgsl") };
 
-/// Most tokens that the kernel draws from.
+/// Maximum number of tokens that the kernel draws from.
 pub const MAX_TOP_K: usize = 64;
-/// Tokens whose logits may be biased.
+/// Maximum number of tokens whose logits may be biased.
 pub const MAX_BIASES: usize = 256;
-/// Tokens of the text, its last, that penalties count; also how many chosen tokens are kept for reading back.
+/// Number of tokens at the end of the text that penalties count, and of chosen tokens that are kept for
+/// reading back.
 pub const RECENT: usize = 64;
 /// Logits that one value of `block_max` stands for.
 pub const BLOCK_LEN: usize = 32;
@@ -32,8 +33,8 @@ struct Params {
     n_blocks: u32,
 }
 
-/// Settings of a generation, as the kernel reads them: what a choice depends on besides logits, biases and
-/// text.
+/// Settings of a generation, as the kernel reads them: everything that a choice depends on besides logits,
+/// biases and text.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Settings {
@@ -63,7 +64,8 @@ pub struct Settings {
     pub pad: u32,
 }
 
-/// State that the kernel keeps from step to step. Made once; [`SamplerState::begin`] starts a generation.
+/// State that the kernel keeps from step to step. It is allocated once; [`SamplerState::begin`] starts a
+/// generation.
 #[derive(Debug)]
 pub struct SamplerState {
     settings: Buffer,
@@ -76,7 +78,7 @@ pub struct SamplerState {
 
 impl SamplerState {
     /// # Errors
-    /// [`crate::Error::LimitTooLow`] if the adapter's limits are below some kilobytes.
+    /// [`crate::Error::LimitTooLow`] if the adapter's limits are below a few kilobytes.
     pub fn allocate(gpu: &Gpu) -> Result<Self> {
         Ok(Self {
             settings: gpu.uniform("sample settings", &[]),
@@ -85,7 +87,7 @@ impl SamplerState {
         })
     }
 
-    /// Prepares the sampling of the token after `text` and of those that follow: call it once a generation,
+    /// Prepares the sampling of the token after `text` and of those that follow: call it once per generation,
     /// before the first run. `biases` are added to the logits of their tokens: `settings.n_biases` of them,
     /// ids below V.
     pub fn begin(&self, gpu: &Gpu, settings: &Settings, biases: &BTreeMap<u32, f32>, text: &[u32]) {
