@@ -24,7 +24,7 @@ pub struct AdapterInfo {
     pub backend: String,
     /// Driver and version, if known.
     pub driver: String,
-    /// Whether sums are taken by subgroups.
+    /// Whether kernels compute sums by subgroups.
     pub subgroups: bool,
     /// Limits in use: the adapter's, or lower ones on request.
     #[serde(flatten)]
@@ -129,7 +129,7 @@ impl Gpu {
         &self.info
     }
 
-    /// Whether sums are taken by subgroups.
+    /// Whether kernels compute sums by subgroups.
     #[must_use]
     pub fn subgroups(&self) -> bool {
         self.info.subgroups

@@ -1,5 +1,5 @@
-//! Shape of a model's state: sizes that the caller chose, and all that follows from them and the
-//! hyper-parameters alone.
+//! Shape of a model's state: sizes that the caller chose, and everything that follows from these and the
+//! hyper-parameters.
 
 use crate::error::{Error, Result};
 use crate::model::config::Config;

@@ -8,7 +8,7 @@ use crate::model::gpu::model::Model;
 use crate::model::gpu::recorder::Recorder;
 use crate::model::state_shape::check_finite;
 
-/// Rows of logits that are made at once when every position is scored.
+/// Rows of logits that are computed at once when every position is scored.
 const SCORED_ROWS: usize = 64;
 
 /// Rows of logits, and the plan and the staging buffer for them.

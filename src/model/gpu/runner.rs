@@ -1,4 +1,4 @@
-//! Feeding: tokens at positions go in, logits or sampled tokens come out. It knows no text.
+//! Runner of a model: tokens at positions go in, logits or sampled tokens come out. It does not know text.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +12,9 @@ use crate::model::gpu::model::Model;
 use crate::model::gpu::token_ring::MAX_DEPTH;
 use crate::model::state_shape::check_finite;
 
-/// Time that a submission may take before the page's other work on the GPU is felt to wait.
+/// Longest time of a submission that does not visibly delay the page's other work on the GPU.
 const BUDGET_MS: f64 = 50.0;
-/// Submissions of a chunk at most.
+/// Maximum submissions per chunk.
 const MAX_PIECES: usize = 16;
 /// Rows of a prompt's first chunk; below it a tile is not full.
 pub(super) const FIRST_ROWS: usize = 64;
@@ -59,8 +59,8 @@ impl Model {
         self.ring.submit(&self.gpu, &commands, &self.decode.sample, next)
     }
 
-    /// The oldest token under way, after more were queued: for the positions from `next` on, which moves, up
-    /// to `end`.
+    /// Queues steps for the positions from `next` on, up to `end`, and moves `next`; then waits for the
+    /// oldest token under way.
     ///
     /// # Errors
     /// [`crate::Error::NumericError`] if a logit was not finite; faults of the device.
@@ -79,7 +79,7 @@ impl Model {
         Ok(id)
     }
 
-    /// Tokens that should be under way: as many as hide the time of a read-back, two to four.
+    /// Number of tokens to have under way: enough to hide the time of a read-back, two to four.
     fn depth(&self) -> usize {
         let steps = self.readback_ms / self.step_ms.get().max(1e-3);
         (1 + steps.ceil() as usize).clamp(2, MAX_DEPTH)
@@ -141,7 +141,7 @@ impl Model {
         self.pieces.set(if smallest { ((chunk_ms / BUDGET_MS).ceil() as usize).min(MAX_PIECES) } else { 1 });
     }
 
-    /// Submits a chunk of a prompt but for its last piece, which is returned.
+    /// Submits a chunk of a prompt except for its last piece, and returns that piece.
     ///
     /// # Errors
     /// Faults of the device.
@@ -156,7 +156,7 @@ impl Model {
         Ok(Command::Piece(&self.plans.prefill, step, n - 1, n))
     }
 
-    /// The last chunk of `ids`, from `start` on, to its last row's logits.
+    /// Commands for the last chunk of `ids`, from `start` on, up to the logits of its last row.
     fn last_commands(&self, ids: &[u32], start: usize, position: usize) -> Result<Vec<Command<'_>>> {
         let rows = ids.get(start..).unwrap_or_default();
         let end =

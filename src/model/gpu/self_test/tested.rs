@@ -18,11 +18,12 @@ pub enum SelfTest {
 }
 
 /// Findings of self-tests on an adapter, to be kept as a text and given to the next load. A hash of a
-/// kernel's text and of the model's heads stands for the kernel, so that a finding says nothing of others.
+/// kernel's text and of the model's heads stands for the kernel, so that a finding applies to no other
+/// kernel.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Tested {
-    /// Version of this crate, and adapter. Findings of others count for nothing.
+    /// Version of this crate, and adapter. Findings of others are ignored.
     pub by: String,
     /// Kernels that are right.
     pub passed: Vec<u64>,
