@@ -1,4 +1,4 @@
-//! Decode speed at a depth: behind many positions, which are not computed each time.
+//! Decode speed at a depth: after many positions, which are not computed for each run.
 
 use web_time::Instant;
 

@@ -7,7 +7,7 @@ use super::vocab::{TokenKind, Vocab};
 pub(super) struct SymbolSet {
     /// Ids by the bytes of their text; no two have the same text.
     sorted: Vec<u32>,
-    /// Whether any symbol starts with this byte: most positions of a text are passed over by this alone.
+    /// Whether any symbol starts with this byte: this check alone skips most positions of a text.
     starts: [bool; 256],
 }
 
