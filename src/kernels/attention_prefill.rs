@@ -1,5 +1,5 @@
-//! Attention of each query over the cached keys it may see: `softmax(softcap(scale q k)) v`, `q, o [T, H,
-//! C]`.
+//! Attention of each query over the cached keys it may see: `softmax(softcap(scale q k)) v`,
+//! `q, o [T, H, C]`.
 
 use super::softcap_logits::softcap;
 use crate::gpu::plan::ExtraBindings;

@@ -83,8 +83,8 @@ pub fn record(
     }
 }
 
-/// CPU twin of the store: copies rows of `row_len` of `new` (already rotated) to their slots of `cache
-/// [n_slots, row_len]`.
+/// CPU twin of the store: copies rows of `row_len` of `new` (already rotated) to their slots of
+/// `cache [n_slots, row_len]`.
 pub fn kv_write(new: &[f32], cache: &mut [f32], row_len: usize, n_slots: usize, position: usize, kv: KvType) {
     for (t, row) in new.chunks_exact(row_len).enumerate() {
         let slot = (position + t) % n_slots;

@@ -29,8 +29,8 @@ impl Rotary {
         position as f64 / self.divisor * self.base.powf(-(i as f64) / n_pairs as f64)
     }
 
-    /// (cos, sin) for the positions 0..64, then for the multiples of 64 below `context`: `[64 + ceil(context
-    /// / 64), n_pairs]`.
+    /// (cos, sin) for the positions 0..64, then for the multiples of 64 below `context`:
+    /// `[64 + ceil(context / 64), n_pairs]`.
     #[must_use]
     pub fn table(self, n_pairs: usize, context: usize) -> Vec<[f32; 2]> {
         let positions = (0..N_LOW).chain((0..context.div_ceil(N_LOW)).map(|hi| hi * N_LOW));

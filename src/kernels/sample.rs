@@ -114,9 +114,9 @@ pub fn recent_offset(position: usize) -> u64 {
     4 * (position % RECENT) as u64
 }
 
-/// Samples from `logits [n_vocab]`, which belong to the last row of the run, into `ids[0]`. `block_max
-/// [ceil(V / 32)]` holds the largest of each 32 logits; infinity or NaN if some of them are not finite, and
-/// then the result is [`NO_ID`]. Biases and penalties change both buffers.
+/// Samples from `logits [n_vocab]`, which belong to the last row of the run, into `ids[0]`.
+/// `block_max [ceil(V / 32)]` holds the largest of each 32 logits; infinity or NaN if some of them are not
+/// finite, and then the result is [`NO_ID`]. Biases and penalties change both buffers.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,
