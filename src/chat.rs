@@ -53,8 +53,8 @@ pub fn is_chat(tokenizer: &Tokenizer, metadata: &Metadata) -> bool {
 
 /// The conversation as one text, up to the beginning of the model's answer. The text starts with `bos`.
 ///
-/// The text is for people to read. Its encoding could not be told from that of messages that contain markers;
-/// for ids use [`encode`].
+/// The text is for people to read. Its encoding could not be distinguished from that of messages that contain
+/// markers; for ids use [`encode`].
 ///
 /// # Errors
 /// [`Error::InvalidMessage`] for a conversation the template refuses.

@@ -97,11 +97,11 @@ pub struct Usage {
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Timings {
-    /// From the request to the logits of the prompt's last token.
+    /// Time from the request to the logits of the prompt's last token.
     pub prompt_ms: f64,
-    /// From the request to the first token.
+    /// Time from the request to the first token.
     pub first_token_ms: f64,
-    /// From the first token to the last.
+    /// Time from the first token to the last.
     pub decode_ms: f64,
     /// Computed prompt tokens per second.
     pub prompt_per_second: f64,

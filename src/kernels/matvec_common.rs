@@ -61,7 +61,7 @@ pub struct NormInput<'a> {
     pub x_out: Option<u32>,
     /// `[D]`, or `[2, D]` with the post-norm first.
     pub norms: &'a Buffer,
-    /// Whether `norms` begins with a post-norm, for what is added.
+    /// Whether `norms` begins with a post-norm for the addition.
     pub has_post: bool,
     /// Added to the mean square.
     pub eps: f32,

@@ -25,8 +25,7 @@ struct Params {
 /// The norms on both sides of the addition.
 #[derive(Clone, Copy, Debug)]
 pub struct Norms<'a> {
-    /// Weights `[D]` f32 of the norm of the sum, or `[2, D]` with those of the norm of what is added before
-    /// them.
+    /// Weights `[D]` f32 of the norm of the sum, or `[2, D]` with the post-norm's weights first.
     pub weights: &'a Buffer,
     /// Whether `weights` has both.
     pub has_post: bool,

@@ -21,8 +21,8 @@ pub struct Out {
     pub gate_up: u32,
 }
 
-/// Writes `gelu(gate) * up`. One dispatch for each part if gate and up are fused, one if their two formats
-/// can be bound together, else one for each of gate and up and one that joins them.
+/// Writes `gelu(gate) * up`. It takes one dispatch for each part if gate and up are fused, one in all if
+/// their two formats can be bound together, otherwise one for gate, one for up, and one that joins them.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,

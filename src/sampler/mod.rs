@@ -34,7 +34,7 @@ pub fn choose(logits: &mut [f32], sampling: &Sampling, text: &[u32], seed: u64) 
 }
 
 /// Chooses a token from `logits [V]`. `position` is the context position the token will have: with the same
-/// seed, position and logits the choice is the same, whatever was drawn before.
+/// seed, position and logits the choice is the same, whatever the earlier draws were.
 #[must_use]
 pub fn sample(logits: &[f32], sampling: &Sampling, seed: u64, position: u32) -> Option<u32> {
     if sampling.is_greedy() {

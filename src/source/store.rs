@@ -1,4 +1,4 @@
-//! Storage of a download: one data file, and one manifest that says which of its chunks are there.
+//! Storage of a download: one data file, and one manifest that says which of its chunks are stored.
 
 use futures_util::future::LocalBoxFuture;
 

@@ -134,7 +134,7 @@ impl<'a> Cases<'a> {
         ));
     }
 
-    /// Adds a check of the buffer that is kept next.
+    /// Adds a check of the next buffer to be kept.
     #[inline(never)]
     pub(super) fn check(&mut self, (from, reads): (usize, Reads), expected: Vec<f32>, tolerance: f32) {
         let (kernel, out) = (self.current, self.outs.len());

@@ -130,7 +130,7 @@ const SIMPLEST: Tuning = Tuning { arithmetic: Arithmetic::F32, lanes: Lanes::One
 /// f32.
 fn others((subgroups, tuning, kv): Choice) -> Vec<Choice> {
     let mut all = Vec::new();
-    // Which of them change: one, two, three, all.
+    // Combinations of changes: one, two, three, all.
     for bits in [1u32, 2, 4, 8, 3, 5, 6, 9, 10, 12, 7, 11, 13, 14, 15] {
         let to = |bit: u32| bits & bit != 0;
         let arithmetic = if to(2) { Arithmetic::F32 } else { tuning.arithmetic };
