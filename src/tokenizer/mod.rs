@@ -125,8 +125,8 @@ impl Tokenizer {
         Ok(ids)
     }
 
-    /// The ids of a text in which control tokens and markers keep their meaning. [`SHIELD`] is removed: a
-    /// shield after a `<` keeps what follows text.
+    /// The ids of a text in which control tokens and markers keep their meaning. [`SHIELD`] is removed: after
+    /// a `<`, it keeps the text that follows from being a token.
     ///
     /// # Errors
     /// As [`Tokenizer::encode`].

@@ -1,4 +1,4 @@
-//! Store of chunks: it keeps the data and the manifest of an entry in step: first the data of a chunk, then
+//! Store of chunks. It keeps the data and the manifest of an entry in step: first the data of a chunk, then
 //! its record.
 
 use xxhash_rust::xxh3::xxh3_128;

@@ -173,7 +173,7 @@ impl FetchBody {
 }
 
 /// Reader of a body, into one reused buffer if the browser supports it: separate pieces become garbage that
-/// it collects late, a hundred megabytes at a time.
+/// it collects late, after a hundred megabytes.
 #[derive(Debug)]
 enum Reader {
     Byob(ReadableStreamByobReader),

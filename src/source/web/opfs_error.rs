@@ -5,7 +5,7 @@ use wasm_bindgen::JsValue;
 
 use crate::error::Error;
 
-/// [`Error::QuotaExceeded`] if the exception says so, otherwise `otherwise`.
+/// [`Error::QuotaExceeded`] if the exception says so, or else `otherwise`.
 pub(super) fn full(thrown: &JsValue, needed: u64, otherwise: impl FnOnce() -> Error) -> Error {
     match text(thrown, "name").as_deref() {
         // Other pages of this origin, or other programs, took the space after `reserve`.
