@@ -1,9 +1,9 @@
 // partials[chunk, h] = (sum_j p_j values[j], max_j s_j, sum_j p_j)         s_j = softcap(scale q[h] . keys[j]), p_j = exp(s_j - max), j in the chunk
 // Shapes: qkv [(H + 2K) C] in acts, raw; keys, values [n_slots, K, C]; partials [chunks, H, C + 4] f32. For one token at p = position.
 // Bindings: 0 params, 1 step, 2 acts, 3 rope_table, 4 head_norms (q's, k's), 5 partials; group 1 keys, values.
-// Dispatch: (chunks of the keys in p-W+1 ..= p, K of this part times ceil(H / K / 4)): up to four heads of one key/value head a workgroup
+// Dispatch: (chunks of the keys in p-W+1 ..= p, K of this part times ceil(H / K / 4)): up to four heads of one key/value head per workgroup
 // of 64. Queries and the newest key are normalised (Gemma 3) and rotated here; the last chunk's workgroup stores the newest key and value.
-// The rotated queries lie in the chunk's own partials until its results take their place: software adapters take long to compile
+// The rotated queries lie in the chunk's own partials until its results replace them: software adapters take long to compile
 // kernels with much workgroup memory.
 // Reference: llama.cpp src/models/gemma3.cpp (q/k norm before RoPE, scale, soft-cap before the softmax); FlashDecoding, Dao et al. 2023.
 // Uses: step math rope chunks kv acts
@@ -27,7 +27,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> partials: array<vec4<f32>>;
 
 const LOWEST: f32 = -3.0e38;
-// [head][key of the block], then their weights; before them sums over the newest key, and at last mixed values.
+// [head][key of the block]: first sums over the newest key, then scores, then weights, at the end mixed values.
 var<workgroup> scores: array<f32, 256>;
 var<workgroup> sums: array<f32, 64>;
 var<workgroup> rescale: array<f32, 4>;
@@ -90,7 +90,7 @@ fn attention_decode(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invo
     let first_of_four = (group.y / params.part_kv_heads) * 4u;
     let n_here = min(heads_per_kv - first_of_four, 4u);
     let head = kv * heads_per_kv + first_of_four;
-    let row = params.part_kv_heads * n_groups;  // eights a cache slot
+    let row = params.part_kv_heads * n_groups;  // eights per cache slot
     let start = kv_local * n_groups;            // eights before this head in a slot
 
     let position = step.position;
@@ -100,7 +100,7 @@ fn attention_decode(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invo
     let begin = first + group.x * per_chunk;
     let end = min(begin + per_chunk, position + 1u);
 
-    // Queries: sixteen lanes a head. Keys: all lanes.
+    // Queries: sixteen lanes per head. Keys: all lanes.
     let own = lane >> 4u;
     let q_at = params.qkv + (head + min(own, n_here - 1u)) * n_quads;
     let k_at = params.qkv + (params.n_heads + kv) * n_quads;
@@ -140,7 +140,7 @@ fn attention_decode(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invo
     storageBarrier();
     workgroupBarrier();
 
-    // Lane = (eight channels, subset of the block's keys) while values are mixed.
+    // To mix values, a lane has eight channels and a subset of the block's keys.
     let channels = lane & (n_groups - 1u);
     let subset = lane / n_groups;
     let n_subsets = 64u / n_groups;
@@ -162,7 +162,7 @@ fn attention_decode(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invo
         scores[128u + lane] = s.z;
         scores[192u + lane] = s.w;
         workgroupBarrier();
-        // Sixteen lanes a head: four keys each.
+        // Sixteen lanes per head: four keys each.
         let mine = 64u * own + 4u * (lane & 15u);
         let four = vec4<f32>(scores[mine], scores[mine + 1u], scores[mine + 2u], scores[mine + 3u]);
         sums[lane] = max(max(four.x, four.y), max(four.z, four.w));
@@ -171,7 +171,7 @@ fn attention_decode(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invo
         for (var i = 0u; i < 16u; i++) {
             new_largest = max(new_largest, sums[(lane & 48u) + i]);
         }
-        // Dead keys, at LOWEST, get weight 0: a live one is far above.
+        // Keys that are not seen have the score LOWEST and get weight 0: the score of a seen key is far above.
         let weights = select(exp(four - new_largest), vec4<f32>(), four <= vec4<f32>(LOWEST));
         let factor = exp(largest - new_largest);
         scores[mine] = weights.x;

@@ -2,9 +2,9 @@
 // Shapes: q [T, H, C] f32; o [T, H C], the operand of a product, in f32 or int8; keys, values [n_slots, K, C] in the cache's type;
 // p = position + t; W = window, or all.
 // Bindings: 0 params, 1 step, 2 q; group 1 keys, values; group 2 o (`operand`).
-// Dispatch: (ceil(T * H/K / (64 LANES / C)), K of this part): LANES invocations make 64 LANES / C rows of o, a row being a token and one of the
-// query heads that share a key/value head, so that a key is read once for several. Four rows are made by C / 16 invocations: of a
-// block of C / 4 keys each scores four against the rows, and of the mixed values each keeps sixteen channels. Online softmax.
+// Dispatch: (ceil(T * H/K / (64 LANES / C)), K of this part): LANES invocations compute 64 LANES / C rows of o. A row is a token and one of the
+// query heads that share a key/value head, so that a key is read once for several. C / 16 invocations compute four rows: of a
+// block of C / 4 keys, each scores four against the rows; of the mixed values, each keeps sixteen channels. Online softmax.
 // A cache above the binding limit is split by key/value heads: K counts those of this part, whose first query is first_head.
 // Reference: llama.cpp src/models/gemma2-iswa.cpp (scale, soft-cap before the mask); Dao 2023, FlashAttention-2.
 // Uses: step math chunks kv operand lanes
@@ -24,7 +24,7 @@ struct Params {
 @group(2) @binding(0) var<storage, read_write> operand: array<vec4<u32>>;
 
 const LOWEST: f32 = -3.0e38;
-// Four rows of an invocation: the largest scores of a block, at last the sums of the weights.
+// Four rows of an invocation: the largest scores of a block, at the end the sums of the weights.
 var<workgroup> of_lane: array<vec4<f32>, LANES>;
 // [four rows][key of the block]
 var<workgroup> weights: array<vec4<f32>, 4u * LANES>;
@@ -68,7 +68,7 @@ fn largest_of(x: vec4<f32>) -> f32 {
     return max(max(x.x, x.y), max(x.z, x.w));
 }
 
-// Weights of four keys: zero if the key is not seen, even while no key was.
+// Weights of four keys: zero if the key is not seen, even before any key was.
 fn weights_of(x: vec4<f32>, largest: f32) -> vec4<f32> {
     return select(exp(x - largest), vec4<f32>(), x <= vec4<f32>(LOWEST));
 }
@@ -77,7 +77,7 @@ fn weights_of(x: vec4<f32>, largest: f32) -> vec4<f32> {
 fn attention_prefill(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let n_columns = params.head_dim >> 4u;
     let column = lane & (n_columns - 1u);
-    let start = lane - column; // of the lanes with the same rows
+    let start = lane - column; // first of the lanes with the same rows
     let n_keys = 4u * n_columns;
     let n_rows = step.n_tokens * params.heads_per_kv;
     let first_row = group.x * (4u * LANES / n_columns);

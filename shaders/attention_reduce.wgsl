@@ -1,8 +1,8 @@
 // mixed[h, :] = sum_c exp(m_c - m) o_c[h, :] / sum_c exp(m_c - m) l_c         (o, m, l)_c = partials[c, h], m = max_c m_c; and its codes
 // Shapes: partials [chunks, H, C + 4] f32; mixed [H, C] and its codes in acts. For one token.
 // Bindings: 0 params, 1 step, 2 acts, 3 partials.
-// Dispatch: (ceil(H * C / 16 / 64)): one invocation sixteen channels.
-// Reference: FlashDecoding, Dao et al. 2023: the softmax of parts from their maxima and sums.
+// Dispatch: (ceil(H * C / 16 / 64)): one invocation per sixteen channels.
+// Reference: FlashDecoding, Dao et al. 2023: the softmax of the whole from the maxima and sums of its chunks.
 // Uses: step chunks acts codes
 struct Params {
     head_dim: u32,  // C

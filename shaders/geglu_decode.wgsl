@@ -1,7 +1,7 @@
-// acts[out + n] = gelu_tanh(gate[n]) * up[n]         for one token, if gate and up could not be made together; and its codes
+// acts[out + n] = gelu_tanh(gate[n]) * up[n]         for one token, if one dispatch could not compute gate and up together; and its codes
 // Shapes: gate, up, out [N] f32 in acts, gate and up one after the other.
 // Bindings: 0 params, 2 acts.
-// Dispatch: (ceil(N / 16 / 64)): one invocation sixteen values.
+// Dispatch: (ceil(N / 16 / 64)): one invocation per sixteen values.
 // Reference: gemma_pytorch gemma/model.py GemmaMLP.
 // Uses: math acts codes
 struct Params {

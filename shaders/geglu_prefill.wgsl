@@ -1,7 +1,7 @@
 // operand[t, i] = gelu_tanh(gate_up[t, i]) * gate_up[t, F + i]
 // Shapes: gate_up [T, 2 F] f32; operand [T, F].
 // Bindings: 0 params, 1 step, 2 gate_up; group 1 the operand, in f32 or int8.
-// Dispatch: (ceil(F / 16 / 64), T): one invocation sixteen values.
+// Dispatch: (ceil(F / 16 / 64), T): one invocation per sixteen values.
 // Reference: gemma_pytorch gemma/model.py GemmaMLP.
 // Uses: step math operand
 struct Params {

@@ -1,15 +1,15 @@
 // logits[n] = softcap(sum_k E[n, k] norm(x + post_norm(y))[k])         for one token; block_max[b] = max of logits[32 b ..]
 // Shapes: E [V, D] block-quantised, n_rows from first_row (a multiple of 32) on in this part; x, y in acts; logits [V], block_max f32.
 // Bindings: 0 params, 2 acts, 3 norms, 4 logits, 5 block_max; group 1 the planes of E.
-// Dispatch: (ceil(N / (4 * LANES / UNIT))): four rows a unit of lanes, whole blocks a workgroup.
-// Reference: llama.cpp src/models/gemma2-iswa.cpp (final soft-cap); the sampler looks at blocks before logits.
+// Dispatch: (ceil(N / (4 * LANES / UNIT))): four rows per unit of lanes, whole blocks per workgroup.
+// Reference: llama.cpp src/models/gemma2-iswa.cpp (final soft-cap); the sampler reads blocks before logits.
 // Uses: math matvec/common matvec/lanes matvec/normed
 @group(0) @binding(4) var<storage, read_write> logits_out: array<f32>;
 @group(0) @binding(5) var<storage, read_write> block_max: array<f32>;
 
 const LOWEST: f32 = -3.4e38;
 
-// The larger one; if one is not finite, its magnitude, infinity or NaN: from such a block the sampler chooses nothing.
+// The larger one; if one is not finite, its magnitude, infinity or NaN: the sampler chooses nothing from such a block.
 fn larger(a: f32, b: f32) -> f32 {
     let finite_a = is_finite(bitcast<u32>(a));
     if (finite_a && is_finite(bitcast<u32>(b))) {

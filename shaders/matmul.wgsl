@@ -1,7 +1,7 @@
-// y[t, column(n)] = sum_k W[n, k] x[t, k]         for many tokens: W is decoded once a tile
+// y[t, column(n)] = sum_k W[n, k] x[t, k]         for many tokens: W is decoded once per tile
 // Shapes: W [N, K] block-quantised (this part's rows); x [T, K], y [T, n_total] f32.
 // Bindings: 0 params, 1 step, 2 x, 3 y; group 1 the planes of W.
-// Dispatch: (ceil(N / 64), ceil(T / 64)): 8 x 8 invocations make 64 x 64 outputs, 8 x 8 each, 32 of K a step.
+// Dispatch: (ceil(N / 64), ceil(T / 64)): 8 x 8 invocations make 64 x 64 outputs, 8 x 8 each, 32 of K per step.
 // Reference: the usual register-blocked GEMM; both tiles fill the 16 KiB of workgroup memory that WebGPU guarantees.
 // Uses: step product tile weights
 @group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
@@ -49,7 +49,7 @@ fn load_step(index: u32, first: vec2<u32>, group: u32) {
     load_inputs(index, first.y, 4u * group);
 }
 
-// 64 entries a quad of K, of which the last step may have half.
+// 64 entries per quad of K, of which the last step may have half.
 fn end_of_step(group: u32) -> u32 {
     return 64u * min(8u, 4u * (params.n_groups - group));
 }

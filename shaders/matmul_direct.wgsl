@@ -2,7 +2,7 @@
 // Shapes: W [N, K] block-quantised (this part's rows); x [T, K / 16] groups of (c, s, r); y [T, n_total] f32.
 // Bindings: 0 params, 1 step, 2 x, 3 y; group 1 the planes of W.
 // Dispatch: (ceil(N / 128), ceil(T / 8)): 32 invocations, each 4 rows x 8 tokens in registers; no workgroup memory, no barrier.
-// Reference: measured on drivers that run on the CPU (llvmpipe, SwiftShader), where barriers and integer dot products are dear: the
+// Reference: measured on drivers that run on the CPU (llvmpipe, SwiftShader), where barriers and integer dot products are expensive: the
 // codes are widened to f32 once for 32 products. A sum of sixteen is below 2^24, so it is the exact integer.
 // Uses: step bytes product input_int8 weights
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;

@@ -1,8 +1,8 @@
 // y[t, column(n)] = sum_g (d s sum_i q[i] c[i] + m r)      W = d q + m, x = s c, r = s sum_i c[i] in each group g of sixteen
 // Shapes: W [N, K] block-quantised (this part's rows); x [T, K / 16] groups of (c, s, r); y [T, n_total] f32.
 // Bindings: 0 params, 1 step, 2 x, 3 y; group 1 the planes of W.
-// Dispatch: (ceil(N / 64), ceil(T / 64)): 8 x 8 invocations make 64 x 64 outputs, 8 x 8 each, two groups of K a step.
-// Reference: the f32 tile of matmul.wgsl with four products an instruction.
+// Dispatch: (ceil(N / 64), ceil(T / 64)): 8 x 8 invocations make 64 x 64 outputs, 8 x 8 each, two groups of K per step.
+// Reference: the f32 tile of matmul.wgsl with four products per instruction.
 // Uses: step product tile bytes encode input_int8 weights
 
 // [group of the step][row]: neighbouring invocations read neighbouring rows.
@@ -66,7 +66,7 @@ fn load_step(index: u32, first: vec2<u32>, group: u32) {
     load(index, rows, group + 1u, 64u);
 }
 
-// 64 entries a group of K; one beyond K is all zeros.
+// 64 entries per group of K; one beyond K is all zeros.
 fn end_of_step(group: u32) -> u32 {
     return 128u;
 }

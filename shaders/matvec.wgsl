@@ -1,7 +1,7 @@
-// acts[out + n] = sum_k W[n, k] x[k]         for one token: attention's output and the feed-forward's
+// acts[out + n] = sum_k W[n, k] x[k]         for one token: the output projections of attention and of the feed-forward
 // Shapes: W [N, K] block-quantised (this part's rows); x and its codes, out in acts.
 // Bindings: 0 params, 2 acts; group 1 the planes of W.
-// Dispatch: (ceil(N / (4 * LANES / UNIT))): four rows a unit of lanes.
+// Dispatch: (ceil(N / (4 * LANES / UNIT))): four rows per unit of lanes.
 // Reference: research on GEMV in WebGPU engines: amortise x over several rows, decode in registers.
 // Uses: acts matvec/common matvec/lanes matvec/rows
 @compute @workgroup_size(LANES)

@@ -1,7 +1,7 @@
 // x[t, :] += post_norm(out[t, :]) (or out[t, :], or nothing);  operand[t, :] = norm(x[t, :])     norm(x) = x rsqrt(mean(x^2) + eps) w
 // Shapes: out, x [.., D] f32, from row first_row on; norms [D], or [2, D] with the post-norm's weights first; operand [T, D].
 // Bindings: 0 params, 1 step, 2 out, 3 norms, 4 x; group 1 the operand, in f32 or int8.
-// Dispatch: (T): one workgroup of 64 a row.
+// Dispatch: (T): one workgroup of 64 per row.
 // Reference: gemma_pytorch gemma/model.py Gemma2DecoderLayer, RMSNorm; statistics in f32 as there.
 // Uses: step sums operand
 struct Params {
@@ -23,7 +23,7 @@ fn scale_of(lane: u32, squares: f32) -> f32 {
     return 1.0 / sqrt(workgroup_sum(lane, squares) / f32(16u * params.n_groups) + params.eps);
 }
 
-// Adds out to x if it is added, times the post-norm's weights and `scale` if there is one; the sum of the squares of x.
+// Adds out to x if the flag says so, times `scale` and the post-norm's weights if there is a post-norm; returns the sum of the squares of x.
 fn added(lane: u32, start: u32, scale: f32) -> f32 {
     var squares = 0.0;
     for (var i = lane; i < 4u * params.n_groups; i += LANES) {

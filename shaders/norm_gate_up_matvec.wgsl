@@ -1,7 +1,7 @@
 // acts[out + n] = gelu_tanh(gate[n]) * up[n]         gate, up = W norm(x + post_norm(y)), for one token; and its codes
 // Shapes: W [2N, K] block-quantised: n_rows of gate, then as many of up (of another format: group 2); x, y, out in acts, f32.
 // Bindings: 0 params, 2 acts, 3 norms; group 1 the planes of W, group 2 those of up if its format differs.
-// Dispatch: (ceil(N / (4 * LANES / UNIT))): four rows of gate and four of up a unit of lanes.
+// Dispatch: (ceil(N / (4 * LANES / UNIT))): four rows of gate and four of up per unit of lanes.
 // Reference: gemma_pytorch gemma/model.py GemmaMLP; research on fused decode kernels in WebGPU.
 // Uses: math acts codes matvec/common matvec/lanes matvec/input matvec/normed matvec/rows
 var<workgroup> gated: array<vec4<f32>, LANES / UNIT>;

@@ -1,7 +1,7 @@
 // acts[out + n] = sum_k W[n, k] norm(x + post_norm(y))[k]         for one token: q, k and v of a layer in one dispatch
 // Shapes: W [N, K] block-quantised, the first n_rows of one format and n_more of another (or none); x, y, out in acts, f32.
 // Bindings: 0 params, 2 acts, 3 norms; group 1 the planes of W, group 2 those of the second format.
-// Dispatch: (ceil(N / (4 * LANES / UNIT))): four rows a unit of lanes.
+// Dispatch: (ceil(N / (4 * LANES / UNIT))): four rows per unit of lanes.
 // Reference: llama.cpp src/models/gemma3.cpp (order of norms and additions); research on fused decode kernels in WebGPU.
 // Uses: acts matvec/common matvec/lanes matvec/normed
 @compute @workgroup_size(LANES)

@@ -2,7 +2,7 @@
 // Shapes: qkv [T, (H + 2 K) C] f32; head_norms [2, C], of queries and keys, if the model has them; q_rotated [T, H, C] f32;
 // keys, values [n_slots, K, C] in the cache's type; slot = (position + t) mod n_slots.
 // Bindings: 0 params, 1 step, 2 rope_table, 3 head_norms, 4 qkv, 5 q_rotated; group 1 keys, values.
-// Dispatch: (heads of this part, T): one workgroup of 64 a head: the query heads, then those of the keys, then those of the values.
+// Dispatch: (heads of this part, T): one workgroup of 64 per head: the query heads, then those of the keys, then those of the values.
 // A cache above the binding limit is split by heads: n_kv_heads counts those of this part, which begin at first_kv_head.
 // Reference: gemma_pytorch gemma/model.py GemmaAttention (norm before the rotation); llama.cpp build_attn, cache store.
 // Uses: step sums rope kv

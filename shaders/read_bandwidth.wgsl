@@ -1,8 +1,8 @@
 // y[i] = (seed + the words of the 32 vectors x[8192 w + l + 256 j], 0 <= j < 32) mod 2^24, where i = 256 w + l
 // Shapes: x [N, 4] u32, y [ceil(N / 8192) * 256] f32; the seed is the position of the step.
 // Bindings: 0 params, 1 step, 2 x, 3 y.
-// Dispatch: ceil(N / 8192): neighbours read neighbours, and a sum is written for each 512 bytes that are read.
-// Reference: none; it measures how fast memory can be read, and the sum keeps a compiler from leaving the reading out.
+// Dispatch: ceil(N / 8192): neighbouring invocations read neighbouring vectors, and write a sum for each 512 bytes.
+// Reference: none; it measures the speed of reading memory, and the sum keeps a compiler from removing the reads.
 // Uses: step
 struct Params {
     n_vectors: u32,  // N

@@ -3,7 +3,7 @@
 //   [n_biases] of (id, f32); recent [64]: the token at text position p lies in p % 64, 0xffffffff if there is none; ids [.. 1].
 // Bindings: 0 params, 1 step, 2 logits, 3 block_max, 4 settings, 5 biases, 6 recent, 7 ids.
 // Dispatch: (1): one workgroup of 256. The logits are those of the last row of the run.
-// Reference: src/sampler/mod.rs, `choose`. The id is 0xffffffff if a logit is NaN or infinite, which the maximum of its block tells too, or if
+// Reference: src/sampler/mod.rs, `choose`. The id is 0xffffffff if a logit is NaN or infinite, as the maximum of its block shows too, or if
 // all are -infinity: a bias of -infinity forbids.
 // Uses: step math
 struct Params {
@@ -36,12 +36,12 @@ struct Settings {
 const NO_ID = 0xffffffffu;
 const MINUS_INFINITY = 0xff800000u;
 
-// Finds of each invocation; at last, in `keys`, how likely the kept ids are.
+// Candidates of the invocations; at the end, in `keys`, the weights of the kept ids.
 var<workgroup> keys: array<u32, 256>;
 var<workgroup> owners: array<u32, 256>;
 var<workgroup> kept: array<u32, 64>;
 
-// Key of NaN and infinity, above those of all numbers, so that they are found like a best logit.
+// Key of NaN and infinity, above the keys of all numbers, so that the search finds them like a best logit.
 const BROKEN = 0xffffffffu;
 var<workgroup> broken: u32;
 
@@ -52,7 +52,7 @@ fn key_of(bits: u32) -> u32 {
     return select(key, select(BROKEN, 0u, bits == MINUS_INFINITY), magnitude >= 0x7f800000u);
 }
 
-// A find: a key, and the block or id it belongs to.
+// A candidate: a key, and the block or id that it belongs to.
 struct Best {
     key: u32,
     owner: u32,
@@ -99,7 +99,7 @@ fn end_of(block: u32) -> u32 {
     return min(32u * block + 32u, params.n_vocab);
 }
 
-// A block that is broken stays so.
+// Recomputes the maximum of a block. A broken block stays broken.
 fn refresh(block: u32) {
     if (key_of(block_max[block]) == BROKEN) {
         return;
@@ -115,7 +115,7 @@ fn add_bias(id: u32, bias: u32) {
     }
 }
 
-// The first invocation that holds a token changes its logit.
+// Of the invocations with the same token, the first changes its logit.
 fn penalise(lane: u32) {
     let id = recent[lane];
     if (id >= params.n_vocab || !is_finite(logits[id])) {
@@ -174,7 +174,7 @@ fn weight(n: u32) -> f32 {
     return bitcast<f32>(keys[n]);
 }
 
-// One of the kept ids, which lie best first.
+// A draw from the kept ids, which are ordered best first.
 fn draw() -> u32 {
     var total = 0.0;
     for (var n = 0u; n < settings.top_k; n += 1u) {
@@ -197,9 +197,9 @@ fn draw() -> u32 {
     return chosen;
 }
 
-// The k best of many lie in those k of any parts whose own best are the k best. So 256 invocations take a part of the blocks each,
-// every fourth of them stays, and what they had is dealt out to all again, until each holds one block; then the same with the
-// logits of the blocks that are left. Equals are ordered by block and id.
+// The k best of many lie in the k parts whose own best are the k best. So each of 256 invocations searches one part of the blocks, and
+// the k best parts stay (at most 64). Each is divided into four for the next round, until a part is one block. The logits of the
+// blocks that are left are searched in the same way. Equal keys are ordered by block and id.
 @compute @workgroup_size(256)
 fn sample(@builtin(local_invocation_index) lane: u32) {
     if (settings.n_biases + settings.penalises > 0u) {
@@ -218,7 +218,7 @@ fn sample(@builtin(local_invocation_index) lane: u32) {
         } else {
             best = best_logit(first, stride, end);
         }
-        // No two are equal, so that no two have one rank.
+        // No two candidates are equal, so no two have the same rank.
         let key = best.key;
         let owner = select(best.owner, ~lane, key == 0u);
         keys[lane] = key;

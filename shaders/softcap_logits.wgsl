@@ -1,7 +1,7 @@
 // x[i] = cap tanh(x[i] / cap)
 // Shapes: x [T, V] f32.
 // Bindings: 0 params, 1 step, 2 x.
-// Dispatch: (ceil(V / 64), T): one invocation a value.
+// Dispatch: (ceil(V / 64), T): one invocation per value.
 // Reference: gemma_pytorch gemma/model.py, final_logit_softcapping.
 // Uses: step math
 struct Params {

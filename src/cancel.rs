@@ -1,4 +1,4 @@
-//! The one way to stop work that is under way.
+//! Cancellation: the one way to stop work in progress.
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,19 +7,19 @@ use std::task::{Poll, Waker};
 
 use crate::error::{Error, Result};
 
-/// A flag that the caller keeps a clone of and that long work looks at between its steps.
+/// A flag that stops long work: the caller keeps a clone, and the work checks it between steps.
 #[derive(Clone, Debug, Default)]
 pub struct Cancel(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
     asked: AtomicBool,
-    /// Tasks that wait for something else and want to be woken.
+    /// Wakers of tasks that wait for something else.
     waiting: Mutex<Vec<Waker>>,
 }
 
 impl Cancel {
-    /// Asks the work to stop at its next step, or at once where it waits for the network.
+    /// Asks the work to stop at its next step, or at once if it waits for the network.
     pub fn cancel(&self) {
         self.0.asked.store(true, Ordering::SeqCst);
         let waiting = std::mem::take(&mut *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner));
@@ -62,7 +62,7 @@ mod tests {
     fn who_waits_is_woken() {
         let (cancel, mut n_polls) = (Cancel::default(), 0);
         let mut waiting = Box::pin(cancel.cancelled());
-        // Would never end if it were not woken: the second poll comes by the waker alone.
+        // Without the waker this would never end: only the waker causes the second poll.
         pollster::block_on(std::future::poll_fn(|context| {
             n_polls += 1;
             let state = waiting.as_mut().poll(context);

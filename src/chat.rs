@@ -1,8 +1,8 @@
 //! Conversations as Gemma was trained to see them: turns between `<start_of_turn>` and `<end_of_turn>`.
 //!
-//! The files carry a Jinja template; those of all Gemma generations say the same in two variants, which are
-//! written out here. Turn markers become their ids, and everything a message holds is text: a `<end_of_turn>`
-//! that somebody typed ends nothing.
+//! GGUF files carry a Jinja template. The templates of all Gemma generations come down to two variants, which
+//! are written out here. Turn markers become their ids, and the content of a message is only text: a
+//! `<end_of_turn>` that somebody typed ends nothing.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ const TURN_END: &str = "<end_of_turn>";
 pub struct Message {
     /// `user`, `assistant` (or `model`, as Gemma calls it), or for the first message `system`.
     pub role: String,
-    /// Text of the message. White space around it is left out, as the templates do.
+    /// Text of the message. Surrounding white space is trimmed, as by the templates.
     pub content: String,
 }
 
@@ -53,8 +53,8 @@ pub fn is_chat(tokenizer: &Tokenizer, metadata: &Metadata) -> bool {
 
 /// The conversation as one text, up to the beginning of the model's answer. The text starts with `bos`.
 ///
-/// The text is for people to read. Encoded, it could not be told from one whose messages contain markers; use
-/// [`encode`] for ids.
+/// The text is for people to read. Its encoding could not be distinguished from that of messages that contain
+/// markers; for ids use [`encode`].
 ///
 /// # Errors
 /// [`Error::InvalidMessage`] for a conversation the template refuses.
@@ -76,8 +76,8 @@ pub fn encode(tokenizer: &Tokenizer, template: Template, messages: &[Message]) -
     encode_known(tokenizer, template, messages, &|_| None)
 }
 
-/// As [`encode`]. `known` may return the ids that a model's message was generated as, by its index; they are
-/// used unchanged.
+/// As [`encode`]. `known` may return, by the index of a message, the ids that the model generated for it;
+/// they are used unchanged.
 ///
 /// # Errors
 /// As [`encode`].
@@ -103,8 +103,8 @@ pub fn encode_known<'a>(
         ids.push(start);
         match known(index) {
             Some(generated) => ids.extend(answer.iter().chain(generated)),
-            // Role and content in one go: whether a newline merges with what follows is the vocabulary's
-            // business.
+            // Role and content are encoded together: the vocabulary decides whether a newline merges with the
+            // text after it.
             None => ids.extend(text(turn)?),
         }
         ids.push(end);

@@ -1,7 +1,7 @@
-//! Errors, one enum. Each variant carries the found and the needed values, and its message ends with a remedy.
+//! Errors, one enum. Each variant carries the found and the needed values; its message ends with a remedy.
 //!
-//! For JS and `--json` a variant becomes `{ "code": "missing_tensor", … }` with its fields in camelCase. The code
-//! is stable, the message is not.
+//! For JS and `--json` a variant becomes `{ "code": "missing_tensor", … }` with its fields in camelCase. The
+//! code is stable, the message is not.
 
 use serde::Serialize;
 
@@ -137,7 +137,7 @@ pub enum Error {
     /// The server answered with an error status.
     #[error("the server answered {status} for {url}; check the address and your access to it")]
     Http {
-        /// The address asked for.
+        /// The requested address.
         url: String,
         /// The HTTP status.
         status: u16,
@@ -145,17 +145,17 @@ pub enum Error {
     /// The request failed, or its body broke off.
     #[error("the download of {url} failed: {why}; check the connection and try again")]
     Network {
-        /// The address asked for.
+        /// The requested address.
         url: String,
         /// The platform's words.
         why: String,
     },
-    /// A reply is not what was asked for.
+    /// A reply does not match its request.
     #[error(
         "the reply for {url} is wrong: {what} is {found}, expected {expected}; the server or a proxy before it is at fault, try another"
     )]
     BadReply {
-        /// The address asked for, without its query.
+        /// The requested address, without its query.
         url: String,
         /// The part of the reply.
         what: String,
@@ -171,7 +171,7 @@ pub enum Error {
         url: String,
         /// Size, `ETag` and date of the file before.
         was: String,
-        /// The same, now.
+        /// Size, `ETag` and date of the file now.
         is: String,
     },
     /// The bytes are not those of the checksum.
@@ -179,9 +179,9 @@ pub enum Error {
     ChecksumMismatch {
         /// The file.
         what: String,
-        /// The SHA-256 that was asked for, in hex.
+        /// The expected SHA-256, in hex.
         expected: String,
-        /// The SHA-256 of what there is, in hex.
+        /// The SHA-256 of the bytes found, in hex.
         found: String,
     },
     /// A file is not the shard that belongs in its place.
@@ -191,7 +191,7 @@ pub enum Error {
         file: String,
         /// The shard that belongs there.
         expected: String,
-        /// The file that is there.
+        /// The file found there.
         found: String,
     },
     /// There is no room for the file.
@@ -252,7 +252,7 @@ pub enum Error {
     OutOfMemory {
         /// The buffer.
         what: String,
-        /// Bytes asked for.
+        /// Bytes requested.
         asked: u64,
         /// Bytes already held.
         held: u64,

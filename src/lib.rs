@@ -1,13 +1,25 @@
 //! Google's Gemma from GGUF files, on the GPU, in the browser and natively.
 //!
-//! Data flows one way, and this is also the order to read the crate in:
+//! Data flows one way, and this is also the order in which to read the crate. Each module uses only modules
+//! above it:
 //!
-//! `source` (files, servers, caches) → [`gguf`] (the container) → [`quant`] (block formats, planes) → [`gpu`]
-//! (device, buffers, matrices, plans) → [`kernels`] (one WGSL file each, with a CPU twin) → [`model`] (a Gemma:
-//! configuration, prefill, decode) → [`sampler`] → [`engine`] (requests and sessions; text and ids by
-//! [`tokenizer`] and [`chat`]) → [`bench`] → `web` and the `gemma` command.
+//! - [`source`]: the bytes of a model, from a file, a server, a cache or a random generator,
+//! - [`gguf`]: the container, with metadata and a table of tensors,
+//! - [`quant`]: block formats, and their planes on the GPU,
+//! - [`gpu`]: device, buffers, matrices and plans; everything that says wgpu,
+//! - [`kernels`]: one WGSL file each, with a CPU twin that states its result,
+//! - [`model`]: a Gemma, with its configuration, prefill and decode step,
+//! - [`sampler`]: from logits to one token,
+//! - [`engine`]: requests and sessions, from a prompt to streamed text,
+//! - [`mod@bench`]: a check of the results, then measurements,
+//! - `web`: the boundary to JavaScript; natively the `gemma` command, in `src/bin/gemma`.
 //!
-//! `src/README.md` has the picture, the ways of a weight, a token and an option, and a glossary.
+//! Beside this line, [`tokenizer`] turns text into ids and back for the engine, and [`chat`] turns messages
+//! into ids. Every module may use [`error`] and [`cancel`].
+//!
+//! [`engine::Engine::load`] is the entry: it takes a source and returns an engine, whose
+//! [`respond`](engine::Engine::respond) answers a request. `src/README.md` has an example, the ways of a
+//! weight, a token and an option, and a glossary.
 //!
 //! Shape letters, used in every doc comment: `T` tokens, `D` model width, `H` query heads, `K` key/value
 //! heads, `C` head size, `F` feed-forward width, `V` vocabulary, `L` layers.

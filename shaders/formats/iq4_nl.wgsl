@@ -1,4 +1,4 @@
-// IQ4_NL: d * levels[q]. Planes: scales (one f16 a block), quants (one vec4 a block). Layout: src/quant/iq4_nl.rs
+// IQ4_NL: d * levels[q]. Planes: scales (one f16 per block), quants (one vec4 per block). Layout: src/quant/iq4_nl.rs
 // Uses: bytes
 @group(1) @binding(0) var<storage, read> scales: array<u32>;
 @group(1) @binding(1) var<storage, read> quants: array<vec4<u32>>;

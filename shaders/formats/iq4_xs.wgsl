@@ -1,5 +1,5 @@
-// IQ4_XS: d * (scale - 32) * levels[q]. Planes: header (2 words a block: f16 d, 8 x two upper and 8 x four lower bits of the
-// scales), quants (8 vec4 a block). Layout: src/quant/iq4_xs.rs
+// IQ4_XS: d * (scale - 32) * levels[q]. Planes: header (2 words per block: f16 d, 8 x two upper and 8 x four lower bits of the
+// scales), quants (8 vec4 per block). Layout: src/quant/iq4_xs.rs
 // Uses: bytes
 @group(1) @binding(0) var<storage, read> header: array<vec2<u32>>;
 @group(1) @binding(1) var<storage, read> quants: array<vec4<u32>>;

@@ -1,5 +1,5 @@
-// Q2_K: d * scale * q - dmin * min. Planes: scales (a byte per 16 weights: scale | min << 4), quants (4 vec4 a block),
-// d (f16 d, f16 dmin a block). Layout: src/quant/q2_k.rs
+// Q2_K: d * scale * q - dmin * min. Planes: scales (a byte per 16 weights: scale | min << 4), quants (4 vec4 per block),
+// d (f16 d, f16 dmin per block). Layout: src/quant/q2_k.rs
 // Scales are read as words, so that the word is addressed rather than a vector indexed.
 // Uses: bytes
 @group(1) @binding(0) var<storage, read> scales: array<u32>;

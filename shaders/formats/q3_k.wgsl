@@ -1,5 +1,5 @@
-// Q3_K: d * (scale - 32) * (q - 4). Planes: high (2 vec4 a block: third bits), quants (4 vec4 a block), scales (3 words a
-// block: 16 six-bit numbers), d (one f16 a block). Layout: src/quant/q3_k.rs
+// Q3_K: d * (scale - 32) * (q - 4). Planes: high (2 vec4 per block: third bits), quants (4 vec4 per block), scales (3 words a
+// block: 16 six-bit numbers), d (one f16 per block). Layout: src/quant/q3_k.rs
 // Uses: bytes
 @group(1) @binding(0) var<storage, read> high: array<vec4<u32>>;
 @group(1) @binding(1) var<storage, read> quants: array<vec4<u32>>;

@@ -1,4 +1,4 @@
-// Q4_1: d * q + m. Planes: scales (f16 d, f16 m a block), quants (one vec4 a block). Layout: src/quant/q4_1.rs
+// Q4_1: d * q + m. Planes: scales (f16 d, f16 m per block), quants (one vec4 per block). Layout: src/quant/q4_1.rs
 // Uses: bytes
 @group(1) @binding(0) var<storage, read> scales: array<u32>;
 @group(1) @binding(1) var<storage, read> quants: array<vec4<u32>>;

@@ -1,5 +1,5 @@
-// Q4_K: d * scale * q - dmin * min. Planes: header (one vec4 a block: f16 d, f16 dmin, 12 bytes of 8 six-bit scales and
-// mins), quants (8 vec4 a block). Layout: src/quant/q4_k.rs
+// Q4_K: d * scale * q - dmin * min. Planes: header (one vec4 per block: f16 d, f16 dmin, 12 bytes of 8 six-bit scales and
+// mins), quants (8 vec4 per block). Layout: src/quant/q4_k.rs
 // Uses: bytes
 @group(1) @binding(0) var<storage, read> header: array<vec4<u32>>;
 @group(1) @binding(1) var<storage, read> quants: array<vec4<u32>>;

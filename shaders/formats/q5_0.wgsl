@@ -1,4 +1,4 @@
-// Q5_0: d * (q - 16). Planes: scales (one f16 a block), high (bit i = fifth bit of weight i), quants (one vec4 a block).
+// Q5_0: d * (q - 16). Planes: scales (one f16 per block), high (bit i = fifth bit of weight i), quants (one vec4 per block).
 // Layout: src/quant/q5_0.rs
 // Uses: bytes
 @group(1) @binding(0) var<storage, read> scales: array<u32>;

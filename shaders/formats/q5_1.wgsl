@@ -1,4 +1,4 @@
-// Q5_1: d * q + m. Planes: scales (f16 d, f16 m a block), high (bit i = fifth bit of weight i), quants (one vec4 a block).
+// Q5_1: d * q + m. Planes: scales (f16 d, f16 m per block), high (bit i = fifth bit of weight i), quants (one vec4 per block).
 // Layout: src/quant/q5_1.rs
 // Uses: bytes
 @group(1) @binding(0) var<storage, read> scales: array<u32>;

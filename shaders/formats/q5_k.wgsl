@@ -1,5 +1,5 @@
-// Q5_K: d * scale * q - dmin * min. Planes: header (one vec4 a block: f16 d, f16 dmin, 12 bytes of 8 six-bit scales and
-// mins), high (2 vec4 a block: bit s of each byte is the fifth bit in sub-block s), quants (8 vec4 a block).
+// Q5_K: d * scale * q - dmin * min. Planes: header (one vec4 per block: f16 d, f16 dmin, 12 bytes of 8 six-bit scales and
+// mins), high (2 vec4 per block: bit s of each byte is the fifth bit in sub-block s), quants (8 vec4 per block).
 // Layout: src/quant/q5_k.rs
 // Uses: bytes
 @group(1) @binding(0) var<storage, read> header: array<vec4<u32>>;

@@ -1,5 +1,5 @@
-// Q6_K: d * scale * (q - 32). Planes: low (8 vec4 a block: four low bits), high (4 vec4 a block: two high bits), scales (a
-// signed byte per 16 weights), d (one f16 a block). Layout: src/quant/q6_k.rs
+// Q6_K: d * scale * (q - 32). Planes: low (8 vec4 per block: four low bits), high (4 vec4 per block: two high bits), scales (a
+// signed byte per 16 weights), d (one f16 per block). Layout: src/quant/q6_k.rs
 // Scales are read as words, so that the word is addressed rather than a vector indexed.
 // Uses: bytes
 @group(1) @binding(0) var<storage, read> low: array<vec4<u32>>;

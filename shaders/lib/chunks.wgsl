@@ -1,4 +1,4 @@
-// Split of the keys that a query sees: whole blocks of 64, in at most 32 chunks. `n_chunks` of src/kernels/attention_decode.rs has the same rule.
+// Split of the keys that a query sees: whole blocks of 64, in at most 32 chunks. Its twin is `n_chunks` in src/kernels/attention_decode.rs.
 const BLOCK: u32 = 64u;
 const MAX_CHUNKS: u32 = 32u;
 

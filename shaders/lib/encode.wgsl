@@ -5,7 +5,7 @@ struct Input16 {
     sum: f32,      // scale * sum of the codes
 }
 
-// The largest magnitude, by the bits: NaN is above all numbers, but a maximum of floats may lose it.
+// The largest magnitude, by the bits: there NaN is above all numbers, while a maximum of floats may lose it.
 fn largest16(v: mat4x4<f32>) -> f32 {
     let bits = vec4<u32>(0x7fffffffu);
     let m = max(

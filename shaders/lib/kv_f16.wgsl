@@ -1,4 +1,4 @@
-// KV cache in f16: eight channels a vec4<u32>, `group` counts eights from the start of the layer's cache.
+// KV cache in f16: eight channels per vec4<u32>, `group` counts eights from the start of the layer's cache.
 @group(1) @binding(0) var<storage, read_write> keys: array<vec4<u32>>;
 @group(1) @binding(1) var<storage, read_write> values: array<vec4<u32>>;
 

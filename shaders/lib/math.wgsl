@@ -15,7 +15,7 @@ fn is_finite(bits: u32) -> bool {
     return (bits & 0x7f800000u) != 0x7f800000u;
 }
 
-// cap tanh(x / cap), or x itself if the model has no cap (0). Infinity and NaN stay: a cap would make numbers of them.
+// cap tanh(x / cap), or x itself if the model has no cap (0). Infinity and NaN stay: a cap would turn them into numbers.
 fn softcap(x: vec4<f32>, cap: f32) -> vec4<f32> {
     let bits = bitcast<vec4<u32>>(x);
     let finite = vec4<bool>(is_finite(bits.x), is_finite(bits.y), is_finite(bits.z), is_finite(bits.w));

@@ -1,4 +1,4 @@
-// Rows [T, K] that a kernel makes for a product in f32: sixteen values a call, `group` counts sixteens. The kernel binds `operand`.
+// Rows [T, K] that a kernel computes for a product in f32: sixteen values per call, `group` counts sixteens. The kernel binds `operand`.
 fn put16(group: u32, x: mat4x4<f32>) {
     let at = 4u * group;
     operand[at] = bitcast<vec4<u32>>(x[0]);

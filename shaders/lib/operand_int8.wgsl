@@ -1,4 +1,4 @@
-// Rows [T, K] that a kernel makes for a product in int8: sixteen values a call, `group` counts sixteens, two quads each. The kernel
+// Rows [T, K] that a kernel computes for a product in int8: sixteen values per call, `group` counts sixteens, two quads each. The kernel
 // binds `operand`.
 // Uses: encode
 fn put16(group: u32, x: mat4x4<f32>) {

@@ -1,5 +1,5 @@
-// Tile of a product: 64 rows of a matrix times 64 tokens by 8 x 8 invocations, 8 x 8 results each, two groups of K a step. The kernel
-// loads and multiplies a step in f32 or int8: load_step, end_of_step, four and two are its own. Blocks of 16 tokens beyond T are
+// Tile of a product: 64 rows of a matrix times 64 tokens by 8 x 8 invocations, 8 x 8 results each, two groups of K per step. The kernel
+// loads and multiplies a step in f32 or int8: it defines load_step, end_of_step, four and two. Blocks of 16 tokens beyond T are
 // skipped, so that a short prompt does not cost a whole tile.
 // Uses: step product
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
@@ -28,7 +28,7 @@ fn make_tile(group: vec2<u32>, index: u32) {
     let column = index & 7u;
     let line = index >> 3u;
     let first = 64u * group;
-    // Tokens line + 8 i, rows column + 8 j: low j = 0..4, high j = 4..8; two tokens a block of 16.
+    // Tokens line + 8 i, rows column + 8 j: low j = 0..4, high j = 4..8; two tokens per block of 16.
     let n_blocks = (step.n_tokens - first.y + 15u) >> 4u;
     var low_0 = mat2x4<f32>();
     var low_1 = mat2x4<f32>();

@@ -1,4 +1,4 @@
-//! Decode speed at a depth: behind many positions, which are not computed each time.
+//! Decode speed at a depth: after many positions, which are not computed for each run.
 
 use web_time::Instant;
 
@@ -7,8 +7,8 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::sampler::Sampling;
 
-/// Tokens a second at positions `depth ..`, with as many in flight as [`Engine::generate`] has. The positions
-/// before keep what they hold. The first of the `n_tokens` is not counted.
+/// Tokens per second at positions `depth ..`, with as many tokens in flight as in [`Engine::generate`]. The
+/// positions before keep their contents. The first of the `n_tokens` is not counted.
 ///
 /// # Errors
 /// As [`Engine::generate`].

@@ -10,16 +10,16 @@ use crate::engine::{Engine, GenerateOptions};
 use crate::error::{Error, Result};
 use crate::sampler::argmax;
 
-/// A text whose first tokens are the prompt: more than fit into one step of the decode path.
+/// A text whose first tokens are the prompt: more tokens than one step of the decode path takes.
 const TEXT: &str = "Alice was beginning to get very tired of sitting by her sister on the bank, and of having nothing to do: \
     once or twice she had peeped into the book her sister was reading, but it had no pictures or conversations in it.";
 const N_PROMPT: usize = 32;
 const N_TOKENS: usize = 8;
 /// Indices of the generated tokens that are compared with a prompt computed at once.
 const COMPARED: [usize; 4] = [1, 3, 5, 7];
-/// Two roundings of one sum may prefer another token; it is then a close second. The best of a vocabulary
-/// lies four or five standard deviations above the mean, and so does what a wrong kernel prefers below the
-/// best.
+/// Largest allowed gap: two roundings of one sum may prefer different tokens, but then the other one is a
+/// close second. The best of a vocabulary lies four or five standard deviations above the mean, and the token
+/// that a wrong kernel prefers lies as far below the best.
 const TOLERANCE: f64 = 0.5;
 
 /// Checks that the model is repeatable, that decoding token by token agrees with prompts computed at once,

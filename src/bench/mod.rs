@@ -1,8 +1,8 @@
-//! Benchmark that others can repeat: it checks results first, then times prompts and generation by published
+//! Benchmark that others can repeat: checks the results first, then times prompts and generation by published
 //! definitions.
 //!
-//! Times are wall times at which tokens arrive on the CPU, so that work in flight does not count before it is
-//! done. The work of a token, which does not depend on the machine's speed, is counted.
+//! Times are wall times of the arrival of tokens on the CPU, so that work in flight does not count before it
+//! is done. The work of a token, which does not depend on the machine's speed, is counted.
 
 mod depth;
 mod gate;
@@ -31,7 +31,7 @@ const COUNTED_TOKENS: usize = 16;
 const PROFILED_POSITION: usize = 64;
 
 impl Engine {
-    /// Runs a benchmark. `on_progress` hears of each finished step.
+    /// Runs a benchmark. `on_progress` receives each finished step.
     ///
     /// # Errors
     /// [`crate::Error::Inconsistent`] if the model's results are wrong, [`crate::Error::InvalidOption`] for
@@ -74,7 +74,7 @@ struct Bench<'a> {
     bos: u32,
     done: usize,
     total: usize,
-    /// Gigabytes a second, if they were measured.
+    /// Gigabytes per second, if measured.
     roofline: Option<f64>,
 }
 
@@ -165,8 +165,8 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// Warmups, then the runs that count. Every run has another prompt, so that nothing of the last can be
-    /// reused.
+    /// Warm-up runs, then the runs that count. Every run has another prompt, so that it can reuse nothing of
+    /// the last one.
     async fn repeat(&mut self, stage: Stage, n_prompt: usize, n_tokens: usize) -> Result<Runs> {
         let mut runs = Runs::default();
         let n_vocab = self.engine.tokenizer().n_vocab();
@@ -245,8 +245,8 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// The work of a token: that of a generation of many tokens less that of a single token, divided by the
-    /// difference.
+    /// Work of one token: the work of a long generation less that of a single token, divided by the
+    /// difference of their lengths.
     async fn per_token(&mut self) -> Result<Option<PerToken>> {
         if self.options.n_generated() == 0 {
             return Ok(None);
@@ -276,8 +276,8 @@ impl<'a> Bench<'a> {
         Ok(Some(result))
     }
 
-    /// Generation at each depth. The cache is filled once, up to the deepest; in a layer that keeps only a
-    /// window, a lesser depth finds later keys.
+    /// Generation at each depth. The cache is filled once, up to the greatest depth; in a layer that keeps
+    /// only a window, a smaller depth then finds later keys.
     async fn at_depths(&mut self) -> Result<Vec<GenerationTest>> {
         let (options, n_vocab) = (self.options, self.engine.tokenizer().n_vocab());
         let Some(deepest) = options.depths.iter().copied().max() else { return Ok(Vec::new()) };

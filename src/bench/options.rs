@@ -28,9 +28,9 @@ pub struct BenchOptions {
     pub generated_tokens: Option<usize>,
     /// Counted runs of each test.
     pub repetitions: usize,
-    /// Runs before them that do not count; the very first one is reported apart.
+    /// Warm-up runs before them; the report has the very first one apart.
     pub warmups: usize,
-    /// Further generations behind so many positions, filled with meaningless ids.
+    /// Depths of further generations: numbers of positions before them, filled with meaningless ids.
     pub depths: Vec<usize>,
     /// Whether to measure how fast the adapter reads memory.
     pub roofline: bool,
@@ -42,7 +42,7 @@ pub struct BenchOptions {
     pub host: Option<String>,
     /// The day, for the report.
     pub date: Option<String>,
-    /// Time that the caller waited for the model, in milliseconds, for the report.
+    /// Time of the load as the caller measured it, in milliseconds, for the report.
     pub load_ms: Option<f64>,
 }
 
@@ -88,7 +88,7 @@ impl BenchOptions {
         })
     }
 
-    /// Positions before the first token that a generation counts.
+    /// Positions before the first counted token of a generation.
     #[must_use]
     pub fn generation_depth(&self) -> usize {
         match self.protocol {

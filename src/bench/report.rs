@@ -21,7 +21,7 @@ pub enum Stage {
     Prompt,
     /// Generations.
     Generation,
-    /// Generations behind many positions.
+    /// Generations at a depth.
     Depth,
     /// Kernel by kernel.
     Kernels,
@@ -186,24 +186,24 @@ pub struct BenchReport {
     pub protocol: Protocol,
     /// Counted runs of each test.
     pub repetitions: usize,
-    /// Runs before them that do not count.
+    /// Warm-up runs before them.
     pub warmups: usize,
     /// Results of the check.
     pub gate: Gate,
     /// Time to the first token of the gate's prompt, in milliseconds: the very first work of a newly loaded
     /// model.
     pub cold_first_token_ms: f64,
-    /// Memory speed, if asked for.
+    /// Memory speed, if requested.
     pub roofline: Option<Roofline>,
-    /// Prompts, unless of 0 tokens.
+    /// Prompt test, if it has tokens.
     pub prompt: Option<PromptTest>,
-    /// Generation, unless of 0 tokens.
+    /// Generation test, if it has tokens.
     pub generation: Option<GenerationTest>,
-    /// Work of a token, unless none is generated.
+    /// Work of a token, if any is generated.
     pub per_token: Option<PerToken>,
-    /// Generation behind many positions, if asked for.
+    /// Generation at each depth, if requested.
     pub depths: Vec<GenerationTest>,
-    /// Time of each kernel, if asked for.
+    /// Time of each kernel, if requested.
     pub kernels: Option<Kernels>,
     /// Running totals at the end.
     pub stats: Stats,

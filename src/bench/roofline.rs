@@ -8,18 +8,17 @@ use crate::error::{Error, Result};
 use crate::gpu::{Command, Gpu, MemoryKind, Plan, RunParams};
 use crate::kernels::read_bandwidth::{n_sums, read_bandwidth, record};
 
-/// Sizes tried in turn, until reading one takes long enough to be measured: the larger, the less a cache
+/// Sizes to try in turn, until one takes long enough to measure: the larger the buffer, the less a cache
 /// helps.
 const SIZES: [u64; 3] = [64 << 20, 256 << 20, 1 << 30];
 const LONG_ENOUGH: f64 = 0.02;
-/// The time that the buffer is read over and over in one submission.
+/// Time for which one submission reads the buffer over and over.
 const RUN_SECONDS: f64 = 0.25;
 const MAX_READS: f64 = 512.0;
 const RUNS: usize = 5;
-/// Bytes of the words that fill the buffer, again and again: random ones, since zeros might be stored as
-/// nothing.
+/// Bytes of the pattern that fills the buffer: random words, since memory may compress zeros.
 const PATTERN_BYTES: u64 = 4 << 20;
-/// Bytes written before the GPU has to take them.
+/// Bytes to write before a submission.
 const FLUSH_BYTES: u64 = 64 << 20;
 
 /// Measures the read bandwidth with the largest size that fits, or the first one that takes long enough.
@@ -84,7 +83,7 @@ async fn read(gpu: &Gpu, bytes: u64, pattern: &[u32], cancel: &Cancel) -> Result
     Ok(Roofline { bytes, gigabytes_per_second, runs })
 }
 
-/// Compares the sums of the buffer with those of the pattern, again and again.
+/// Compares the sums of the buffer with the repeated sums of the pattern.
 fn check(sums: &[f32], expected: &[f32]) -> Result<()> {
     let wrong = sums.iter().zip(expected.iter().cycle()).position(|(found, expected)| found != expected);
     wrong.map_or(Ok(()), |at| {

@@ -1,5 +1,5 @@
-//! Fit of a text into the context: the oldest part of a text that is too long is dropped, whole turns of a
-//! conversation, or tokens.
+//! Fit of a text into the context: drops the oldest part of a text that is too long, either whole turns of a
+//! conversation or single tokens.
 
 use super::history::{ChatFormat, History};
 use super::options::Overflow;
@@ -32,8 +32,8 @@ pub(super) struct Fit {
 }
 
 impl Continuation {
-    /// The ids of a prompt. If `overflow` lets the oldest part be dropped, they leave room for `max_tokens`
-    /// or half the context.
+    /// The ids of a prompt. If `overflow` allows dropping the oldest part, the ids leave room for
+    /// `max_tokens`, at most half the context.
     ///
     /// # Errors
     /// [`Error::ContextFull`] if the prompt does not fit; those of [`History::ids`].
@@ -51,8 +51,8 @@ impl Continuation {
         within(self.shorten(format, most)?, context)
     }
 
-    /// Prompt and generated tokens after a slide: the full context, cut down to half. `None` if nothing more
-    /// can be dropped.
+    /// Prompt and generated tokens after a slide: the full context, cut down to half of it. `None` if nothing
+    /// more can be dropped.
     ///
     /// # Errors
     /// Those of [`History::ids`].
@@ -69,7 +69,7 @@ impl Continuation {
         }
         let mut ids = self.shorten(format, half.saturating_sub(generated.len()))?.ids;
         let fits = ids.len() + generated.len() <= half;
-        // If the last turn or the answer is long, the first of the generated tokens make room.
+        // If the last turn or the answer is long, the first generated tokens are dropped too.
         let room = context.saturating_sub(ids.len());
         let n_kept = if fits { generated.len() } else { generated.len().min(room / 2) };
         ids.extend(generated.iter().skip(generated.len() - n_kept));
@@ -181,7 +181,7 @@ mod tests {
             assert_eq!(fit.ids, history.ids(format, first).unwrap(), "{most}");
             assert_eq!(fit.n_dropped, whole - fit.ids.len(), "{most}");
             assert!(fit.ids.len() <= most || first == 10, "{most}: {}", fit.ids.len());
-            // No more than need be.
+            // No more than necessary is dropped.
             assert!(first == 0 || history.ids(format, first - 2).unwrap().len() > most, "{most}");
             let text = tokenizer.decode(&fit.ids);
             assert!(
@@ -205,7 +205,7 @@ mod tests {
         };
         let fit = slide(n_prompt + 40).unwrap_or_default();
         assert!(fit.len() <= (n_prompt + 40) / 2 && fit.ends_with(&generated), "{}", fit.len());
-        // The last turn and the answer fill more than half: what was generated first goes.
+        // The last turn and the answer fill more than half: the first generated tokens are dropped.
         let context = last.len() + 40;
         let fit = slide(context).unwrap_or_default();
         assert!(fit.starts_with(&last) && fit.ends_with(&generated[20..]), "{fit:?}");

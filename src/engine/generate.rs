@@ -1,5 +1,5 @@
-//! Generation of one request: feeds what the KV cache lacks, samples tokens until the text ends, and records
-//! what the cache holds, so that the next request knows it whatever happens on the way.
+//! Generation of one request: feeds the tokens that the KV cache lacks, samples until the text ends, and
+//! records the contents of the cache at every step, so that the record is right even if the request fails.
 
 use super::context_fit::Continuation;
 use super::history::ChatFormat;
@@ -24,7 +24,7 @@ pub(super) struct RequestRun<'a> {
     pub(super) on_event: &'a mut dyn FnMut(&Event),
 }
 
-/// Progress of a prompt when feeding it ends.
+/// Result of feeding a prompt.
 enum Fed {
     /// The text is fed except for the last chunk, which begins at this index.
     UpTo(usize),
@@ -33,13 +33,13 @@ enum Fed {
 }
 
 impl RequestRun<'_> {
-    /// Feeds what the KV cache lacks of the text, then generates until the text ends.
+    /// Feeds the part of the text that the KV cache lacks, then generates until the text ends.
     ///
     /// # Errors
     /// [`Error::Aborted`], faults of the device.
     pub(super) async fn run(&mut self) -> Result<FinishReason> {
         let outcome = self.generate().await;
-        // After a fault of the device nothing is known of the cache.
+        // After a device fault, the contents of the cache are unknown.
         if matches!(&outcome, Err(error) if !matches!(error, Error::Aborted)) {
             self.live_kv.ids.clear();
         }
@@ -48,8 +48,8 @@ impl RequestRun<'_> {
 
     async fn generate(&mut self) -> Result<FinishReason> {
         loop {
-            // Progress through a prompt is reported until its first token comes, and not again if another
-            // device is fed.
+            // Progress is reported before the first token, but not when another device is fed the same text
+            // again.
             let is_prompt = self.state.output.tokens.is_empty();
             let reused = self.live_kv.reusable(&self.state.output.ids, self.model);
             let total = self.state.output.ids.len() - reused;
@@ -59,7 +59,7 @@ impl RequestRun<'_> {
             let fed = self.feed(is_prompt.then_some(total)).await?;
             let Fed::UpTo(at) = fed else { return Ok(FinishReason::Cancelled) };
             let first = is_prompt.then_some(Prefill { done: total, total });
-            // Positions repeat after a slide, and so would the draws.
+            // Positions repeat after a slide, and with the same seed so would the draws.
             let seed = self.state.seed.wrapping_add(self.state.n_slides << 32);
             let options = &self.state.output.options;
             let settings = options.sampling.settings(seed).filter(|_| options.logprobs.is_none());
@@ -75,7 +75,8 @@ impl RequestRun<'_> {
         }
     }
 
-    /// Feeds the text but for what the cache holds and its last chunk. Reports progress towards `total`.
+    /// Feeds the text except for the tokens in the cache and the last chunk. Reports progress towards
+    /// `total`.
     async fn feed(&mut self, total: Option<usize>) -> Result<Fed> {
         let text = &self.state.output.ids;
         let from = self.live_kv.reusable(text, self.model);
@@ -104,9 +105,9 @@ impl RequestRun<'_> {
         Ok(Fed::UpTo(at))
     }
 
-    /// Samples on the GPU. Several tokens are in flight at once: each step reads on the GPU the token that
-    /// the step before it chose. Tokens past a stop are dropped; their keys and values lie behind the text,
-    /// where the next tokens overwrite them.
+    /// Samples on the GPU. Several tokens are in flight at once: each step reads, on the GPU, the token that
+    /// the step before it chose. Tokens after a stop are dropped; their keys and values lie past the end of
+    /// the text, where the next tokens overwrite them.
     async fn sample_on_gpu(
         &mut self,
         settings: &Settings,
@@ -121,7 +122,7 @@ impl RequestRun<'_> {
         let (mut next, end) =
             (start + 1, start.saturating_add(self.state.output.n_left()).min(self.model.context() + 1));
         let outcome = self.decode(&mut next, end, first).await;
-        // A token in flight for a position has fed the token before it.
+        // The step that samples a token has fed the token before it.
         let mut text = self.state.output.ids.clone();
         text.extend(self.state.output.end);
         self.live_kv.set_ids(&text, next - 1);
@@ -136,7 +137,7 @@ impl RequestRun<'_> {
     ) -> Result<TokenOutcome> {
         loop {
             let before = self.live_kv.n_written;
-            // If this future is dropped, at most so many positions were written.
+            // If this future is dropped, no position past these was written.
             self.live_kv.mark_written(*next + MAX_DEPTH);
             let id = self.model.next_token(next, end).await?;
             self.live_kv.n_written = before.max(*next - 1);
@@ -153,7 +154,7 @@ impl RequestRun<'_> {
         }
     }
 
-    /// Samples on the CPU, from logits that are read back whole.
+    /// Samples on the CPU, from logits that are read back in full.
     async fn sample_on_cpu(
         &mut self,
         seed: u64,
@@ -186,14 +187,14 @@ impl RequestRun<'_> {
         }
     }
 
-    /// Drops the oldest part of a full context, if the options ask for it and if it is possible.
+    /// Drops the oldest part of a full context, if the options ask for it and something can be dropped.
     fn slide(&mut self) -> Result<bool> {
         let RequestState { continuation, output, .. } = &mut *self.state;
         if output.options.overflow != Overflow::Slide {
             return Ok(false);
         }
         let generated = match continuation {
-            // The text that is cut includes what was generated before the last slide.
+            // The text to cut includes the tokens generated before the last slide.
             Continuation::Ids { ids, .. } => output.ids.get(ids.len()..).unwrap_or_default(),
             Continuation::Turns { .. } => &output.tokens,
         };

@@ -1,4 +1,4 @@
-//! History of a conversation: its turns, the model's with the ids they were generated as.
+//! History of a conversation: its turns, and for the model's turns the ids that were generated.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +18,8 @@ pub(super) struct ChatFormat<'a> {
 pub(super) struct Turn {
     #[serde(flatten)]
     pub(super) message: Message,
-    /// The generated ids, if the text is all they say. They are kept because encoding the text might give
-    /// other ids.
+    /// The generated ids, if they decode to exactly this text. They are kept because encoding the text might
+    /// give other ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ids: Option<Vec<u32>>,
 }
@@ -69,7 +69,7 @@ impl History {
         self.add("assistant", text, ids);
     }
 
-    /// Drops the last messages, down to `n_messages`, the system's included.
+    /// Drops the last messages until `n_messages` are left, counting the system message.
     pub(super) fn rewind(&mut self, n_messages: usize) {
         self.turns.truncate(n_messages.saturating_sub(usize::from(self.system.is_some())));
     }
@@ -86,8 +86,8 @@ impl History {
         system.chain(self.turns.iter().skip(first).map(|turn| turn.message.clone())).collect()
     }
 
-    /// Ids from turn `first` on, a user's, up to the beginning of the model's answer. The system text comes
-    /// before that turn.
+    /// Ids from turn `first` on, which is a user's, up to the beginning of the model's answer. The system
+    /// text precedes that turn.
     ///
     /// # Errors
     /// Those of [`chat::encode`].

@@ -1,4 +1,4 @@
-//! Information about an engine: the progress of its load, the model and its file, counts.
+//! Information about an engine: the progress of its load, the model and its file, counters.
 
 use serde::Serialize;
 
@@ -27,7 +27,7 @@ pub enum Phase {
 pub struct Progress {
     /// The phase.
     pub phase: Phase,
-    /// Bytes of the file that are done.
+    /// Bytes of the file loaded so far.
     pub loaded: u64,
     /// Bytes of the file, if known.
     pub total: Option<u64>,
@@ -39,9 +39,9 @@ pub struct Progress {
 pub struct Info {
     /// Hyper-parameters.
     pub config: Config,
-    /// Positions that fit in the context (the model may know more).
+    /// Positions that fit in the context (the model may support more).
     pub context_length: usize,
-    /// Whether the model follows the turn format; otherwise it continues texts.
+    /// Whether the model follows the turn format; otherwise it only continues text.
     pub chat: bool,
     /// Mixture of formats, by the name that file names end in: `Q4_K_M`.
     pub quantisation: String,
@@ -53,10 +53,10 @@ pub struct Info {
     pub gpu_bytes: GpuBytes,
     /// Variants of the kernels that run: arithmetic, and the number of lanes that share rows.
     pub tuning: Tuning,
-    /// The same and more, with what the self-test replaced.
+    /// The same in detail, with the kernels that the self-test replaced.
     pub variants: Variants,
-    /// Options that a request does not set. Model files name none; these are the values of Gemma's model
-    /// cards, and the `generation_config` files of Gemma 1 and 2 have no others.
+    /// Defaults of the options that a request does not set. Model files name none; these are the values of
+    /// Gemma's model cards, and the `generation_config` files of Gemma 1 and 2 have no others.
     pub defaults: GenerateOptions,
 }
 
@@ -93,13 +93,13 @@ pub struct ModelFile {
     pub name: String,
     /// Its size, if known.
     pub bytes: Option<u64>,
-    /// Bytes of the weights that every token reads: all of them, except that only one row counts of an
-    /// embedding that is not also the output matrix.
+    /// Bytes of the weights that every token reads: all weights, but only one row of an embedding that is not
+    /// also the output matrix.
     pub weight_bytes_per_token: u64,
 }
 
 impl ModelFile {
-    /// The file of a header. `name` may be a path or an address.
+    /// Describes the file of a header. `name` may be a path or an address.
     pub(super) fn new(name: &str, bytes: Option<u64>, header: &Header) -> Self {
         let address = name.split(['?', '#']).next().unwrap_or_default();
         let name = address.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();

@@ -1,5 +1,5 @@
-//! Inspection of a file by its header alone, before a download or an allocation: what it is, and the memory
-//! it takes.
+//! Inspection of a file by its header alone, before a download or an allocation: its model, and the memory it
+//! needs.
 
 use serde::Serialize;
 
@@ -28,7 +28,8 @@ pub struct Inspection {
     pub file_bytes: Option<u64>,
     /// GPU memory that the model takes, and whether it fits.
     pub memory: MemoryPlan,
-    /// The adapter that the plan is for. `None` if there is none: the plan is for WebGPU's default limits.
+    /// The adapter that the plan is for. `None` if there is no adapter; the plan is then for WebGPU's default
+    /// limits.
     pub adapter: Option<AdapterInfo>,
 }
 
@@ -54,7 +55,7 @@ pub async fn inspect<S: ModelSource>(
     })
 }
 
-/// Name of the mixture of formats, by the file's own word; if it has none, the format with the most bytes.
+/// Name of the mixture of formats, as the file states it; if it does not, the format with the most bytes.
 pub(super) fn quantisation(header: &Header) -> Result<String> {
     let mixture = header.metadata.opt_u32("general.file_type")?;
     let named = mixture.and_then(quant::mixture_name).map(str::to_owned);

@@ -7,22 +7,22 @@ use crate::model::Model;
 pub(super) struct LiveKv {
     /// Tokens at positions 0, 1, …
     pub(super) ids: Vec<u32>,
-    /// Positions written since position 0 last was, those past `ids` included: what they replaced is gone
-    /// from the rings of local layers.
+    /// Positions written since position 0 was last written, including those past `ids`. In the rings of local
+    /// layers, they have overwritten older positions.
     pub(super) n_written: usize,
     /// The session that continues here.
     pub(super) session: Option<u32>,
 }
 
 impl LiveKv {
-    /// Number of tokens of `text` that need not be fed again. The last one always is, for its logits.
+    /// Number of tokens of `text` that need not be fed again. The last token is always fed, for its logits.
     pub(super) fn reusable(&self, text: &[u32], model: &Model) -> usize {
         let most = text.len().saturating_sub(1);
         let n = self.ids.iter().zip(text).take(most).take_while(|(a, b)| a == b).count();
         if model.can_return(n, self.n_written) { n } else { 0 }
     }
 
-    /// Drops the tokens from `n` on: they are fed again.
+    /// Drops the tokens from `n` on, which are fed again.
     pub(super) fn rewind(&mut self, n: usize) {
         self.ids.truncate(n);
         if n == 0 {
@@ -35,13 +35,13 @@ impl LiveKv {
         self.n_written = self.n_written.max(end);
     }
 
-    /// Notes that the first `n` tokens of `text` are what the cache holds.
+    /// Notes that the cache holds the first `n` tokens of `text`.
     pub(super) fn set_ids(&mut self, text: &[u32], n: usize) {
         self.ids.clear();
         self.ids.extend(text.iter().take(n));
     }
 
-    /// Drops all knowledge of the contents.
+    /// Forgets the contents.
     pub(super) fn forget(&mut self) {
         self.ids.clear();
         self.session = None;

@@ -1,4 +1,4 @@
-//! Load of an engine: the header, the tokenizer, and the weights on their way to a device.
+//! Loading of an engine: reads the header, builds the tokenizer, and streams the weights to a device.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ pub(super) struct LoadedModel {
     pub(super) read_ms: f64,
 }
 
-/// The beginning of a file: its header, and the bytes it was read from.
+/// The beginning of a file: its header, and the bytes that were read for it.
 pub(super) struct FileHead<'a> {
     pub(super) header: &'a Header,
     pub(super) name: &'a str,
@@ -51,7 +51,7 @@ impl FileHead<'_> {
     }
 }
 
-/// The record of an adapter, for a load that has none.
+/// The empty record, for a load without a record of the adapter.
 pub(super) fn no_record(_: &AdapterInfo) -> AdapterRecord {
     AdapterRecord::default()
 }
@@ -70,8 +70,7 @@ impl Engine {
         Self::load_recalling(source, options, &no_record, cancel, on_progress).await
     }
 
-    /// As [`Engine::load`]. `recall` is asked once, when the adapter is open, what is known of it from
-    /// earlier loads.
+    /// As [`Engine::load`]. Calls `recall` once, when the adapter is open, for its record from earlier loads.
     ///
     /// # Errors
     /// As [`Engine::load`].
@@ -124,8 +123,8 @@ impl Engine {
     }
 }
 
-/// Reads the header and streams the weights to a device of their own. `on_header` hears of the header while
-/// the kernels are being compiled.
+/// Reads the header and streams the weights to a new device. Calls `on_header` with the header while the
+/// device compiles kernels.
 pub(super) async fn load_model<S: ModelSource>(
     source: S,
     options: &LoadOptions,
@@ -140,9 +139,10 @@ pub(super) async fn load_model<S: ModelSource>(
     report(Phase::Header, 0);
     let reading = gguf::read_header(&mut source, cancel);
     let ((header, prefix), opened) = try_join(reading, OpenedDevice::new(options, recall)).await?;
-    // The architecture is checked before the tokenizer: a file of another model is refused for what it is.
+    // The architecture is checked before the tokenizer: the error for a file of another model names its
+    // architecture.
     let config = checked_config(&header)?;
-    // The kernels are compiled, in a browser by another process, while the tokenizer is built.
+    // The device compiles the kernels, in a browser by another process, while the tokenizer is built.
     let prepared = LoadingModel::new(opened, &header, config, options)?;
     on_header(&FileHead { header: &header, prefix: &prefix, name: source.name(), total })?;
     report(Phase::Header, header.data_start);
@@ -154,8 +154,8 @@ pub(super) async fn load_model<S: ModelSource>(
     Ok(LoadedModel { model, header, read_ms: source.spent().as_secs_f64() * 1e3 })
 }
 
-/// Options for the next load of the same model: with the variants that `model` has now, and without a test of
-/// what was tested.
+/// Options for the next load of the same model: with the variants that `model` has now, and with the results
+/// of its self-test, so that nothing is tested twice.
 pub(super) fn reload_options(options: &LoadOptions, model: &Model) -> LoadOptions {
     let variants = model.variants();
     let self_test = if options.self_test == SelfTest::Off { SelfTest::Off } else { SelfTest::Fast };

@@ -1,5 +1,17 @@
 //! The engine: a loaded model, the sessions it keeps, and one request at a time from a prompt to streamed
 //! text.
+//!
+//! Callers hold one object, [`Engine`]. Its methods are in several files, by subject:
+//!
+//! - `load`, `sleep`, `state`: the engine from load to reload, and its state between calls,
+//! - `inspect`, `info`: descriptions of a file, a loaded model, and the progress of a load,
+//! - `request`, `options`, `result`: the input and the output of a request,
+//! - `respond`, `generate`, `output`, `stops`: one request, from the fit into the context to the end of the
+//!   text,
+//! - `prompt`, `history`, `context_fit`: the ids of prompts and conversations, cut to the context,
+//! - `session`, `sessions`, `live_kv`, `save`: conversations, the KV cache that one of them has, and saved
+//!   ones,
+//! - `score`: logits, embeddings and likelihoods of given text.
 
 mod context_fit;
 mod generate;

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::sampler::Sampling;
 
-/// Most stop strings, and their longest, in characters.
+/// Maximum number of stop strings, and maximum length of each in characters.
 const MAX_STOPS: usize = 16;
 const MAX_STOP_CHARS: usize = 1000;
-/// Most tokens that are listed with their probabilities beside the chosen one.
+/// Maximum number of likely tokens to list with the chosen one.
 pub(super) const MAX_LOGPROBS: usize = 20;
 
 /// Treatment of a text that does not fit in the context.
@@ -23,11 +23,10 @@ pub enum Overflow {
     /// ([`super::FinishReason::Length`]).
     #[default]
     Error,
-    /// The oldest part of the prompt is dropped, so that the text fits too (up to half the context). System
-    /// text and BOS stay.
+    /// Drops the oldest part of the prompt to make room for the generated text (at most half the context).
+    /// The system text and BOS stay.
     Truncate,
-    /// As truncate; and if the context fills up during generation, the oldest part is dropped again and the
-    /// text continues.
+    /// As `Truncate`. If the context fills up during generation, drops the oldest part again and continues.
     Slide,
 }
 
@@ -35,25 +34,25 @@ pub enum Overflow {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GenerateOptions {
-    /// Most tokens to generate; at least 1.
+    /// Maximum number of tokens to generate; at least 1.
     pub max_tokens: usize,
-    /// Choice of a token.
+    /// Sampling of each token.
     #[serde(flatten)]
     pub sampling: Sampling,
     /// Seed that repeats a sampled text on the same adapter; `None`: another text each time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// Strings before which the generated text ends, without them: up to 16 of 1 to 1000 characters. One
-    /// string counts as a list of one.
+    /// Strings that end the generated text, which does not include them: up to 16, of 1 to 1000 characters
+    /// each. A single string counts as a list of one.
     pub stop: Vec<String>,
-    /// Reports the log-probability of each token, and of so many of the likeliest others (0 to 20). Every
+    /// Reports the log-probability of each token, and of this many of the likeliest tokens (0 to 20). Every
     /// token's logits are then read back, which is slower. `None`: no log-probabilities.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logprobs: Option<usize>,
     /// Treatment of a text that does not fit in the context.
     pub overflow: Overflow,
-    /// Whether a request without a session reuses what the last one left in the KV cache, as far as both
-    /// begin alike. Sessions always do.
+    /// Whether a request without a session reuses the KV cache of the last one, as far as both texts begin
+    /// alike. Sessions always do.
     pub cache_prompt: bool,
     /// Continues after an end token, as a benchmark must.
     #[serde(skip)]

@@ -20,14 +20,14 @@ pub(super) enum TokenOutcome {
     Full,
 }
 
-/// The text generated so far. It holds nothing of the GPU, so it outlives a device that is lost.
+/// The text generated so far. It holds no GPU resources, so it outlives a lost device.
 #[derive(Debug)]
 pub(super) struct Output {
     /// Tokens of the context: the prompt's, then the generated ones.
     pub(super) ids: Vec<u32>,
     /// All generated tokens.
     pub(super) tokens: Vec<u32>,
-    /// The end token, which is no part of the text.
+    /// The end token, which is not part of the text.
     pub(super) end: Option<u32>,
     /// Whether a stop string ended the text.
     pub(super) stopped: bool,

@@ -1,4 +1,4 @@
-//! Ids of prompts in their forms.
+//! Token ids of prompts in each of their forms.
 
 use super::request::Prompt;
 use super::state::Engine;

@@ -15,9 +15,9 @@ pub enum Prompt {
     Ids(Vec<u32>),
     /// A conversation, in the model's turn format.
     Messages(Vec<Message>),
-    /// The text of a caller's template, in which control tokens count. U+FDD0 is left out: a caller puts it
-    /// after each `<` and `[` of what people wrote, so that they stay text. BOS is put before the text if it
-    /// is missing.
+    /// The output of a caller's own template, in which control tokens keep their meaning. U+FDD0 is removed:
+    /// a caller inserts it after each `<` and `[` in text that people wrote, so that this stays text. BOS is
+    /// put before the text if it is missing.
     Rendered(String),
     /// The user's next message in a session.
     Say(String),
@@ -37,9 +37,9 @@ pub struct Request {
 /// The two ways to end a request early.
 #[derive(Clone, Debug, Default)]
 pub struct Signals {
-    /// Fails the request with [`Error::Aborted`].
+    /// Fails the request with [`crate::Error::Aborted`].
     pub cancel: Cancel,
-    /// Ends the text with the next token: [`FinishReason::Cancelled`].
+    /// Ends the text at the next token: [`FinishReason::Cancelled`](super::FinishReason::Cancelled).
     pub stop: Cancel,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct RequestState {
     pub(super) session: Option<u32>,
     pub(super) continuation: Continuation,
     pub(super) seed: u64,
-    /// Times that the full context slid.
+    /// Number of times that the full context slid.
     pub(super) n_slides: u64,
     pub(super) output: Output,
 }

@@ -16,7 +16,7 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 
 impl Engine {
-    /// Generates a continuation of `ids` from an empty cache. `on_token` hears each token as it is chosen.
+    /// Generates a continuation of `ids` from an empty cache. `on_token` receives each token as it is chosen.
     ///
     /// # Errors
     /// As [`Engine::respond`].
@@ -38,12 +38,12 @@ impl Engine {
         self.respond(&request, &signals, &mut on_event).await
     }
 
-    /// Continues a prompt. `on_event` hears of the progress through the prompt, and of each token as it is
+    /// Continues a prompt. `on_event` receives the progress through the prompt, and each token as it is
     /// chosen.
     ///
-    /// Without a session everything is computed anew unless [`GenerateOptions::cache_prompt`] is set, so that
-    /// a seed repeats a text to the bit. A session's history changes only if the request succeeds. If the
-    /// device is lost, the request waits for [`Engine::resume`] until the next request is made.
+    /// Without a session, the whole prompt is computed unless [`GenerateOptions::cache_prompt`] is set, so
+    /// that a seed repeats a text exactly. A session's history changes only if the request succeeds. If the
+    /// device is lost, [`Engine::resume`] can continue the request until another one is made.
     ///
     /// # Errors
     /// [`Error::InvalidOption`], [`Error::InvalidMessage`], [`Error::ContextFull`] if the prompt does not
@@ -68,9 +68,8 @@ impl Engine {
         self.drive(state, signals, on_event).await
     }
 
-    /// Continues the request that failed with [`Error::DeviceLost`], once there is a device again
-    /// ([`Engine::reload`]). Everything up to its last token is fed anew, and the tokens that follow are
-    /// reported as if nothing had happened.
+    /// Continues the request that failed with [`Error::DeviceLost`], after [`Engine::reload`]. Feeds
+    /// everything up to its last token again, and reports only the tokens that follow.
     ///
     /// # Errors
     /// As [`Engine::respond`]; [`Error::Internal`] if no request waits.
@@ -164,7 +163,7 @@ impl Engine {
     /// Adds the user's message and the model's answer to a session's history.
     fn remember(&mut self, id: u32, continuation: Continuation, generation: &Generation, stopped: bool) {
         let Continuation::Turns { mut history, first } = continuation else { return };
-        // If a stop string ended the text, its tokens say more than the text.
+        // If a stop string ended the text, the tokens decode to more than the text.
         history.answer(&generation.text, (!stopped).then(|| generation.tokens.clone()));
         if let Some(session) = self.sessions.get_mut(&id) {
             session.history = Some(history);

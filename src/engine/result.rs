@@ -13,8 +13,8 @@ pub enum Event {
     Prefill(Prefill),
     /// A token was chosen.
     Token(Piece),
-    /// Text at the end that was held back, because it could have begun a stop string or a character. No token
-    /// comes with it.
+    /// Text at the end that was held back because a stop string or a character could have begun with it. No
+    /// token belongs to it.
     Rest {
         /// The text.
         text: String,
@@ -51,7 +51,7 @@ pub struct Piece {
 pub struct Likely {
     /// Token id.
     pub id: u32,
-    /// Its text; the name of a token that stands for none.
+    /// Its text, or the name of a token without text.
     pub text: String,
     /// Natural logarithm of its probability, before penalties, biases and temperature.
     pub logprob: f32,
@@ -63,7 +63,7 @@ pub struct TokenLogprob {
     /// The token.
     #[serde(flatten)]
     pub chosen: Likely,
-    /// The likeliest tokens in its place, likeliest first.
+    /// The likeliest tokens at its position, likeliest first.
     pub top: Vec<Likely>,
 }
 
@@ -71,7 +71,7 @@ pub struct TokenLogprob {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
-    /// The model gave an end token, or the text came to a stop string.
+    /// The model generated an end token, or the text reached a stop string.
     Stop,
     /// `max_tokens` were generated, or the context is full.
     Length,
@@ -97,15 +97,15 @@ pub struct Usage {
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Timings {
-    /// From the request to the logits of the prompt's last token.
+    /// Time from the request to the logits of the prompt's last token.
     pub prompt_ms: f64,
-    /// From the request to the first token.
+    /// Time from the request to the first token.
     pub first_token_ms: f64,
-    /// From the first token to the last.
+    /// Time from the first token to the last.
     pub decode_ms: f64,
-    /// Computed prompt tokens a second.
+    /// Computed prompt tokens per second.
     pub prompt_per_second: f64,
-    /// Tokens after the first, a second; 0 if there is only one.
+    /// Tokens after the first, per second; 0 if there is only one.
     pub decode_per_second: f64,
 }
 
@@ -160,7 +160,7 @@ pub(super) fn token_logprob(tokenizer: &Tokenizer, logits: &[f32], id: u32, n: u
     TokenLogprob { chosen: likely(id), top }
 }
 
-/// The text of one token: U+FFFD for bytes that are part of a character, its name if it stands for no text.
+/// The text of one token: U+FFFD for bytes that are part of a character, the name of a token without text.
 pub(super) fn text_of(tokenizer: &Tokenizer, id: u32) -> String {
     let text = tokenizer.decode(&[id]);
     if text.is_empty() { tokenizer.piece(id).unwrap_or_default().to_owned() } else { text }

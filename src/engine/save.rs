@@ -1,4 +1,4 @@
-//! Saved sessions: a conversation and its KV cache as bytes, and back.
+//! Saved sessions: a conversation and its KV cache to bytes and back.
 //!
 //! ```text
 //! magic "gemmaKV\n", version u32, length of the JSON u32, layout u64
@@ -7,7 +7,7 @@
 //! XXH3 (64 bit) of all bytes before it
 //! ```
 //! Numbers are little endian. The layout is a hash of everything that the bytes of a cache depend on, except
-//! for the context length: the part of a global layer grows with the text, not with the room for it.
+//! for the context length: the part of a global layer grows with the text, not with the context.
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
@@ -26,12 +26,12 @@ const MAGIC: [u8; 8] = *b"gemmaKV\n";
 const VERSION: u32 = 1;
 const HEAD_BYTES: u64 = 24;
 const SUM_BYTES: u64 = 8;
-/// Most bytes of JSON: the ids of a context of 131072 take about one MiB, and its text little more.
+/// Maximum bytes of JSON: the ids of a context of 131072 take about one MiB, and its text little more.
 const MAX_JSON_BYTES: u64 = 32 << 20;
 /// Bytes read at a time.
 const BLOCK_BYTES: u64 = 4 << 20;
 
-/// The JSON in front of the KV cache.
+/// The JSON before the KV cache.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Record {
@@ -43,8 +43,8 @@ struct Record {
     n_written: usize,
 }
 
-/// Hash of a model: of the beginning of its file as it was read, which is the header and, because reads grow
-/// by doubling, some of the weights, and of the shapes and formats of all tensors.
+/// Hash of a model. It covers the shapes and formats of all tensors, and the bytes read at the beginning of
+/// the file: the header and, because reads grow by doubling, some of the weights.
 pub(super) fn fingerprint(header: &Header, prefix: &[u8]) -> u64 {
     let mut hash = Xxh3::new();
     hash.update(prefix);
@@ -95,8 +95,8 @@ impl Engine {
         on_piece: &mut impl AsyncFnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
         let session = self.session(id)?;
-        let (ids, n_written, parked) = match &session.waiting_kv {
-            Some(kv) => (kv.ids.as_slice(), kv.n_written, Some(&kv.parked)),
+        let (ids, n_written, swapped) = match &session.waiting_kv {
+            Some(kv) => (kv.ids.as_slice(), kv.n_written, Some(&kv.swapped)),
             None if self.live_kv.session == Some(id) => {
                 (self.live_kv.ids.as_slice(), self.live_kv.n_written, None)
             }
@@ -123,9 +123,9 @@ impl Engine {
             hash.update(piece);
             on_piece(piece).await
         };
-        // While the engine sleeps no session has a KV cache.
+        // While the engine sleeps, no session has a KV cache.
         if !ids.is_empty() {
-            self.model()?.read_planes(parked, ids.len(), &mut give).await?;
+            self.model()?.read_planes(swapped, ids.len(), &mut give).await?;
         }
         on_piece(&hash.digest().to_le_bytes()).await
     }
@@ -141,7 +141,7 @@ impl Engine {
         let total = source.len().ok_or_else(|| malformed("the size", 0, "it is not known"))?;
         let mut from = HashingReader { source: &mut source, at: 0, hash: Xxh3::new(), cancel };
         let record = self.read_record(&mut from, total).await?;
-        let parked = match record.ids.len() {
+        let swapped = match record.ids.len() {
             0 => None,
             n_tokens => Some(self.read_cache(&mut from, total, n_tokens).await?),
         };
@@ -155,11 +155,11 @@ impl Engine {
             return Err(malformed("the checksum", at, "it is not that of the bytes before it"));
         }
         let waiting_kv =
-            parked.map(|parked| WaitingKv { ids: record.ids, n_written: record.n_written, parked });
+            swapped.map(|swapped| WaitingKv { ids: record.ids, n_written: record.n_written, swapped });
         self.insert(Session { history: record.history, first: record.first, waiting_kv })
     }
 
-    /// Everything in front of the KV cache, checked against model and size before anything is allocated for
+    /// Reads everything before the KV cache, and checks it against the model and the size before allocating
     /// the cache.
     async fn read_record<S: ByteSource>(
         &self,
@@ -242,14 +242,14 @@ impl Engine {
             let why = format!("{n_tokens} tokens need {needs} bytes in all, there are {total}");
             return Err(malformed("the KV cache", from.at, why));
         }
-        let parked = model.allocate_swapped(n_tokens).await?;
+        let swapped = model.allocate_swapped(n_tokens).await?;
         for (plane, bytes) in sizes.into_iter().enumerate() {
             for offset in (0..bytes).step_by(BLOCK_BYTES as usize) {
                 let block = from.take(BLOCK_BYTES.min(bytes - offset)).await?;
-                model.write_plane(&parked, plane, offset, &block).await?;
+                model.write_plane(&swapped, plane, offset, &block).await?;
             }
         }
-        Ok(parked)
+        Ok(swapped)
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Score {
 pub struct ScoredToken {
     /// Token id.
     pub id: u32,
-    /// Its text; the name of a token that stands for none.
+    /// Its text, or the name of a token without text.
     pub text: String,
     /// Natural logarithm of its probability after all tokens before it.
     pub logprob: f32,
@@ -82,8 +82,8 @@ impl Engine {
         Ok(Score { tokens, total, perplexity })
     }
 
-    /// Negative log-likelihood of `ids[i + 1]` at index i, in nats; `on_progress` hears the number of
-    /// positions done.
+    /// Negative log-likelihood of `ids[i + 1]` at index i, in nats; `on_progress` receives the number of
+    /// finished positions.
     ///
     /// # Errors
     /// As [`Engine::logits`].

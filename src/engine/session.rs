@@ -7,7 +7,7 @@ use crate::chat::Message;
 use crate::error::{Error, Result};
 use crate::model::gpu::kv_swap::SwappedKv;
 
-/// The beginning of a session.
+/// Options of a new session.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SessionOptions {
@@ -15,7 +15,7 @@ pub struct SessionOptions {
     pub system: Option<String>,
     /// The messages so far, user and assistant in turn.
     pub history: Vec<Message>,
-    /// The caller has its own template: it keeps the history, and sends all of it as
+    /// Whether the caller has its own template: it then keeps the history, and sends all of it as
     /// [`Prompt::Rendered`](super::Prompt::Rendered) each time.
     pub rendered: bool,
 }
@@ -36,15 +36,15 @@ pub(super) struct Session {
 pub(super) struct WaitingKv {
     pub(super) ids: Vec<u32>,
     pub(super) n_written: usize,
-    pub(super) parked: SwappedKv,
+    pub(super) swapped: SwappedKv,
 }
 
 impl WaitingKv {
     /// A copied cache, or none if there was no memory for the copy: the session then computes its tokens
     /// again at its next request.
-    pub(super) fn of(parked: Result<SwappedKv>, ids: &[u32], n_written: usize) -> Result<Option<Self>> {
-        match parked {
-            Ok(parked) => Ok(Some(Self { ids: ids.to_vec(), n_written, parked })),
+    pub(super) fn of(swapped: Result<SwappedKv>, ids: &[u32], n_written: usize) -> Result<Option<Self>> {
+        match swapped {
+            Ok(swapped) => Ok(Some(Self { ids: ids.to_vec(), n_written, swapped })),
             Err(Error::OutOfMemory { .. }) => Ok(None),
             Err(other) => Err(other),
         }

@@ -1,4 +1,5 @@
-//! Calls on sessions. One session at a time has the live KV cache; those of the others are copied out of it.
+//! Operations on sessions. One session at a time has the live KV cache; the caches of the others are copied
+//! out of it.
 
 use super::history::History;
 use super::session::{Session, SessionOptions, WaitingKv};
@@ -30,7 +31,7 @@ impl Engine {
         self.insert(Session { history: Some(history), first: 0, waiting_kv: None })
     }
 
-    /// Opens a second session that begins with all of this one. The KV cache is copied.
+    /// Opens a copy of a session, with a copy of its KV cache.
     ///
     /// # Errors
     /// [`Error::InvalidOption`] if the session is not open; faults of the device.
@@ -39,7 +40,7 @@ impl Engine {
         let (history, first) = (session.history.clone(), session.first);
         let waiting_kv = match &session.waiting_kv {
             Some(kv) => {
-                let copy = self.model()?.duplicate(&kv.parked, kv.ids.len()).await;
+                let copy = self.model()?.duplicate(&kv.swapped, kv.ids.len()).await;
                 WaitingKv::of(copy, &kv.ids, kv.n_written)?
             }
             None if self.live_kv.session == Some(id) => self.copy_live_kv().await?,
@@ -69,8 +70,8 @@ impl Engine {
         Ok(self.session(id)?.history.as_ref().map(|history| history.messages(0)).unwrap_or_default())
     }
 
-    /// Drops the last messages of a session, down to `n_messages`, the system's included: for a caller that
-    /// never received the last answer. The KV cache keeps what it holds.
+    /// Drops the last messages of a session until `n_messages` are left, counting the system message: for a
+    /// caller that never received the last answer. The KV cache keeps its contents.
     ///
     /// # Errors
     /// [`Error::InvalidOption`] if the session is not open.
@@ -105,7 +106,7 @@ impl Engine {
         self.deactivate_session(false).await?;
         let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
         if let (Some(kv), Some(model)) = (&session.waiting_kv, &self.model) {
-            model.swap_in(&kv.parked, kv.ids.len())?;
+            model.swap_in(&kv.swapped, kv.ids.len())?;
         }
         if let Some(kv) = session.waiting_kv.take() {
             self.live_kv.ids = kv.ids;
@@ -115,7 +116,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes the live KV cache from the session that has it, if one has. If `keep_ids`, the next request may
+    /// Takes the live KV cache from the session that has it, if any. If `keep_ids`, the next request may
     /// reuse its contents.
     pub(super) async fn deactivate_session(&mut self, keep_ids: bool) -> Result<()> {
         if let Some(id) = self.live_kv.session {
@@ -141,7 +142,7 @@ impl Engine {
         if self.live_kv.ids.is_empty() {
             return Ok(None);
         }
-        let parked = self.model()?.swap_out(self.live_kv.ids.len()).await;
-        WaitingKv::of(parked, &self.live_kv.ids, self.live_kv.n_written)
+        let swapped = self.model()?.swap_out(self.live_kv.ids.len()).await;
+        WaitingKv::of(swapped, &self.live_kv.ids, self.live_kv.n_written)
     }
 }

@@ -1,5 +1,5 @@
-//! Sleep of an engine, and its return: a device may be lost at any moment, and an engine that sleeps has
-//! none. Tokenizer, sessions and the request in progress stay.
+//! Sleep and reload of an engine. A sleeping engine has no device, and a device may be lost at any moment;
+//! the tokenizer, the sessions and the request in progress stay.
 
 use super::info::Progress;
 use super::live_kv::LiveKv;
@@ -24,7 +24,7 @@ impl Engine {
     /// request.
     ///
     /// # Errors
-    /// As [`Engine::load`]; [`Error::FileChanged`] if it is another file. The engine sleeps then.
+    /// As [`Engine::load`]; [`Error::FileChanged`] if it is another file. After an error the engine sleeps.
     pub async fn reload<S: ModelSource>(
         &mut self,
         source: S,

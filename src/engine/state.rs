@@ -16,7 +16,7 @@ use crate::tokenizer::Tokenizer;
 /// A loaded model with its tokenizer and its sessions. One request runs at a time.
 #[derive(Debug)]
 pub struct Engine {
-    /// `None` while the engine sleeps, or when a lost device was not replaced.
+    /// `None` while the engine sleeps, or while a lost device is not replaced.
     pub(super) model: Option<Model>,
     /// Options for the next load of the same model: the caller's, with the variants that were chosen.
     pub(super) options: LoadOptions,
@@ -26,16 +26,16 @@ pub struct Engine {
     pub(super) template: Template,
     pub(super) tokenizer_ms: f64,
     pub(super) read_ms: f64,
-    /// Hash of the file's beginning and tensor table: tells this file from others.
+    /// Hash of the file's beginning and tensor table: distinguishes this file from others.
     pub(super) fingerprint: u64,
-    /// Hash of everything that the bytes of a KV cache depend on: tells this model's caches from those of
-    /// others.
+    /// Hash of everything that the bytes of a KV cache depend on: distinguishes this model's caches from
+    /// those of others.
     pub(super) kv_layout: u64,
     pub(super) live_kv: LiveKv,
     pub(super) sessions: BTreeMap<u32, Session>,
     /// The request whose device was lost.
     pub(super) suspended: Option<RequestState>,
-    /// Number of sessions opened so far: no number is given twice.
+    /// Number of sessions opened so far: no number is used twice.
     pub(super) n_opened: u32,
 }
 

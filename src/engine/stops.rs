@@ -1,6 +1,6 @@
 //! Stop strings, found across tokens: text that could begin one is held back.
 
-/// Search for stop strings in a text that comes piece by piece.
+/// Search for stop strings in a text that arrives piece by piece.
 #[derive(Debug)]
 pub(super) struct Stops {
     stops: Vec<String>,

@@ -1,4 +1,4 @@
-//! Bounds of a header. A file beyond one is refused before memory is spent on it.
+//! Caps of a header. The parser refuses a file that exceeds one before it spends memory on it.
 
 /// Bytes of the whole header. The largest Gemma header (262144 tokens and their scores) has 6.5 MB; merges
 /// triple it.

@@ -2,7 +2,7 @@
 
 use super::value::{Array, Value};
 
-/// Most characters of a string in a message.
+/// Maximum characters of a string in a message.
 const SHOWN: usize = 60;
 
 impl Value {

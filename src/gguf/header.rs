@@ -42,7 +42,7 @@ pub enum Parsed {
     Done(Header),
     /// The prefix ends inside the header.
     NeedMore {
-        /// Least length of a prefix that is worth another try.
+        /// Minimum length of a prefix that is worth another try.
         at_least: u64,
     },
 }

@@ -1,4 +1,4 @@
-//! Header of a source: the prefixes that it needs, of one file or of all shards.
+//! Reader of headers: growing prefixes of one file or of all shards.
 
 use super::caps;
 use super::header::{Header, Parsed, parse};

@@ -67,7 +67,7 @@ fn check_place(name: &str, header: &Header, ix: usize, n_files: usize) -> Result
     })
 }
 
-/// Checks that a shard belongs to the model of the first one, as far as its metadata tell.
+/// Checks that a shard belongs to the model of the first one, as far as the metadata show.
 fn check_model(first: &Header, header: &Header, file: &str) -> Result<()> {
     let n_tensors = "split.tensors.count";
     for key in MODEL.into_iter().chain([n_tensors]) {
@@ -85,7 +85,7 @@ fn check_model(first: &Header, header: &Header, file: &str) -> Result<()> {
     Ok(())
 }
 
-/// Checks that no tensor is doubled or missing.
+/// Checks that no tensor is duplicate or missing.
 fn check_tensors(name: &str, joined: &Header) -> Result<()> {
     let mut names = BTreeSet::new();
     for tensor in &joined.tensors {

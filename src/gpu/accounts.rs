@@ -1,8 +1,8 @@
-//! Books of a device: bytes of the live buffers by kind.
+//! Memory accounts of a device: bytes of the live buffers by kind.
 
 use std::cell::Cell;
 
-/// Purpose of a buffer, by which the books are kept.
+/// Purpose of a buffer, as the accounts distinguish it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemoryKind {
     /// Model weights, in planes.

@@ -25,7 +25,7 @@ pub(super) async fn pick(options: &GpuOptions) -> Result<wgpu::Adapter> {
     instance.request_adapter(&request).await.map_err(no_adapter)
 }
 
-/// The error without the text of wgpu's, which lists the backends that this build was compiled without.
+/// The error without wgpu's own text, which lists the backends that this build was compiled without.
 fn no_adapter(_: wgpu::RequestAdapterError) -> Error {
     Error::NoWebgpu { why: "no GPU adapter was found".to_owned() }
 }

@@ -1,6 +1,7 @@
 //! Bisection over whole numbers.
 
-/// The largest n up to `most` that `holds`, which is true up to some number and false above it; 0 if there is none.
+/// The largest n up to `most` for which `holds` is true; 0 if there is none. `holds` must be true up to some
+/// number and false above it.
 pub(crate) fn largest(most: u64, holds: impl Fn(u64) -> bool) -> u64 {
     let (mut low, mut high) = (0, most);
     while low < high {

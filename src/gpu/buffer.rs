@@ -9,7 +9,8 @@ use crate::error::{Error, Result};
 /// Size of every uniform buffer: the largest parameters, of the decode kernels, are 56 bytes.
 pub const UNIFORM_BYTES: u64 = 64;
 
-/// Allocated size of a buffer of `bytes` bytes: WebGPU wants multiples of 4, and an empty binding is an error.
+/// Allocated size of a buffer of `bytes` bytes: WebGPU wants multiples of 4, and an empty binding is an
+/// error.
 #[must_use]
 pub const fn allocated(bytes: u64) -> u64 {
     if bytes < 16 { 16 } else { bytes.next_multiple_of(4) }
@@ -65,7 +66,7 @@ impl Gpu {
         self.storage(MemoryKind::Scratch, label, 4 * rows as u64 * cols as u64)
     }
 
-    /// A buffer that is only written and copied: its bytes wait to be copied to where kernels bind them.
+    /// A buffer that no kernel binds: its bytes are written and copied to and from other buffers.
     #[must_use]
     pub fn store(&self, kind: MemoryKind, label: &str, bytes: u64) -> Buffer {
         self.buffer(kind, label, bytes, wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC)
@@ -89,7 +90,7 @@ impl Gpu {
         self.queue.write_buffer(&buffer.raw, offset, data);
     }
 
-    /// Bytes written since the last submission, which the queue holds until then.
+    /// Bytes written since the last submission, which the queue holds until the next one.
     #[must_use]
     pub fn bytes_pending(&self) -> u64 {
         self.bytes_pending.get()

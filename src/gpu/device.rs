@@ -1,4 +1,4 @@
-//! The adapter and the device: chosen once, at the adapter's own limits and with no optional feature needed.
+//! The adapter and the device: opened once, with the adapter's own limits; no optional feature is needed.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -24,9 +24,9 @@ pub struct AdapterInfo {
     pub backend: String,
     /// Driver and version, if known.
     pub driver: String,
-    /// Whether sums are taken by subgroups.
+    /// Whether kernels compute sums by subgroups.
     pub subgroups: bool,
-    /// Limits in use: the adapter's, or lower ones that were asked for.
+    /// Limits in use: the adapter's, or lower ones on request.
     #[serde(flatten)]
     pub limits: Limits,
 }
@@ -43,7 +43,7 @@ pub struct Counters {
     pub submits: u64,
     /// Buffers, bind groups, pipelines and shader modules created.
     pub objects: u64,
-    /// Those of the objects that were created outside an error scope: their failure would only show later.
+    /// Objects created outside an error scope, whose failure would show only later.
     #[serde(skip)]
     pub unscoped: u64,
     /// Bytes mapped for reading.
@@ -52,7 +52,7 @@ pub struct Counters {
     pub bytes_written: u64,
 }
 
-/// A device with its queue, its books and its compiled pipelines.
+/// A device with its queue, its memory accounts and its compiled pipelines.
 #[derive(Debug)]
 pub struct Gpu {
     pub(super) device: wgpu::Device,
@@ -129,7 +129,7 @@ impl Gpu {
         &self.info
     }
 
-    /// Whether sums are taken by subgroups.
+    /// Whether kernels compute sums by subgroups.
     #[must_use]
     pub fn subgroups(&self) -> bool {
         self.info.subgroups
@@ -165,7 +165,8 @@ impl Gpu {
     }
 
     /// # Errors
-    /// The first fault reported outside an error scope: [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Gpu`].
+    /// The first fault reported outside an error scope: [`Error::DeviceLost`], [`Error::OutOfMemory`] or
+    /// [`Error::Gpu`].
     pub fn check(&self) -> Result<()> {
         match self.first_error.lock() {
             Ok(slot) => slot.clone().map_or(Ok(()), Err),
@@ -198,8 +199,8 @@ impl Gpu {
         made
     }
 
-    /// Runs `make` in an error scope without waiting for the device's answer, which [`Gpu::end_scope`] awaits: meanwhile a browser
-    /// compiles in another process.
+    /// Runs `make` in an error scope without waiting for the device's answer, which [`Gpu::end_scope`]
+    /// awaits: meanwhile a browser compiles in another process.
     pub fn begin_scope<T>(&self, what: &str, make: impl FnOnce() -> Result<T>) -> (Result<T>, PendingScope) {
         let (held, opened) = (self.accounts.total(), self.accounts.opened());
         let outer = self.scope_is_open.replace(true);
@@ -213,7 +214,7 @@ impl Gpu {
         (made, PendingScope { what: what.to_owned(), refused, short, asked, held })
     }
 
-    /// Waits for the device's answer to what was done in [`Gpu::begin_scope`].
+    /// Waits for the device's answer to the work in a scope of [`Gpu::begin_scope`].
     ///
     /// # Errors
     /// [`Error::OutOfMemory`], [`Error::Gpu`], or an earlier fault.
@@ -240,7 +241,7 @@ pub struct PendingScope {
     what: String,
     refused: PoppedScope,
     short: PoppedScope,
-    /// Bytes asked for in it, and held before it.
+    /// Bytes requested in the scope, and held before it.
     asked: u64,
     held: u64,
 }
@@ -260,7 +261,8 @@ fn watch(device: &wgpu::Device, first_error: &Arc<Mutex<Option<Error>>>) {
         }
     }));
     let slot = Arc::clone(first_error);
-    // A lost device explains all other faults. If the engine itself destroys the device, nobody is left to look.
+    // A lost device explains all other faults. If the engine itself destroys the device, nobody reads the
+    // error.
     device.set_device_lost_callback(move |reason, message| {
         if let Ok(mut slot) = slot.lock() {
             *slot = Some(Error::DeviceLost { why: format!("{reason:?}: {message}") });

@@ -1,4 +1,5 @@
-//! The KV cache of one layer: rotated keys and values by slot, split by heads if a buffer would exceed a binding.
+//! The KV cache of one layer: rotated keys and values by slot, split by heads if a buffer would exceed a
+//! binding.
 
 use super::accounts::MemoryKind;
 use super::buffer::Buffer;

@@ -7,8 +7,8 @@ use super::limits::Limits;
 use crate::error::{Error, Result};
 use crate::quant::{Format, KvType};
 
-/// Rows of a part are a multiple of this: f16 scales, two to a word, never straddle parts or uploads, and the blocks of logits
-/// that the sampler looks at never straddle parts.
+/// Rows of a part are a multiple of this: f16 scales, two to a word, never straddle parts or uploads, and the
+/// blocks of logits that the sampler looks at never straddle parts.
 pub(super) const ROW_STEP: u64 = 32;
 /// Rows of a slice of a fused matrix are a multiple of this, for the sake of the f16 scales.
 const SLICE_STEP: u64 = 16;
@@ -20,8 +20,8 @@ pub struct RowRange {
     pub first_row: u64,
     /// Rows in this part.
     pub n_rows: u64,
-    /// Row n of this part is row `first_row + n / fold * stride + n % fold` of the whole: `fold` rows of each slice follow each
-    /// other if a fused matrix is split, and all rows if it is not.
+    /// Row n of this part is row `first_row + n / fold * stride + n % fold` of the whole: `fold` rows of each
+    /// slice follow each other if a fused matrix is split, and all rows if it is not.
     pub fold: u64,
     /// Rows between the slices of a split fused matrix; 0 if it is not split.
     pub stride: u64,
@@ -56,8 +56,8 @@ impl Limits {
     /// Split of a matrix `[n_rows, n_cols]` by rows.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] if a row is no multiple of 16 weights and of the block, [`Error::LimitTooLow`] if
-    /// 32 rows exceed a buffer or one of their planes a binding.
+    /// [`Error::Unsupported`] if a row is no multiple of 16 weights and of the block, [`Error::LimitTooLow`]
+    /// if 32 rows exceed a buffer or one of their planes a binding.
     pub fn row_ranges(
         &self,
         label: &str,
@@ -68,8 +68,8 @@ impl Limits {
         self.split(label, format, (n_rows, 1), n_cols)
     }
 
-    /// Layout of a fused matrix whose slices have `rows` rows each: whole if it fits, else the same rows of each slice in every
-    /// part. `None` if neither is possible: its slices then stand alone.
+    /// Layout of a fused matrix whose slices have `rows` rows each: whole if it fits, else the same rows of
+    /// each slice in every part. `None` if neither is possible: its slices then stand alone.
     ///
     /// # Errors
     /// As [`Limits::row_ranges`].
@@ -93,7 +93,7 @@ impl Limits {
         }
     }
 
-    /// Splits `n_slices` matrices of `n_rows` rows alike.
+    /// Splits `n_slices` matrices of `n_rows` rows each in the same way.
     fn split(
         &self,
         label: &str,

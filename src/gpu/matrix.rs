@@ -17,13 +17,13 @@ pub struct Slice {
     pub n_rows: u64,
 }
 
-/// Tensors of one format and row length, one below the other, whose product with the same input takes one dispatch. A matrix
-/// of a single tensor is a fused matrix of one slice.
+/// Tensors of one format and row length, one below the other, whose product with the same input takes one
+/// dispatch. A matrix of a single tensor is a fused matrix of one slice.
 #[derive(Clone, Debug)]
 pub struct FusedMatrix {
     /// Slices from top to bottom.
     pub slices: Vec<Slice>,
-    /// K, weights a row.
+    /// K, weights per row.
     pub n_cols: u64,
     /// Block format of the weights.
     pub format: &'static Format,
@@ -42,7 +42,7 @@ impl FusedMatrix {
         self.slices.iter().map(|s| s.label.as_str()).collect::<Vec<_>>().join(" + ")
     }
 
-    /// Joins neighbours of one format and row length, as far as the limits allow.
+    /// Fuses neighbouring tensors of one format and row length, as far as the limits allow.
     ///
     /// # Errors
     /// As [`Limits::fused_ranges`].
@@ -90,13 +90,13 @@ pub struct Matrix {
     pub slices: Vec<Slice>,
     /// N, rows of all slices.
     pub n_rows: u64,
-    /// K, weights a row; a multiple of 16 and of the format's block.
+    /// K, weights per row; a multiple of 16 and of the format's block.
     pub n_cols: u64,
     /// Block format of the weights.
     pub format: &'static Format,
     /// Consecutive runs of rows.
     pub parts: Vec<Part>,
-    /// Column of the product at which row 0 stands: other matrices may make the columns before it.
+    /// Column of the product that row 0 computes; other matrices may compute the columns before it.
     pub first_col: u64,
     /// Columns of the product, including those of other matrices.
     pub n_total: u64,
@@ -126,7 +126,7 @@ impl Matrix {
         Self::fused(gpu, FusedMatrix { slices, n_cols, format }, 0, n_rows)
     }
 
-    /// Allocates a fused matrix whose product makes the columns from `first_col` on of `n_total`.
+    /// Allocates a fused matrix whose product is the columns from `first_col` on of `n_total`.
     ///
     /// # Errors
     /// As [`Limits::row_ranges`].
@@ -143,13 +143,14 @@ impl Matrix {
         Ok(Self { label, slices, n_rows, n_cols, format, parts, first_col, n_total })
     }
 
-    /// Bytes a row takes in the file.
+    /// Bytes of a row in the file.
     #[must_use]
     pub fn row_bytes(&self) -> u64 {
         self.format.bytes_of(self.n_cols)
     }
 
-    /// Repacks `blocks`, whole rows of a slice from `first_row` on (a multiple of 16), and writes them into their planes.
+    /// Repacks `blocks`, whole rows of a slice from `first_row` on (a multiple of 16), and writes them into
+    /// their planes.
     pub fn write_rows(&self, gpu: &Gpu, slice: usize, first_row: u64, blocks: &[u8]) {
         let row_bytes = self.row_bytes();
         let end = first_row + blocks.len() as u64 / row_bytes;

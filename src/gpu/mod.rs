@@ -1,6 +1,7 @@
-//! Everything that says wgpu: the device, buffers, matrices in planes, shaders, plans of dispatches, read-back.
+//! Everything that says wgpu: the device, buffers, matrices in planes, shaders, plans of dispatches,
+//! read-back.
 //!
-//! Files of this folder import from each other by file; the names below are for the other rooms.
+//! Inside this folder, files import from each other by file; other modules use the names below.
 
 pub mod accounts;
 mod adapter;

@@ -9,9 +9,9 @@ pub struct GpuOptions {
     pub max_binding_bytes: Option<u64>,
     /// Creates no buffer above this many bytes.
     pub max_buffer_bytes: Option<u64>,
-    /// Does without subgroups even if the adapter has them.
+    /// Ignores subgroups even if the adapter has them.
     pub without_subgroups: bool,
-    /// Does without timestamps even if the adapter has them: only [`super::profile`] uses them.
+    /// Ignores timestamps even if the adapter has them: only [`super::profile`] uses them.
     pub without_timestamps: bool,
     /// Makes a kernel wrong, to show that tests notice it. Release builds have no such option.
     #[cfg(debug_assertions)]

@@ -35,13 +35,13 @@ pub enum Extent {
 /// Extents of a dispatch, and the share of each that one workgroup covers.
 #[derive(Clone, Copy, Debug)]
 pub struct Grid {
-    /// First dimension and its extent a workgroup.
+    /// First dimension, and its extent per workgroup.
     pub x: (Extent, u64),
-    /// Second dimension and its extent a workgroup.
+    /// Second dimension, and its extent per workgroup.
     pub y: (Extent, u64),
 }
 
-/// Every WebGPU adapter dispatches this many workgroups in a dimension.
+/// Workgroups per dimension that every WebGPU adapter can dispatch.
 const MAX_WORKGROUPS: u64 = 65_535;
 
 impl Grid {
@@ -128,7 +128,7 @@ pub(super) struct BoundDispatch {
 pub struct Plan {
     pub(super) step: Buffer,
     pub(super) dispatches: Vec<BoundDispatch>,
-    /// Ends of sections, as indices of `dispatches`: the end of a layer, say.
+    /// Ends of sections, as indices of `dispatches`; for example the end of a layer.
     pub(super) marks: Vec<usize>,
 }
 
@@ -150,7 +150,7 @@ impl Plan {
         let pipeline = gpu.pipeline(dispatch.kernel, dispatch.variant);
         let params = gpu.uniform(label, dispatch.params);
         let mut entries = vec![entry(0, &params)];
-        // Layouts hold what a shader names, no more.
+        // A layout holds only the bindings that the shader names.
         if dispatch.kernel.names("step") {
             entries.push(entry(1, &self.step));
         }

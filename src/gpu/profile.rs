@@ -1,5 +1,5 @@
-//! Time of each kernel of some plans: by timestamps around a pass for each dispatch if the adapter has them, else by running the
-//! dispatches of one kernel alone, many times over.
+//! Profile of plans: the time of each kernel. If the adapter has timestamps, they surround a pass for each
+//! dispatch; otherwise the dispatches of one kernel run alone, many times over.
 
 use serde::Serialize;
 use web_time::Instant;
@@ -11,15 +11,16 @@ use super::plan::{BoundDispatch, Plan, RunParams};
 use crate::cancel::Cancel;
 use crate::error::Result;
 
-/// Dispatches a submission: WebGPU's query sets hold 4096, and a dispatch takes two.
+/// Dispatches per submission: WebGPU's query sets hold 4096, and a dispatch takes two.
 const MAX_TIMED: usize = 2048;
-/// Runs that are averaged, after one that is not, until this much time is spent.
+/// Number of runs to average, after a warm-up run, until this much time is spent.
 const RUNS: std::ops::RangeInclusive<usize> = 3..=24;
 const ENOUGH_SECONDS: f64 = 0.5;
-/// Without timestamps: the time that a kernel's dispatches are repeated for, and how often at most.
+/// Without timestamps: the time for which a kernel's dispatches are repeated, and the maximum number of
+/// repetitions.
 const SAMPLE_SECONDS: f64 = 0.03;
 const MAX_REPEATS: f64 = 64.0;
-/// Method by which the times of a [`Profile`] were taken.
+/// Method of measurement of a [`Profile`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
@@ -39,11 +40,11 @@ pub struct KernelTime {
     pub calls: u64,
     /// Microseconds of all of them, averaged over the runs.
     pub us: f64,
-    /// Bytes of the matrices they read once each; 0 if they read none, or a row for each token.
+    /// Bytes of the matrices that they read once each; 0 if they read none, or only a row for each token.
     pub matrix_bytes: u64,
 }
 
-/// Distribution of the time of a run of some plans over kernels.
+/// Time of one run of some plans, by kernel.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Profile {
@@ -51,7 +52,7 @@ pub struct Profile {
     pub method: Method,
     /// Unit of the timestamps, in nanoseconds: browsers make them coarse.
     pub resolution_ns: Option<f64>,
-    /// In the order of their first dispatch.
+    /// The kernels, in the order of their first dispatch.
     pub kernels: Vec<KernelTime>,
 }
 
@@ -70,8 +71,8 @@ impl Gpu {
         all.into_iter().filter(|(granted, _)| *granted).map(|(_, name)| name).collect()
     }
 
-    /// Runs plans, each with its parameters, several times over and measures each kernel. The plans overwrite their own results
-    /// again and again, so that these are of no use afterwards.
+    /// Runs plans several times, each with its parameters, and measures each kernel. The plans overwrite
+    /// their own results, which are useless afterwards.
     ///
     /// # Errors
     /// As [`Gpu::run`] and [`Gpu::read_back`]; [`crate::Error::Aborted`] between two runs.
@@ -147,7 +148,7 @@ impl Gpu {
         Ok(Profile { method: Method::Repetition, resolution_ns: None, kernels })
     }
 
-    /// Wall time until some dispatches are done, in one pass, that often one after the other.
+    /// Wall time of some dispatches in one pass, repeated this often one after the other.
     async fn seconds_of(&self, dispatches: &[Timed<'_>], repeats: usize) -> Result<f64> {
         let started = Instant::now();
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());

@@ -1,4 +1,4 @@
-//! Reading GPU bytes back: one async function for native and web.
+//! Read-back of GPU bytes: one async function for native and web.
 
 #[cfg(target_arch = "wasm32")]
 use std::pin::pin;
@@ -12,11 +12,11 @@ use super::buffer::Buffer;
 use super::device::Gpu;
 use crate::error::{Error, Result};
 
-/// Time within which a browser tells that a device is lost, in milliseconds.
+/// Time within which a browser reports that a device is lost, in milliseconds.
 #[cfg(target_arch = "wasm32")]
 const LOST_MS: u32 = 1000;
 
-/// A read-back under way.
+/// A pending read-back.
 #[derive(Debug)]
 pub struct Pending {
     mapped: oneshot::Receiver<Result<(), wgpu::BufferAsyncError>>,
@@ -44,7 +44,7 @@ impl Gpu {
         self.read_back(self.request(staging, bytes), staging).await
     }
 
-    /// Asks for the first `bytes` bytes of a staging buffer, as the work submitted so far leaves them.
+    /// Requests the first `bytes` bytes of a staging buffer, as the work submitted so far leaves them.
     #[must_use]
     pub fn request(&self, staging: &Buffer, bytes: u64) -> Pending {
         let (done, mapped) = oneshot::channel();
@@ -55,14 +55,14 @@ impl Gpu {
         Pending { mapped, bytes, submission: self.last_submission.borrow().clone() }
     }
 
-    /// Waits for a read-back and no longer: work submitted after its request continues.
+    /// Waits for a read-back, but not for work that was submitted after its request.
     ///
     /// # Errors
     /// [`Error::DeviceLost`] or [`Error::Gpu`] if the work failed.
     pub async fn read_back<T: bytemuck::Pod>(&self, pending: Pending, staging: &Buffer) -> Result<Vec<T>> {
         let Pending { mapped, bytes, submission } = pending;
         let refused = |why: String| Error::Gpu { what: "a read-back".to_owned(), why };
-        // A mapping ends if the device is lost before it is looked at.
+        // A mapping ends if the device is lost before anybody reads it.
         let view = match self.settle(mapped, submission).await {
             Ok(Ok(())) => staging.raw.get_mapped_range(0..bytes).map_err(|e| refused(e.to_string())),
             Ok(Err(e)) => Err(refused(e.to_string())),
@@ -77,7 +77,7 @@ impl Gpu {
         Ok(values)
     }
 
-    /// Hands the writes made so far to the GPU and waits for them: until then their bytes are held a second time.
+    /// Submits the writes made so far and waits for them: until then their bytes are held twice.
     ///
     /// # Errors
     /// As [`Gpu::finish`].
@@ -101,21 +101,22 @@ impl Gpu {
         result.map_err(|e| Error::Gpu { what: "a submission".to_owned(), why: e.to_string() })
     }
 
-    /// The device's first error, if any. If something `failed`, it is asked first: most faults are those of a lost device.
+    /// The device's first error, if any. If something `failed`, polls the device first: most faults are
+    /// consequences of a lost device.
     ///
     /// # Errors
     /// As [`Gpu::check`].
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) async fn device_error(&self, failed: bool) -> Result<()> {
         if failed {
-            // Callbacks report what it finds.
+            // Callbacks report the result.
             let _ = self.device.poll(wgpu::PollType::Poll);
         }
         self.check()
     }
 
-    /// The device's first error, if any. If something `failed`, it waits for the device: most faults are those of a lost device, which a
-    /// browser reports a little later than its consequences.
+    /// The device's first error, if any. If something `failed`, waits for a report of the device's loss: most
+    /// faults are consequences of a lost device, which a browser reports a little later.
     ///
     /// # Errors
     /// As [`Gpu::check`].
@@ -132,7 +133,7 @@ impl Gpu {
         self.check()
     }
 
-    /// Polls until the answer has come: a wait alone may end before the callback has run.
+    /// Polls until the answer has arrived: a wait alone may end before the callback has run.
     #[cfg(not(target_arch = "wasm32"))]
     async fn settle<T>(
         &self,
@@ -153,8 +154,9 @@ impl Gpu {
         }
     }
 
-    /// Firefox looks at pending maps only every 100 ms or so, and at every submission (Bugzilla 1870699): empty submissions
-    /// while one is pending bring it down to a timer's tick. Elsewhere the map resolves first and few or none are made.
+    /// Firefox looks at pending maps only every 100 ms or so, and at every submission (Bugzilla 1870699):
+    /// empty submissions while one is pending bring it down to a timer's tick. Elsewhere the map resolves
+    /// first and few or none are made.
     #[cfg(target_arch = "wasm32")]
     async fn settle<T>(
         &self,
@@ -175,7 +177,7 @@ impl Gpu {
     }
 }
 
-/// Gives the page's other work its turn.
+/// Waits `ms` milliseconds, so that other work gets its turn.
 #[cfg(target_arch = "wasm32")]
 pub(crate) async fn sleep_ms(ms: i32) {
     use wasm_bindgen::JsCast;

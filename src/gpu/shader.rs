@@ -1,13 +1,14 @@
 //! Composer of shaders: a kernel's file and the fragments that it needs, joined by plain concatenation. WGSL
-//! lets module-scope names stand in any order, so there are no text macros, and a variant is a choice of files.
+//! lets module-scope names stand in any order, so there are no text macros, and a variant is a choice of
+//! files.
 //!
-//! A file names the fragments of shaders/lib that it calls in a line `// Uses: step math kv`. Such a name stands
-//! for the file of that name, or for one with an ending that the variant gives: `kv` is `kv_f16.wgsl` or
-//! `kv_f32.wgsl`. Two names have no file there: `weights` is the fragment of a block format, `lanes` one line
-//! with the size of a workgroup.
+//! A file names the fragments of shaders/lib that it calls in a line `// Uses: step math kv`. Such a name
+//! stands for the file of that name, or for one with an ending that the variant gives: `kv` is `kv_f16.wgsl`
+//! or `kv_f32.wgsl`. Two names have no file there: `weights` is the fragment of a block format, `lanes` one
+//! line with the size of a workgroup.
 //!
-//! There is one exception to plain concatenation. If a kernel takes weights of two formats, [`as_second`] edits
-//! the second's fragment as text: its names get a `_b`, and its bindings move from group 1 to group 2.
+//! There is one exception to plain concatenation. If a kernel takes weights of two formats, `as_second`
+//! edits the second's fragment as text: its names get a `_b`, and its bindings move from group 1 to group 2.
 
 use super::tuning::{Arithmetic, Lanes, Tuning};
 use crate::quant::{Format, KvType};
@@ -68,7 +69,8 @@ pub fn uses(wgsl: &'static str) -> impl Iterator<Item = &'static str> {
     wgsl.lines().find_map(|line| line.strip_prefix("// Uses:")).unwrap_or_default().split_whitespace()
 }
 
-/// Directive that a browser wants at the top of a text with subgroups. Natively they need none, and naga knows none.
+/// Directive that a browser requires at the top of a text with subgroups. Natively they need none, and naga
+/// knows none.
 const ENABLE_SUBGROUPS: &str = if cfg!(target_arch = "wasm32") { "enable subgroups;\n" } else { "" };
 
 /// A variant of a decode kernel over the rows of a matrix.
@@ -76,13 +78,14 @@ const ENABLE_SUBGROUPS: &str = if cfg!(target_arch = "wasm32") { "enable subgrou
 pub struct MatvecVariant {
     /// Format of the weights in group 1.
     pub format: &'static Format,
-    /// Format of those in group 2, if there are any.
+    /// Format of the weights in group 2, if any.
     pub second: Option<&'static Format>,
-    /// Whether the input is normalised into workgroup memory, or read where it lies.
+    /// Whether the kernel normalises its input into workgroup memory (staged), or reads it where it lies
+    /// (direct).
     pub staged: bool,
     /// Arithmetic and shape.
     pub tuning: Tuning,
-    /// Whether sums are taken by subgroups.
+    /// Whether kernels compute sums by subgroups.
     pub subgroups: bool,
 }
 
@@ -100,12 +103,12 @@ impl MatvecVariant {
             Arithmetic::F32 => "f32",
             Arithmetic::Int8 => "int8",
         };
-        let unit = match self.tuning.lanes {
+        let lanes = match self.tuning.lanes {
             Lanes::One => "1",
             Lanes::ThirtyTwo => "32",
         };
         let subgroups = if self.subgroups { " subgroups" } else { "" };
-        format!("{}{second} {arithmetic} {unit}{subgroups}", self.format.name)
+        format!("{}{second} {arithmetic} {lanes}{subgroups}", self.format.name)
     }
 
     /// The ending of the fragment that `name` stands for.
@@ -139,7 +142,8 @@ fn of_arithmetic(arithmetic: Arithmetic) -> &'static str {
     }
 }
 
-/// A second format's fragment, and copies of `shared` that call it: names get a `_b`, bindings are in group 2.
+/// A second format's fragment, and copies of `shared` that call it: names get a `_b`, bindings move to group
+/// 2.
 fn as_second(format: &Format, shared: [&str; 2]) -> String {
     let text = format!("{}\n{}", format.wgsl.replace("@group(1)", "@group(2)"), shared.join("\n"));
     let functions = text.split("\nfn ").skip(1).filter_map(|rest| rest.split('(').next());
@@ -161,7 +165,7 @@ fn as_second(format: &Format, shared: [&str; 2]) -> String {
     renamed + rest
 }
 
-/// The choice of a kernel's fragments that there are several of.
+/// Choice among the alternative fragments of a kernel.
 #[derive(Clone, Copy, Debug)]
 pub enum Variant {
     /// None.
@@ -174,13 +178,13 @@ pub enum Variant {
     Kv(KvType),
     /// Makes activations for products of this arithmetic.
     Operand(Arithmetic),
-    /// Reads a KV cache in group 1 and makes activations for products of this arithmetic, by workgroups of that
-    /// shape.
+    /// Reads a KV cache in group 1 and makes activations for products of this arithmetic, by workgroups of
+    /// that shape.
     KvOperand(KvType, Tuning),
 }
 
 impl Variant {
-    /// What is added to the kernel's name: labels and the pipeline cache use it.
+    /// Suffix of the kernel's name, for labels and the pipeline cache.
     #[must_use]
     pub fn name(self) -> String {
         match self {
@@ -205,7 +209,7 @@ impl Variant {
         }
     }
 
-    /// The text that `name` stands for; empty if there is none, which the tests of all variants see.
+    /// The text that `name` stands for; empty if there is none, which the tests of all variants notice.
     fn fragment(self, name: &str) -> &'static str {
         match (self, name) {
             (Self::Weights(format) | Self::Matvec(MatvecVariant { format, .. }), "weights") => format.wgsl,
@@ -239,7 +243,7 @@ pub fn compose(kernel: &Kernel, variant: Variant) -> String {
         }
         _ => {}
     }
-    // Each file once, with those that it uses in turn.
+    // Each file once, and in turn the files that it uses.
     let mut next = 0;
     while let Some(name) = names.get(next).copied() {
         next += 1;

@@ -60,7 +60,8 @@ impl Gpu {
     /// Runs commands in order, plans without a copy between them in one compute pass: one submission.
     ///
     /// # Errors
-    /// [`crate::Error::LimitTooLow`] if a grid is too large; [`crate::Error::DeviceLost`]. Other faults show when results are read.
+    /// [`crate::Error::LimitTooLow`] if a grid is too large; [`crate::Error::DeviceLost`]. Other faults show
+    /// when results are read.
     pub fn run(&self, commands: &[Command<'_>]) -> Result<()> {
         self.check_lost()?;
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
@@ -85,7 +86,8 @@ impl Gpu {
         Ok(())
     }
 
-    /// Runs one workgroup of each kernel of some plans, for a run of one token: some drivers compile no sooner.
+    /// Runs one workgroup of each kernel of some plans, as for one token: some drivers compile only at the
+    /// first run.
     ///
     /// # Errors
     /// [`crate::Error::DeviceLost`].

@@ -1,4 +1,5 @@
-//! Variants of the kernels that suit an adapter: results agree within rounding, speed differs by several times.
+//! Variants of the kernels that suit an adapter: results agree within rounding, speed differs by several
+//! times.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,14 +20,14 @@ pub enum Arithmetic {
 /// Lanes that share four rows of a matrix in the decode kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lanes {
-    /// One: for adapters that run workgroups on a CPU, where barriers are dear.
+    /// One: for adapters that run workgroups on a CPU, where barriers are expensive.
     One,
     /// Thirty-two: for GPUs, where neighbouring lanes should read neighbouring bytes.
     ThirtyTwo,
 }
 
 impl Lanes {
-    /// Rows that a workgroup makes.
+    /// Rows that a workgroup computes.
     #[must_use]
     pub fn rows(self) -> u64 {
         match self {
@@ -35,8 +36,8 @@ impl Lanes {
         }
     }
 
-    /// Invocations of a workgroup of the attention over a prompt. On a GPU, the more of them share what they read,
-    /// the better; drivers that run on the CPU take long to compile kernels with much workgroup memory.
+    /// Invocations of a workgroup of the attention over a prompt. On a GPU, the more of them share what they
+    /// read, the better; drivers that run on the CPU take long to compile kernels with much workgroup memory.
     #[must_use]
     pub fn attention_lanes(self) -> usize {
         match self {
@@ -65,7 +66,7 @@ impl Tuning {
         Self { arithmetic: Arithmetic::Int8, lanes: Lanes::ThirtyTwo },
     ];
 
-    /// Its spelling.
+    /// Name of the choice, such as `int8/32`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match (self.arithmetic, self.lanes) {

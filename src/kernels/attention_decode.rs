@@ -1,5 +1,6 @@
-//! Attention of one token in chunks of keys (split-K, as `FlashDecoding` does), with all that surrounds it: norms and rotation of the queries
-//! and of the newest key, the store of key and value. [`attention_reduce`](super::attention_reduce) makes one result of the chunks.
+//! Attention of one token over chunks of keys (split-K, as in `FlashDecoding`), fused with the norms and the
+//! rotation of the queries and of the newest key, and with the store of the newest key and value.
+//! [`attention_reduce`](super::attention_reduce) combines the results of the chunks.
 //!
 //! CPU twin of both: [`rms_norm`](super::norm_add::rms_norm), [`rope`](super::rope_table::rope),
 //! [`kv_write`](super::qk_norm_rope::kv_write), [`attention`](super::attention_prefill::attention).
@@ -14,7 +15,7 @@ use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, KvCache, Plan, Run
 pub static KERNEL: Kernel =
     Kernel { name: "attention_decode", wgsl: include_str!("../../shaders/attention_decode.wgsl") };
 
-/// Query heads that a workgroup takes together.
+/// Query heads that a workgroup computes together.
 const HEADS: usize = 4;
 
 #[repr(C)]
@@ -47,12 +48,13 @@ pub struct Heads<'a> {
     pub eps: f32,
 }
 
-/// Keys of a block; shaders/lib/chunks.wgsl has the same.
+/// Keys of a block; shaders/lib/chunks.wgsl has the same constant.
 pub const BLOCK: u64 = 64;
-/// Most chunks that the keys of a query are shared out to; shaders/lib/chunks.wgsl has the same.
+/// Maximum number of chunks for the keys of a query; shaders/lib/chunks.wgsl has the same constant.
 pub const MAX_CHUNKS: u64 = 32;
 
-/// Chunks of whole blocks of keys, at most [`MAX_CHUNKS`], of the query of a run; `window` 0: it sees all keys before it.
+/// Number of chunks for the query of a run: at most [`MAX_CHUNKS`], each of whole blocks of keys. If `window`
+/// is 0, the query sees all keys before it.
 #[must_use]
 pub fn n_chunks(params: RunParams, window: u64) -> u64 {
     let n_seen = u64::from(params.position) + 1;
@@ -67,7 +69,7 @@ pub fn partial_bytes(n_heads: usize, head_dim: usize) -> u64 {
     4 * MAX_CHUNKS * (n_heads * (head_dim + 4)) as u64
 }
 
-/// Stores the newest key and value in `cache` and attends over it, one dispatch a part of it.
+/// Stores the newest key and value in `cache` and attends over it, one dispatch per part of it.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,
@@ -101,7 +103,7 @@ pub fn record(
                 kernel: &KERNEL,
                 variant: Variant::Kv(cache.shape.kv),
                 params: bytemuck::bytes_of(&params),
-                // Without norms any buffer does: it is bound, not read.
+                // Without norms any buffer will do: it is bound but not read.
                 bindings: &[acts.buffer, heads.rope_table, heads.norms.unwrap_or(heads.rope_table), partials],
                 extra: ExtraBindings::Kv(&part.keys, &part.values),
                 grid: Grid {

@@ -1,4 +1,5 @@
-//! Attention of each query over the cached keys it may see: `softmax(softcap(scale q k)) v`, `q, o [T, H, C]`.
+//! Attention of each query over the cached keys it may see: `softmax(softcap(scale q k)) v`,
+//! `q, o [T, H, C]`.
 
 use super::softcap_logits::softcap;
 use crate::gpu::plan::ExtraBindings;
@@ -28,7 +29,7 @@ struct Params {
 pub struct Shape {
     /// H.
     pub n_heads: usize,
-    /// Keys a query sees, itself included; `None`: all before it.
+    /// Keys that a query sees, its own included; `None`: all before it.
     pub window: Option<usize>,
     /// Factor of the scores.
     pub scale: f32,
@@ -36,8 +37,8 @@ pub struct Shape {
     pub softcap: f32,
 }
 
-/// Attends with `q [T, H, C]` f32 (rotated) over `cache` into `o [T, H C]`, in the form that products of the tuning's arithmetic
-/// read; one dispatch a part of the cache.
+/// Attends with `q [T, H, C]` f32 (rotated) over `cache` into `o [T, H C]`, in the form that products of the
+/// tuning's arithmetic read; one dispatch per part of the cache.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,
@@ -47,7 +48,7 @@ pub fn record(
     (o, tuning): (&Buffer, Tuning),
     shape: Shape,
 ) {
-    // Four rows of sixteen channels an invocation.
+    // Four rows of sixteen channels per invocation.
     let values = 64 * tuning.lanes.attention_lanes();
     let heads_per_kv = shape.n_heads / cache.shape.n_kv_heads;
     for part in &cache.parts {

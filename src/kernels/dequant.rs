@@ -1,5 +1,6 @@
-//! Block-quantised weights to f32: `x[t, :] = W[first_row + t, :]`. Not part of a forward pass, but the proof that a format's
-//! fragment decodes bit for bit. Its CPU twin is [`Format::decode`](crate::quant::Format::decode).
+//! Block-quantised weights to f32: `x[t, :] = W[first_row + t, :]`. Not part of a forward pass, but the proof
+//! that a format's fragment decodes bit for bit. Its CPU twin is
+//! [`Format::decode`](crate::quant::Format::decode).
 
 use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::Variant;
@@ -16,7 +17,7 @@ struct Params {
     n_rows: u32,
 }
 
-/// Writes the T rows of `w` from the step's `first_row` on to `x [T, K]` f32, one dispatch a part of `w`.
+/// Writes the T rows of `w` from the step's `first_row` on to `x [T, K]` f32, one dispatch per part of `w`.
 pub fn record(plan: &mut Plan, gpu: &Gpu, w: &Matrix, x: &Buffer) {
     let n_groups = w.n_cols / 16;
     for part in &w.parts {

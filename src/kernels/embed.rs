@@ -17,7 +17,7 @@ struct Params {
     scale: f32,
 }
 
-/// Looks `ids [T]` up in `table`, one dispatch a part of it.
+/// Looks `ids [T]` up in `table`, one dispatch per part of it.
 pub fn record(plan: &mut Plan, gpu: &Gpu, table: &Matrix, ids: &Buffer, x: &Buffer, scale: f32) {
     let n_groups = table.n_cols / 16;
     for part in &table.parts {

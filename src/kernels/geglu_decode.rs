@@ -1,4 +1,5 @@
-//! Gated GELU of one token, for gate and up that no single dispatch could make: `out = gelu_tanh(gate) * up`, in f32 and as codes.
+//! Gated GELU of one token, for a gate and up that one dispatch could not compute together:
+//! `out = gelu_tanh(gate) * up`, in f32 and as codes.
 //!
 //! CPU twin: [`geglu`](super::geglu_prefill::geglu).
 

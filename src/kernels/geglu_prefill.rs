@@ -8,7 +8,8 @@ use crate::gpu::{Arithmetic, Buffer, Dispatch, Extent, Gpu, Grid, Kernel, Plan};
 pub static KERNEL: Kernel =
     Kernel { name: "geglu_prefill", wgsl: include_str!("../../shaders/geglu_prefill.wgsl") };
 
-/// Writes `gelu(gate) * up` of `gate_up [T, 2 F]` f32 into `rows [T, F]`, for products of that arithmetic. F is a multiple of 16.
+/// Writes `gelu(gate) * up` of `gate_up [T, 2 F]` f32 into `rows [T, F]`, for products of that arithmetic. F
+/// is a multiple of 16.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,

@@ -9,8 +9,8 @@ use crate::gpu::{Buffer, Dispatch, Gpu, Kernel, Matrix, Plan};
 /// `shaders/logits.wgsl`.
 pub static KERNEL: Kernel = Kernel { name: "logits", wgsl: include_str!("../../shaders/logits.wgsl") };
 
-/// Writes `logits [V]` and `block_max [ceil(V / 32)]` (infinity or NaN if a logit of the block is not finite), one dispatch a part
-/// of `w`. A `softcap` of 0 is none.
+/// Writes `logits [V]` and `block_max [ceil(V / 32)]` (infinity or NaN if a logit of the block is not
+/// finite), one dispatch per part of `w`. A `softcap` of 0 is none.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,

@@ -1,4 +1,4 @@
-//! Matrix times many vectors: `y[t, n] = sum_k W[n, k] x[t, k]`, `W` decoded to f32 once a tile.
+//! Matrix times many vectors: `y[t, n] = sum_k W[n, k] x[t, k]`, with `W` decoded to f32 once per tile.
 
 use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::Variant;
@@ -8,7 +8,7 @@ use crate::quant::Format;
 /// `shaders/matmul.wgsl`.
 pub static KERNEL: Kernel = Kernel { name: "matmul", wgsl: include_str!("../../shaders/matmul.wgsl") };
 
-/// Rows of W and tokens that a workgroup makes.
+/// Rows of W and tokens that a workgroup computes.
 const TILE: u64 = 64;
 
 /// The uniform of shaders/lib/product.wgsl.
@@ -23,12 +23,14 @@ struct Params {
     stride: u32,
 }
 
-/// Multiplies `x [T, K]` f32 by `w [N, K]` into the columns of `y` that are `w`'s, one dispatch a part of `w`.
+/// Multiplies `x [T, K]` f32 by `w [N, K]` into the columns of `y` that are `w`'s, one dispatch per part of
+/// `w`.
 pub fn record(plan: &mut Plan, gpu: &Gpu, w: &Matrix, x: &Buffer, y: &Buffer) {
     record_parts(plan, gpu, &KERNEL, w, (x, y), (TILE, TILE));
 }
 
-/// One dispatch of `kernel`, whose workgroups make `n_rows` rows of `w` times `n_tokens` tokens, for each part of `w`.
+/// One dispatch of `kernel`, whose workgroups compute `n_rows` rows of `w` times `n_tokens` tokens, for each
+/// part of `w`.
 pub(super) fn record_parts(
     plan: &mut Plan,
     gpu: &Gpu,

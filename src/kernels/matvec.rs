@@ -1,4 +1,5 @@
-//! A matrix times an activation of one token that lies ready, in f32 and as codes: attention's output and the feed-forward's.
+//! A matrix times a stored activation of one token, in f32 and as codes: the output projections of attention
+//! and of the feed-forward.
 //!
 //! CPU twin: [`matmul`](super::matmul::matmul).
 

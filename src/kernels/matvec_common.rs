@@ -1,5 +1,5 @@
-//! Common parts of the matrix-vector kernels of decoding: parameters, places of a token's activations, and the batches of matrix
-//! parts that a dispatch takes.
+//! Common parts of the matrix-vector kernels of decoding: parameters, places of a token's activations, and
+//! the batches of matrix parts that a dispatch takes.
 
 use crate::gpu::matrix::Part;
 use crate::gpu::plan::ExtraBindings;
@@ -27,7 +27,7 @@ pub struct Params {
     codes: u32,
 }
 
-/// Flag of [`NormInput`]: the new residual stream is kept.
+/// Flag of [`NormInput`]: the kernel keeps the new residual stream.
 pub const KEPT: u32 = 4;
 /// Flag of [`NormInput`]: the norm is the second of `norms`.
 pub const SECOND: u32 = 8;
@@ -37,7 +37,7 @@ pub const SECOND: u32 = 8;
 pub struct Acts<'a> {
     /// The buffer.
     pub buffer: &'a Buffer,
-    /// Variants that the adapter gets.
+    /// Variants chosen for the adapter.
     pub tuning: Tuning,
 }
 
@@ -61,7 +61,7 @@ pub struct NormInput<'a> {
     pub x_out: Option<u32>,
     /// `[D]`, or `[2, D]` with the post-norm first.
     pub norms: &'a Buffer,
-    /// Whether `norms` begins with a post-norm, for what is added.
+    /// Whether `norms` begins with a post-norm for the addition.
     pub has_post: bool,
     /// Added to the mean square.
     pub eps: f32,
@@ -138,7 +138,7 @@ impl<'a> Batch<'a> {
         batches
     }
 
-    /// Whether this batch makes both a row of the first and the same row of the second half: gate and up.
+    /// Whether this batch computes the same row of both halves: gate and up.
     #[must_use]
     pub fn is_paired(&self) -> bool {
         self.second.is_some() || self.matrix.slices.len() == 2
@@ -236,7 +236,7 @@ pub fn planes_fit_together(
     second: &crate::quant::Format,
     max_storage_buffers: u64,
 ) -> bool {
-    // A format without codes would hold the other one back from int8.
+    // A format without codes would force the other one to f32.
     let alike = first.has_codes() == second.has_codes();
     alike && (first.planes.len() + second.planes.len() + BINDINGS_BESIDE_PLANES) as u64 <= max_storage_buffers
 }

@@ -1,7 +1,8 @@
 //! One Rust file per WGSL kernel, of the same name: its parameters, its dispatch, and its CPU twin.
 //!
-//! A twin is plain Rust over slices that states the result, not the parallel scheme; sums are taken in f64, so that a twin
-//! is nearer to the exact value than any order of f32 additions. Tensors are row-major, `[T, N]` unless said otherwise.
+//! A twin is plain Rust over slices that states the result, not the parallel scheme; sums are taken in f64,
+//! so that a twin is nearer to the exact value than any order of f32 additions. Tensors are row-major,
+//! `[T, N]` unless said otherwise.
 
 pub mod attention_decode;
 pub mod attention_prefill;

@@ -1,4 +1,5 @@
-//! End of a sub-layer and beginning of the next: `x += post_norm(out)` (or `x += out`), then `norm(x)` for the next product.
+//! End of a sub-layer and beginning of the next: `x += post_norm(out)` (or `x += out`), then `norm(x)` for
+//! the next product.
 
 use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::Variant;
@@ -7,9 +8,10 @@ use crate::gpu::{Arithmetic, Buffer, Dispatch, Extent, Gpu, Grid, Kernel, Plan};
 /// `shaders/norm_add.wgsl`.
 pub static KERNEL: Kernel = Kernel { name: "norm_add", wgsl: include_str!("../../shaders/norm_add.wgsl") };
 
-/// Flag of this kernel and of [`NormInput`](super::matvec_common::NormInput): a residual stream gets an addition.
+/// Flag of this kernel and of [`NormInput`](super::matvec_common::NormInput): a residual stream gets an
+/// addition.
 pub const ADDED: u32 = 1;
-/// Flag of both: it is normalised first.
+/// Flag of both: the addition is normalised first.
 pub const POST_NORM: u32 = 2;
 
 #[repr(C)]
@@ -23,9 +25,9 @@ struct Params {
 /// The norms on both sides of the addition.
 #[derive(Clone, Copy, Debug)]
 pub struct Norms<'a> {
-    /// Weights `[D]` f32 of the norm of the sum, or `[2, D]` with those of the norm of what is added before them.
+    /// Weights `[D]` f32 of the norm of the sum, or `[2, D]` with the post-norm's weights first.
     pub weights: &'a Buffer,
-    /// Whether there are two.
+    /// Whether `weights` has both.
     pub has_post: bool,
     /// D, a multiple of 16.
     pub d_model: usize,
@@ -33,9 +35,9 @@ pub struct Norms<'a> {
     pub eps: f32,
 }
 
-/// Adds `out` to the residual stream `x`, both `[T, D]` f32, and writes the sum's norm to `rows [T, D]` for products of
-/// that arithmetic. Without `adds` nothing is added, and `out` is not read. The rows of `x` and `out`
-/// are those from the step's `first_row` on.
+/// Adds `out` to the residual stream `x`, both `[T, D]` f32, and writes the sum's norm to `rows [T, D]` for
+/// products of that arithmetic. Without `adds` nothing is added, and `out` is not read. The rows of `x` and
+/// `out` are those from the step's `first_row` on.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,

@@ -1,6 +1,8 @@
-//! The gated half of a feed-forward for one token: `gelu(gate) * up` of the normalised residual stream, in f32 and as codes.
+//! The gated half of a feed-forward for one token: `gelu(gate) * up` of the normalised residual stream, in
+//! f32 and as codes.
 //!
-//! CPU twin: [`norm_input`](super::matvec_common::norm_input), [`matmul`](super::matmul::matmul), [`geglu`](super::geglu_prefill::geglu).
+//! CPU twin: [`norm_input`](super::matvec_common::norm_input), [`matmul`](super::matmul::matmul),
+//! [`geglu`](super::geglu_prefill::geglu).
 
 use super::matvec_common::{Acts, Batch, NormInput, Span, grid};
 use super::{geglu_decode, norm_matvec};
@@ -15,12 +17,12 @@ pub static KERNEL: Kernel =
 pub struct Out {
     /// `[F]`, `gelu(gate) * up`.
     pub gated: Span,
-    /// First quad of `[2F]`, gate and up, for when one dispatch cannot make both.
+    /// First quad of `[2F]`, gate and up, used if one dispatch cannot compute both.
     pub gate_up: u32,
 }
 
-/// Writes `gelu(gate) * up`. One dispatch for each part if gate and up are fused, one if their two formats can be bound together, else
-/// one for each of gate and up and one that joins them.
+/// Writes `gelu(gate) * up`. It takes one dispatch for each part if gate and up are fused, one in all if
+/// their two formats can be bound together, otherwise one for gate, one for up, and one that joins them.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,

@@ -1,6 +1,8 @@
-//! Norms (Gemma 3) and rotation of queries and keys, and the store of keys and values in the cache. One dispatch a part of the cache.
+//! Norms (Gemma 3) and rotation of queries and keys, and the store of keys and values in the cache. One
+//! dispatch per part of the cache.
 //!
-//! Its CPU twins are [`super::norm_add::rms_norm`], [`super::rope_table::rope`] and [`kv_write`], one after the other.
+//! Its CPU twins are [`super::norm_add::rms_norm`], [`super::rope_table::rope`] and [`kv_write`], one after
+//! the other.
 
 use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::Variant;
@@ -51,7 +53,7 @@ pub fn record(
 ) {
     let shape = cache.shape;
     let heads_per_kv = heads.n_heads / shape.n_kv_heads;
-    // Without norms any buffer does: it is bound, not read.
+    // Without norms any buffer will do: it is bound but not read.
     let norms = heads.norms.unwrap_or(heads.table);
     for part in &cache.parts {
         let params = Params {
@@ -81,7 +83,8 @@ pub fn record(
     }
 }
 
-/// CPU twin of the store: copies rows of `row_len` of `new` (already rotated) to their slots of `cache [n_slots, row_len]`.
+/// CPU twin of the store: copies rows of `row_len` of `new` (already rotated) to their slots of
+/// `cache [n_slots, row_len]`.
 pub fn kv_write(new: &[f32], cache: &mut [f32], row_len: usize, n_slots: usize, position: usize, kv: KvType) {
     for (t, row) in new.chunks_exact(row_len).enumerate() {
         let slot = (position + t) % n_slots;

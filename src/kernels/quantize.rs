@@ -1,12 +1,14 @@
-//! Activations as int8: groups of sixteen signed bytes with a scale, `x = s * code`, for products with integer weights.
+//! Activations as int8: groups of sixteen signed bytes with a scale, `x = s * code`, for products with
+//! integer weights.
 //!
-//! It is no kernel of its own: those that make a product's input write it so (shaders/lib/encode.wgsl). On the GPU a group takes
-//! two quads, half of what its sixteen f32 take: the codes in order, then the scale and the scale times the sum of the codes. So a
-//! buffer for f32 activations holds int8 ones as well.
+//! It is no kernel of its own: the kernels that compute a product's input write it in this form
+//! (shaders/lib/encode.wgsl). On the GPU a group takes two quads, half of what its sixteen f32 take: the
+//! codes in order, then the scale and the scale times the sum of the codes. So a buffer for f32 activations
+//! holds int8 ones as well.
 
 /// Values that share a scale.
 const GROUP: usize = 16;
-/// A group whose largest value is not above counts as zeros: its scale could not be inverted.
+/// A group whose largest value is not above this counts as zeros: its scale could not be inverted.
 const SMALLEST: f32 = 1e-30;
 
 /// CPU twin of `encode16`: the codes, and for each sixteen of them the scale and the scale times their sum.
@@ -25,7 +27,7 @@ pub fn quantize(x: &[f32]) -> (Vec<i8>, Vec<[f32; 2]>) {
     (codes, scales)
 }
 
-/// Values of the codes: the activations that a product with int8 really sees.
+/// Values of the codes: the activations that an int8 product actually multiplies.
 #[must_use]
 pub fn dequantized(codes: &[i8], scales: &[[f32; 2]]) -> Vec<f32> {
     let group = |(codes, [scale, _]): (&[i8], &[f32; 2])| {

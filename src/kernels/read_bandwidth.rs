@@ -1,4 +1,5 @@
-//! Reads a buffer once and keeps a checked sum of it: what decoding is compared with, since a token reads every weight once.
+//! Read bandwidth of the adapter's memory: one pass over a buffer, whose sum is checked. It is the bound for
+//! decoding, since a token reads every weight once.
 
 use crate::gpu::plan::ExtraBindings;
 use crate::gpu::shader::Variant;
@@ -12,7 +13,7 @@ pub static KERNEL: Kernel =
 const VECTORS: usize = 8192;
 const SUMS: usize = 256;
 
-/// Sums that are made of `n_vectors` vectors of 16 bytes.
+/// Number of sums over `n_vectors` vectors of 16 bytes.
 #[must_use]
 pub fn n_sums(n_vectors: usize) -> usize {
     n_vectors.div_ceil(VECTORS) * SUMS

@@ -1,4 +1,5 @@
-//! Rotary position embedding: pairs are `(i, i + C/2)`, whole head. The kernels that rotate share shaders/lib/rope.wgsl and this table.
+//! Rotary position embedding: pairs are `(i, i + C/2)`, whole head. The kernels that rotate share
+//! shaders/lib/rope.wgsl and this table.
 
 use crate::error::Result;
 use crate::gpu::{Buffer, Gpu, MemoryKind};
@@ -17,7 +18,7 @@ pub fn table_bytes(n_pairs: usize, context: usize) -> u64 {
 pub struct Rotary {
     /// theta.
     pub base: f64,
-    /// Positions are divided by it; 1 without scaling.
+    /// Divisor of the positions; 1 without scaling.
     pub divisor: f64,
 }
 
@@ -28,7 +29,8 @@ impl Rotary {
         position as f64 / self.divisor * self.base.powf(-(i as f64) / n_pairs as f64)
     }
 
-    /// (cos, sin) for the positions 0..64, then for the multiples of 64 below `context`: `[64 + ceil(context / 64), n_pairs]`.
+    /// (cos, sin) for the positions 0..64, then for the multiples of 64 below `context`:
+    /// `[64 + ceil(context / 64), n_pairs]`.
     #[must_use]
     pub fn table(self, n_pairs: usize, context: usize) -> Vec<[f32; 2]> {
         let positions = (0..N_LOW).chain((0..context.div_ceil(N_LOW)).map(|hi| hi * N_LOW));

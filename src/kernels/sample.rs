@@ -11,11 +11,12 @@ use crate::gpu::{Buffer, Dispatch, Extent, Gpu, Grid, Kernel, MemoryKind, Plan};
 /// `shaders/sample.wgsl`.
 pub static KERNEL: Kernel = Kernel { name: "sample", wgsl: include_str!("../../shaders/sample.wgsl") };
 
-/// Most tokens that the kernel draws from.
+/// Maximum number of tokens that the kernel draws from.
 pub const MAX_TOP_K: usize = 64;
-/// Tokens whose logits may be biased.
+/// Maximum number of tokens whose logits may be biased.
 pub const MAX_BIASES: usize = 256;
-/// Tokens of the text, its last, that penalties count; also how many chosen tokens are kept for reading back.
+/// Number of tokens at the end of the text that penalties count, and of chosen tokens that are kept for
+/// reading back.
 pub const RECENT: usize = 64;
 /// Logits that one value of `block_max` stands for.
 pub const BLOCK_LEN: usize = 32;
@@ -32,7 +33,8 @@ struct Params {
     n_blocks: u32,
 }
 
-/// Settings of a generation, as the kernel reads them: what a choice depends on besides logits, biases and text.
+/// Settings of a generation, as the kernel reads them: everything that a choice depends on besides logits,
+/// biases and text.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Settings {
@@ -62,20 +64,21 @@ pub struct Settings {
     pub pad: u32,
 }
 
-/// State that the kernel keeps from step to step. Made once; [`SamplerState::begin`] starts a generation.
+/// State that the kernel keeps from step to step. It is allocated once; [`SamplerState::begin`] starts a
+/// generation.
 #[derive(Debug)]
 pub struct SamplerState {
     settings: Buffer,
     /// `[MAX_BIASES]` of (id, f32).
     biases: Buffer,
-    /// `[RECENT]` u32: the token at text position p lies in p % [`RECENT`], so the kernel's choices can be read back from here up to
-    /// [`RECENT`] steps later, each 4 bytes at [`recent_offset`].
+    /// `[RECENT]` u32: the token at text position p lies in p % [`RECENT`], so the kernel's choices can be
+    /// read back from here up to [`RECENT`] steps later, each 4 bytes at [`recent_offset`].
     pub recent: Buffer,
 }
 
 impl SamplerState {
     /// # Errors
-    /// [`crate::Error::LimitTooLow`] if the adapter's limits are below some kilobytes.
+    /// [`crate::Error::LimitTooLow`] if the adapter's limits are below a few kilobytes.
     pub fn allocate(gpu: &Gpu) -> Result<Self> {
         Ok(Self {
             settings: gpu.uniform("sample settings", &[]),
@@ -84,8 +87,9 @@ impl SamplerState {
         })
     }
 
-    /// Prepares the sampling of the token after `text` and of those that follow: call it once a generation, before the first run.
-    /// `biases` are added to the logits of their tokens: `settings.n_biases` of them, ids below V.
+    /// Prepares the sampling of the token after `text` and of those that follow: call it once per generation,
+    /// before the first run. `biases` are added to the logits of their tokens: `settings.n_biases` of them,
+    /// ids below V.
     pub fn begin(&self, gpu: &Gpu, settings: &Settings, biases: &BTreeMap<u32, f32>, text: &[u32]) {
         gpu.write(&self.settings, 0, bytemuck::bytes_of(settings));
         let words = |(id, bias): (&u32, &f32)| [*id, bias.to_bits()];
@@ -110,9 +114,9 @@ pub fn recent_offset(position: usize) -> u64 {
     4 * (position % RECENT) as u64
 }
 
-/// Samples from `logits [n_vocab]`, which belong to the last row of the run, into `ids[0]`. `block_max [ceil(V / 32)]` holds the
-/// largest of each 32 logits; infinity or NaN if some of them are not finite, and then the result is [`NO_ID`]. Biases and penalties
-/// change both buffers.
+/// Samples from `logits [n_vocab]`, which belong to the last row of the run, into `ids[0]`.
+/// `block_max [ceil(V / 32)]` holds the largest of each 32 logits; infinity or NaN if some of them are not
+/// finite, and then the result is [`NO_ID`]. Biases and penalties change both buffers.
 pub fn record(
     plan: &mut Plan,
     gpu: &Gpu,
@@ -137,8 +141,8 @@ pub fn record(
     );
 }
 
-/// Twin of `block_max` for `logits`, of which some may be forbidden (-infinity): the largest of each block, infinity if one is NaN or
-/// infinite.
+/// Twin of `block_max` for `logits`, of which some may be forbidden (-infinity): the largest of each block,
+/// infinity if one is NaN or infinite.
 #[must_use]
 pub fn block_max(logits: &[f32]) -> Vec<f32> {
     let larger = |a: f32, b: &f32| if b.is_nan() { f32::INFINITY } else { a.max(*b) };

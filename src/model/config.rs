@@ -1,4 +1,5 @@
-//! Hyper-parameters from the metadata. All that differs between Gemmas is a value here; features that are not implemented are refused.
+//! Hyper-parameters from the metadata. Every difference between Gemmas is a value here; the reader refuses
+//! features that are not implemented.
 
 use serde::Serialize;
 
@@ -70,11 +71,13 @@ pub struct Config {
     pub local_rotary: Rope,
 }
 
-/// Counts and positions above this are no Gemma but a broken file.
+/// Counts and positions above this belong to a broken file, not to a Gemma.
 const MAX_EXTENT: u32 = 1 << 24;
-/// Blocks; the largest Gemma has 62. The names of all their tensors are made before one is looked for.
+/// Maximum number of blocks; the largest Gemma has 62. The names of all their tensors are made before the
+/// first is looked up.
 const MAX_LAYERS: usize = 1 << 8;
-/// D, F and H * C; the widest of a Gemma is 36864. Rows of three of them, as many as a chunk has at most, are counted in 32 bits.
+/// Maximum of D, F and H * C; the largest of a Gemma is 36864. Three of them, times the rows of the largest
+/// chunk, must fit in 32 bits.
 const MAX_DIM: usize = 1 << 20;
 
 /// Reads the keys of one architecture: `gemma2.block_count` by `block_count`.
@@ -126,8 +129,8 @@ impl Config {
     /// Reads the hyper-parameters of a file.
     ///
     /// # Errors
-    /// [`Error::UnsupportedArchitecture`], [`Error::MissingKey`], [`Error::BadKey`], or [`Error::Unsupported`] for a feature
-    /// that is not implemented.
+    /// [`Error::UnsupportedArchitecture`], [`Error::MissingKey`], [`Error::BadKey`], or
+    /// [`Error::Unsupported`] for a feature that is not implemented.
     pub fn from_metadata(metadata: &Metadata) -> Result<Self> {
         let name = metadata.str("general.architecture")?;
         let architecture = match name {
@@ -173,7 +176,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Refuses sizes of no Gemma but of a broken file, before anything is made or multiplied by them.
+    /// Refuses sizes that no Gemma has, before anything is allocated or multiplied by them.
     fn check_sizes(&self, keys: &Keys<'_>) -> Result<()> {
         let (h, c) = (self.n_heads, self.head_dim);
         for (key, found, most) in [
@@ -192,7 +195,7 @@ impl Config {
         Ok(())
     }
 
-    /// Refuses shapes that the kernels cannot take.
+    /// Refuses shapes that the kernels cannot handle.
     fn check(&self, keys: &Keys<'_>) -> Result<()> {
         let unsupported =
             |what: &str, found: String| Err(Error::Unsupported { what: what.to_owned(), found });

@@ -26,11 +26,11 @@ pub struct MemoryPlan {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum Verdict {
-    /// As asked for.
+    /// As requested.
     Fits,
     /// Only with a shorter context.
     FitsWithContext {
-        /// The longest.
+        /// The longest context that fits.
         max_context_length: usize,
     },
     /// Not at all.

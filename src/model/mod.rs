@@ -1,25 +1,27 @@
-//! Gemma: hyper-parameters, tensors, the page, and a model on a device.
+//! Gemma: its configuration, its tensors, its forward pass, and a model on a device.
 //!
 //! # The line between a Gemma and a device
 //!
-//! Files of this folder hold what is true of a Gemma on any device:
+//! The files of this folder hold what is true of a Gemma on any device:
 //!
 //! - [`config`]: hyper-parameters; every difference between Gemmas is a value there,
 //! - [`tensors`]: names and shapes of the tensors in the file,
-//! - [`state_shape`]: context, chunk and type of the KV cache, and what follows from them for each layer,
+//! - [`state_shape`]: context, chunk and type of the KV cache, and the sizes that follow for each layer,
 //! - [`memory`]: the plan of bytes by purpose, with its verdict,
-//! - [`prefill`]: the page, top to bottom,
-//! - [`reference`]: the page over the CPU twins of the kernels, the arbiter.
+//! - [`prefill`]: the forward pass, from top to bottom; start here,
+//! - [`mod@reference`]: the forward pass over the CPU twins of the kernels, the arbiter.
 //!
-//! A folder holds what is true of one device. [`gpu`] has the weights in matrices, the buffers of the state, the recorder of the
-//! page's steps, the decode step (the page fused for one token), plans, variants, tuning, self-test, token ring and swapped
-//! KV caches. A second device gets a folder beside it.
+//! The folder [`gpu`] holds what is true of one device: the weights in matrices, the buffers of the state,
+//! the recorder of the forward pass's steps, the decode step (the forward pass fused for one token), plans,
+//! variants, tuning, self-test, token ring and swapped KV caches. A second device gets a folder beside it.
 //!
-//! Outside [`gpu`], two files look across the line. [`reference`] is made of the kernels' twins. [`prefill`] names the weights, the state and the recorder of [`gpu`]: it uses
-//! nothing of theirs but the steps of the page, so that with a second device these types become its parameters. On a device without
-//! fused kernels, one token is a prompt of one.
+//! Two files outside [`gpu`] look across the line. [`mod@reference`] consists of the kernels' twins. [`prefill`]
+//! names the weights, the state and the recorder of [`gpu`], but uses only the steps of the forward pass:
+//! with a second device, these types become its parameters. A device without fused kernels computes one token
+//! as a prompt of one.
 //!
-//! [`Model`] is the surface that the engine uses; its documentation lists it method by method and says which of them only a GPU has.
+//! [`Model`] is the surface that the engine uses. Its documentation lists it method by method, and says which
+//! methods only a GPU has.
 
 pub mod config;
 pub mod gpu;

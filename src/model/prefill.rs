@@ -1,13 +1,15 @@
-//! The page of a Gemma: top to bottom, for the tokens of a prompt. Steps that only some architectures have are an `if let Some`.
+//! The forward pass of a Gemma, from top to bottom, for the tokens of a prompt. The steps that only some
+//! architectures have are optional weights: post-norms, and norms of queries and keys.
 //!
-//! The page knows the order of the steps and nothing of how a device takes them: each step is a method of [`Recorder`].
+//! This file states the order of the steps, not how a device runs them: each step is a method of
+//! [`Recorder`].
 
 use crate::model::config::Config;
 use crate::model::gpu::recorder::Recorder;
 use crate::model::gpu::state::State;
 use crate::model::gpu::weights::{Layer, Norms, Weights};
 
-/// The page over the weights and the state of one model.
+/// The forward pass over the weights and the state of one model.
 #[derive(Clone, Copy, Debug)]
 pub struct Prefill<'a> {
     /// Hyper-parameters.
@@ -19,7 +21,8 @@ pub struct Prefill<'a> {
 }
 
 impl Prefill<'_> {
-    /// ids → residual stream after the last block, and its norm. Marks stand after the embedding and after each block.
+    /// ids → residual stream after the last block, and its norm. Marks stand after the embedding and after
+    /// each block.
     pub fn blocks(&self, r: &mut Recorder<'_>) {
         let s = self.state;
         r.embed(&self.weights.embedding, &s.ids, &s.x, (self.config.d_model as f32).sqrt());

@@ -1,4 +1,5 @@
-//! Reference: the page over the CPU twins, slow, exact to f32 storage, and the arbiter when a kernel is in doubt.
+//! Reference: the forward pass over the CPU twins. It is slow, exact to f32 storage, and the arbiter when a
+//! kernel is in doubt.
 
 use std::collections::HashMap;
 
@@ -41,7 +42,7 @@ impl Reference {
     /// Reads every tensor.
     ///
     /// # Errors
-    /// As `Model::load`, without those of a device.
+    /// Those of [`checked_config`] and of the source.
     pub async fn load<S: ByteSource>(header: &Header, source: &mut S, kv: KvType) -> Result<Self> {
         let config = checked_config(header)?;
         let mut tensors = HashMap::new();

@@ -1,4 +1,5 @@
-//! Shape of a model's state: sizes that the caller chose, and all that follows from them and the hyper-parameters alone.
+//! Shape of a model's state: sizes that the caller chose, and everything that follows from these and the
+//! hyper-parameters.
 
 use crate::error::{Error, Result};
 use crate::model::config::Config;
@@ -20,7 +21,8 @@ pub struct StateShape {
 }
 
 impl StateShape {
-    /// The shape for a context (`None`: the model's own, at most [`DEFAULT_CONTEXT`]) and chunks of a prompt of `chunk` rows.
+    /// The shape for a context (`None`: the model's own, at most [`DEFAULT_CONTEXT`]) and chunks of a prompt
+    /// of `chunk` rows.
     ///
     /// # Errors
     /// [`Error::InvalidOption`] for a context or a chunk out of range.
@@ -36,19 +38,21 @@ impl StateShape {
         Ok(Self { context, chunk: chunk.min(context), kv })
     }
 
-    /// Positions that the cache of layer `i` keeps: a local layer has a ring for the window of a chunk's first query, and the chunk.
+    /// Positions that the cache of layer `i` keeps: a local layer has a ring for the window of a chunk's
+    /// first query, and the chunk.
     #[must_use]
     pub fn n_slots(&self, config: &Config, i: usize) -> usize {
         config.window_of(i).map_or(self.context, |window| (window + self.chunk).min(self.context))
     }
 
-    /// Whether position `n_tokens` can be fed next after `n_written` positions were written: local layers keep little more than
-    /// their window.
+    /// Whether position `n_tokens` can be fed next after `n_written` positions were written: local layers
+    /// keep little more than their window.
     #[must_use]
     pub fn can_return(&self, config: &Config, n_tokens: usize, n_written: usize) -> bool {
         (0..config.n_layers).all(|i| {
             let n_slots = self.n_slots(config, i);
-            // The oldest key that position `n_tokens` sees must not have been overwritten by one a whole ring later.
+            // The oldest key that position `n_tokens` sees must not have been overwritten by one a whole ring
+            // later.
             config.window_of(i).is_none_or(|window| {
                 n_written <= n_slots || n_written - n_tokens.min(n_written) + window <= n_slots + 1
             })
@@ -67,7 +71,8 @@ impl StateShape {
     /// Checks tokens that are to be fed from `position` on.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] for an id outside the vocabulary or no id at all, [`Error::ContextFull`] beyond the context.
+    /// [`Error::InvalidOption`] for an id outside the vocabulary or no id at all, [`Error::ContextFull`]
+    /// beyond the context.
     pub fn check_ids(&self, config: &Config, ids: &[u32], position: usize) -> Result<()> {
         let n_vocab = config.n_vocab;
         let expected = || format!("at least one id, each below {n_vocab}");

@@ -6,7 +6,8 @@ use crate::error::{Error, Result};
 use crate::gguf::{Header, TensorInfo};
 use crate::model::config::Config;
 
-/// Name and shape (innermost first) of every tensor that a model of this config has; `output.weight` may come on top.
+/// Name and shape (innermost first) of every tensor that a model of this config has; a file may also have
+/// `output.weight`.
 fn table(config: &Config) -> Vec<(String, Vec<u64>)> {
     let (d, f) = (config.d_model as u64, config.d_ff as u64);
     let c = config.head_dim as u64;
@@ -47,8 +48,8 @@ pub(super) const OUTPUT: &str = "output.weight";
 /// Checks that the file holds exactly the tensors of the config, in the right shapes.
 ///
 /// # Errors
-/// [`Error::MissingTensor`], [`Error::WrongShape`], or [`Error::Unsupported`] for a tensor that would go unused: a model that
-/// has one needs a step that is not implemented.
+/// [`Error::MissingTensor`], [`Error::WrongShape`], or [`Error::Unsupported`] for a tensor that would go
+/// unused: a model that has one needs a step that is not implemented.
 pub fn check_tensors(header: &Header, config: &Config) -> Result<()> {
     let mut expected = table(config);
     if header.tensor(OUTPUT).is_some() {
@@ -76,7 +77,7 @@ pub fn check_tensors(header: &Header, config: &Config) -> Result<()> {
     }
 }
 
-/// The config of a file whose tensors are those of the config.
+/// The config of a file, whose tensors have been checked against it.
 ///
 /// # Errors
 /// Errors of [`Config::from_metadata`] and [`check_tensors`].

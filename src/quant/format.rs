@@ -34,7 +34,8 @@ pub struct Format {
     pub decode_block: fn(&[u8], &mut [f32]),
 }
 
-/// Most planes of a format: WebGPU guarantees 8 storage buffers per stage, and kernels need the other half.
+/// Maximum number of planes of a format: WebGPU guarantees 8 storage buffers per stage, and kernels need the
+/// other half.
 pub const MAX_PLANES: usize = 4;
 
 impl Format {

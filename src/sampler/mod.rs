@@ -1,6 +1,6 @@
 //! Sampling, from logits to one token: biases and penalties, temperature, top-k, top-p, min-p, in this order,
-//! and a draw that depends on seed and position only. It is the CPU twin of the `sample` kernel, and chooses
-//! when the kernel cannot.
+//! and a draw that depends on seed and position only. It is the CPU twin of the `sample` kernel, and takes
+//! its place when the kernel cannot sample.
 
 mod options;
 mod penalties;
@@ -10,7 +10,7 @@ pub use options::Sampling;
 pub use penalties::adjust;
 pub use random::uniform;
 
-/// The likeliest token; the lowest id among equals. `None` for no logits or none that is finite.
+/// The likeliest token; the lowest id among equals. `None` if no logit is finite.
 #[must_use]
 pub fn argmax(logits: &[f32]) -> Option<u32> {
     let mut best: Option<(u32, f32)> = None;
@@ -22,8 +22,8 @@ pub fn argmax(logits: &[f32]) -> Option<u32> {
     best.map(|(id, _)| id)
 }
 
-/// The token that follows `text`, chosen from its `logits [V]`, which biases and penalties are applied to.
-/// `None`: one is NaN or infinite, or all are -infinity (forbidden).
+/// The token that follows `text`, chosen from its `logits [V]` after biases and penalties have changed them.
+/// `None` if a logit is NaN or infinite, or all are -infinity (forbidden).
 #[must_use]
 pub fn choose(logits: &mut [f32], sampling: &Sampling, text: &[u32], seed: u64) -> Option<u32> {
     if logits.iter().any(|logit| logit.is_nan() || *logit == f32::INFINITY) {
@@ -34,7 +34,7 @@ pub fn choose(logits: &mut [f32], sampling: &Sampling, text: &[u32], seed: u64) 
 }
 
 /// Chooses a token from `logits [V]`. `position` is the context position the token will have: with the same
-/// seed, position and logits the choice is the same, whatever was drawn before.
+/// seed, position and logits the choice is the same, whatever the earlier draws were.
 #[must_use]
 pub fn sample(logits: &[f32], sampling: &Sampling, seed: u64, position: u32) -> Option<u32> {
     if sampling.is_greedy() {

@@ -1,4 +1,4 @@
-//! Sampling options, their ranges, and the kernel's settings made of them.
+//! Sampling options, their ranges, and the kernel settings that follow from them.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::kernels::sample::{MAX_BIASES, MAX_TOP_K, Settings};
 use crate::sampler::random::seed_hash;
 
-/// Options of the choice of a token, under the names that callers use.
+/// Options of the choice of a token, by the names that callers use.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sampling {
@@ -108,15 +108,15 @@ impl Sampling {
         self.temperature == 0.0 || self.top_k == 1
     }
 
-    /// Whether recent tokens make a difference.
+    /// Whether recent tokens affect the choice.
     #[must_use]
     pub fn penalises(&self) -> bool {
         self.repetition_penalty != 1.0 || self.frequency_penalty != 0.0 || self.presence_penalty != 0.0
     }
 
     /// Settings of the `sample` kernel, which takes [`Sampling::logit_bias`] beside them. `None` if the
-    /// kernel cannot choose so: a draw from all tokens (`top_k` 0), or from more than [`MAX_TOP_K`], is made
-    /// on the CPU, by [`super::choose`], from logits that are read back.
+    /// kernel cannot do it: a draw from all tokens (`top_k` 0), or from more than [`MAX_TOP_K`], happens on
+    /// the CPU, in [`super::choose`], from logits that are read back.
     #[must_use]
     pub fn settings(&self, seed: u64) -> Option<Settings> {
         if !self.is_greedy() && !(1..=MAX_TOP_K).contains(&self.top_k) {

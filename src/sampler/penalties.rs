@@ -4,9 +4,9 @@ use crate::kernels::sample::RECENT;
 use crate::sampler::Sampling;
 
 /// Adds the biases to `logits [V]`, then penalises the tokens among the last [`RECENT`] of `text`, prompt
-/// included: as llama.cpp with its default `--repeat-last-n`. All of a long text would punish the words that
-/// every sentence needs. A logit that is not finite stays so. In f32 by the operations of the `sample`
-/// kernel.
+/// included, as llama.cpp does with its default `--repeat-last-n`: penalties over all of a long text would
+/// punish the words that every sentence needs. A logit that is not finite does not change. The f32 operations
+/// are those of the `sample` kernel.
 pub fn adjust(logits: &mut [f32], sampling: &Sampling, text: &[u32]) {
     for (id, bias) in &sampling.logit_bias {
         change(logits, *id, |logit| logit + bias);

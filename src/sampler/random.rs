@@ -1,4 +1,4 @@
-//! Random numbers by counter: a draw depends on the seed and its position, not on what was drawn before.
+//! Random numbers by counter: a draw depends on the seed and its position, not on earlier draws.
 
 /// A number in [0, 1) from a counter: 24 bits, so that f32 holds it exactly and WGSL makes the same.
 #[must_use]

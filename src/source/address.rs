@@ -8,9 +8,9 @@ use crate::error::{Error, Result};
 /// Prefix of the short form of a file on Hugging Face.
 pub const HF_PREFIX: &str = "hf:";
 const HF: &str = "https://huggingface.co/";
-/// Most bytes of an address. It must fit in a manifest, and servers refuse longer ones.
+/// Maximum bytes of an address. It must fit in a manifest, and servers refuse longer ones.
 const MAX_BYTES: usize = 8 << 10;
-/// Most shards of a model. The largest split models have about ten.
+/// Maximum number of shards of a model. The largest split models have about ten.
 const MAX_SHARDS: usize = 1000;
 
 /// The URL of an address: the address itself, or for `hf:owner/repo/file.gguf[@revision]` that of the file on
@@ -44,7 +44,7 @@ pub fn resolve(address: &str) -> Result<String> {
     }
 }
 
-/// Whether a URL leads to Hugging Face over HTTPS: only there may its token go.
+/// Whether a URL leads to Hugging Face over HTTPS, the only place that may receive its token.
 #[must_use]
 pub fn is_hf(url: &str) -> bool {
     url.starts_with(HF)

@@ -4,7 +4,7 @@ use super::{ByteSource, ModelSource};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 
-/// Files one behind the other. This joins only the bytes; [`crate::gguf::read_header`] joins the headers.
+/// Files one after the other. This joins only the bytes; [`crate::gguf::read_header`] joins the headers.
 #[derive(Debug)]
 pub struct Concat<S> {
     /// At least one file, each with its offset.

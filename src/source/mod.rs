@@ -1,5 +1,13 @@
-//! Sources of bytes: one trait for files, downloads and made-up models, and the platforms' files and networks
-//! behind it.
+//! Sources of bytes: the trait [`ByteSource`], with implementations for files, downloads and synthetic
+//! models.
+//!
+//! - [`address`]: URLs, the short form `hf:owner/repo/file.gguf`, and the names of shards,
+//! - [`download`]: one remote file, requested in chunks, checked, stored and resumed,
+//! - [`http`], [`store`]: the network and the cache as a download needs them, as traits,
+//! - `native`, `web`: the two platforms; each has files, an HTTP client and a cache,
+//! - [`synthetic`]: random models in the shape of real ones, without a download,
+//! - [`concat`](mod@concat), [`prefixed`], [`timed`]: wrappers that join shards, serve header bytes from
+//!   memory, and measure the time of reads.
 
 use crate::cancel::Cancel;
 use crate::error::Result;
@@ -35,11 +43,11 @@ pub trait ByteSource {
     ///
     /// # Errors
     /// [`crate::Error::Truncated`] if the file ends first, [`crate::Error::Aborted`] after `cancel`, and the
-    /// platform's own.
+    /// platform's own errors.
     async fn read(&mut self, offset: u64, into: &mut [u8], cancel: &Cancel) -> Result<()>;
 }
 
-/// All files of one model, one behind the other.
+/// All files of one model, one after the other.
 #[allow(async_fn_in_trait, reason = "used through generics in this crate only; web futures are not Send")]
 pub trait ModelSource: ByteSource {
     /// Offset of each file, in order. A model in one file has one, at 0.

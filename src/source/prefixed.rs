@@ -4,8 +4,8 @@ use super::ByteSource;
 use crate::cancel::Cancel;
 use crate::error::Result;
 
-/// A source that serves its first bytes from memory and the rest from another source, which is never asked
-/// for the first ones again.
+/// A source that serves its first bytes from memory and the rest from another source, which it never asks for
+/// the first ones again.
 #[derive(Debug)]
 pub struct Prefixed<S> {
     prefix: Vec<u8>,
@@ -47,7 +47,7 @@ mod tests {
     use crate::source::ByteSource;
     use crate::{Cancel, Result};
 
-    /// Byte i of the file is i; the first four must not be asked for.
+    /// Byte i of the file is i; nobody may read the first four.
     struct Rest;
 
     impl ByteSource for Rest {

@@ -1,4 +1,4 @@
-//! Storage of a download: one data file, and one manifest that says which of its chunks are there.
+//! Storage of a download: one data file, and one manifest that says which of its chunks are stored.
 
 use futures_util::future::LocalBoxFuture;
 
@@ -35,8 +35,8 @@ pub trait ManifestFile {
     fn flush(&mut self) -> Result<()>;
 }
 
-/// One entry of a cache: the data of a file and its manifest. The opener of an entry makes sure that nobody
-/// else has it open.
+/// One entry of a cache: the data of a file and its manifest. The opener of an entry ensures that nobody else
+/// has it open.
 #[allow(async_fn_in_trait, reason = "used through generics in this crate only; web futures are not Send")]
 #[allow(clippy::len_without_is_empty, reason = "no caller needs it")]
 pub trait Store {

@@ -12,7 +12,7 @@ const UNKNOWN: &str = " \u{2047} ";
 #[derive(Debug, Clone)]
 pub struct Detokenizer {
     vocab: Arc<Vocab>,
-    /// Bytes that start a character whose rest has not come yet: 3 at most.
+    /// Bytes that start a character whose rest has not arrived yet: at most 3.
     pending: Vec<u8>,
 }
 
@@ -59,7 +59,7 @@ impl Detokenizer {
         out.extend(self.pending.drain(..).map(|_| char::REPLACEMENT_CHARACTER));
     }
 
-    /// Moves out what is decided. All but the last byte are the start of one character, so either the last
+    /// Moves the decided bytes out. All but the last byte are the start of one character, so either the last
     /// one continues it or the others are lost.
     fn drain_to(&mut self, out: &mut String) {
         while !self.pending.is_empty() {

@@ -9,9 +9,9 @@ use tokenizers::models::bpe::{BPE, Vocab as PieceIds};
 use super::vocab::{TokenKind, Vocab};
 use crate::{Error, Result};
 
-/// Bytes of a piece that merges make; Gemma's longest have 93. Each is split at every character.
+/// Maximum bytes of a piece that merges make; Gemma's longest has 93. Each is split at every character.
 const MAX_PIECE_BYTES: usize = 1 << 9;
-/// Splits of all pieces; Gemma's have about half a million.
+/// Maximum number of splits of all pieces; Gemma's have about half a million.
 const MAX_PAIRS: usize = 1 << 21;
 
 /// Builds the model. `scores` has one element for each id.
@@ -19,7 +19,7 @@ const MAX_PAIRS: usize = 1 << 21;
 /// The peak of the heap is here, so the merges are kept as pairs of ids until the model asks for strings.
 ///
 /// # Errors
-/// [`Error::BadKey`] if a character could be neither spelled in bytes nor be unknown; [`Error::Internal`] if
+/// [`Error::BadKey`] if a character can neither be spelled in bytes nor be unknown; [`Error::Internal`] if
 /// the crate refuses the derived merges.
 pub(super) fn build(vocab: &Vocab, scores: &[f32]) -> Result<BPE> {
     let ids = piece_ids(vocab);

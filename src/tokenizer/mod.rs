@@ -2,8 +2,8 @@
 //!
 //! Gemma's tokenizer is SentencePiece BPE: spaces become U+2581 without a dummy prefix, nothing else is
 //! normalised, user-defined symbols (runs of newlines, spaces and tabs, HTML tags) are cut out first, and
-//! characters without a piece are spelled in bytes. Merging is done by the `tokenizers` crate; its merges are
-//! derived from the scores.
+//! characters without a piece are spelled in bytes. The `tokenizers` crate merges; this module derives its
+//! merges from the scores.
 
 mod detokenizer;
 mod merges;
@@ -22,8 +22,7 @@ use vocab::{SPACE, TokenKind, Vocab};
 use crate::gguf::Metadata;
 use crate::{Error, Result};
 
-/// A character that is none (U+FDD0, a noncharacter): between the letters of a control token's name it keeps
-/// the name text.
+/// The noncharacter U+FDD0: inside the name of a control token, it keeps the name text.
 pub const SHIELD: char = '\u{fdd0}';
 
 /// Special tokens that the text itself may name.
@@ -81,7 +80,7 @@ impl Tokenizer {
         for key in ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"] {
             ends.extend(metadata.opt_u32(key)?.filter(known));
         }
-        // Files name only one or two of them, and not the same ones; the texts are the same in every Gemma.
+        // Files name only one or two of them, and different ones; the texts are the same in every Gemma.
         ends.extend(["<eos>", "<end_of_turn>"].iter().filter_map(|text| tokenizer.id_of(text)));
         let mut seen = Vec::new();
         ends.retain(|id| {
@@ -126,8 +125,8 @@ impl Tokenizer {
         Ok(ids)
     }
 
-    /// The ids of a text in which control tokens and markers count, and [`SHIELD`] is left out. The rest is
-    /// text: a shield after a `<` keeps it so.
+    /// The ids of a text in which control tokens and markers keep their meaning. [`SHIELD`] is removed: after
+    /// a `<`, it keeps the text that follows from being a token.
     ///
     /// # Errors
     /// As [`Tokenizer::encode`].
@@ -143,7 +142,7 @@ impl Tokenizer {
                     ids.push(id);
                     (at, start) = (at + len, at + len);
                 }
-                // Runs of newlines and tags are text, which is cut again below.
+                // Runs of newlines and tags are text, which the code below cuts again.
                 Some((_, len)) => at += len,
                 None => at += 1,
             }
@@ -196,7 +195,7 @@ impl Tokenizer {
         self.adds_bos
     }
 
-    /// The tokens that end generation: `<eos>`, `<end_of_turn>` and what the file names besides.
+    /// The tokens that end generation: `<eos>`, `<end_of_turn>` and any other that the file names.
     pub fn end_tokens(&self) -> &[u32] {
         &self.end_tokens
     }

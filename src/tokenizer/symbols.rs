@@ -7,7 +7,7 @@ use super::vocab::{TokenKind, Vocab};
 pub(super) struct SymbolSet {
     /// Ids by the bytes of their text; no two have the same text.
     sorted: Vec<u32>,
-    /// Whether any symbol starts with this byte: most positions of a text are passed over by this alone.
+    /// Whether any symbol starts with this byte: this check alone skips most positions of a text.
     starts: [bool; 256],
 }
 
@@ -36,9 +36,9 @@ impl SymbolSet {
         let bytes_of = |id: u32| vocab.piece(id).unwrap_or_default().as_bytes();
         let mut bound = text;
         loop {
-            // The symbol sought is a prefix of `bound`, so it is also one of everything sorted between the
-            // two, and of what the bound has in common with its predecessor: each round either ends or
-            // shortens it.
+            // The symbol sought is a prefix of `bound`, so it is also a prefix of everything sorted between
+            // the two, and of the common beginning of `bound` and its predecessor: each round either ends or
+            // shortens `bound`.
             let before = self.sorted.partition_point(|&id| bytes_of(id) <= bound);
             let id = *self.sorted.get(before.checked_sub(1)?)?;
             let symbol = bytes_of(id);

@@ -16,7 +16,7 @@ const CONTROL: [&str; 4] = ["<pad>", "<eos>", "<bos>", "<unk>"];
 /// `NORMAL`. So the name decides if the kind doesn't.
 const MARKERS: [&str; 5] = ["<mask>", "<2mass>", "[@BOS@]", "<start_of_turn>", "<end_of_turn>"];
 
-/// Most tokens: four times those of a Gemma. Each takes a hundred bytes of memory.
+/// Maximum number of tokens: four times those of a Gemma. Each takes a hundred bytes of memory.
 const MAX_TOKENS: usize = 1 << 20;
 
 /// Kind of a token.
@@ -121,8 +121,8 @@ impl Vocab {
     }
 
     /// The first Gemma 1 files (February 2024) hold every user-defined symbol as a NORMAL piece with score 0.
-    /// They are told from real pieces by lying below the bytes or, above them, by the score: only the very
-    /// first real piece, which follows the bytes, has score 0 too.
+    /// They differ from real pieces in their ids, which lie below those of the bytes, or, above them, in the
+    /// score: only the very first real piece, which follows the bytes, has score 0 too.
     fn find_symbols_of_first_files(&mut self, scores: &[f32]) {
         let Some(first_byte) = self.kinds.iter().position(|kind| matches!(kind, TokenKind::Byte(_))) else {
             return;

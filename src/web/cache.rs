@@ -59,7 +59,7 @@ pub fn locate(files: JsValue) -> Result<JsValue, JsValue> {
     located().map_err(|error| to_js_error(&error))
 }
 
-/// The caller's headers, with the token if the address may get it.
+/// The caller's headers, with the token if the address may receive it.
 fn headers(file: &Sent) -> Result<Vec<(String, String)>> {
     let mut headers = file.headers.clone();
     if let Some(token) = &file.token {

@@ -6,8 +6,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::error::{Error, Result};
 
-/// Calls a callback of ours in the worker. It only posts messages; if it throws, there is nothing to undo
-/// here.
+/// Calls a callback of the worker's own code. It only posts messages; if it throws, there is nothing to undo.
 pub(super) fn call(callback: &Function, argument: &JsValue) {
     let _ = callback.call1(&JsValue::NULL, argument);
 }

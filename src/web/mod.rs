@@ -1,8 +1,8 @@
 //! The JS boundary: one class, `Engine`, with promises, callbacks and an `AbortSignal`.
 //!
-//! It is the only module that mentions JS besides `source::{distant, handles, http, script}`. Results cross
-//! as plain objects, errors as `{ code, message, …details }`; the TypeScript in `www/lib` makes `GemmaError`s
-//! of them.
+//! Besides `source::web`, and a few lines in `gpu` for what wgpu does not offer, it is the only module that
+//! mentions JS. Results cross as plain objects, errors as `{ code, message, …details }`; the TypeScript in
+//! `www/lib` makes `GemmaError`s of them.
 
 mod abort;
 mod bench;
@@ -49,7 +49,7 @@ impl Engine {
     /// Fetches, checks and uploads the model, and compiles its shaders.
     ///
     /// `source` is an array of files. Each is one that [`locate`] returned, with a `store` if it is to be
-    /// kept (`{ id, data, manifest, available }`), or an object `{ size, name, read(offset, length) }`. Or
+    /// cached (`{ id, data, manifest, available }`), or an object `{ size, name, read(offset, length) }`. Or
     /// `source` is `synthetic:SHAPE:FORMAT`, for random weights in the shape of a real model, without a
     /// download. `signal` stops a load, for callers without a worker to terminate.
     ///

@@ -1,4 +1,4 @@
-//! Progress reports of a load: few enough for a page to draw, and some even while nothing happens.
+//! Progress reports of a load: few enough for a page to draw, and regular even while nothing happens.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -80,8 +80,8 @@ impl Drop for Reporter {
 }
 
 impl State {
-    /// Makes a report if it is due: at once for every change of phase and for the last bytes, else ten times
-    /// a second.
+    /// Makes a report if it is due: at once for every change of phase and for the last bytes, otherwise at
+    /// most ten times a second.
     fn look(&mut self) {
         let Some(callback) = &self.callback else { return };
         let (now, progress, transfer) = (Date::now(), self.now, self.download.now());

@@ -16,18 +16,18 @@ impl Engine {
     /// - `{ text }`: text to continue; BOS is put before it;
     /// - `{ ids }`: token ids, taken as they are;
     /// - `{ messages }`: a conversation in the model's turn format;
-    /// - `{ rendered }`: the text of a page's own template, in which control tokens count and U+FDD0 is left
-    ///   out (a page puts it after each `<` and `[` of what people wrote, so that it stays text); BOS is put
-    ///   before it if it is missing;
+    /// - `{ rendered }`: the output of a page's own template, in which control tokens keep their meaning;
+    ///   U+FDD0 is removed (a page inserts it after each `<` and `[` in text that people wrote, so that this
+    ///   stays text); BOS is put before it if it is missing;
     /// - `{ say }`: the user's next message in `session`.
     ///
     /// `session` is a number that [`Engine::session_open`] gave; it goes with `rendered` and `say`.
-    /// `on_event` hears `{ type: "prefill", done, total }`, `{ type: "token", id, text, logprob?, top? }`,
+    /// `on_event` receives `{ type: "prefill", done, total }`, `{ type: "token", id, text, logprob?, top? }`,
     /// and at the end, if text was held back, `{ type: "rest", text }`: the texts of all tokens and the rest
-    /// are the text. `signal` aborts; `stop_signal` ends the text with the next token, and the result's
+    /// are the text. `signal` aborts; `stop_signal` ends the text at the next token, and the result's
     /// `finishReason` is then "cancelled".
     ///
-    /// After `device_lost` and [`Engine::reload`], a `request` that is null continues the one that was
+    /// After `device_lost` and [`Engine::reload`], a `request` of null continues the one that was
     /// interrupted.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ impl Engine {
         id.map_err(|error| to_js_error(&error))
     }
 
-    /// Opens a second session that begins with all of this one. Nothing is computed again.
+    /// Opens a copy of a session. Nothing is computed again.
     ///
     /// # Errors
     /// An object `{ code, message, … }` made from [`Error`].
@@ -50,7 +50,8 @@ impl Engine {
         history.map_err(|error| to_js_error(&error))
     }
 
-    /// Drops the last messages, down to `n_messages`: for a page that never received the last answer.
+    /// Drops the last messages until `n_messages` are left, counting the system message: for a page that
+    /// never received the last answer.
     ///
     /// # Errors
     /// An object `{ code, message, … }` made from [`Error`]: if the session is not open.

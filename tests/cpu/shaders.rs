@@ -124,22 +124,7 @@ fn source(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// A shader without its comments, but for the names that it uses.
-fn without_comments(text: &str) -> String {
-    let mut code = String::new();
-    for line in text.lines() {
-        match line.split_once("//") {
-            Some((before, _)) if !line.starts_with("// Uses:") => {
-                let before = before.trim_end();
-                code += &if before.is_empty() { String::new() } else { format!("{before}\n") };
-            }
-            _ => code += &format!("{line}\n"),
-        }
-    }
-    code
-}
-
-/// Every file in shaders/lib is in the table of fragments, under its own name and without its comments.
+/// Every file in shaders/lib is in the table of fragments under its own name.
 fn fragments_are_the_files_of_the_library() {
     let lib = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders/lib");
     let mut files = Vec::new();
@@ -155,7 +140,7 @@ fn fragments_are_the_files_of_the_library() {
     assert_eq!(names, files);
     for (name, text) in FRAGMENTS {
         let file = source(&format!("shaders/lib/{name}.wgsl"));
-        assert_eq!(*text, without_comments(&file), "{name}");
+        assert_eq!(*text, file, "{name}");
     }
 }
 

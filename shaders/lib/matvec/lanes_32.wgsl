@@ -1,7 +1,7 @@
 // Thirty-two lanes for four rows, so that neighbouring lanes read neighbouring weights. For GPUs. Sums through workgroup memory:
 // every invocation must call unit_sum.
 const UNIT: u32 = 32u;    // lanes that share four rows
-const LANES: u32 = 256u;  // a workgroup
+const LANES: u32 = 256u;  // per workgroup
 var<workgroup> unit_sums: array<vec4<f32>, LANES>;
 
 // The sum over the lanes of a unit, given to its first lane.

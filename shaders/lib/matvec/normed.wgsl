@@ -1,4 +1,4 @@
-// Normalised input of a sub-layer, made anew by every workgroup: r = x + post_norm(y), then norm(r). `norms` holds the post-norm's
+// Normalised input of a sub-layer, which every workgroup computes itself: r = x + post_norm(y), then norm(r). `norms` holds the post-norm's
 // weights, if there is one, and then the norm's. The first workgroup keeps r for the next sub-layer.
 // Uses: sums acts matvec/common matvec/lanes matvec/input matvec/rows
 @group(0) @binding(3) var<storage, read> norms: array<vec4<f32>>;

@@ -1,4 +1,4 @@
-// Rows of one format. A loop in the place of two calls halves what a driver has to compile.
+// Rows of one format. A loop in place of two calls halves the text that a driver compiles.
 // Uses: matvec/common matvec/product4
 
 // Four rows from `row` on, if there are any.

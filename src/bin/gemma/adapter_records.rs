@@ -1,5 +1,5 @@
 //! Records of adapters in the user's cache folder: the fastest variants of the kernels, and the kernels that
-//! passed their self-tests. They are measured and tested once, and a seed gives the same text from then on.
+//! passed their self-tests. An adapter is measured and tested once; from then on, a seed gives the same text.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -36,7 +36,7 @@ pub(crate) enum Command {
     Perplexity(Perplexity),
     /// Print the ids of a text, without BOS; needs no GPU.
     Tokenize(Tokenize),
-    /// Say what is in a file and whether it can be run; needs no GPU.
+    /// Print what is in a file and whether it can be run; needs no GPU.
     Inspect(Inspect),
     /// Check the results, then measure prompt and generation speed and the time of each kernel.
     Bench(Bench),
@@ -221,13 +221,13 @@ pub(crate) struct Bench {
     /// Generated tokens; 0 leaves the generation test out [default: the protocol's].
     #[arg(short = 'n', long, value_name = "N")]
     n_gen: Option<usize>,
-    /// Also generate behind so many positions, filled with meaningless ids.
+    /// Also generate at these depths: after N positions, filled with meaningless ids.
     #[arg(short = 'd', long, value_name = "N,N,…", value_delimiter = ',')]
     depths: Vec<usize>,
     /// Counted repetitions.
     #[arg(short = 'r', long, value_name = "N", default_value = "5", value_parser = at_least_one)]
     repetitions: usize,
-    /// Repetitions before them that do not count.
+    /// Warm-up repetitions.
     #[arg(long, value_name = "N", default_value = "2")]
     warmups: usize,
     /// Skip the test of how fast the adapter reads memory.

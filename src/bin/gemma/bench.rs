@@ -157,8 +157,8 @@ fn today() -> String {
     date(seconds / 86_400)
 }
 
-/// The day so many days after 1970-01-01, by Howard Hinnant's algorithm: years begin in March, so that a leap
-/// day comes last.
+/// The date that many days after 1970-01-01, by Howard Hinnant's algorithm: years begin in March, so that a
+/// leap day comes last.
 fn date(days: u64) -> String {
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);

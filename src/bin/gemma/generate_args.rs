@@ -7,13 +7,13 @@ use gemma_web::sampler;
 /// Length, seed and sampling of a text.
 #[derive(Debug, Args)]
 pub(crate) struct Generate {
-    /// Most tokens to generate.
+    /// Maximum number of tokens to generate.
     #[arg(short = 'n', long, value_name = "N", allow_negative_numbers = true)]
     #[arg(default_value_t = GenerateOptions::default().max_tokens)]
     max_tokens: usize,
     #[command(flatten)]
     sampling: Sampling,
-    /// Makes the choice repeatable.
+    /// Seed that makes the text repeatable.
     #[arg(long, value_name = "SEED", allow_negative_numbers = true)]
     seed: Option<u64>,
 }

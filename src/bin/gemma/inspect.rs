@@ -19,7 +19,7 @@ use super::args::{Inspect, Tokenize};
 use super::output::{Failure, print, print_json};
 use super::source::{self, Source};
 
-/// Most elements of a list to show.
+/// Maximum number of list elements to show.
 const MAX_SHOWN: usize = 8;
 
 pub(crate) fn tokenize(args: &Tokenize, json: bool) -> Result<(), Failure> {

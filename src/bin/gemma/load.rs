@@ -41,7 +41,7 @@ pub(crate) fn engine(model: &Model, options: &LoadOptions, json: bool) -> Result
     Ok(engine)
 }
 
-/// Origin of the bytes, if not a file.
+/// Origin of the bytes, unless it is a file.
 fn origin(transfer: &Transfer) -> String {
     let mb = |bytes: u64| bytes as f64 / 1e6;
     match (transfer.fetched, transfer.cached) {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::gpu::Tuning;
 use crate::model::gpu::self_test::tested::Tested;
 
-/// What earlier loads found out about an adapter: measured and tested once.
+/// Results of earlier loads on an adapter, which measure and test once.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AdapterRecord {
     /// The fastest variants of the kernels.

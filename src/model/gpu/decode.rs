@@ -1,7 +1,7 @@
-//! Decode step: the page once more, fused for one token, in as few dispatches as WebGPU allows, six a block.
+//! Decode step: the forward pass fused for one token, in as few dispatches as WebGPU allows, six per block.
 //!
-//! Every kernel makes its own input anew (`norm(x + post_norm(y))`), so that norms and additions take no dispatch. The residual
-//! stream alternates between two places: a kernel that reads one writes the other.
+//! Every kernel computes its own input (`norm(x + post_norm(y))`), so that norms and additions need no
+//! dispatch. The residual stream alternates between two places: a kernel that reads one writes the other.
 
 use crate::error::Result;
 use crate::gpu::{Buffer, Gpu, Plan, Tuning};
@@ -29,7 +29,7 @@ pub struct ActsLayout {
     mixed: Span,
     /// `gelu(gate) * up` `[F]`.
     gated: Span,
-    /// Gate and up `[2 F]`, if one dispatch cannot make both.
+    /// Gate and up `[2 F]`, if one dispatch cannot compute both.
     gate_up: u32,
     n_quads: u32,
 }
@@ -115,7 +115,7 @@ pub struct DecodeStep<'a> {
     pub decode: &'a DecodeState,
     /// The device.
     pub gpu: &'a Gpu,
-    /// Variants of the kernels that it gets.
+    /// Variants chosen for the adapter.
     pub tuning: Tuning,
 }
 
@@ -143,7 +143,7 @@ impl DecodeStep<'_> {
         plan
     }
 
-    /// logits → id of the next token, at the place that the step reads it from.
+    /// logits → id of the next token, at the place from which the next step reads it.
     #[must_use]
     pub fn sample(&self) -> Plan {
         let mut plan = Plan::new(self.gpu, "sample");

@@ -1,4 +1,5 @@
-//! Evaluation: the residual stream after each block and the logits of every position, for tests and scores. Not for speed.
+//! Evaluation: the residual stream after each block and the logits of every position, for tests and scores.
+//! Not for speed.
 
 use crate::cancel::Cancel;
 use crate::error::Result;
@@ -7,7 +8,7 @@ use crate::model::gpu::model::Model;
 use crate::model::gpu::recorder::Recorder;
 use crate::model::state_shape::check_finite;
 
-/// Rows of logits that are made at once when every position is scored.
+/// Rows of logits that are computed at once when every position is scored.
 const SCORED_ROWS: usize = 64;
 
 /// Rows of logits, and the plan and the staging buffer for them.
@@ -20,7 +21,8 @@ pub(super) struct Scorer {
 }
 
 impl Model {
-    /// Residual stream at the last position: after the embedding, after each block, after the output norm: `[L + 2][D]`.
+    /// Residual stream at the last position: after the embedding, after each block, after the output norm:
+    /// `[L + 2][D]`.
     ///
     /// # Errors
     /// As [`Model::forward`].
@@ -120,7 +122,8 @@ impl Model {
         Ok(())
     }
 
-    /// A scorer, made for each use: few need it, and its logits take megabytes. The kernels are compiled once.
+    /// A scorer, made for each use: few need it, and its logits take megabytes. The kernels are compiled
+    /// once.
     async fn make_scorer(&self) -> Result<Scorer> {
         let fitting = self.gpu.limits().max_bound_bytes() / (4 * self.config.n_vocab as u64);
         let n_rows = SCORED_ROWS.min(self.shape.chunk).min(fitting.max(1) as usize);

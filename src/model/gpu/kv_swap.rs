@@ -1,4 +1,5 @@
-//! KV caches of waiting sessions, swapped out: the slots in use of every layer, copied from the one running cache and back to it.
+//! KV caches of waiting sessions, swapped out: the slots in use of every layer, copied from the live cache
+//! and back to it.
 
 use crate::error::Result;
 use crate::gpu::{Buffer, Command, Gpu, KvCache, MemoryKind};
@@ -7,7 +8,7 @@ use crate::model::gpu::model::Model;
 /// Bytes written or read at a time.
 pub const PIECE_BYTES: u64 = 16 << 20;
 
-/// KV cache of a waiting session: keys and values of each layer and part, as they lie.
+/// KV cache of a waiting session: keys and values of each layer and part, as they lie in the live cache.
 #[derive(Debug)]
 pub struct SwappedKv {
     planes: Vec<Buffer>,
@@ -21,18 +22,19 @@ impl SwappedKv {
 }
 
 impl Model {
-    /// Whether position `n_tokens` can be fed next after `n_written` positions were written: local layers keep little more than
-    /// their window.
+    /// Whether position `n_tokens` can be fed next after `n_written` positions were written: local layers
+    /// keep little more than their window.
     #[must_use]
     pub fn can_return(&self, n_tokens: usize, n_written: usize) -> bool {
         self.shape.can_return(&self.config, n_tokens, n_written)
     }
 
-    /// Layout of the bytes of a KV cache: all that they depend on besides the model and the number of tokens.
+    /// Layout of the bytes of a KV cache: everything that they depend on besides the model and the number of
+    /// tokens.
     #[must_use]
     pub fn kv_layout(&self) -> Vec<u8> {
         let layer = |(i, cache): (usize, &KvCache)| {
-            // A global layer's slots are its positions, however many there is room for.
+            // A slot of a global layer is its position, whatever the context is.
             let ring = self.config.window_of(i).map_or(0, |_| cache.shape.n_slots);
             let parts = cache.parts.iter().map(|part| part.n_heads);
             let numbers =
@@ -42,7 +44,8 @@ impl Model {
         self.state.kv.iter().enumerate().flat_map(layer).collect()
     }
 
-    /// Bytes in use of each plane of the KV cache after `n_tokens` tokens: the first slots, if a ring has more than that.
+    /// Bytes in use of each plane of the KV cache after `n_tokens` tokens: the first slots, if a ring has
+    /// more than that.
     #[must_use]
     pub fn plane_bytes(&self, n_tokens: usize) -> Vec<u64> {
         self.planes(n_tokens).into_iter().map(|(_, bytes)| bytes).collect()
@@ -59,7 +62,7 @@ impl Model {
         planes.collect()
     }
 
-    /// Room for a swapped cache.
+    /// Allocates a swapped cache.
     ///
     /// # Errors
     /// [`crate::Error::OutOfMemory`].
@@ -68,7 +71,7 @@ impl Model {
         self.gpu.in_scope("the KV cache of a session", || Ok(SwappedKv::allocate(&self.gpu, &sizes))).await
     }
 
-    /// Copies the running KV cache out.
+    /// Copies the live KV cache out.
     ///
     /// # Errors
     /// As [`Model::allocate_swapped`]; faults of the device.
@@ -81,7 +84,7 @@ impl Model {
         Ok(swapped)
     }
 
-    /// Copies a swapped cache back into the running one.
+    /// Copies a swapped cache back into the live one.
     ///
     /// # Errors
     /// Faults of the device.
@@ -97,7 +100,7 @@ impl Model {
     /// Copy of a swapped cache.
     ///
     /// # Errors
-    /// As [`Model::park`].
+    /// As [`Model::swap_out`].
     pub async fn duplicate(&self, swapped: &SwappedKv, n_tokens: usize) -> Result<SwappedKv> {
         let second = self.allocate_swapped(n_tokens).await?;
         let sizes = self.plane_bytes(n_tokens);
@@ -107,7 +110,7 @@ impl Model {
         Ok(second)
     }
 
-    /// Reads a swapped cache, or else the running one, plane by plane in pieces of up to [`PIECE_BYTES`].
+    /// Reads a swapped cache, or else the live one, plane by plane in pieces of up to [`PIECE_BYTES`].
     ///
     /// # Errors
     /// Errors of `on_piece`; faults of the device.

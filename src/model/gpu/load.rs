@@ -1,5 +1,6 @@
-//! Loading: kernels compile while the header is read, the others while the tokenizer is built and the weights are streamed in; one
-//! workgroup of each is run.
+//! Loading of a model. The device compiles the kernels of every model while the caller reads the header, and
+//! the others while the caller builds the tokenizer and streams the weights. One workgroup of each kernel
+//! runs ahead of the first request.
 
 use std::cell::Cell;
 
@@ -30,7 +31,7 @@ use crate::model::prefill::Prefill;
 use crate::quant::KvType;
 use crate::source::ByteSource;
 
-/// An open device, perhaps still busy with compiling the kernels that any model takes.
+/// An open device, which may still be compiling the kernels that every model uses.
 #[derive(Debug)]
 pub struct OpenedDevice {
     gpu: Gpu,
@@ -40,8 +41,9 @@ pub struct OpenedDevice {
 }
 
 impl OpenedDevice {
-    /// Opens the device, chooses variants unless `options` or the adapter's record does, and starts to compile the kernels that depend
-    /// on nothing else. A browser compiles in another process, while the caller reads a header.
+    /// Opens the device, chooses variants unless `options` or the adapter's record does, and starts to
+    /// compile the kernels that do not depend on a header. A browser compiles in another process, while the
+    /// caller reads a header.
     ///
     /// # Errors
     /// Faults of the device.
@@ -63,7 +65,8 @@ impl OpenedDevice {
     }
 }
 
-/// Kernels in variants that no weights decide. A model with weights that have no codes takes others of arithmetic f32 instead.
+/// Kernels whose variants do not depend on the weights. A model with weights that have no codes uses the f32
+/// variants instead.
 fn kernels_of_any_model(kv: KvType, tuning: Tuning) -> [(&'static Kernel, Variant); 7] {
     [
         (&attention_decode::KERNEL, Variant::Kv(kv)),
@@ -87,8 +90,9 @@ pub struct LoadingModel {
 }
 
 impl LoadingModel {
-    /// Allocates, and starts to compile the kernels, for the model of a header whose `config` is
-    /// [`crate::model::tensors::checked_config`]'s. The device compiles while the caller does something else.
+    /// Allocates the buffers and starts to compile the kernels for the model of a header. `config` is the
+    /// result of [`crate::model::tensors::checked_config`]. The device compiles while the caller does
+    /// something else.
     ///
     /// # Errors
     /// Errors of the options, and [`crate::Error::LimitTooLow`].
@@ -140,7 +144,8 @@ impl LoadingModel {
         })
     }
 
-    /// Streams in the weights, and waits until everything is compiled, so that the first request finds it ready.
+    /// Streams in the weights, and waits until everything is compiled, so that the first request finds it
+    /// ready.
     ///
     /// # Errors
     /// Errors of the source, faults of the device.
@@ -153,7 +158,7 @@ impl LoadingModel {
     ) -> Result<Model> {
         let Self { mut model, buffers, kernels, self_test } = self;
         let streamed = model.weights.stream(&model.gpu, header, source, cancel, on_bytes).await;
-        // Buffers that there was no memory for are the cause of all that failed after them.
+        // If there was no memory for a buffer, that is the cause of every later failure.
         for scope in buffers {
             model.gpu.end_scope(scope).await?;
         }
@@ -191,7 +196,7 @@ pub(super) fn plans(
 }
 
 impl Model {
-    /// Waits for everything so far, and measures a read-back on the GPU, which is idle then.
+    /// Waits for all submitted work, then measures a read-back on the idle GPU.
     async fn measure_readback(&mut self) -> Result<()> {
         self.gpu.finish().await?;
         let begun = Instant::now();

@@ -1,7 +1,8 @@
 //! Memory plan for the GPU, to the byte, from the header alone: before a weight is read or a buffer made.
 //!
-//! It repeats no size: the functions that lay out matrices and caches for the allocator do so here, too. Only the list of activations and
-//! the number of dispatches are written out again, and `tests/gpu/memory_plan.rs` holds both to what is really allocated.
+//! It repeats no size: it calls the functions that lay out matrices and caches for the allocator. Only the
+//! list of activations and the number of dispatches are written out again; `tests/gpu/memory_plan.rs`
+//! compares both with the real allocations.
 
 use crate::error::{Error, Result};
 use crate::gguf::Header;
@@ -68,7 +69,7 @@ impl Sizes<'_> {
         Ok(tensors)
     }
 
-    /// Every matrix, as it lies.
+    /// Every matrix, as the allocator lays it out.
     fn matrices(&self) -> Result<Vec<FusedMatrix>> {
         let mut all = vec![single(self.header, "token_embd.weight")?];
         if self.header.tensor(OUTPUT).is_some() {
@@ -88,7 +89,7 @@ impl Sizes<'_> {
         (0..self.config.n_layers).map(layer).sum()
     }
 
-    /// Activations of the prefill and of a decode step, tables, uniforms, what is read back.
+    /// Activations of the prefill and of a decode step, tables, uniforms, and staging for read-backs.
     fn scratch(&self, shape: StateShape) -> Result<u64> {
         let c = self.config;
         let (d, f) = (c.d_model, c.d_ff);
@@ -104,7 +105,8 @@ impl Sizes<'_> {
         Ok(activations + step + sample::STATE_BYTES + tables + read + uniforms)
     }
 
-    /// Dispatches of all plans: the prefill, a decode step, the head after a prefill, the sampling of a token.
+    /// Dispatches of all plans: the prefill, a decode step, the head after a prefill, the sampling of a
+    /// token.
     fn dispatches(&self, shape: StateShape) -> Result<u64> {
         let parts = |fused: &FusedMatrix| fused.parts(self.limits).map(|parts| parts.len() as u64);
         let embedding = parts(&single(self.header, "token_embd.weight")?)?;
@@ -121,7 +123,7 @@ impl Sizes<'_> {
             // qk_norm_rope and attention_prefill; norm_add twice, geglu_prefill
             prefill += 2 * caches + 3;
             let (gate_up, paired) = self.batches(&matrices.gate_up)?;
-            // attention_decode; attention_reduce; geglu_decode if gate and up are made apart
+            // attention_decode; attention_reduce; geglu_decode if gate and up are computed apart
             step += caches + 1 + u64::from(!paired);
             step += self.batches(&matrices.qkv)?.0 + parts(&matrices.o)? + gate_up + parts(&matrices.down)?;
         }

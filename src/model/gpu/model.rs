@@ -49,7 +49,8 @@ impl Plans {
 
 /// A loaded model. Positions are fed in order; to start over, feed position 0 again.
 ///
-/// The surface that the engine uses, file by file. A model on another device offers the same, the last two rows apart:
+/// The surface that the engine uses. A model on another device would offer the same, except for the last two
+/// rows:
 ///
 /// | | |
 /// |---|---|
@@ -77,14 +78,14 @@ pub struct Model {
     /// Findings of self-tests on this adapter, and the effort of the last one.
     pub(super) tested: Tested,
     pub(super) effort: Effort,
-    /// Rows of the next chunk of a prompt: more as long as chunks stay within the budget.
+    /// Rows of the next chunk of a prompt: more, as long as a chunk stays within the time budget.
     pub(super) rows: Cell<usize>,
     /// Submissions that a chunk is divided into.
     pub(super) pieces: Cell<usize>,
     /// Milliseconds that a read-back takes on an idle GPU, and a step.
     pub(super) readback_ms: f64,
     pub(super) step_ms: Cell<f64>,
-    /// Arrival of the last token of a generation.
+    /// Arrival of the latest token of a generation.
     pub(super) last_token: Cell<Option<Instant>>,
 }
 

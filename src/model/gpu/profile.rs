@@ -24,8 +24,8 @@ impl Model {
         ]
     }
 
-    /// Time of each kernel in a step of `n_tokens` tokens (at least 1, at most a chunk) from `position` on. The tokens and the keys
-    /// before them are those of the last run.
+    /// Time of each kernel in a step of `n_tokens` tokens (at least 1, at most a chunk) from `position` on.
+    /// The tokens and the keys before them are those of the last run.
     ///
     /// # Errors
     /// [`crate::Error::ContextFull`], [`crate::Error::Aborted`] between two runs, faults of the device.

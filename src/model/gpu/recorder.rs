@@ -1,4 +1,5 @@
-//! Steps of the page on the GPU: each method records one kernel, in the variant that the adapter gets.
+//! Steps of the forward pass on the GPU: each method records one kernel, in the variant chosen for the
+//! adapter.
 
 use crate::gpu::{Arithmetic, Buffer, Gpu, KvCache, Lanes, Matrix, Plan, Tuning};
 use crate::kernels::attention_prefill::Shape;
@@ -9,7 +10,7 @@ use crate::kernels::{
 use crate::model::config::Config;
 use crate::model::gpu::weights::{Layer, Norms, Weights};
 
-/// A plan that the page is recorded into.
+/// A plan under construction.
 #[derive(Debug)]
 pub struct Recorder<'a> {
     config: &'a Config,
@@ -19,7 +20,8 @@ pub struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    /// A recorder for many tokens: activations are int8 only if every matrix has codes, since they are made in one form.
+    /// A recorder for many tokens: activations are int8 only if every matrix has codes, since a kernel writes
+    /// them in one form.
     #[must_use]
     pub fn new(gpu: &'a Gpu, config: &'a Config, weights: &Weights, tuning: Tuning, label: &str) -> Self {
         let coded = weights.layers.iter().flat_map(Layer::matrices).all(|m| m.format.has_codes());
@@ -67,7 +69,7 @@ impl<'a> Recorder<'a> {
         norm_add::record(&mut self.plan, self.gpu, label, add, norms, (normed, self.tuning.arithmetic));
     }
 
-    /// The columns of `y` that are `w`'s `= w x`
+    /// `y = w x`, in the columns of `y` that belong to `w`
     pub fn product(&mut self, w: &Matrix, x: &Buffer, y: &Buffer) {
         let record = match (self.tuning.arithmetic, self.tuning.lanes) {
             (Arithmetic::F32, _) => matmul::record,
@@ -77,7 +79,8 @@ impl<'a> Recorder<'a> {
         record(&mut self.plan, self.gpu, w, x, y);
     }
 
-    /// Queries, keys and values of `qkv`: queries normed and rotated go to `q_rotated`, keys, too, and values to the cache.
+    /// Normalises and rotates the queries of `qkv` into `q_rotated` and the keys into the cache; copies the
+    /// values into the cache.
     pub fn qk_norm_rope(
         &mut self,
         qkv: &Buffer,

@@ -1,4 +1,4 @@
-//! Feeding: tokens at positions go in, logits or sampled tokens come out. It knows no text.
+//! Runner of a model: tokens at positions go in, logits or sampled tokens come out. It does not know text.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +12,9 @@ use crate::model::gpu::model::Model;
 use crate::model::gpu::token_ring::MAX_DEPTH;
 use crate::model::state_shape::check_finite;
 
-/// Time that a submission may take before the page's other work on the GPU is felt to wait.
+/// Longest time of a submission that does not visibly delay the page's other work on the GPU.
 const BUDGET_MS: f64 = 50.0;
-/// Submissions of a chunk at most.
+/// Maximum submissions per chunk.
 const MAX_PIECES: usize = 16;
 /// Rows of a prompt's first chunk; below it a tile is not full.
 pub(super) const FIRST_ROWS: usize = 64;
@@ -23,7 +23,8 @@ impl Model {
     /// Feeds tokens from `position` on, and returns the logits `[V]` after the last.
     ///
     /// # Errors
-    /// [`crate::Error::InvalidOption`], [`crate::Error::ContextFull`], [`crate::Error::Aborted`] between chunks, faults of the device.
+    /// [`crate::Error::InvalidOption`], [`crate::Error::ContextFull`], [`crate::Error::Aborted`] between
+    /// chunks, faults of the device.
     pub async fn forward(&self, ids: &[u32], position: usize, cancel: &Cancel) -> Result<Vec<f32>> {
         let last = self.feed(ids, position, cancel).await?;
         let bytes = 4 * self.config.n_vocab as u64;
@@ -35,8 +36,8 @@ impl Model {
         Ok(logits)
     }
 
-    /// Feeds `text` from index `from` on (the KV cache holds it up to there) and has the GPU sample the tokens that follow, which
-    /// [`Model::next_token`] returns. Penalties count all of `text`.
+    /// Feeds `text` from index `from` on (the KV cache holds it up to there) and has the GPU sample the
+    /// tokens that follow, which [`Model::next_token`] returns. Penalties count all of `text`.
     ///
     /// # Errors
     /// As [`Model::forward`].
@@ -58,7 +59,8 @@ impl Model {
         self.ring.submit(&self.gpu, &commands, &self.decode.sample, next)
     }
 
-    /// The oldest token under way, after more were queued: for the positions from `next` on, which moves, up to `end`.
+    /// Queues steps for the positions from `next` on, up to `end`, and moves `next`; then waits for the
+    /// oldest token under way.
     ///
     /// # Errors
     /// [`crate::Error::NumericError`] if a logit was not finite; faults of the device.
@@ -77,13 +79,14 @@ impl Model {
         Ok(id)
     }
 
-    /// Tokens that should be under way: as many as hide the time of a read-back, two to four.
+    /// Number of tokens to have under way: enough to hide the time of a read-back, two to four.
     fn depth(&self) -> usize {
         let steps = self.readback_ms / self.step_ms.get().max(1e-3);
         (1 + steps.ceil() as usize).clamp(2, MAX_DEPTH)
     }
 
-    /// Prepares the feeding of `ids` from `position` on: waits for the tokens that an earlier generation left under way.
+    /// Prepares the feeding of `ids` from `position` on: waits for the tokens that an earlier generation left
+    /// under way.
     ///
     /// # Errors
     /// [`crate::Error::InvalidOption`], [`crate::Error::ContextFull`], faults of the device.
@@ -92,8 +95,8 @@ impl Model {
         self.ring.drain(&self.gpu).await
     }
 
-    /// Rows of the next chunk when `n_left` tokens are left; `None` if they are the last chunk, which [`Model::forward`] and
-    /// [`Model::begin`] feed.
+    /// Rows of the next chunk when `n_left` tokens are left; `None` if they are the last chunk, which
+    /// [`Model::forward`] and [`Model::begin`] feed.
     #[must_use]
     pub fn next_chunk(&self, n_left: usize) -> Option<usize> {
         Some(self.rows.get()).filter(|rows| n_left > *rows)
@@ -125,8 +128,8 @@ impl Model {
         Ok(start)
     }
 
-    /// Makes chunks larger while twice the rows would stay within the budget, smaller if they exceed it; the smallest are
-    /// submitted in pieces instead.
+    /// Makes chunks larger while twice the rows would stay within the budget, smaller if they exceed it; the
+    /// smallest are submitted in pieces instead.
     fn pace(&self, chunk_ms: f64) {
         let (rows, least) = (self.rows.get(), FIRST_ROWS.min(self.shape.chunk));
         if chunk_ms < BUDGET_MS / 2.0 {
@@ -138,7 +141,7 @@ impl Model {
         self.pieces.set(if smallest { ((chunk_ms / BUDGET_MS).ceil() as usize).min(MAX_PIECES) } else { 1 });
     }
 
-    /// Submits a chunk of a prompt but for its last piece, which is returned.
+    /// Submits a chunk of a prompt except for its last piece, and returns that piece.
     ///
     /// # Errors
     /// Faults of the device.
@@ -153,7 +156,7 @@ impl Model {
         Ok(Command::Piece(&self.plans.prefill, step, n - 1, n))
     }
 
-    /// The last chunk of `ids`, from `start` on, to its last row's logits.
+    /// Commands for the last chunk of `ids`, from `start` on, up to the logits of its last row.
     fn last_commands(&self, ids: &[u32], start: usize, position: usize) -> Result<Vec<Command<'_>>> {
         let rows = ids.get(start..).unwrap_or_default();
         let end =

@@ -1,5 +1,5 @@
-//! Token ring: several decode steps under way at once, each of which reads the token that the one before it sampled, and four bytes
-//! read back for each.
+//! Token ring: several decode steps under way at once, each of which reads the token that the one before it
+//! sampled, and four bytes read back for each.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -10,7 +10,7 @@ use crate::gpu::readback::Pending;
 use crate::gpu::{Buffer, Command, Gpu};
 use crate::kernels::sample::{NO_ID, SamplerState, recent_offset};
 
-/// Most tokens under way: a stop is noticed this many tokens late at worst.
+/// Maximum number of tokens under way: at worst, a stop takes effect this many tokens late.
 pub const MAX_DEPTH: usize = 4;
 const ID_BYTES: u64 = 4;
 /// GPU memory of the ring, for the memory plan.

@@ -8,16 +8,18 @@ use crate::kernels::matvec;
 use crate::kernels::matvec_common::{Acts, Span};
 use crate::quant::Q8_0;
 
-/// A matrix of a few megabytes: large against the cost of a submission, small against the time of a load.
+/// Size of the test matrix, a few megabytes: large against the cost of a submission, small against the time
+/// of a load.
 const N_ROWS: u64 = 4096;
 const N_COLS: u64 = 1024;
-/// Dispatches of a timed submission are as many as take this long, up to a bound.
+/// A timed submission has as many dispatches as take this long, up to a bound.
 const LEAST_MS: f64 = 4.0;
 const MOST_REPEATS: usize = 64;
-/// Submissions that are timed of each variant.
+/// Timed submissions of each variant.
 const ROUNDS: usize = 4;
 
-/// The fastest choice: first how many lanes share rows, then the arithmetic. Int8 has to be faster by a twentieth to be worth its rounding.
+/// The fastest choice: first the number of lanes that share rows, then the arithmetic. Int8 must be faster by
+/// a twentieth to be worth its rounding.
 ///
 /// # Errors
 /// Faults of the device.
@@ -39,7 +41,7 @@ struct Trial {
 impl Trial {
     fn new(gpu: &Gpu) -> Result<Self> {
         let matrix = Matrix::allocate(gpu, "tuning", &Q8_0, N_ROWS, N_COLS)?;
-        // Zeros would do, but a compiler's or a CPU's short cuts for them would not.
+        // Not zeros: a compiler or a CPU might take short cuts for them.
         let block: Vec<u8> = [0, 0x2c].into_iter().chain((1..=32).map(|i| i * 7)).collect();
         let blocks = block.repeat((N_ROWS * N_COLS / 32) as usize);
         matrix.write_rows(gpu, 0, 0, &blocks);
@@ -47,8 +49,9 @@ impl Trial {
         Ok(Self { matrix, acts })
     }
 
-    /// Milliseconds of a dispatch of each: the best of several rounds in turn, so that what else the machine does meets both, less what
-    /// a submission takes anyhow. Some browsers look for its end only now and then.
+    /// Milliseconds of a dispatch of each variant: the best of several rounds, less the time of an empty
+    /// submission, whose end some browsers poll for only now and then. The rounds alternate, so that other
+    /// work of the machine affects both variants.
     async fn compare(&self, gpu: &Gpu, tunings: [Tuning; 2]) -> Result<[f64; 2]> {
         let make = || Ok(tunings.map(|tuning| self.plan(gpu, tuning)));
         let plans = gpu.in_scope("the kernels of the tuning", make).await?;
@@ -79,7 +82,7 @@ impl Trial {
     }
 }
 
-/// As [`run`], the least of some times.
+/// As [`run`], the minimum of several times.
 async fn quickest(gpu: &Gpu, plan: &Plan, repeats: usize) -> Result<f64> {
     let mut best = f64::MAX;
     for _ in 0..ROUNDS {
@@ -88,7 +91,7 @@ async fn quickest(gpu: &Gpu, plan: &Plan, repeats: usize) -> Result<f64> {
     Ok(best)
 }
 
-/// Milliseconds of some runs, until they are done.
+/// Milliseconds until some runs are done.
 async fn run(gpu: &Gpu, plan: &Plan, repeats: usize) -> Result<f64> {
     let command = Command::Plan(plan, RunParams { n_tokens: 1, ..RunParams::default() });
     let begun = Instant::now();

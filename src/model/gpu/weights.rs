@@ -11,11 +11,11 @@ use crate::source::ByteSource;
 
 /// Bytes read and repacked at once: large enough to amortise a write, small against the wasm heap.
 const CHUNK_BYTES: u64 = 4 << 20;
-/// Bytes written before the GPU has to take them: written but not submitted, they are held a second time.
+/// Bytes to write before a submission: until the submission, they are held twice.
 const FLUSH_BYTES: u64 = 64 << 20;
 
-/// Norms between two sub-layers: that of the output that is added to the residual stream, if the model has one, and that of the
-/// input that follows. One buffer, because one kernel takes both.
+/// Norms between two sub-layers: the post-norm of the output that is added to the residual stream, if the
+/// model has one, and the norm of the next input. They share a buffer because one kernel reads both.
 #[derive(Debug)]
 pub struct Norms {
     /// `[D]` or, with a post-norm before it, `[2, D]`.
@@ -65,7 +65,8 @@ pub struct Weights {
     pub layers: Vec<Layer>,
 }
 
-/// Allocates tensors by the shapes in the header, which [`crate::model::tensors::check_tensors`] has approved.
+/// Allocates tensors by the shapes in the header, which [`crate::model::tensors::check_tensors`] has
+/// approved.
 struct Allocator<'a> {
     gpu: &'a Gpu,
     header: &'a Header,
@@ -77,7 +78,7 @@ impl Allocator<'_> {
         Matrix::fused(self.gpu, fused, 0, n_total)
     }
 
-    /// Matrices that take the same input, their products side by side.
+    /// Matrices that read the same input; their products lie side by side.
     fn side_by_side(&self, all: Vec<FusedMatrix>) -> Result<Vec<Matrix>> {
         let n_total = all.iter().map(FusedMatrix::n_rows).sum();
         let mut first_col = 0;
@@ -90,7 +91,7 @@ impl Allocator<'_> {
         Ok(matrices)
     }
 
-    /// Vectors that one kernel takes together; those that the file lacks are left out.
+    /// Vectors that one kernel reads together; those that the file lacks are left out.
     fn norms(&self, label: &str, names: &[String]) -> Result<Norms> {
         let names: Vec<String> = names.iter().filter(|n| self.header.tensor(n).is_some()).cloned().collect();
         let mut len = 0;
@@ -155,7 +156,8 @@ impl Weights {
             .chain([&self.output_norms])
     }
 
-    /// Reads all tensors in file order and writes them to the GPU; `on_bytes` receives the number of bytes of the file that are done.
+    /// Reads all tensors in file order and writes them to the GPU; `on_bytes` receives the number of bytes of
+    /// the file that have been read.
     ///
     /// # Errors
     /// Errors of the source and of [`Cancel::check`].
@@ -186,13 +188,13 @@ impl Weights {
         gpu.flush().await
     }
 
-    /// The matrix that a tensor is in, and which of its slices it is.
+    /// The matrix that holds a tensor, and the index of its slice.
     fn place(&self, name: &str) -> Option<(&Matrix, usize)> {
         let at = |matrix: &Matrix| matrix.slices.iter().position(|slice| slice.label == name);
         self.matrices().find_map(|matrix| Some((matrix, at(matrix)?)))
     }
 
-    /// The norms that a vector is in, and which row of them it is.
+    /// The norms that hold a vector, and the index of its row.
     fn norm(&self, name: &str) -> Option<(&Norms, usize)> {
         self.norms().find_map(|norms| Some((norms, norms.names.iter().position(|n| n == name)?)))
     }

@@ -1,4 +1,5 @@
-//! Store of chunks: the data and the manifest of an entry in step, data first, then its record.
+//! Store of chunks. It keeps the data and the manifest of an entry in step: first the data of a chunk, then
+//! its record.
 
 use xxhash_rust::xxh3::xxh3_128;
 

@@ -14,10 +14,10 @@ use super::response::Identity;
 use crate::error::Result;
 use crate::source::store::{Store, Writing};
 
-/// Chunks from the reader on that stay in memory although they are stored: the requested ones, and those
-/// being read.
+/// Number of chunks from the reader on that stay in memory although they are stored: those requested, and
+/// those being read.
 const HELD: u64 = MOST_REQUESTED + 2;
-/// Chunks from the reader on that are fetched without a store: all of them stay in memory.
+/// Number of chunks from the reader on that are fetched without a store; all of them stay in memory.
 const AHEAD: u64 = 16;
 /// Spare buffers.
 const SPARE: usize = 8;
@@ -45,7 +45,7 @@ impl Buffers {
 pub(super) enum Inserted {
     /// The chunk is stored, in memory, or not needed.
     Done,
-    /// The store is writing the chunk: [`Chunks::mark_stored`] is due when it has.
+    /// The store is writing the chunk: [`Chunks::mark_stored`] is due when the write ends.
     Writing(Writing),
     /// The chunk differs from the one that arrived before.
     Differs,
@@ -140,8 +140,8 @@ impl<S: Store> Chunks<S> {
         self.store.is_some() || self.is_near(ix)
     }
 
-    /// Most chunks from this one on that may be requested: without a store, chunks too far ahead of the
-    /// reader would be dropped.
+    /// Maximum number of chunks from this one on that may be requested: without a store, chunks too far ahead
+    /// of the reader would be dropped.
     pub(super) fn room(&self, ix: u64) -> u64 {
         if self.store.is_some() { u64::MAX } else { (self.front + AHEAD).saturating_sub(ix) }
     }
@@ -180,7 +180,7 @@ impl<S: Store> Chunks<S> {
         Ok(true)
     }
 
-    /// Takes a chunk that has arrived.
+    /// Takes in a chunk that has arrived.
     pub(super) fn insert(&mut self, ix: u64, bytes: Vec<u8>) -> Result<Inserted> {
         let hash = xxh3_128(&bytes);
         if self.table.hash(ix).is_some_and(|known| known != hash) {

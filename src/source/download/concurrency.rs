@@ -1,5 +1,5 @@
 //! Number and length of concurrent requests: fewer while the server fails, more if that makes the download
-//! faster, and few long ones on a network so fast that a request costs more than its bytes.
+//! faster, and fewer and longer ones if the network is so fast that a request costs more than its bytes.
 
 use std::cell::Cell;
 
@@ -9,7 +9,7 @@ use super::chunk_table::CHUNK_BYTES;
 
 /// Requests at the start; browsers allow six connections to a server over HTTP/1.
 const AT_FIRST: usize = 4;
-/// Most requests.
+/// Maximum number of requests.
 const MOST: usize = (MOST_REQUESTED / FEWEST_CHUNKS) as usize;
 /// Bytes per request over which a window measures the speed.
 const WINDOW_BYTES: u64 = 16 << 20;
@@ -20,13 +20,13 @@ pub(super) const FEWEST_CHUNKS: u64 = 2;
 const MOST_CHUNKS: u64 = 6;
 /// Time in which a request should complete.
 const REQUEST_SECONDS: f64 = 0.2;
-/// Most chunks in all pending requests. Browsers buffer the bytes that arrived but are not read, and no limit
-/// of ours applies to them.
+/// Maximum chunks in all pending requests. Browsers buffer the bytes that arrived but are not read, and no
+/// limit of ours applies to them.
 pub(super) const MOST_REQUESTED: u64 = 12;
-/// Bytes over which the speed is measured that decides the length of requests.
+/// Bytes over which to measure the speed that decides the length of requests.
 const SAMPLE_BYTES: u64 = 16 << 20;
 
-/// Controller that adds requests while they pay, takes one back when it does not, and halves them on
+/// Controller that adds a request while this pays, takes it back when it does not, and halves the number on
 /// failures.
 #[derive(Debug)]
 pub(super) struct Concurrency {
@@ -83,12 +83,12 @@ impl Default for Concurrency {
 }
 
 impl Concurrency {
-    /// Most pending requests.
+    /// Maximum number of pending requests.
     pub(super) fn limit(&self) -> usize {
         self.limit.get()
     }
 
-    /// Most chunks of the next request.
+    /// Maximum chunks of the next request.
     pub(super) fn n_chunks(&self) -> u64 {
         self.n_chunks.get()
     }

@@ -15,8 +15,8 @@ pub struct Transfer {
     pub fetched: u64,
     /// Reason for a pause, if there is one.
     pub waiting: Option<Waiting>,
-    /// There is a cache, but it can't keep the file: the server doesn't tell the length, or sends the file
-    /// compressed.
+    /// Whether there is a cache that can't keep the file: the server doesn't tell the length, or sends the
+    /// file compressed.
     pub unkept: bool,
 }
 

@@ -254,7 +254,7 @@ impl<T: HttpClient, S: Store> RemoteSource<T, S> {
         error
     }
 
-    /// Adds the purpose of a failed request to its error, if the reader can't know it.
+    /// Adds the purpose of a failed request to its error, if the reader can't know the purpose.
     fn explain(&self, ix: u64, error: Error) -> Error {
         match error {
             Error::Network { url, why } if self.chunks.is_damaged(ix) => {

@@ -71,11 +71,11 @@ impl<T: HttpClient> Shared<T> {
 pub(super) enum Event<B> {
     /// The first response matches the request.
     Opened(RetryingRequest<B>, Identity),
-    /// A chunk has arrived. The request is there if more chunks follow.
+    /// A chunk has arrived. Carries the request if more chunks follow.
     Chunk(Option<RetryingRequest<B>>, u64, Vec<u8>),
     /// The size of a file whose length the server didn't tell.
     End(u64),
-    /// The server sends no parts. The request is there if it sends the whole file instead.
+    /// The server sends no parts. Carries the request if it sends the whole file instead.
     Refused(Option<RetryingRequest<B>>, Identity),
     /// The store has written a chunk.
     Written(u64, Result<()>),

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::source::http::HttpClient;
 use crate::source::store::{Store, Writing};
 
-/// Most chunks that the store may be writing at once. Each is in memory a second time.
+/// Maximum number of chunks that the store may be writing at once. Each is in memory twice.
 const MOST_WRITES: usize = 2;
 
 /// Futures of pending requests or writes.

@@ -1,4 +1,4 @@
-//! HTTP by `ureq`: one thread for each request, which blocks so that nothing else has to.
+//! HTTP by `ureq`: one thread for each request, which blocks in place of the caller.
 
 use std::future::poll_fn;
 use std::io::{ErrorKind, Read};
@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::source::address::shown;
 use crate::source::http::{HttpClient, Request, ResponseBody, ResponseHead};
 
-/// Most bytes of one read.
+/// Maximum bytes of one read.
 const PIECE_BYTES: usize = 64 << 10;
 /// Pieces that a thread reads ahead.
 const PIECES: usize = 16;
@@ -168,7 +168,7 @@ fn forward(
 fn failure(name: &str, url: &str, error: &ureq::Error) -> Error {
     let why = error.to_string().replace(url, name);
     match error {
-        // Another try would not help.
+        // A retry would not help.
         ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::RequireHttpsOnly(_) => {
             let expected =
                 "an address that begins with http:// or https://, and headers of a name and a value";
@@ -183,7 +183,7 @@ fn failure(name: &str, url: &str, error: &ureq::Error) -> Error {
 pub struct UreqBody {
     pieces: mpsc::Receiver<Piece>,
     piece: Vec<u8>,
-    /// Bytes of the piece that were handed on.
+    /// Bytes of the piece that the reader has.
     used: usize,
 }
 

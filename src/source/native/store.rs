@@ -1,5 +1,5 @@
-//! The cache folder of a user: the files `ID.data` and `ID.manifest` of each entry, and `ID.lock`, which the
-//! process holds that has them open.
+//! The cache folder of a user: the files `ID.data` and `ID.manifest` of each entry, and `ID.lock`, which is
+//! locked by the process that has them open.
 
 use std::fs::{File, OpenOptions, TryLockError, create_dir_all};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};

@@ -1,10 +1,10 @@
 //! Random blocks: bytes from a counter, with plausible scales among them.
 //!
-//! The bytes of a tensor are 64-bit words. Each is a hash of the seed, the tensor and its own index, so any
-//! of them can be computed without the ones before. The fields of a block that scale its weights keep a few
-//! of their random bits, which choose from a table made for the tensor; quants stay as they are. Signs are
-//! random too: otherwise quants that are not centred (0 to 15 minus 8) would give every weight the same small
-//! mean, which the layers would add up.
+//! The bytes of a tensor are 64-bit words. Each is a hash of the seed, the tensor and its own index, so each
+//! can be computed without the ones before. The fields of a block that scale its weights keep a few of their
+//! random bits, which choose from a table made for the tensor; quants stay as they are. Signs are random too:
+//! otherwise quants that are not centred (0 to 15 minus 8) would give every weight the same small mean, which
+//! the layers would add up.
 
 use super::shapes::Tensor;
 use crate::quant::{F16, F32, Format, Q4_K, Q6_K};

@@ -105,7 +105,7 @@ impl Shape {
         let mut list = List { mixture, n_layers: self.n_layers as usize, tensors: Vec::new() };
         let (d, f, c) = (u64::from(self.d_model), u64::from(self.d_ff), u64::from(self.head_dim));
         let (q, kv) = (u64::from(self.n_heads) * c, u64::from(self.n_kv_heads) * c);
-        // Without norms after them the outputs of a layer need that size themselves.
+        // Without norms after them, the outputs of a layer must have that size themselves.
         let gain = if self.has_post_norms() { 1.0 } else { 4.0 };
         list.matrix("token_embd.weight".to_owned(), Role::Embedding, [d, self.n_vocab()], 1.0);
         list.norm("output_norm.weight".to_owned(), d, 2.5);

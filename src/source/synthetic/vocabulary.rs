@@ -124,8 +124,8 @@ impl Section {
     }
 }
 
-/// Calls `each` with all words of two and three small letters and all of up to three after a space, then with
-/// words of four letters.
+/// Calls `each` with all words of two and three small letters, with all of up to three letters after a space,
+/// then with words of four letters.
 ///
 /// Each half of a word is a word or a letter, so that merges reach all of them, as in a real vocabulary.
 fn words(n_words: u32, mut each: impl FnMut(&str)) {

@@ -28,11 +28,11 @@ extern "C" {
     fn byob_reader(this: &AnyStream, options: &JsValue) -> Result<ReadableStreamByobReader, JsValue>;
 }
 
-/// Most bytes of one read.
+/// Maximum bytes of one read.
 const PIECE_BYTES: u32 = 256 << 10;
 
-/// Longest wait for the network. Browsers are sometimes wrong about being offline, so the download tries now
-/// and then all the same.
+/// Longest wait for the network. Browsers are sometimes wrong about being offline, so the download tries
+/// again after this time.
 const OFFLINE_MS: u32 = 30_000;
 
 /// The client: the `fetch` of the page or the worker.
@@ -47,8 +47,8 @@ impl HttpClient for FetchClient {
         let stop = Stop(AbortController::new().map_err(failed)?);
         let response = match send(request, &stop).await {
             // Some browsers accept no compressed response to a request with a range, and some send a
-            // preflight for it. A request from the start can leave the range out; any other failure comes
-            // back without it too.
+            // preflight for it. A request from the start can omit the range; any other failure also occurs
+            // without it.
             Err(_) if request.range.as_ref().is_some_and(|range| range.start == 0) => {
                 let whole = Request { range: None, if_range: None, ..request.clone() };
                 send(&whole, &stop).await
@@ -107,7 +107,7 @@ fn global(object: &str, field: &str) -> Option<JsValue> {
     Reflect::get(&object, &field.into()).ok()
 }
 
-/// Waits until the function that `start` gets was called.
+/// Waits until the function that `start` receives is called.
 async fn wait(start: &dyn Fn(Function)) {
     let promise = Promise::new(&mut |resolve, _| start(resolve));
     // The promise is never rejected.
@@ -156,7 +156,7 @@ impl ResponseBody for FetchBody {
 }
 
 impl FetchBody {
-    /// Replaces the used-up piece by the next one; false at the end of the body.
+    /// Replaces the finished piece by the next one; false at the end of the body.
     async fn next_piece(&mut self) -> Result<bool> {
         let Some(reader) = &self.reader else { return Ok(false) };
         let failed = |thrown: JsValue| failure(&self.url, &format!("after {} bytes", self.position), &thrown);
@@ -172,8 +172,8 @@ impl FetchBody {
     }
 }
 
-/// Reader of a body, into one reused buffer if the browser supports it: separate pieces are garbage that it
-/// collects late, a hundred megabytes of it.
+/// Reader of a body, into one reused buffer if the browser supports it: separate pieces become garbage that
+/// it collects late, after a hundred megabytes.
 #[derive(Debug)]
 enum Reader {
     Byob(ReadableStreamByobReader),

@@ -1,11 +1,11 @@
-//! Errors of the origin private file system, from what it threw.
+//! Errors of the origin private file system, made from its exceptions.
 
 use js_sys::Reflect;
 use wasm_bindgen::JsValue;
 
 use crate::error::Error;
 
-/// [`Error::QuotaExceeded`] if that is what was thrown, else `otherwise`.
+/// [`Error::QuotaExceeded`] if the exception says so, or else `otherwise`.
 pub(super) fn full(thrown: &JsValue, needed: u64, otherwise: impl FnOnce() -> Error) -> Error {
     match text(thrown, "name").as_deref() {
         // Other pages of this origin, or other programs, took the space after `reserve`.
@@ -14,7 +14,7 @@ pub(super) fn full(thrown: &JsValue, needed: u64, otherwise: impl FnOnce() -> Er
     }
 }
 
-/// [`Error::Storage`] with the message of what was thrown.
+/// [`Error::Storage`] with the message of the exception.
 pub(super) fn storage(what: &str, thrown: &JsValue) -> Error {
     let why = text(thrown, "message").unwrap_or_else(|| format!("{thrown:?}"));
     Error::Storage { what: what.to_owned(), why }

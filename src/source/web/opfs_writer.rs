@@ -18,7 +18,7 @@ extern "C" {
     /// The JS half. The writer executes calls in order.
     #[derive(Clone, Debug)]
     type JsWriterFile;
-    /// Takes the bytes away, and resolves to an array of the same length for reuse.
+    /// Takes ownership of the bytes, and resolves to an array of the same length for reuse.
     #[wasm_bindgen(method)]
     fn write(this: &JsWriterFile, offset: f64, bytes: Uint8Array) -> Promise;
     /// Resolves to fewer than `length` bytes only at the end of the file.
@@ -39,7 +39,7 @@ pub(super) struct WriterFile {
     /// Name in messages.
     name: String,
     len: Cell<u64>,
-    /// Arrays that came back.
+    /// Arrays that the writer returned.
     spare: Rc<RefCell<Vec<Uint8Array>>>,
 }
 

@@ -1,4 +1,4 @@
-//! Source that yields to the worker's other work now and then.
+//! Source that regularly yields to the worker's other work.
 
 use super::http::sleep_ms;
 use crate::cancel::Cancel;
@@ -8,8 +8,8 @@ use crate::source::ByteSource;
 /// Bytes between two pauses. A pause takes 4 ms, the shortest timer that browsers grant.
 const BYTES_BETWEEN: u64 = 16 << 20;
 
-/// A source that pauses every few megabytes. Bytes made in place come without a pause: no abort would be
-/// heard, and the GPU would get its uploads only after all of them.
+/// A source that pauses every few megabytes. Bytes that are generated in place arrive without a pause: no
+/// abort would arrive in between, and the GPU would receive its uploads only at the end.
 #[derive(Debug)]
 pub struct Yielding<S> {
     source: S,

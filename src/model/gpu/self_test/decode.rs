@@ -24,7 +24,7 @@ use crate::model::gpu::self_test::inputs::{Heads, Input, encoded, seen};
 use crate::quant::{Format, KvType};
 
 impl Cases<'_> {
-    /// Attention of one token. Only `attention_reduce` can read what `attention_decode` leaves.
+    /// Attention of one token. Only `attention_reduce` can read the partial results of `attention_decode`.
     pub(super) fn attention_decode(&mut self, window: Option<usize>) -> Result<()> {
         let (kv, tuning) = (self.kv, self.tuning);
         let h = Heads::new(self, kv, window)?;
@@ -78,7 +78,7 @@ impl Cases<'_> {
         Ok(())
     }
 
-    /// For each head sums of its channels, then the largest score and the sum of the weights.
+    /// For each head, the sums of its channels, then the largest score and the sum of the weights.
     fn chunk(&mut self, n_heads: usize, head_dim: usize) -> Vec<f32> {
         let mut chunk = Vec::new();
         for _ in 0..n_heads {
@@ -222,7 +222,7 @@ impl Cases<'_> {
     }
 }
 
-/// A head out of two chunks.
+/// A head reduced from two chunks.
 fn merged(head_dim: usize, a: &[f32], b: &[f32]) -> Vec<f32> {
     let of = |chunk: &[f32], i: usize| chunk.get(head_dim + i).copied().unwrap_or(f32::NAN);
     let (largest_a, largest_b) = (of(a, 0), of(b, 0));

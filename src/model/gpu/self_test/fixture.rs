@@ -1,4 +1,4 @@
-//! Cases of a self-test under way: sizes, tolerances, buffers, checks.
+//! Fixture of a self-test: sizes, tolerances, buffers and checks of the cases.
 
 use crate::error::Result;
 use crate::gpu::shader::{Kernel, Variant};
@@ -16,20 +16,20 @@ pub(super) type Ran = (&'static Kernel, Variant);
 
 /// Columns: a block of every format three times, and more than is staged at once.
 pub(super) const K: usize = 768;
-/// Rows: no multiple of what a workgroup makes.
+/// Rows: not a multiple of the rows of a workgroup.
 pub(super) const N: usize = 80;
-/// Tokens of a prompt: no multiple either.
+/// Tokens of a prompt: not a multiple either.
 pub(super) const T: usize = 9;
-/// Keys there are already: more than a chunk of them.
+/// Keys that are in the cache already: more than one block.
 pub(super) const AT: usize = 70;
 pub(super) const SLOTS: usize = 128;
-/// Keys that a query of a local layer sees of them.
+/// Keys that a query of a local layer sees.
 const WINDOW: usize = 40;
 pub(super) const EPS: f32 = 1e-6;
 pub(super) const ROTARY: Rotary = Rotary { base: 10_000.0, divisor: 1.0 };
 
-/// Largest distances from the twin, as parts of its largest result. f32 sums in another order are some 1e-6 of it off, WGSL's exp and
-/// tanh some 1e-5.
+/// Largest distances from the twin, as parts of its largest result. f32 sums in another order differ by about
+/// 1e-6 of it, WGSL's exp and tanh by about 1e-5.
 pub(super) const F32: f32 = 1e-3;
 /// A rounding to int8 at a tie may go the other way: a step of one code among many.
 pub(super) const INT8: f32 = 5e-3;
@@ -60,7 +60,7 @@ pub(super) struct Check {
     pub(super) tolerance: f32,
 }
 
-/// Cases under way, with all that must live until they are done.
+/// Cases in preparation, with everything that must live until they are done.
 #[derive(Debug)]
 pub(super) struct Cases<'a> {
     pub(super) gpu: &'a Gpu,
@@ -115,7 +115,7 @@ impl<'a> Cases<'a> {
         buffer
     }
 
-    /// Filled with a number that no kernel gives.
+    /// Filled with a number that no kernel computes.
     #[inline(never)]
     pub(super) fn empty(&self, n: usize) -> Buffer {
         self.buffer(&vec![1e30; n])
@@ -134,7 +134,7 @@ impl<'a> Cases<'a> {
         ));
     }
 
-    /// Adds a check of the buffer that is kept next.
+    /// Adds a check of the next buffer to be kept.
     #[inline(never)]
     pub(super) fn check(&mut self, (from, reads): (usize, Reads), expected: Vec<f32>, tolerance: f32) {
         let (kernel, out) = (self.current, self.outs.len());

@@ -12,7 +12,7 @@ use crate::kernels::rope_table::rope;
 use crate::model::gpu::self_test::fixture::{AT, Cases, EPS, K, ROTARY, SLOTS};
 use crate::quant::KvType;
 
-/// Activations as kernels leave them for products with int8.
+/// Activations as kernels write them for int8 products.
 pub(super) fn encoded(x: &[f32]) -> Vec<f32> {
     let (codes, scales) = quantize(x);
     let mut words = Vec::with_capacity(x.len() / 2);
@@ -42,7 +42,7 @@ pub(super) fn decoded(words: &[f32], i: usize) -> Option<f32> {
     Some(f32::from((word >> (8 * (i % 4))) as u8 as i8) * group.get(4)?)
 }
 
-/// The input of a sub-layer: residual stream, what is added, and the norms between.
+/// The input of a sub-layer: the residual stream, the output that is added to it, and the norms between.
 pub(super) struct Input {
     x: Vec<f32>,
     y: Vec<f32>,
@@ -72,7 +72,8 @@ impl Input {
     }
 }
 
-/// Heads as the model's, but at most two that keys have, with a cache that holds random keys and values.
+/// Heads like the model's, but with at most two key/value heads, and a cache that holds random keys and
+/// values.
 pub(super) struct Heads {
     /// H, K and C.
     pub(super) h: usize,
@@ -94,7 +95,7 @@ fn filled(cases: &mut Cases<'_>, width: usize, kv: KvType) -> Vec<f32> {
     kept
 }
 
-/// A cache as it should be.
+/// The expected contents of a cache.
 pub(super) struct Expected {
     keys: Vec<f32>,
     values: Vec<f32>,

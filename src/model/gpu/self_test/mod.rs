@@ -1,5 +1,6 @@
-//! Self-test of a load: every kernel that a model takes, in its variant, runs on a small input and is compared with its CPU twin.
-//! All of them take one submission and one read-back. Other variants replace those that are wrong.
+//! Self-test of a load: it runs every kernel that a model uses, in its variant, on a small input, and
+//! compares the result with the CPU twin. All kernels together take one submission and one read-back. Other
+//! variants replace wrong kernels.
 
 mod cases;
 mod decode;

@@ -22,7 +22,8 @@ impl Numbers {
         (0..n).map(|_| (self.bits() as f32 / 2_147_483_648.0 - 1.0) * range).collect()
     }
 
-    /// Rows of blocks of ordinary weights, as in a file. A dozen different ones: bytes at random are seldom ordinary.
+    /// Rows of blocks of ordinary weights, as in a file. A dozen different ones: bytes at random are seldom
+    /// ordinary.
     pub(super) fn blocks(&mut self, format: &Format, n_rows: usize, n_cols: usize) -> Vec<u8> {
         const VALUES: usize = 2048;
         let n_kinds = (VALUES / format.block_len).clamp(11, 509) | 1;

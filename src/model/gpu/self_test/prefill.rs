@@ -66,7 +66,8 @@ impl Cases<'_> {
         Ok(())
     }
 
-    /// Queries, keys and values of a prompt, and a cache that holds some already; with a tuning, attention over them, too.
+    /// Queries, keys and values of a prompt, and a cache that already holds some; with a tuning, also
+    /// attention over them.
     pub(super) fn attention_prefill(&mut self, window: Option<usize>, tuning: Option<Tuning>) -> Result<()> {
         let kv = self.kv;
         let h = Heads::new(self, kv, window)?;

@@ -42,7 +42,7 @@ impl Model {
 
     async fn find_right_ones(&mut self) -> Result<()> {
         let wrong = self.wrong_kernels().await?;
-        // The one that has no other variant, or else any.
+        // The kernel that has no other variant, or else any.
         let Some(one) = wrong.iter().find(|wrong| !wrong.has_others).or(wrong.first()) else {
             return Ok(());
         };
@@ -62,7 +62,8 @@ impl Model {
         Err(Error::SelfTestFailed { kernel, variant, adapter, error })
     }
 
-    /// Kernels of the plans that are known to be wrong, or else are found to be: known ones are not tested again.
+    /// Wrong kernels of the plans: those that are known, without another test, or else those that a test
+    /// finds.
     async fn wrong_kernels(&mut self) -> Result<Vec<Wrong>> {
         let all = hashes_of(&self.gpu, &self.config, &self.plans.all());
         let (mut known, mut new) = (Vec::new(), Vec::new());
@@ -125,10 +126,11 @@ fn has_others((kernel, variant): Ran) -> bool {
 
 const SIMPLEST: Tuning = Tuning { arithmetic: Arithmetic::F32, lanes: Lanes::One };
 
-/// Other choices than the one that runs, those nearest to it first: sums by workgroups, f32, one lane, a cache in f32.
+/// Alternatives to the choice that runs, the nearest first: sums by workgroups, f32, one lane, a cache in
+/// f32.
 fn others((subgroups, tuning, kv): Choice) -> Vec<Choice> {
     let mut all = Vec::new();
-    // Which of them change: one, two, three, all.
+    // Combinations of changes: one, two, three, all.
     for bits in [1u32, 2, 4, 8, 3, 5, 6, 9, 10, 12, 7, 11, 13, 14, 15] {
         let to = |bit: u32| bits & bit != 0;
         let arithmetic = if to(2) { Arithmetic::F32 } else { tuning.arithmetic };

@@ -22,7 +22,7 @@ pub(super) fn kernels_of(plans: &[&Plan]) -> Vec<(String, Ran)> {
     kernels
 }
 
-/// A hash of each kernel's text and of what its cases take from the model.
+/// A hash of each kernel's text and of the model's properties that its cases use.
 pub(super) fn hashes_of(gpu: &Gpu, config: &Config, plans: &[&Plan]) -> Vec<(u64, Ran)> {
     let Config { n_heads, n_kv_heads, head_dim, query_scale, attention_softcap, .. } = config;
     let local = config.window.is_some();
@@ -31,7 +31,7 @@ pub(super) fn hashes_of(gpu: &Gpu, config: &Config, plans: &[&Plan]) -> Vec<(u64
     kernels_of(plans).into_iter().map(|(_, ran)| (hash(ran), ran)).collect()
 }
 
-/// Runs the cases of kernels: the largest error of each, if that is too large.
+/// Runs the cases of kernels. Returns the largest error of each kernel if it is too large.
 ///
 /// # Errors
 /// [`crate::Error::OutOfMemory`]; faults of the device.
@@ -42,7 +42,7 @@ pub(super) async fn run(
     kernels: &[(u64, Ran)],
 ) -> Result<Vec<Option<f32>>> {
     let mut cases = Cases::new(gpu, config, kv, tuning);
-    // One scope for all: its answer is there when the results are.
+    // One scope for all cases: its answer arrives with the results.
     let (staging, scope) = gpu.begin_scope("the self-test", || submit(&mut cases, kernels));
     let staging = staging?;
     let words = gpu.read_f32(&staging, staging.bytes()).await;
@@ -75,7 +75,8 @@ fn submit(cases: &mut Cases<'_>, kernels: &[(u64, Ran)]) -> Result<Buffer> {
     Ok(staging)
 }
 
-/// The largest distance of a result from the twin's, as a part of its largest; infinite if a result is no number.
+/// The largest distance of a result from the twin's, as a part of its largest; infinite if a result is no
+/// number.
 fn error(check: &Check, outs: &[Buffer], words: &[f32]) -> f32 {
     let before: u64 = outs.iter().take(check.out).map(Buffer::bytes).sum();
     let from = before as usize / 4 + check.from;

@@ -17,12 +17,13 @@ pub enum SelfTest {
     Off,
 }
 
-/// Findings of self-tests on an adapter, to be kept as a text and given to the next load. A hash of a kernel's text and of the model's
-/// heads stands for the kernel, so that a finding says nothing of others.
+/// Findings of self-tests on an adapter, to be kept as a text and given to the next load. A hash of a
+/// kernel's text and of the model's heads stands for the kernel, so that a finding applies to no other
+/// kernel.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Tested {
-    /// Version of this crate, and adapter. Findings of others count for nothing.
+    /// Version of this crate, and adapter. Findings of others are ignored.
     pub by: String,
     /// Kernels that are right.
     pub passed: Vec<u64>,
@@ -37,12 +38,13 @@ pub struct Replaced {
     pub kernel: String,
     /// Its variant.
     pub variant: String,
-    /// Largest distance from the right results, as a part of the largest of them; infinite, `null` in JSON, if a result
-    /// is no number.
+    /// Largest distance from the right results, as a part of the largest of them; infinite, `null` in JSON,
+    /// if a result is no number.
     pub error: f32,
 }
 
-/// `by`, and a line for each kernel: its hash; if it is wrong, also the bits of the error, its name and its variant.
+/// `by`, and a line for each kernel: its hash; if it is wrong, also the bits of the error, its name and its
+/// variant.
 impl From<Tested> for String {
     fn from(tested: Tested) -> Self {
         let mut text = tested.by;

@@ -16,7 +16,7 @@ pub struct Variants {
     pub arithmetic: &'static str,
     /// Lanes that share rows of a matrix.
     pub lanes: u32,
-    /// Whether sums are taken by subgroups.
+    /// Whether kernels compute sums by subgroups.
     pub subgroups: bool,
     /// Type of the KV cache.
     pub kv: KvType,
