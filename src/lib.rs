@@ -11,7 +11,7 @@
 //! - [`model`]: a Gemma, with its configuration, prefill and decode step,
 //! - [`sampler`]: from logits to one token,
 //! - [`engine`]: requests and sessions, from a prompt to streamed text,
-//! - [`mod@bench`]: a check of the results, then measurements,
+//! - [`bench`](mod@bench): a check of the results, then measurements,
 //! - `web`: the boundary to JavaScript; natively the `gemma` command, in `src/bin/gemma`.
 //!
 //! Beside this line, [`tokenizer`] turns text into ids and back for the engine, and [`chat`] turns messages

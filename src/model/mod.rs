@@ -9,13 +9,13 @@
 //! - [`state_shape`]: context, chunk and type of the KV cache, and the sizes that follow for each layer,
 //! - [`memory`]: the plan of bytes by purpose, with its verdict,
 //! - [`prefill`]: the forward pass, from top to bottom; start here,
-//! - [`mod@reference`]: the forward pass over the CPU twins of the kernels, the arbiter.
+//! - [`reference`](mod@reference): the forward pass over the CPU twins of the kernels, the arbiter.
 //!
 //! The folder [`gpu`] holds what is true of one device: the weights in matrices, the buffers of the state,
 //! the recorder of the forward pass's steps, the decode step (the forward pass fused for one token), plans,
 //! variants, tuning, self-test, token ring and swapped KV caches. A second device gets a folder beside it.
 //!
-//! Two files outside [`gpu`] look across the line. [`mod@reference`] consists of the kernels' twins. [`prefill`]
+//! Two files outside [`gpu`] look across the line. [`reference`](mod@reference) consists of the kernels' twins. [`prefill`]
 //! names the weights, the state and the recorder of [`gpu`], but uses only the steps of the forward pass:
 //! with a second device, these types become its parameters. A device without fused kernels computes one token
 //! as a prompt of one.
