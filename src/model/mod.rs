@@ -15,10 +15,10 @@
 //! the recorder of the forward pass's steps, the decode step (the forward pass fused for one token), plans,
 //! variants, tuning, self-test, token ring and swapped KV caches. A second device gets a folder beside it.
 //!
-//! Two files outside [`gpu`] look across the line. [`reference`](mod@reference) consists of the kernels' twins. [`prefill`]
-//! names the weights, the state and the recorder of [`gpu`], but uses only the steps of the forward pass:
-//! with a second device, these types become its parameters. A device without fused kernels computes one token
-//! as a prompt of one.
+//! Two files outside [`gpu`] look across the line. [`reference`](mod@reference) consists of the kernels'
+//! twins. [`prefill`] names the weights, the state and the recorder of [`gpu`], but uses only the steps of
+//! the forward pass: with a second device, these types become its parameters. A device without fused kernels
+//! computes one token as a prompt of one.
 //!
 //! [`Model`] is the surface that the engine uses. Its documentation lists it method by method, and says which
 //! methods only a GPU has.
