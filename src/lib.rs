@@ -27,6 +27,7 @@
 pub mod bench;
 pub mod cancel;
 pub mod chat;
+pub mod cpu;
 pub mod engine;
 pub mod error;
 pub mod gguf;

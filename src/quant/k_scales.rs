@@ -9,14 +9,13 @@
 //! ggml: `get_scale_min_k4` in `ggml-quants.c`.
 
 /// Scale and minimum (both 0..64) of sub-block `sub` (0..8).
-pub(super) fn scale_min(bytes: &[u8], sub: usize) -> (f32, f32) {
-    let (scale, min) = if sub < 4 {
+pub(crate) fn scale_min(bytes: &[u8], sub: usize) -> (u8, u8) {
+    if sub < 4 {
         (bytes[sub] & 63, bytes[sub + 4] & 63)
     } else {
         let low = bytes[sub + 4];
         ((low & 15) | ((bytes[sub - 4] >> 6) << 4), (low >> 4) | ((bytes[sub] >> 6) << 4))
-    };
-    (f32::from(scale), f32::from(min))
+    }
 }
 
 #[cfg(test)]
@@ -46,11 +45,7 @@ mod tests {
         let mins = [63, 0, 42, 21, 1, 62, 18, 40];
         let bytes = pack(scales, mins);
         for sub in 0..8 {
-            assert_eq!(
-                scale_min(&bytes, sub),
-                (f32::from(scales[sub]), f32::from(mins[sub])),
-                "sub-block {sub}"
-            );
+            assert_eq!(scale_min(&bytes, sub), (scales[sub], mins[sub]), "sub-block {sub}");
         }
     }
 }

@@ -37,7 +37,7 @@ fn decode_block(block: &[u8], weights: &mut [f32]) {
     let d = f16_at(block, 108);
     for (group, weights) in weights.chunks_exact_mut(16).enumerate() {
         let (half, pair, odd) = (group / 8, group / 2 % 4, group % 2);
-        let scale = d * (scale_of(scales, group) - 32.0);
+        let scale = d * (f32::from(scale_of(scales, group)) - 32.0);
         let quants = &quants[half * 32 + odd * 16..];
         for ((weight, &q), &h) in weights.iter_mut().zip(quants).zip(&high[odd * 16..]) {
             let third = (h >> (group / 2)) & 1;
@@ -46,10 +46,11 @@ fn decode_block(block: &[u8], weights: &mut [f32]) {
     }
 }
 
-fn scale_of(scales: &[u8], group: usize) -> f32 {
+/// Scale (0..64, 32 above its value) of group `group` (0..16), from the block's 12 bytes.
+pub(crate) fn scale_of(scales: &[u8], group: usize) -> u8 {
     let low = (scales[group % 8] >> (group / 8 * 4)) & 15;
     let high = (scales[8 + group % 4] >> (group / 4 * 2)) & 3;
-    f32::from(low | (high << 4))
+    low | (high << 4)
 }
 
 #[cfg(test)]

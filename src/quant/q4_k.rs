@@ -30,6 +30,7 @@ fn decode_block(block: &[u8], weights: &mut [f32]) {
     let (scales, quants) = (&block[4..16], &block[16..144]);
     for (sub, weights) in weights.chunks_exact_mut(32).enumerate() {
         let (scale, min) = scale_min(scales, sub);
+        let (scale, min) = (f32::from(scale), f32::from(min));
         let (scale, min) = (d * scale, dmin * min);
         for (weight, &q) in weights.iter_mut().zip(&quants[sub / 2 * 32..]) {
             *weight = scale * f32::from((q >> (sub % 2 * 4)) & 15) - min;

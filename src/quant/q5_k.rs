@@ -34,6 +34,7 @@ fn decode_block(block: &[u8], weights: &mut [f32]) {
     let (scales, high, quants) = (&block[4..16], &block[16..48], &block[48..176]);
     for (sub, weights) in weights.chunks_exact_mut(32).enumerate() {
         let (scale, min) = scale_min(scales, sub);
+        let (scale, min) = (f32::from(scale), f32::from(min));
         let (scale, min) = (d * scale, dmin * min);
         for ((weight, &q), &h) in weights.iter_mut().zip(&quants[sub / 2 * 32..]).zip(high) {
             let (four, fifth) = ((q >> (sub % 2 * 4)) & 15, (h >> sub) & 1);

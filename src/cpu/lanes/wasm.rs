@@ -1,0 +1,211 @@
+//! simd128: eight rows in two vectors of four.
+
+use core::arch::wasm32::*;
+
+use super::{Lanes, Quad, ROWS};
+
+/// WebAssembly's 128-bit vectors, without relaxed-simd.
+#[derive(Clone, Copy, Debug)]
+pub struct Simd128;
+
+type Two = [v128; 2];
+
+#[inline(always)]
+fn both(a: Two, f: impl Fn(v128) -> v128) -> Two {
+    [f(a[0]), f(a[1])]
+}
+
+#[inline(always)]
+fn pairwise(a: Two, b: Two, f: impl Fn(v128, v128) -> v128) -> Two {
+    [f(a[0], b[0]), f(a[1], b[1])]
+}
+
+#[inline(always)]
+fn four_f32(x: &[f32]) -> v128 {
+    f32x4(x[0], x[1], x[2], x[3])
+}
+
+#[inline(always)]
+fn eight_bytes(x: &[u8; ROWS]) -> v128 {
+    u64x2(u64::from_le_bytes(*x), 0)
+}
+
+#[inline(always)]
+fn sixteen_bytes(x: &[u8; 16]) -> v128 {
+    let (halves, _) = x.as_chunks::<8>();
+    u64x2(u64::from_le_bytes(halves[0]), u64::from_le_bytes(halves[1]))
+}
+
+/// Four f16 in the low halves of 32-bit lanes. Subnormals are exact, since f32 has more exponents.
+#[inline(always)]
+fn f16x4(x: v128) -> v128 {
+    let shifted = i32x4_shr(i32x4_shl(x, 16), 3);
+    let bits = v128_and(shifted, u32x4_splat(0x8fff_e000));
+    f32x4_mul(bits, f32x4_splat(f32::from_bits(0x7780_0000)))
+}
+
+#[inline(always)]
+fn get4(x: v128) -> [f32; 4] {
+    [f32x4_extract_lane::<0>(x), f32x4_extract_lane::<1>(x), f32x4_extract_lane::<2>(x), f32x4_extract_lane::<3>(x)]
+}
+
+impl Lanes for Simd128 {
+    type F32 = Two;
+    type I32 = Two;
+    type Bytes = Two;
+
+    const PAIRS: bool = true;
+    const OFFSET_TAKEN: i32 = 0;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Two {
+        [f32x4_splat(x); 2]
+    }
+
+    #[inline(always)]
+    fn load(self, x: &[f32; ROWS]) -> Two {
+        [four_f32(&x[..4]), four_f32(&x[4..])]
+    }
+
+    #[inline(always)]
+    fn load_f16(self, x: &[u8; 2 * ROWS]) -> Two {
+        let x = sixteen_bytes(x);
+        [f16x4(u32x4_extend_low_u16x8(x)), f16x4(u32x4_extend_high_u16x8(x))]
+    }
+
+    #[inline(always)]
+    fn load_u8(self, x: &[u8; ROWS]) -> Two {
+        let x = u16x8_extend_low_u8x16(eight_bytes(x));
+        [
+            f32x4_convert_i32x4(u32x4_extend_low_u16x8(x)),
+            f32x4_convert_i32x4(u32x4_extend_high_u16x8(x)),
+        ]
+    }
+
+    #[inline(always)]
+    fn load_i8(self, x: &[u8; ROWS]) -> Two {
+        let x = i16x8_extend_low_i8x16(eight_bytes(x));
+        [
+            f32x4_convert_i32x4(i32x4_extend_low_i16x8(x)),
+            f32x4_convert_i32x4(i32x4_extend_high_i16x8(x)),
+        ]
+    }
+
+    #[inline(always)]
+    fn store(self, x: Two, to: &mut [f32; ROWS]) {
+        to[..4].copy_from_slice(&get4(x[0]));
+        to[4..].copy_from_slice(&get4(x[1]));
+    }
+
+    #[inline(always)]
+    fn add(self, a: Two, b: Two) -> Two {
+        pairwise(a, b, f32x4_add)
+    }
+
+    #[inline(always)]
+    fn sub(self, a: Two, b: Two) -> Two {
+        pairwise(a, b, f32x4_sub)
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Two, b: Two) -> Two {
+        pairwise(a, b, f32x4_mul)
+    }
+
+    #[inline(always)]
+    fn div(self, a: Two, b: Two) -> Two {
+        pairwise(a, b, f32x4_div)
+    }
+
+    #[inline(always)]
+    fn max(self, a: Two, b: Two) -> Two {
+        pairwise(a, b, |a, b| f32x4_pmax(b, a))
+    }
+
+    #[inline(always)]
+    fn min(self, a: Two, b: Two) -> Two {
+        pairwise(a, b, |a, b| f32x4_pmin(b, a))
+    }
+
+    #[inline(always)]
+    fn madd(self, a: Two, b: Two, c: Two) -> Two {
+        [0, 1].map(|h| f32x4_add(f32x4_mul(a[h], b[h]), c[h]))
+    }
+
+    #[inline(always)]
+    fn exp2_whole(self, n: Two) -> Two {
+        both(n, |n| i32x4_shl(i32x4_add(i32x4_trunc_sat_f32x4(n), i32x4_splat(127)), 23))
+    }
+
+    #[inline(always)]
+    fn round(self, x: Two) -> Two {
+        both(x, f32x4_nearest)
+    }
+
+    #[inline(always)]
+    fn splat_i32(self, x: i32) -> Two {
+        [i32x4_splat(x); 2]
+    }
+
+    #[inline(always)]
+    fn to_f32(self, x: Two) -> Two {
+        both(x, f32x4_convert_i32x4)
+    }
+
+    #[inline(always)]
+    fn bytes(self, x: &[u8; 4 * ROWS]) -> Two {
+        let (halves, _) = x.as_chunks::<16>();
+        [sixteen_bytes(&halves[0]), sixteen_bytes(&halves[1])]
+    }
+
+    #[inline(always)]
+    fn store_bytes(self, x: Two, to: &mut [u8; 4 * ROWS]) {
+        for (x, to) in x.into_iter().zip(to.as_chunks_mut::<16>().0) {
+            let (low, high) = (u64x2_extract_lane::<0>(x), u64x2_extract_lane::<1>(x));
+            to[..8].copy_from_slice(&low.to_le_bytes());
+            to[8..].copy_from_slice(&high.to_le_bytes());
+        }
+    }
+
+    #[inline(always)]
+    fn low_nibbles(self, x: Two) -> Two {
+        both(x, |x| v128_and(x, u8x16_splat(15)))
+    }
+
+    #[inline(always)]
+    fn high_nibbles(self, x: Two) -> Two {
+        both(x, |x| u8x16_shr(x, 4))
+    }
+
+    #[inline(always)]
+    fn bits<const SHIFT: i32>(self, x: Two, mask: u8) -> Two {
+        both(x, |x| v128_and(u16x8_shr(x, SHIFT as u32), u8x16_splat(mask)))
+    }
+
+    #[inline(always)]
+    fn or_shifted<const SHIFT: i32>(self, x: Two, y: Two) -> Two {
+        pairwise(x, y, |x, y| v128_or(x, u16x8_shl(y, SHIFT as u32)))
+    }
+
+    #[inline(always)]
+    fn look_up(self, ix: Two, table: &[u8; 16]) -> Two {
+        let table = sixteen_bytes(table);
+        both(ix, |ix| u8x16_swizzle(table, ix))
+    }
+
+    #[inline(always)]
+    fn dot(self, codes: Two, activations: &Quad, to: Two) -> Two {
+        self.dot_offset(codes, activations, to)
+    }
+
+    /// The even and the odd bytes of codes as 16-bit numbers, each with its pair of activations.
+    #[inline(always)]
+    fn dot_offset(self, codes: Two, activations: &Quad, to: Two) -> Two {
+        let [even, odd] = activations.pairs.map(i32x4_splat);
+        pairwise(codes, to, |codes, to| {
+            let even = i32x4_dot_i16x8(v128_and(codes, u16x8_splat(255)), even);
+            let odd = i32x4_dot_i16x8(u16x8_shr(codes, 8), odd);
+            i32x4_add(to, i32x4_add(even, odd))
+        })
+    }
+}

@@ -1,0 +1,366 @@
+//! AVX2, and AVX-512 VNNI on the same 256-bit registers: eight f32, eight i32 or thirty-two bytes each.
+//!
+//! `archmage` proves by a token that the processor has the instructions, so that none of this is `unsafe`. Each helper is
+//! compiled with its instructions; the methods around them are always inlined into [`X86::enter`], and the helpers there
+//! in turn.
+
+use core::arch::x86_64::{__m256, __m256i};
+use core::fmt::Debug;
+
+use archmage::{SimdToken, X64V3Token, X64V4xToken, arcane};
+
+use super::{Kernel, Lanes, Quad, ROWS};
+
+/// AVX2, FMA and F16C, with a dot product of bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct X86<D> {
+    avx2: X64V3Token,
+    dot: D,
+}
+
+/// AVX2 without VNNI: the dot product takes three instructions.
+#[derive(Clone, Copy, Debug)]
+pub struct WithoutVnni;
+
+/// The dot product of AVX-512 VNNI.
+#[derive(Clone, Copy, Debug)]
+pub struct WithVnni(X64V4xToken);
+
+/// A dot product of four bytes a lane.
+pub trait Dot: Copy + Debug + Send + Sync + 'static {
+    /// As [`Lanes::OFFSET_TAKEN`].
+    const OFFSET_TAKEN: i32;
+    /// As [`Lanes::dot`].
+    fn dot(self, avx2: X64V3Token, codes: __m256i, activations: i32, to: __m256i) -> __m256i;
+    /// As [`Lanes::dot_offset`].
+    fn dot_offset(self, avx2: X64V3Token, codes: __m256i, activations: i32, to: __m256i) -> __m256i;
+}
+
+impl Dot for WithoutVnni {
+    const OFFSET_TAKEN: i32 = 128;
+
+    #[inline(always)]
+    fn dot(self, avx2: X64V3Token, codes: __m256i, activations: i32, to: __m256i) -> __m256i {
+        dot(avx2, codes, activations, to)
+    }
+
+    #[inline(always)]
+    fn dot_offset(self, avx2: X64V3Token, codes: __m256i, activations: i32, to: __m256i) -> __m256i {
+        dot_signed(avx2, codes, activations, to)
+    }
+}
+
+impl Dot for WithVnni {
+    const OFFSET_TAKEN: i32 = 0;
+
+    #[inline(always)]
+    fn dot(self, _: X64V3Token, codes: __m256i, activations: i32, to: __m256i) -> __m256i {
+        dot_vnni(self.0, codes, activations, to)
+    }
+
+    #[inline(always)]
+    fn dot_offset(self, _: X64V3Token, codes: __m256i, activations: i32, to: __m256i) -> __m256i {
+        dot_vnni(self.0, codes, activations, to)
+    }
+}
+
+impl X86<WithoutVnni> {
+    pub(super) fn detect() -> Option<Self> {
+        X64V3Token::summon().map(|avx2| Self { avx2, dot: WithoutVnni })
+    }
+
+    pub(super) fn enter<K: Kernel>(self, kernel: K) -> K::Output {
+        enter_avx2(self.avx2, self, kernel)
+    }
+}
+
+impl X86<WithVnni> {
+    pub(super) fn detect() -> Option<Self> {
+        X64V4xToken::summon().map(|vnni| Self { avx2: vnni.v3(), dot: WithVnni(vnni) })
+    }
+
+    pub(super) fn enter<K: Kernel>(self, kernel: K) -> K::Output {
+        enter_vnni(self.dot.0, self, kernel)
+    }
+}
+
+#[arcane]
+fn enter_avx2<K: Kernel>(_token: X64V3Token, lanes: X86<WithoutVnni>, kernel: K) -> K::Output {
+    kernel.run(lanes)
+}
+
+#[arcane]
+fn enter_vnni<K: Kernel>(_token: X64V4xToken, lanes: X86<WithVnni>, kernel: K) -> K::Output {
+    kernel.run(lanes)
+}
+
+impl<D: Dot> Lanes for X86<D> {
+    type F32 = __m256;
+    type I32 = __m256i;
+    type Bytes = __m256i;
+
+    const PAIRS: bool = false;
+    const OFFSET_TAKEN: i32 = D::OFFSET_TAKEN;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m256 {
+        splat(self.avx2, x)
+    }
+
+    #[inline(always)]
+    fn load(self, x: &[f32; ROWS]) -> __m256 {
+        load(self.avx2, x)
+    }
+
+    #[inline(always)]
+    fn load_f16(self, x: &[u8; 2 * ROWS]) -> __m256 {
+        load_f16(self.avx2, x)
+    }
+
+    #[inline(always)]
+    fn load_u8(self, x: &[u8; ROWS]) -> __m256 {
+        load_u8(self.avx2, x)
+    }
+
+    #[inline(always)]
+    fn load_i8(self, x: &[u8; ROWS]) -> __m256 {
+        load_i8(self.avx2, x)
+    }
+
+    #[inline(always)]
+    fn store(self, x: __m256, to: &mut [f32; ROWS]) {
+        store(self.avx2, x, to);
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m256, b: __m256) -> __m256 {
+        add(self.avx2, a, b)
+    }
+
+    #[inline(always)]
+    fn sub(self, a: __m256, b: __m256) -> __m256 {
+        sub(self.avx2, a, b)
+    }
+
+    #[inline(always)]
+    fn mul(self, a: __m256, b: __m256) -> __m256 {
+        mul(self.avx2, a, b)
+    }
+
+    #[inline(always)]
+    fn div(self, a: __m256, b: __m256) -> __m256 {
+        div(self.avx2, a, b)
+    }
+
+    #[inline(always)]
+    fn max(self, a: __m256, b: __m256) -> __m256 {
+        max(self.avx2, a, b)
+    }
+
+    #[inline(always)]
+    fn min(self, a: __m256, b: __m256) -> __m256 {
+        min(self.avx2, a, b)
+    }
+
+    #[inline(always)]
+    fn madd(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        madd(self.avx2, a, b, c)
+    }
+
+    #[inline(always)]
+    fn exp2_whole(self, n: __m256) -> __m256 {
+        exp2_whole(self.avx2, n)
+    }
+
+    #[inline(always)]
+    fn round(self, x: __m256) -> __m256 {
+        round(self.avx2, x)
+    }
+
+    #[inline(always)]
+    fn splat_i32(self, x: i32) -> __m256i {
+        splat_i32(self.avx2, x)
+    }
+
+    #[inline(always)]
+    fn to_f32(self, x: __m256i) -> __m256 {
+        to_f32(self.avx2, x)
+    }
+
+    #[inline(always)]
+    fn bytes(self, x: &[u8; 4 * ROWS]) -> __m256i {
+        bytes(self.avx2, x)
+    }
+
+    #[inline(always)]
+    fn store_bytes(self, x: __m256i, to: &mut [u8; 4 * ROWS]) {
+        store_bytes(self.avx2, x, to);
+    }
+
+    #[inline(always)]
+    fn low_nibbles(self, x: __m256i) -> __m256i {
+        shifted_right::<0>(self.avx2, x, 15)
+    }
+
+    #[inline(always)]
+    fn high_nibbles(self, x: __m256i) -> __m256i {
+        shifted_right::<4>(self.avx2, x, 15)
+    }
+
+    #[inline(always)]
+    fn bits<const SHIFT: i32>(self, x: __m256i, mask: u8) -> __m256i {
+        shifted_right::<SHIFT>(self.avx2, x, mask)
+    }
+
+    #[inline(always)]
+    fn or_shifted<const SHIFT: i32>(self, x: __m256i, y: __m256i) -> __m256i {
+        or_shifted::<SHIFT>(self.avx2, x, y)
+    }
+
+    #[inline(always)]
+    fn look_up(self, ix: __m256i, table: &[u8; 16]) -> __m256i {
+        look_up(self.avx2, ix, table)
+    }
+
+    #[inline(always)]
+    fn dot(self, codes: __m256i, activations: &Quad, to: __m256i) -> __m256i {
+        self.dot.dot(self.avx2, codes, activations.bytes, to)
+    }
+
+    #[inline(always)]
+    fn dot_offset(self, codes: __m256i, activations: &Quad, to: __m256i) -> __m256i {
+        self.dot.dot_offset(self.avx2, codes, activations.bytes, to)
+    }
+}
+
+#[arcane(import_intrinsics)]
+fn dot_vnni(_token: X64V4xToken, codes: __m256i, activations: i32, to: __m256i) -> __m256i {
+    _mm256_dpbusd_epi32(to, codes, _mm256_set1_epi32(activations))
+}
+
+#[arcane(import_intrinsics)]
+fn splat(_token: X64V3Token, x: f32) -> __m256 {
+    _mm256_set1_ps(x)
+}
+
+#[arcane(import_intrinsics)]
+fn load(_token: X64V3Token, x: &[f32; ROWS]) -> __m256 {
+    _mm256_loadu_ps(x)
+}
+
+#[arcane(import_intrinsics)]
+fn load_f16(_token: X64V3Token, x: &[u8; 2 * ROWS]) -> __m256 {
+    _mm256_cvtph_ps(_mm_loadu_si128(x))
+}
+
+#[arcane(import_intrinsics)]
+fn load_u8(_token: X64V3Token, x: &[u8; ROWS]) -> __m256 {
+    _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(i64::from_le_bytes(*x))))
+}
+
+#[arcane(import_intrinsics)]
+fn load_i8(_token: X64V3Token, x: &[u8; ROWS]) -> __m256 {
+    _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_cvtsi64_si128(i64::from_le_bytes(*x))))
+}
+
+#[arcane(import_intrinsics)]
+fn store(_token: X64V3Token, x: __m256, to: &mut [f32; ROWS]) {
+    _mm256_storeu_ps(to, x);
+}
+
+#[arcane(import_intrinsics)]
+fn add(_token: X64V3Token, a: __m256, b: __m256) -> __m256 {
+    _mm256_add_ps(a, b)
+}
+
+#[arcane(import_intrinsics)]
+fn sub(_token: X64V3Token, a: __m256, b: __m256) -> __m256 {
+    _mm256_sub_ps(a, b)
+}
+
+#[arcane(import_intrinsics)]
+fn mul(_token: X64V3Token, a: __m256, b: __m256) -> __m256 {
+    _mm256_mul_ps(a, b)
+}
+
+#[arcane(import_intrinsics)]
+fn div(_token: X64V3Token, a: __m256, b: __m256) -> __m256 {
+    _mm256_div_ps(a, b)
+}
+
+#[arcane(import_intrinsics)]
+fn max(_token: X64V3Token, a: __m256, b: __m256) -> __m256 {
+    _mm256_max_ps(a, b)
+}
+
+#[arcane(import_intrinsics)]
+fn min(_token: X64V3Token, a: __m256, b: __m256) -> __m256 {
+    _mm256_min_ps(a, b)
+}
+
+#[arcane(import_intrinsics)]
+fn madd(_token: X64V3Token, a: __m256, b: __m256, c: __m256) -> __m256 {
+    _mm256_fmadd_ps(a, b, c)
+}
+
+#[arcane(import_intrinsics)]
+fn exp2_whole(_token: X64V3Token, n: __m256) -> __m256 {
+    let exponents = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponents))
+}
+
+#[arcane(import_intrinsics)]
+fn round(_token: X64V3Token, x: __m256) -> __m256 {
+    _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(x)
+}
+
+#[arcane(import_intrinsics)]
+fn splat_i32(_token: X64V3Token, x: i32) -> __m256i {
+    _mm256_set1_epi32(x)
+}
+
+#[arcane(import_intrinsics)]
+fn to_f32(_token: X64V3Token, x: __m256i) -> __m256 {
+    _mm256_cvtepi32_ps(x)
+}
+
+#[arcane(import_intrinsics)]
+fn bytes(_token: X64V3Token, x: &[u8; 4 * ROWS]) -> __m256i {
+    _mm256_loadu_si256(x)
+}
+
+#[arcane(import_intrinsics)]
+fn store_bytes(_token: X64V3Token, x: __m256i, to: &mut [u8; 4 * ROWS]) {
+    _mm256_storeu_si256(to, x);
+}
+
+#[arcane(import_intrinsics)]
+fn shifted_right<const SHIFT: i32>(_token: X64V3Token, x: __m256i, mask: u8) -> __m256i {
+    _mm256_and_si256(_mm256_srli_epi16::<SHIFT>(x), _mm256_set1_epi8(mask.cast_signed()))
+}
+
+#[arcane(import_intrinsics)]
+fn or_shifted<const SHIFT: i32>(_token: X64V3Token, x: __m256i, y: __m256i) -> __m256i {
+    _mm256_or_si256(x, _mm256_slli_epi16::<SHIFT>(y))
+}
+
+#[arcane(import_intrinsics)]
+fn look_up(_token: X64V3Token, ix: __m256i, table: &[u8; 16]) -> __m256i {
+    _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(table)), ix)
+}
+
+/// Codes below 128: a pair's sum is at most 2 x 127 x 127 and fits the 16 bits of `vpmaddubsw`.
+#[arcane(import_intrinsics)]
+fn dot(_token: X64V3Token, codes: __m256i, activations: i32, to: __m256i) -> __m256i {
+    let pairs = _mm256_maddubs_epi16(codes, _mm256_set1_epi32(activations));
+    _mm256_add_epi32(to, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+}
+
+/// Codes of 0 to 255 less 128, by absolute values: `|w| (sign(w) a)`, at most 2 x 128 x 127 a pair.
+#[arcane(import_intrinsics)]
+fn dot_signed(_token: X64V3Token, codes: __m256i, activations: i32, to: __m256i) -> __m256i {
+    let codes = _mm256_xor_si256(codes, _mm256_set1_epi8(-128));
+    let activations = _mm256_sign_epi8(_mm256_set1_epi32(activations), codes);
+    let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(codes), activations);
+    _mm256_add_epi32(to, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+}

@@ -1,0 +1,16 @@
+//! The processor as a device: matrices in groups of eight rows, int8 activations, and the operations of a Gemma over them.
+//!
+//! Every operation is written once over [`lanes`] and compiled for each instruction set that a processor may have. An
+//! operation takes a range of rows or heads, so that several workers can share it, and each row is computed the same way
+//! whoever does it.
+
+pub mod activations;
+pub mod attention;
+pub mod codes;
+pub mod lanes;
+pub mod matrix;
+pub mod product;
+pub mod product_f32;
+pub mod rows;
+pub mod scales;
+pub mod split;
