@@ -5,7 +5,8 @@ use web_time::Instant;
 use crate::cancel::Cancel;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::sampler::Sampling;
+use crate::model::{Model, cpu};
+use crate::sampler::{Sampling, argmax};
 
 /// Tokens per second at positions `depth ..`, with as many tokens in flight as in [`Engine::generate`]. The
 /// positions before keep their contents. The first of the `n_tokens` is not counted.
@@ -18,7 +19,10 @@ pub(super) async fn decode_speed(
     n_tokens: usize,
     cancel: &Cancel,
 ) -> Result<f64> {
-    let model = engine.model()?;
+    let model = match engine.model()? {
+        Model::Gpu(model) => model,
+        Model::Cpu(model) => return decode_speed_on_cpu(engine, model, depth, n_tokens, cancel).await,
+    };
     let greedy = Sampling::greedy();
     let settings = greedy
         .settings(0)
@@ -36,4 +40,23 @@ pub(super) async fn decode_speed(
         }
     }
     Ok(n_tokens.saturating_sub(1) as f64 / (last - started).as_secs_f64())
+}
+
+async fn decode_speed_on_cpu(
+    engine: &Engine,
+    model: &cpu::model::Model,
+    depth: usize,
+    n_tokens: usize,
+    cancel: &Cancel,
+) -> Result<f64> {
+    let mut id = engine.tokenizer().bos().unwrap_or_default();
+    let mut started = Instant::now();
+    for i in 0..n_tokens {
+        let logits = model.forward(&[id], depth + i, cancel).await?;
+        id = argmax(&logits).unwrap_or_default();
+        if i == 0 {
+            started = Instant::now();
+        }
+    }
+    Ok(n_tokens.saturating_sub(1) as f64 / started.elapsed().as_secs_f64())
 }

@@ -15,8 +15,9 @@ use web_time::Instant;
 
 use crate::cancel::Cancel;
 use crate::engine::{Engine, GenerateOptions};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::device::Counters;
+use crate::model::Model;
 
 pub use options::{BenchOptions, Protocol};
 pub use report::{
@@ -123,7 +124,7 @@ impl<'a> Bench<'a> {
             host: options.host.clone(),
             load_ms: options.load_ms,
             label: options.label.clone(),
-            features: engine.model()?.gpu().features(),
+            features: engine.model()?.gpu().map(|model| model.gpu().features()).unwrap_or_default(),
             file: engine.file().clone(),
             model: engine.info(),
             protocol: options.protocol,
@@ -270,7 +271,10 @@ impl<'a> Bench<'a> {
         if !self.options.roofline {
             return Ok(None);
         }
-        let result = roofline(self.engine.model()?.gpu(), self.cancel).await?;
+        let result = match self.engine.model()? {
+            Model::Gpu(model) => roofline(model.gpu(), self.cancel).await?,
+            Model::Cpu(model) => roofline::of_weights(model, self.cancel).await?,
+        };
         self.roofline = Some(result.gigabytes_per_second);
         self.step(Stage::Roofline, None);
         Ok(Some(result))
@@ -308,7 +312,8 @@ impl<'a> Bench<'a> {
         if !self.options.kernels {
             return Ok(None);
         }
-        let model = self.engine.model()?;
+        let of_gpu = || Error::invalid_option("kernels", true, "false: only a GPU times its kernels");
+        let model = self.engine.model()?.gpu().ok_or_else(of_gpu)?;
         let decode_position = PROFILED_POSITION.min(model.context() - 1);
         let decode = model.profile(1, decode_position, self.cancel).await?;
         let prompt_tokens = model.rows();

@@ -1,4 +1,4 @@
-//! Roofline: how fast the adapter reads memory. It bounds decoding, since a token reads every weight.
+//! Roofline: how fast the device reads memory. It bounds decoding, since a token reads every weight.
 
 use web_time::Instant;
 
@@ -7,6 +7,7 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::gpu::{Command, Gpu, MemoryKind, Plan, RunParams};
 use crate::kernels::read_bandwidth::{n_sums, read_bandwidth, record};
+use crate::model::cpu;
 
 /// Sizes to try in turn, until one takes long enough to measure: the larger the buffer, the less a cache
 /// helps.
@@ -40,6 +41,22 @@ pub async fn roofline(gpu: &Gpu, cancel: &Cancel) -> Result<Roofline> {
         }
     }
     Ok(result)
+}
+
+/// Measures how fast the workers of the CPU read their weights, each its own.
+///
+/// # Errors
+/// [`Error::Aborted`] between two runs, [`Error::DeviceLost`] if a worker is gone.
+pub(super) async fn of_weights(model: &cpu::model::Model, cancel: &Cancel) -> Result<Roofline> {
+    let (mut bytes, mut runs) = (0, Vec::with_capacity(RUNS));
+    for _ in 0..RUNS {
+        cancel.check()?;
+        let begun = Instant::now();
+        bytes = model.read_weights().await?;
+        runs.push(bytes as f64 / begun.elapsed().as_secs_f64() / 1e9);
+    }
+    let gigabytes_per_second = runs.iter().copied().fold(0.0, f64::max);
+    Ok(Roofline { bytes, gigabytes_per_second, runs })
 }
 
 async fn read(gpu: &Gpu, bytes: u64, pattern: &[u32], cancel: &Cancel) -> Result<Roofline> {

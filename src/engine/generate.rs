@@ -10,8 +10,8 @@ use super::request::{RequestState, Signals};
 use super::result::{Event, FinishReason, Prefill};
 use crate::error::{Error, Result};
 use crate::kernels::sample::Settings;
-use crate::model::Model;
 use crate::model::gpu::token_ring::MAX_DEPTH;
+use crate::model::{Model, gpu};
 use crate::sampler::choose;
 
 /// A request in progress on a device.
@@ -63,9 +63,9 @@ impl RequestRun<'_> {
             let seed = self.state.seed.wrapping_add(self.state.n_slides << 32);
             let options = &self.state.output.options;
             let settings = options.sampling.settings(seed).filter(|_| options.logprobs.is_none());
-            let outcome = match settings {
-                Some(settings) => self.sample_on_gpu(&settings, at, first).await,
-                None => self.sample_on_cpu(seed, at, first).await,
+            let outcome = match (self.model.gpu(), settings) {
+                (Some(gpu), Some(settings)) => self.sample_on_gpu(gpu, &settings, at, first).await,
+                _ => self.sample_on_cpu(seed, at, first).await,
             }?;
             match outcome {
                 TokenOutcome::Ended(reason) => return Ok(reason),
@@ -110,18 +110,19 @@ impl RequestRun<'_> {
     /// the text, where the next tokens overwrite them.
     async fn sample_on_gpu(
         &mut self,
+        gpu: &gpu::model::Model,
         settings: &Settings,
         at: usize,
         first: Option<Prefill>,
     ) -> Result<TokenOutcome> {
         let output = &self.state.output;
         let (start, biases) = (output.ids.len(), &output.options.sampling.logit_bias);
-        self.model.begin(&output.ids, at, (settings, biases), &self.signals.cancel).await?;
+        gpu.begin(&output.ids, at, (settings, biases), &self.signals.cancel).await?;
         self.live_kv.set_ids(&output.ids, start);
         // Text positions whose tokens are still to be queued.
         let (mut next, end) =
             (start + 1, start.saturating_add(self.state.output.n_left()).min(self.model.context() + 1));
-        let outcome = self.decode(&mut next, end, first).await;
+        let outcome = self.decode(gpu, &mut next, end, first).await;
         // The step that samples a token has fed the token before it.
         let mut text = self.state.output.ids.clone();
         text.extend(self.state.output.end);
@@ -131,6 +132,7 @@ impl RequestRun<'_> {
 
     async fn decode(
         &mut self,
+        gpu: &gpu::model::Model,
         next: &mut usize,
         end: usize,
         mut first: Option<Prefill>,
@@ -139,7 +141,7 @@ impl RequestRun<'_> {
             let before = self.live_kv.n_written;
             // If this future is dropped, no position past these was written.
             self.live_kv.mark_written(*next + MAX_DEPTH);
-            let id = self.model.next_token(next, end).await?;
+            let id = gpu.next_token(next, end).await?;
             self.live_kv.n_written = before.max(*next - 1);
             self.signals.cancel.check()?;
             first.take().into_iter().for_each(|done| (self.on_event)(&Event::Prefill(done)));
@@ -154,7 +156,7 @@ impl RequestRun<'_> {
         }
     }
 
-    /// Samples on the CPU, from logits that are read back in full.
+    /// Samples on the CPU, from all logits.
     async fn sample_on_cpu(
         &mut self,
         seed: u64,

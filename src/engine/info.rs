@@ -6,8 +6,9 @@ use super::options::GenerateOptions;
 use crate::gguf::Header;
 use crate::gpu::Tuning;
 use crate::gpu::device::{AdapterInfo, Counters};
-use crate::model::Config;
-use crate::model::gpu::model::GpuBytes;
+use crate::model::cpu::model::Processor;
+use crate::model::{Config, Model};
+use crate::model::memory::{DeviceBytes, DeviceKind};
 use crate::model::gpu::self_test::Variants;
 
 /// Phase of a load.
@@ -33,7 +34,30 @@ pub struct Progress {
     pub total: Option<u64>,
 }
 
-/// Description of a loaded model and its adapter.
+/// Facts about a model on a GPU.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GpuFacts {
+    /// Adapter and limits.
+    pub adapter: AdapterInfo,
+    /// Variants of the kernels that run: arithmetic, and the number of lanes that share rows.
+    pub tuning: Tuning,
+    /// The same in detail, with the kernels that the self-test replaced.
+    pub variants: Variants,
+}
+
+impl GpuFacts {
+    pub(super) fn of(model: &Model) -> Option<Self> {
+        let model = model.gpu()?;
+        Some(Self {
+            adapter: model.gpu().info().clone(),
+            tuning: model.tuning(),
+            variants: model.variants(),
+        })
+    }
+}
+
+/// Description of a loaded model and its device.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Info {
@@ -47,25 +71,27 @@ pub struct Info {
     pub quantisation: String,
     /// Formats of the weights with the bytes each takes in the file, largest first.
     pub formats: Vec<(String, u64)>,
-    /// Adapter and limits.
-    pub adapter: AdapterInfo,
-    /// GPU memory held.
-    pub gpu_bytes: GpuBytes,
-    /// Variants of the kernels that run: arithmetic, and the number of lanes that share rows.
-    pub tuning: Tuning,
-    /// The same in detail, with the kernels that the self-test replaced.
-    pub variants: Variants,
+    /// The device that the model runs on.
+    pub device: DeviceKind,
+    /// Memory held there.
+    pub gpu_bytes: DeviceBytes,
+    /// Facts about a GPU.
+    #[serde(flatten)]
+    pub gpu: Option<GpuFacts>,
+    /// Facts about the CPU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub processor: Option<Processor>,
     /// Defaults of the options that a request does not set. Model files name none; these are the values of
     /// Gemma's model cards, and the `generation_config` files of Gemma 1 and 2 have no others.
     pub defaults: GenerateOptions,
 }
 
-/// Bytes of live GPU buffers by kind, and their sum.
+/// Bytes of memory on the device by kind, and their sum.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Memory {
     /// By kind.
     #[serde(flatten)]
-    pub kinds: GpuBytes,
+    pub kinds: DeviceBytes,
     /// The sum.
     pub total: u64,
 }
@@ -77,8 +103,8 @@ pub struct Stats {
     /// Dispatches, submissions, bytes …
     #[serde(flatten)]
     pub counters: Counters,
-    /// GPU memory held.
-    pub gpu_bytes: GpuBytes,
+    /// Memory held there.
+    pub gpu_bytes: DeviceBytes,
     /// Time from the header to a ready tokenizer, in milliseconds.
     pub tokenizer_ms: f64,
     /// Time that loading spent waiting for bytes of the file, in milliseconds.

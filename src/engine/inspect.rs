@@ -7,8 +7,8 @@ use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::gguf::{self, Header};
 use crate::gpu::device::AdapterInfo;
-use crate::gpu::{Gpu, Limits};
-use crate::model::gpu::memory;
+use crate::gpu::Gpu;
+use crate::model::loaded::plan_memory;
 use crate::model::memory::MemoryPlan;
 use crate::model::{Config, ModelOptions};
 use crate::quant;
@@ -26,17 +26,17 @@ pub struct Inspection {
     pub formats: Vec<(String, u64)>,
     /// Bytes of the file, if known.
     pub file_bytes: Option<u64>,
-    /// GPU memory that the model takes, and whether it fits.
+    /// Memory that the model takes, and whether it fits.
     pub memory: MemoryPlan,
-    /// The adapter that the plan is for. `None` if there is no adapter; the plan is then for WebGPU's default
-    /// limits.
+    /// The adapter that there is. `None` if there is none; the plan is then for the CPU or, in a browser, for
+    /// WebGPU's default limits.
     pub adapter: Option<AdapterInfo>,
 }
 
-/// Reads the header of a file and plans its memory for the adapter at hand.
+/// Reads the header of a file and plans its memory for the device at hand.
 ///
 /// # Errors
-/// Those of the source and of [`memory::plan`]. A model that doesn't fit is no error.
+/// Those of the source and of [`plan_memory`]. A model that doesn't fit is no error.
 pub async fn inspect<S: ModelSource>(
     mut source: S,
     options: &ModelOptions,
@@ -44,13 +44,12 @@ pub async fn inspect<S: ModelSource>(
 ) -> Result<Inspection> {
     let (header, _) = gguf::read_header(&mut source, cancel).await?;
     let adapter = Gpu::open(&options.gpu).await.ok().map(|gpu| gpu.info().clone());
-    let limits = adapter.as_ref().map_or_else(Limits::default, |adapter| adapter.limits);
     Ok(Inspection {
         config: Config::from_metadata(&header.metadata)?,
         quantisation: quantisation(&header)?,
         formats: formats(&header),
         file_bytes: source.len(),
-        memory: memory::plan(&header, options, &limits)?,
+        memory: plan_memory(&header, options, adapter.as_ref().map(|adapter| &adapter.limits))?,
         adapter,
     })
 }

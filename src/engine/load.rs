@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::future::try_join;
 use web_time::Instant;
 
-use super::info::{Info, ModelFile, Phase, Progress};
+use super::info::{GpuFacts, Info, ModelFile, Phase, Progress};
 use super::live_kv::LiveKv;
 use super::options::GenerateOptions;
 use super::result::ms;
@@ -17,8 +17,8 @@ use crate::error::{Error, Result};
 use crate::gguf::{self, Header};
 use crate::gpu::device::AdapterInfo;
 use crate::model::gpu::adapter_record::AdapterRecord;
-use crate::model::gpu::load::{LoadingModel, OpenedDevice};
 use crate::model::gpu::self_test::SelfTest;
+use crate::model::loaded::{Loading, Opened};
 use crate::model::tensors::checked_config;
 use crate::model::{Model, ModelOptions as LoadOptions};
 use crate::source::prefixed::Prefixed;
@@ -98,10 +98,10 @@ impl Engine {
             chat: chat::is_chat(&tokenizer, &header.metadata),
             quantisation: inspect::quantisation(&header)?,
             formats: inspect::formats(&header),
-            adapter: model.gpu().info().clone(),
-            gpu_bytes: model.gpu_bytes(),
-            tuning: model.tuning(),
-            variants: model.variants(),
+            device: model.device(),
+            gpu_bytes: model.bytes(),
+            gpu: GpuFacts::of(&model),
+            processor: model.processor().cloned(),
             defaults: GenerateOptions::default(),
         };
         Ok(Self {
@@ -138,12 +138,12 @@ pub(super) async fn load_model<S: ModelSource>(
     let mut report = |phase, loaded| on_progress(Progress { phase, loaded, total });
     report(Phase::Header, 0);
     let reading = gguf::read_header(&mut source, cancel);
-    let ((header, prefix), opened) = try_join(reading, OpenedDevice::new(options, recall)).await?;
+    let ((header, prefix), opened) = try_join(reading, Opened::new(options, recall)).await?;
     // The architecture is checked before the tokenizer: the error for a file of another model names its
     // architecture.
     let config = checked_config(&header)?;
     // The device compiles the kernels, in a browser by another process, while the tokenizer is built.
-    let prepared = LoadingModel::new(opened, &header, config, options)?;
+    let prepared = Loading::new(opened, &header, config, options)?;
     on_header(&FileHead { header: &header, prefix: &prefix, name: source.name(), total })?;
     report(Phase::Header, header.data_start);
     let mut rest = Prefixed::new(prefix, &mut source);
@@ -157,6 +157,7 @@ pub(super) async fn load_model<S: ModelSource>(
 /// Options for the next load of the same model: with the variants that `model` has now, and with the results
 /// of its self-test, so that nothing is tested twice.
 pub(super) fn reload_options(options: &LoadOptions, model: &Model) -> LoadOptions {
+    let Some(model) = model.gpu() else { return options.clone() };
     let variants = model.variants();
     let self_test = if options.self_test == SelfTest::Off { SelfTest::Off } else { SelfTest::Fast };
     let (tuning, tested) = (Some(model.tuning()), model.tested().clone());

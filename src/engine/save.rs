@@ -19,7 +19,7 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::gguf::Header;
 use crate::model::Model;
-use crate::model::gpu::kv_swap::SwappedKv;
+use crate::model::loaded::SwappedKv;
 use crate::source::ByteSource;
 
 const MAGIC: [u8; 8] = *b"gemmaKV\n";

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::history::History;
 use crate::chat::Message;
 use crate::error::{Error, Result};
-use crate::model::gpu::kv_swap::SwappedKv;
+use crate::model::loaded::SwappedKv;
 
 /// Options of a new session.
 #[derive(Clone, Debug, Default, Deserialize)]

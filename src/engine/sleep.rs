@@ -1,13 +1,12 @@
 //! Sleep and reload of an engine. A sleeping engine has no device, and a device may be lost at any moment;
 //! the tokenizer, the sessions and the request in progress stay.
 
-use super::info::Progress;
+use super::info::{GpuFacts, Progress};
 use super::live_kv::LiveKv;
 use super::load::{FileHead, load_model, no_record, reload_options};
-use super::state::Engine;
+use super::state::{Engine, no_device};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
-use crate::model::gpu::self_test::Variants;
 use crate::source::ModelSource;
 
 impl Engine {
@@ -44,8 +43,14 @@ impl Engine {
         let loaded =
             load_model(source, &self.options, &no_record, cancel, on_progress, &mut on_header).await?;
         let model = loaded.model;
-        self.info.adapter = model.gpu().info().clone();
-        self.info.variants = Variants { self_test: self.info.variants.self_test, ..model.variants() };
+        // The effort of the first self-test stays: this one had nothing left to test.
+        let effort = self.info.gpu.as_ref().map(|facts| facts.variants.self_test);
+        self.info.gpu = GpuFacts::of(&model);
+        if let (Some(facts), Some(effort)) = (&mut self.info.gpu, effort) {
+            facts.variants.self_test = effort;
+        }
+        self.info.device = model.device();
+        self.info.processor = model.processor().cloned();
         self.options = reload_options(&self.options, &model);
         self.model = Some(model);
         Ok(())
@@ -57,7 +62,7 @@ impl Engine {
     /// [`Error::DeviceLost`] if there is none.
     #[doc(hidden)]
     pub fn device_destroyer(&self) -> Result<impl Fn() + use<>> {
-        Ok(self.model()?.gpu().destroyer())
+        Ok(self.model()?.gpu().ok_or_else(no_device)?.gpu().destroyer())
     }
 
     /// Number of compiled kernels: for tests.
@@ -66,6 +71,6 @@ impl Engine {
     /// [`Error::DeviceLost`] if there is no device.
     #[doc(hidden)]
     pub fn n_pipelines(&self) -> Result<usize> {
-        Ok(self.model()?.gpu().n_pipelines())
+        Ok(self.model()?.gpu().ok_or_else(no_device)?.gpu().n_pipelines())
     }
 }

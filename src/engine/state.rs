@@ -40,7 +40,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Description of the model and of the adapter it runs on.
+    /// Description of the model and of the device it runs on.
     #[must_use]
     pub fn info(&self) -> Info {
         Info { gpu_bytes: self.memory().kinds, ..self.info.clone() }
@@ -52,18 +52,19 @@ impl Engine {
         &self.options.tested
     }
 
-    /// Bytes of live GPU buffers by kind: none while the engine sleeps.
+    /// Bytes of memory on the device by kind: none while the engine sleeps.
     #[must_use]
     pub fn memory(&self) -> Memory {
-        let kinds = self.model.as_ref().map(Model::gpu_bytes).unwrap_or_default();
-        Memory { kinds, total: kinds.weights + kinds.kv + kinds.scratch + kinds.sessions }
+        let kinds = self.model.as_ref().map(Model::bytes).unwrap_or_default();
+        Memory { kinds, total: kinds.total() }
     }
 
     /// Running totals since the device was made.
     #[must_use]
     pub fn stats(&self) -> Stats {
+        let gpu = self.model.as_ref().and_then(Model::gpu);
         Stats {
-            counters: self.model.as_ref().map(|model| model.gpu().counters()).unwrap_or_default(),
+            counters: gpu.map(|model| model.gpu().counters()).unwrap_or_default(),
             gpu_bytes: self.memory().kinds,
             tokenizer_ms: self.tokenizer_ms,
             read_ms: self.read_ms,

@@ -12,8 +12,12 @@ mod usage;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use gemma_web::engine::DeviceChoice;
 use serde_json::Value;
 use support::goldens::data;
+
+/// The device that models run on unless the command says otherwise.
+const DEVICE: DeviceChoice = DeviceChoice::Auto;
 
 /// Outcome of a call of the command.
 struct Outcome {

@@ -1,30 +1,44 @@
 //! Tests that run on a GPU: kernels against their twins, models against exact logits, the engine and its sessions.
 //! Without an adapter they are reported as ignored.
 
+use gemma_web::engine::DeviceChoice;
+
 mod bench;
+#[path = "../engine/context_limit.rs"]
 mod context_limit;
+#[path = "../engine/context_overflow.rs"]
 mod context_overflow;
 mod decode_kernels;
+#[path = "../engine/embed_and_score.rs"]
 mod embed_and_score;
 mod error_scopes;
 mod full_size_models;
 mod gpu_work_per_token;
+#[path = "../engine/hostile_sessions.rs"]
 mod hostile_sessions;
 mod kernels;
 mod lost_device;
 mod memory_plan;
+#[path = "../engine/options.rs"]
 mod options;
 mod prefill_kernels;
 mod quant_golden;
+#[path = "../engine/real_model.rs"]
 mod real_model;
 mod sample_kernel;
+#[path = "../engine/saved_sessions.rs"]
 mod saved_sessions;
 mod self_test;
+#[path = "../engine/sessions.rs"]
 mod sessions;
 #[path = "../support/mod.rs"]
 mod support;
 mod synthetic;
+#[path = "../engine/tiny_models.rs"]
 mod tiny_models;
+
+/// The device that the models of these tests run on.
+const DEVICE: DeviceChoice = DeviceChoice::Gpu;
 
 fn main() {
     // The longest stand first, so that no thread works alone in the end.

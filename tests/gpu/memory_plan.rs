@@ -56,7 +56,7 @@ fn allocated_as_planned(model: &str) -> Result<(), Failed> {
             };
             let engine = load(&data(&format!("tiny/{model}.gguf")), &options)?;
             let info = engine.info();
-            let plan = plan(&header, &options, &info.adapter.limits)?;
+            let plan = plan(&header, &options, &info.gpu.unwrap().adapter.limits)?;
             let what = format!("{model}, {kv:?}, {max_binding_bytes:?}");
             assert_eq!(plan.verdict, Verdict::Fits, "{what}");
             assert_eq!(plan.weights, info.gpu_bytes.weights, "weights of {what}");

@@ -5,7 +5,7 @@ use crate::support::chat_model::Bytes;
 use crate::support::goldens::data;
 use crate::support::gpu::{NEED, adapter, load};
 use crate::support::suite::{Test, needing};
-use gemma_web::engine::{Effort, Engine, GenerateOptions, LoadOptions, SelfTest, Tested};
+use gemma_web::engine::{Effort, Engine, GenerateOptions, GpuFacts, LoadOptions, SelfTest, Tested};
 use gemma_web::gpu::device::Counters;
 use gemma_web::gpu::options::FaultInjection;
 use gemma_web::gpu::{GpuOptions, Tuning};
@@ -56,16 +56,16 @@ fn passes() -> Result<(), Failed> {
     for model in MODELS {
         for (tuning, kv) in Tuning::ALL.into_iter().zip([KvType::F16, KvType::F32].into_iter().cycle()) {
             let engine = tiny(model, &options(tuning, kv))?;
-            let variants = engine.info().variants;
+            let GpuFacts { variants, tuning: runs, .. } = engine.info().gpu.unwrap();
             let what = format!("{model} {tuning} {kv:?}: {variants:?}");
-            assert!(variants.replaced.is_empty() && engine.info().tuning == tuning, "{what}");
+            assert!(variants.replaced.is_empty() && runs == tuning, "{what}");
             let (tested, n) = (engine.tested().clone(), variants.kernels.len());
             assert!(n >= 12 && tested.passed.len() == n && tested.failed.is_empty(), "{what}: {tested:?}");
             assert_eq!((variants.self_test.tested, variants.self_test.known), (n, 0), "{what}");
             let again = |self_test| -> Result<(usize, usize, u64), Failed> {
                 let options = LoadOptions { self_test, tested: tested.clone(), ..options(tuning, kv) };
                 let engine = tiny(model, &options)?;
-                let Effort { tested, known, .. } = engine.info().variants.self_test;
+                let Effort { tested, known, .. } = engine.info().gpu.unwrap().variants.self_test;
                 Ok((tested, known, engine.stats().counters.dispatches))
             };
             let (off, fast, full) = (again(SelfTest::Off)?, again(SelfTest::Fast)?, again(SelfTest::Full)?);
@@ -87,7 +87,7 @@ fn remembers() -> Result<(), Failed> {
     let effort = |model: &str, tested: Tested| -> Result<Effort, Failed> {
         let options =
             LoadOptions { self_test: SelfTest::Fast, tested, ..options(Tuning::ALL[0], KvType::F16) };
-        Ok(tiny(model, &options)?.info().variants.self_test)
+        Ok(tiny(model, &options)?.info().gpu.unwrap().variants.self_test)
     };
     assert_eq!(effort("tiny-gemma3-q8_0", tested.clone())?.tested, 0);
     let elsewhere = Tested { by: format!("{} ", tested.by), ..tested.clone() };
@@ -101,7 +101,7 @@ fn costs() -> Result<(), Failed> {
     let counted = |self_test| -> Result<(Counters, Effort, usize), Failed> {
         let options = LoadOptions { self_test, ..options(Tuning::ALL[3], KvType::F16) };
         let engine = tiny("tiny-gemma3-q4_k_m", &options)?;
-        Ok((engine.stats().counters, engine.info().variants.self_test, engine.n_pipelines()?))
+        Ok((engine.stats().counters, engine.info().gpu.unwrap().variants.self_test, engine.n_pipelines()?))
     };
     let ((off, _, n_off), (full, effort, n_full)) = (counted(SelfTest::Off)?, counted(SelfTest::Full)?);
     assert_eq!((full.submits, full.passes), (off.submits + 1, off.passes + 1));
@@ -144,7 +144,7 @@ fn replaces() -> Result<(), Failed> {
         let gpu = GpuOptions { inject: Some(fault), ..GpuOptions::default() };
         let options = LoadOptions { gpu, ..options(of(from), KvType::F16) };
         let engine = tiny("tiny-gemma3-q8_0", &options)?;
-        let info = engine.info();
+        let info = engine.info().gpu.unwrap();
         let what = format!("{fault:?}: {:?}", info.variants);
         assert_eq!(info.tuning, of(to), "{what}");
         assert!(!info.variants.replaced.is_empty(), "{what}");
@@ -160,7 +160,7 @@ fn replaces() -> Result<(), Failed> {
         for tuning in [of(from), of(to)] {
             let (tuning, tested) = (Some(tuning), engine.tested().clone());
             let again = LoadOptions { self_test: SelfTest::Fast, tested, tuning, ..options.clone() };
-            let second = tiny("tiny-gemma3-q8_0", &again)?.info();
+            let second = tiny("tiny-gemma3-q8_0", &again)?.info().gpu.unwrap();
             assert_eq!(second.tuning, of(to), "{what}");
             assert_eq!(second.variants.self_test.tested, 0, "{what}");
             assert_eq!(second.variants.replaced, info.variants.replaced, "{what}");
@@ -172,7 +172,7 @@ fn replaces() -> Result<(), Failed> {
     ] {
         let gpu = GpuOptions { inject: Some(fault), ..GpuOptions::default() };
         let options = LoadOptions { gpu, ..options(Tuning::ALL[0], KvType::F16) };
-        let variants = tiny("tiny-gemma3-q8_0", &options)?.info().variants;
+        let variants = tiny("tiny-gemma3-q8_0", &options)?.info().gpu.unwrap().variants;
         assert_eq!((variants.kv, variants.replaced.len()), (KvType::F32, 1), "{fault:?}: {variants:?}");
     }
     Ok(())

@@ -55,6 +55,7 @@ pub(crate) fn with_template(model: &str) -> Bytes {
 /// Sizes of a model that is tested with.
 pub(crate) fn options(context: usize, chunk: usize) -> LoadOptions {
     LoadOptions {
+        device: crate::DEVICE,
         context_length: Some(context),
         prefill_chunk: chunk,
         kv: KvType::F32,

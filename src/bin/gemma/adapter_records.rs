@@ -39,9 +39,10 @@ pub(super) fn recall(adapter: &AdapterInfo, options: &LoadOptions) -> AdapterRec
 /// that can't be kept is no reason to fail: the adapter is measured again.
 pub(super) fn keep(engine: &Engine, chose: bool) {
     let Some(file) = file() else { return };
-    let (mut records, info) = (read(), engine.info());
-    let record = records.entry(key(&info.adapter)).or_default();
-    let tuning = if chose { record.tuning } else { Some(info.tuning) };
+    let Some(gpu) = engine.info().gpu else { return };
+    let mut records = read();
+    let record = records.entry(key(&gpu.adapter)).or_default();
+    let tuning = if chose { record.tuning } else { Some(gpu.tuning) };
     // An engine that ran no self-test has nothing to add.
     let tested =
         if *engine.tested() == Tested::default() { record.tested.clone() } else { engine.tested().clone() };

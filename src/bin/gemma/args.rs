@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gemma_web::bench::{self, BenchOptions};
-use gemma_web::engine::{KvType, LoadOptions, SelfTest, Tested};
+use gemma_web::engine::{DeviceChoice, KvType, LoadOptions, SelfTest, Tested};
 use gemma_web::gpu::{GpuOptions, Tuning};
 
 use super::generate_args::Generate;
@@ -73,7 +73,13 @@ pub(crate) struct Model {
     /// is that of the real model, the text is not.
     #[arg(long, value_name = "SHAPE:FORMAT", conflicts_with = "model")]
     pub(crate) synthetic: Option<String>,
-    /// Take the adapter with this in its name, any case.
+    /// Where to run: the GPU, the CPU, or the GPU if there is one.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) device: Device,
+    /// Threads of the CPU [default: one for each core].
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) threads: Option<usize>,
+    /// Take the GPU adapter with this in its name, any case.
     #[arg(long, value_name = "NAME")]
     pub(crate) adapter: Option<String>,
     /// Tokens that fit in the context [default: the model's own, at most 4096].
@@ -86,13 +92,23 @@ pub(crate) struct Model {
     #[arg(long, value_name = "N", default_value = "256", value_parser = at_least_one)]
     pub(crate) prefill_chunk: usize,
     /// Variants of the kernels, f32/1, f32/32, int8/1 or int8/32 [default: the fastest, by a short
-    /// measurement].
+    /// measurement]. On the CPU, f32 is exact and int8 the default.
     #[arg(long, value_name = "NAME")]
     pub(crate) tuning: Option<Tuning>,
     /// Kernels to compare with their CPU twins first: all (full), those that did not pass before (fast), or
     /// none (off).
     #[arg(long, value_name = "WHICH", default_value = "fast", value_parser = ["full", "fast", "off"])]
     pub(crate) self_test: String,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Device {
+    /// The GPU if there is one, else the CPU.
+    Auto,
+    /// The GPU.
+    Gpu,
+    /// The CPU.
+    Cpu,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -106,6 +122,12 @@ pub(crate) enum Kv {
 impl Model {
     pub(crate) fn load_options(&self) -> LoadOptions {
         LoadOptions {
+            device: match self.device {
+                Device::Auto => DeviceChoice::Auto,
+                Device::Gpu => DeviceChoice::Gpu,
+                Device::Cpu => DeviceChoice::Cpu,
+            },
+            threads: self.threads,
             context_length: self.context,
             prefill_chunk: self.prefill_chunk,
             tuning: self.tuning,

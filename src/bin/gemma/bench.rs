@@ -76,9 +76,16 @@ fn write_head(out: &mut String, report: &BenchReport) -> std::fmt::Result {
     let megabytes =
         report.file.bytes.map_or_else(String::new, |bytes| format!(", {:.0} MB", bytes as f64 / 1e6));
     writeln!(out, "model     {} ({}{megabytes})", report.file.name, model.quantisation)?;
-    writeln!(out, "adapter   {} ({} {})", model.adapter.name, model.adapter.backend, model.adapter.driver)?;
-    let features = report.features.join(", ");
-    writeln!(out, "variant   {}; optional features: {features}", model.tuning)?;
+    if let Some(GpuFacts { adapter, tuning, .. }) = &model.gpu {
+        writeln!(out, "adapter   {} ({} {})", adapter.name, adapter.backend, adapter.driver)?;
+        let features = report.features.join(", ");
+        writeln!(out, "variant   {tuning}; optional features: {features}")?;
+    }
+    if let Some(processor) = &model.processor {
+        let Processor { instruction_set, workers, exact } = processor;
+        let arithmetic = if *exact { "f32" } else { "int8" };
+        writeln!(out, "processor {workers} threads, {instruction_set}, {arithmetic}")?;
+    }
     writeln!(
         out,
         "checked   {} tokens the same in two runs, {} of {} positions the same at once (largest gap {:.2}, at most {})",

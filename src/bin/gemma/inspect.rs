@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use gemma_web::gguf::{self, Array, Header, Metadata, Value};
-use gemma_web::gpu::{Gpu, GpuOptions, Limits};
-use gemma_web::model::gpu::memory;
-use gemma_web::model::memory::{MemoryPlan, Verdict};
+use gemma_web::gpu::{Gpu, GpuOptions};
+use gemma_web::model::loaded::plan_memory;
+use gemma_web::model::memory::{DeviceKind, MemoryPlan, Verdict};
 use gemma_web::model::{Config, ModelOptions};
 use gemma_web::source::ByteSource;
 use gemma_web::source::concat::Concat;
@@ -65,12 +65,11 @@ pub(crate) fn inspect(args: &Inspect, json: bool) -> Result<(), Failure> {
     print_page(&source, &header, &planned)
 }
 
-/// GPU memory of a model, for the adapter at hand, or for WebGPU's default limits if there is none.
+/// Memory of a model on the adapter at hand, or on the CPU if there is none.
 fn memory(header: &Header, args: &Inspect) -> gemma_web::Result<MemoryPlan> {
-    let adapter = block_on(Gpu::open(&GpuOptions::default()));
-    let limits = adapter.map_or_else(|_| Limits::default(), |gpu| *gpu.limits());
+    let adapter = block_on(Gpu::open(&GpuOptions::default())).ok();
     let options = ModelOptions { context_length: args.context, ..ModelOptions::default() };
-    memory::plan(header, &options, &limits)
+    plan_memory(header, &options, adapter.as_ref().map(Gpu::limits))
 }
 
 /// Key to value, long lists cut short.
@@ -156,7 +155,11 @@ fn print_page(
 fn print_memory(plan: &MemoryPlan) -> Result<(), Failure> {
     let mb = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
     print(format_args!(
-        "\nGPU memory at {} tokens of context: {} (weights {}, KV cache {}, the rest {})\n",
+        "\nMemory of the {} at {} tokens of context: {} (weights {}, KV cache {}, the rest {})\n",
+        match plan.device {
+            DeviceKind::Gpu => "GPU",
+            DeviceKind::Cpu => "CPU",
+        },
         plan.context_length,
         mb(plan.total),
         mb(plan.weights),

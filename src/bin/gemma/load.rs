@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use gemma_web::Cancel;
-use gemma_web::engine::{Engine, LoadOptions, Phase, Progress};
+use gemma_web::engine::{Engine, Info, LoadOptions, Phase, Processor, Progress};
 use gemma_web::gpu::device::AdapterInfo;
 use gemma_web::source::download::{DownloadProgress, Transfer};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -34,11 +34,25 @@ pub(crate) fn engine(model: &Model, options: &LoadOptions, json: bool) -> Result
         let name = if info.config.name.is_empty() { "the model" } else { &info.config.name };
         note(format_args!(
             "{name} on {}, loaded in {seconds:.1} s{}",
-            info.adapter.name,
+            device(&info),
             origin(&download.now())
         ));
     }
     Ok(engine)
+}
+
+/// The device in words.
+pub(crate) fn device(info: &Info) -> String {
+    match (&info.gpu, &info.processor) {
+        (Some(gpu), _) => gpu.adapter.name.clone(),
+        (None, Some(Processor { workers: 1, instruction_set, .. })) => {
+            format!("the processor, 1 thread ({instruction_set})")
+        }
+        (None, Some(Processor { workers, instruction_set, .. })) => {
+            format!("the processor, {workers} threads ({instruction_set})")
+        }
+        (None, None) => "no device".to_owned(),
+    }
 }
 
 /// Origin of the bytes, unless it is a file.

@@ -12,9 +12,9 @@ use crate::kernels::{
     attention_decode, attention_reduce, embed, logits, matvec, norm_gate_up_matvec, norm_matvec, sample,
 };
 use crate::model::config::Config;
+use crate::model::device::{Layer, State, Weights};
 use crate::model::gpu::recorder::attention_shape;
-use crate::model::gpu::state::State;
-use crate::model::gpu::weights::{Layer, Norms, Weights};
+use crate::model::gpu::weights::Norms;
 
 /// Layout of the activations of one token in their buffer, in quads.
 #[derive(Clone, Copy, Debug)]
@@ -108,9 +108,9 @@ pub struct DecodeStep<'a> {
     /// Hyper-parameters.
     pub config: &'a Config,
     /// Weights.
-    pub weights: &'a Weights,
+    pub weights: &'a Weights<Gpu>,
     /// KV cache, RoPE tables and the token's id.
-    pub state: &'a State,
+    pub state: &'a State<Gpu>,
     /// Activations.
     pub decode: &'a DecodeState,
     /// The device.
@@ -162,7 +162,7 @@ impl DecodeStep<'_> {
     }
 
     /// `y = attention(norm(x + post_norm(y)))`
-    fn attend(&self, plan: &mut Plan, i: usize, w: &Layer, y: Option<u32>) {
+    fn attend(&self, plan: &mut Plan, i: usize, w: &Layer<Gpu>, y: Option<u32>) {
         let (config, at, gpu) = (self.config, self.decode.layout, self.gpu);
         let Some(cache) = self.state.kv.get(i) else { return };
         let input = self.input(&w.attn_norms, at.x[0], y, Some(at.x[1]));
@@ -178,7 +178,7 @@ impl DecodeStep<'_> {
     }
 
     /// `y = down(gelu(gate(r)) * up(r)), r = norm(x + post_norm(y))`
-    fn feed_forward(&self, plan: &mut Plan, w: &Layer) {
+    fn feed_forward(&self, plan: &mut Plan, w: &Layer<Gpu>) {
         let at = self.decode.layout;
         let input = self.input(&w.ffn_norms, at.x[1], Some(at.y), Some(at.x[0]));
         let out = Out { gated: at.gated, gate_up: at.gate_up };

@@ -4,6 +4,7 @@
 use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::gpu::{Buffer, Command, Plan, RunParams};
+use crate::model::device::Steps;
 use crate::model::gpu::model::Model;
 use crate::model::gpu::recorder::Recorder;
 use crate::model::state_shape::check_finite;

@@ -16,17 +16,16 @@ use crate::kernels::{
     attention_decode, attention_prefill, attention_reduce, geglu_prefill, norm_add, qk_norm_rope, sample,
 };
 use crate::model::config::Config;
+use crate::model::device::{State, Weights};
 use crate::model::gpu::adapter_record::AdapterRecord;
 use crate::model::gpu::decode::{DecodeState, DecodeStep};
 use crate::model::gpu::model::{Model, Plans};
-use crate::model::gpu::options::ModelOptions;
+use crate::model::options::ModelOptions;
 use crate::model::gpu::recorder::Recorder;
 use crate::model::gpu::runner::FIRST_ROWS;
 use crate::model::gpu::self_test::tested::{Effort, SelfTest, Tested};
-use crate::model::gpu::state::State;
 use crate::model::gpu::token_ring::TokenRing;
 use crate::model::gpu::tuning;
-use crate::model::gpu::weights::Weights;
 use crate::model::prefill::Prefill;
 use crate::quant::KvType;
 use crate::source::ByteSource;
@@ -177,8 +176,8 @@ impl LoadingModel {
 pub(super) fn plans(
     gpu: &Gpu,
     config: &Config,
-    weights: &Weights,
-    state: &State,
+    weights: &Weights<Gpu>,
+    state: &State<Gpu>,
     decode: &DecodeState,
     tuning: Tuning,
 ) -> Result<(Plans, Vec<PendingScope>)> {

@@ -13,10 +13,10 @@ use crate::kernels::{matvec_common, rope_table, sample};
 use crate::model::config::Config;
 use crate::model::gpu::decode::buffer_bytes;
 use crate::model::gpu::fused::{LayerMatrices, single};
-use crate::model::gpu::options::ModelOptions;
+use crate::model::options::ModelOptions;
 use crate::model::gpu::state::kv_shape;
 use crate::model::gpu::token_ring;
-use crate::model::memory::{MemoryPlan, Verdict};
+use crate::model::memory::{DeviceKind, MemoryPlan, Verdict};
 use crate::model::state_shape::StateShape;
 use crate::model::tensors::{OUTPUT, checked_config};
 
@@ -39,7 +39,8 @@ pub fn plan(header: &Header, options: &ModelOptions, limits: &Limits) -> Result<
     let weights = tensors.iter().map(|(_, bytes)| bytes).sum();
     let (kv, scratch) = (sizes.kv(shape), sizes.scratch(shape).unwrap_or_default());
     let total = weights + kv + scratch;
-    Ok(MemoryPlan { context_length: shape.context, tensors, weights, kv, scratch, total, verdict })
+    let (device, context_length) = (DeviceKind::Gpu, shape.context);
+    Ok(MemoryPlan { device, context_length, tensors, weights, kv, scratch, total, verdict })
 }
 
 fn does_not_fit(refused: Error) -> Result<Verdict> {

@@ -8,7 +8,6 @@ pub mod kv_swap;
 pub mod load;
 pub mod memory;
 pub mod model;
-pub mod options;
 pub mod profile;
 pub mod recorder;
 pub mod runner;
@@ -17,3 +16,6 @@ pub mod state;
 pub mod token_ring;
 pub mod tuning;
 pub mod weights;
+
+pub use crate::gpu::device::AdapterInfo;
+pub use crate::gpu::{Arithmetic, GpuOptions, Limits, Tuning};

@@ -2,31 +2,16 @@
 
 use std::cell::Cell;
 
-use serde::Serialize;
 use web_time::Instant;
 
 use crate::gpu::{Buffer, Gpu, MemoryKind, Plan, Tuning};
 use crate::model::config::Config;
+use crate::model::device::{State, Weights};
 use crate::model::gpu::decode::DecodeState;
 use crate::model::gpu::self_test::tested::{Effort, Tested};
-use crate::model::gpu::state::State;
 use crate::model::gpu::token_ring::TokenRing;
-use crate::model::gpu::weights::Weights;
+use crate::model::memory::DeviceBytes;
 use crate::model::state_shape::StateShape;
-
-/// Bytes of GPU memory by kind.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct GpuBytes {
-    /// Weights, in planes.
-    pub weights: u64,
-    /// KV cache.
-    pub kv: u64,
-    /// Activations, parameters, tables, staging.
-    pub scratch: u64,
-    /// KV caches of sessions that wait for their turn.
-    pub sessions: u64,
-}
 
 /// Plans that run many times.
 #[derive(Debug)]
@@ -49,27 +34,14 @@ impl Plans {
 
 /// A loaded model. Positions are fed in order; to start over, feed position 0 again.
 ///
-/// The surface that the engine uses. A model on another device would offer the same, except for the last two
-/// rows:
-///
-/// | | |
-/// |---|---|
-/// | facts | [`Model::config`], [`Model::context`] |
-/// | prompt, chunk by chunk | [`Model::ready`], [`Model::next_chunk`], [`Model::feed_chunk`] |
-/// | logits | [`Model::forward`] |
-/// | tokens | [`Model::begin`], [`Model::next_token`] |
-/// | evaluation | [`Model::logits_per_position`], [`Model::hidden_states`], [`Model::mean_hidden_state`] |
-/// | KV cache in use | [`Model::can_return`], [`Model::kv_layout`], [`Model::plane_bytes`], [`Model::kv_bytes_read`] |
-/// | KV caches swapped out | [`Model::swap_out`], [`Model::swap_in`], [`Model::duplicate`], [`Model::allocate_swapped`], [`Model::read_planes`], [`Model::write_plane`] |
-/// | of the GPU: description | [`Model::gpu`], [`Model::gpu_bytes`], [`Model::tuning`], [`Model::variants`], [`Model::tested`] |
-/// | of the GPU: benchmark | [`Model::profile`], [`Model::rows`] |
+/// Its surface is described at [`crate::model::Model`].
 #[derive(Debug)]
 pub struct Model {
     pub(super) gpu: Gpu,
     pub(super) config: Config,
     pub(super) shape: StateShape,
-    pub(super) weights: Weights,
-    pub(super) state: State,
+    pub(super) weights: Weights<Gpu>,
+    pub(super) state: State<Gpu>,
     pub(super) decode: DecodeState,
     pub(super) plans: Plans,
     pub(super) staging: Buffer,
@@ -122,8 +94,8 @@ impl Model {
 
     /// Bytes of GPU memory held.
     #[must_use]
-    pub fn gpu_bytes(&self) -> GpuBytes {
-        GpuBytes {
+    pub fn gpu_bytes(&self) -> DeviceBytes {
+        DeviceBytes {
             weights: self.gpu.bytes_of(MemoryKind::Weights),
             kv: self.gpu.bytes_of(MemoryKind::Kv),
             scratch: self.gpu.bytes_of(MemoryKind::Scratch),

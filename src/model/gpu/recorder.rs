@@ -1,5 +1,4 @@
-//! Steps of the forward pass on the GPU: each method records one kernel, in the variant chosen for the
-//! adapter.
+//! Steps of the forward pass on the GPU: each records one kernel, in the variant chosen for the adapter.
 
 use crate::gpu::{Arithmetic, Buffer, Gpu, KvCache, Lanes, Matrix, Plan, Tuning};
 use crate::kernels::attention_prefill::Shape;
@@ -8,7 +7,16 @@ use crate::kernels::{
     softcap_logits,
 };
 use crate::model::config::Config;
-use crate::model::gpu::weights::{Layer, Norms, Weights};
+use crate::model::device::{Device, Layer, Steps, Weights};
+use crate::model::gpu::weights::Norms;
+
+impl Device for Gpu {
+    type Matrix = Matrix;
+    type Norms = Norms;
+    type Buffer = Buffer;
+    type Rope = Buffer;
+    type Cache = KvCache;
+}
 
 /// A plan under construction.
 #[derive(Debug)]
@@ -23,7 +31,7 @@ impl<'a> Recorder<'a> {
     /// A recorder for many tokens: activations are int8 only if every matrix has codes, since a kernel writes
     /// them in one form.
     #[must_use]
-    pub fn new(gpu: &'a Gpu, config: &'a Config, weights: &Weights, tuning: Tuning, label: &str) -> Self {
+    pub fn new(gpu: &'a Gpu, config: &'a Config, weights: &Weights<Gpu>, tuning: Tuning, label: &str) -> Self {
         let coded = weights.layers.iter().flat_map(Layer::matrices).all(|m| m.format.has_codes());
         let arithmetic = if coded { tuning.arithmetic } else { Arithmetic::F32 };
         Self { config, gpu, tuning: Tuning { arithmetic, ..tuning }, plan: Plan::new(gpu, label) }
@@ -42,70 +50,10 @@ impl<'a> Recorder<'a> {
         self.plan
     }
 
-    /// Marks the end of a section.
-    pub fn mark(&mut self) {
-        self.plan.mark();
-    }
-
-    /// `x = scale E[ids]`
-    pub fn embed(&mut self, table: &Matrix, ids: &Buffer, x: &Buffer, scale: f32) {
-        embed::record(&mut self.plan, self.gpu, table, ids, x, scale);
-    }
-
-    /// `x += post_norm(out)`, or `x += out` without a post-norm; `normed = norm(x)`
-    pub fn norm_add(&mut self, out: &Buffer, x: &Buffer, norms: &Norms, normed: &Buffer) {
-        self.norms("norm_add", (out, x, true), norms, normed);
-    }
-
-    /// `normed = norm(x)`
-    pub fn norm(&mut self, x: &Buffer, norms: &Norms, normed: &Buffer) {
-        // Nothing is added: the first buffer is bound, not read, and must not be one that is written.
-        self.norms("norm", (&norms.weights, x, false), norms, normed);
-    }
-
     fn norms(&mut self, label: &str, add: (&Buffer, &Buffer, bool), norms: &Norms, normed: &Buffer) {
         let (d_model, eps) = (self.config.d_model, self.config.norm_eps);
         let norms = norm_add::Norms { weights: &norms.weights, has_post: norms.has_post, d_model, eps };
         norm_add::record(&mut self.plan, self.gpu, label, add, norms, (normed, self.tuning.arithmetic));
-    }
-
-    /// `y = w x`, in the columns of `y` that belong to `w`
-    pub fn product(&mut self, w: &Matrix, x: &Buffer, y: &Buffer) {
-        let record = match (self.tuning.arithmetic, self.tuning.lanes) {
-            (Arithmetic::F32, _) => matmul::record,
-            (Arithmetic::Int8, Lanes::One) => matmul_direct::record,
-            (Arithmetic::Int8, Lanes::ThirtyTwo) => matmul_int8::record,
-        };
-        record(&mut self.plan, self.gpu, w, x, y);
-    }
-
-    /// Normalises and rotates the queries of `qkv` into `q_rotated` and the keys into the cache; copies the
-    /// values into the cache.
-    pub fn qk_norm_rope(
-        &mut self,
-        qkv: &Buffer,
-        norms: Option<&Norms>,
-        rope_table: &Buffer,
-        cache: &KvCache,
-        q_rotated: &Buffer,
-    ) {
-        let (n_heads, eps) = (self.config.n_heads, self.config.norm_eps);
-        let norms = norms.map(|norms| &norms.weights);
-        let heads = qk_norm_rope::Heads { qkv, n_heads, norms, eps, table: rope_table };
-        qk_norm_rope::record(&mut self.plan, self.gpu, "qk_norm_rope", heads, cache, q_rotated);
-    }
-
-    /// `o = attention(q)` over the cache of layer `i`
-    pub fn attention(&mut self, i: usize, q: &Buffer, cache: &KvCache, o: &Buffer) {
-        let shape = attention_shape(self.config, i);
-        let to = (o, self.tuning);
-        attention_prefill::record(&mut self.plan, self.gpu, "attention_prefill", q, cache, to, shape);
-    }
-
-    /// `gated = gelu(gate) * up`
-    pub fn geglu(&mut self, gate_up: &Buffer, gated: &Buffer) {
-        let to = (gated, self.tuning.arithmetic);
-        geglu_prefill::record(&mut self.plan, self.gpu, "geglu_prefill", gate_up, to, self.config.d_ff);
     }
 
     /// `logits = cap tanh(logits / cap)`, if the model caps them
@@ -114,6 +62,61 @@ impl<'a> Recorder<'a> {
         if cap > 0.0 {
             softcap_logits::record(&mut self.plan, self.gpu, logits, n_vocab, cap);
         }
+    }
+}
+
+impl Steps for Recorder<'_> {
+    type Device = Gpu;
+
+    fn mark(&mut self) {
+        self.plan.mark();
+    }
+
+    fn embed(&mut self, table: &Matrix, ids: &Buffer, x: &Buffer, scale: f32) {
+        embed::record(&mut self.plan, self.gpu, table, ids, x, scale);
+    }
+
+    fn norm_add(&mut self, out: &Buffer, x: &Buffer, norms: &Norms, normed: &Buffer) {
+        self.norms("norm_add", (out, x, true), norms, normed);
+    }
+
+    fn norm(&mut self, x: &Buffer, norms: &Norms, normed: &Buffer) {
+        // Nothing is added: the first buffer is bound, not read, and must not be one that is written.
+        self.norms("norm", (&norms.weights, x, false), norms, normed);
+    }
+
+    fn product(&mut self, w: &Matrix, x: &Buffer, y: &Buffer) {
+        let record = match (self.tuning.arithmetic, self.tuning.lanes) {
+            (Arithmetic::F32, _) => matmul::record,
+            (Arithmetic::Int8, Lanes::One) => matmul_direct::record,
+            (Arithmetic::Int8, Lanes::ThirtyTwo) => matmul_int8::record,
+        };
+        record(&mut self.plan, self.gpu, w, x, y);
+    }
+
+    fn qk_norm_rope(
+        &mut self,
+        qkv: &Buffer,
+        norms: Option<&Norms>,
+        rope: &Buffer,
+        cache: &KvCache,
+        q_rotated: &Buffer,
+    ) {
+        let (n_heads, eps) = (self.config.n_heads, self.config.norm_eps);
+        let norms = norms.map(|norms| &norms.weights);
+        let heads = qk_norm_rope::Heads { qkv, n_heads, norms, eps, table: rope };
+        qk_norm_rope::record(&mut self.plan, self.gpu, "qk_norm_rope", heads, cache, q_rotated);
+    }
+
+    fn attention(&mut self, i: usize, q: &Buffer, cache: &KvCache, o: &Buffer) {
+        let shape = attention_shape(self.config, i);
+        let to = (o, self.tuning);
+        attention_prefill::record(&mut self.plan, self.gpu, "attention_prefill", q, cache, to, shape);
+    }
+
+    fn geglu(&mut self, gate_up: &Buffer, gated: &Buffer) {
+        let to = (gated, self.tuning.arithmetic);
+        geglu_prefill::record(&mut self.plan, self.gpu, "geglu_prefill", gate_up, to, self.config.d_ff);
     }
 }
 

@@ -2,41 +2,13 @@
 
 use crate::error::Result;
 use crate::gpu::layout::KvShape;
-use crate::gpu::{Buffer, Gpu, KvCache};
+use crate::gpu::{Gpu, KvCache};
 use crate::kernels::rope_table::Rotary;
 use crate::model::config::{Config, Rope};
+use crate::model::device::State;
 use crate::model::state_shape::StateShape;
 
-/// Activations and KV cache. f32 unless said otherwise.
-#[derive(Debug)]
-pub struct State {
-    /// `[T]` u32, the tokens of the run.
-    pub ids: Buffer,
-    /// `[T, D]`, the residual stream.
-    pub x: Buffer,
-    /// `[T, D]`, input of a sub-layer, normalised: in f32 or, in half of the buffer, int8.
-    pub normed: Buffer,
-    /// `[T, D]`, output of a sub-layer.
-    pub out: Buffer,
-    /// `[T, (H + 2 K) C]`, queries, keys and values.
-    pub qkv: Buffer,
-    /// `[T, H, C]`, queries rotated.
-    pub q_rotated: Buffer,
-    /// `[T, H C]`, values mixed by attention; as `normed`.
-    pub mixed: Buffer,
-    /// `[T, 2 F]`.
-    pub gate_up: Buffer,
-    /// `[T, F]`, gelu(gate) * up; as `normed`.
-    pub gated: Buffer,
-    /// RoPE table of the global layers.
-    pub rope: Buffer,
-    /// RoPE table of the local layers.
-    pub local_rope: Buffer,
-    /// Cache of each layer.
-    pub kv: Vec<KvCache>,
-}
-
-impl State {
+impl State<Gpu> {
     /// # Errors
     /// [`crate::Error::LimitTooLow`] if a buffer exceeds the adapter's limits.
     pub fn allocate(gpu: &Gpu, config: &Config, shape: StateShape) -> Result<Self> {

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::gguf::{Header, TensorInfo};
 use crate::gpu::{Buffer, FusedMatrix, Gpu, Matrix, MemoryKind};
 use crate::model::config::Config;
+use crate::model::device::{Layer, Weights};
 use crate::model::gpu::fused::{LayerMatrices, single};
 use crate::model::tensors::{OUTPUT, find, layer_name};
 use crate::source::ByteSource;
@@ -24,45 +25,6 @@ pub struct Norms {
     pub has_post: bool,
     /// Names of the rows in the file.
     names: Vec<String>,
-}
-
-/// Weights of one block. `[N, K]` is rows by row length.
-#[derive(Debug)]
-pub struct Layer {
-    /// Post-norm of the block before, and the norm before attention.
-    pub attn_norms: Norms,
-    /// q, k and v, `[(H + 2K) C, D]` in all.
-    pub qkv: Vec<Matrix>,
-    /// `[2, C]`: the norms of queries and of keys (Gemma 3).
-    pub head_norms: Option<Norms>,
-    /// `[D, H * C]`.
-    pub o: Matrix,
-    /// Post-norm of attention, and the norm before the feed-forward.
-    pub ffn_norms: Norms,
-    /// gate and up, `[2F, D]` in all.
-    pub gate_up: Vec<Matrix>,
-    /// `[D, F]`.
-    pub down: Matrix,
-}
-
-impl Layer {
-    /// All matrices of the block.
-    pub(super) fn matrices(&self) -> impl Iterator<Item = &Matrix> {
-        self.qkv.iter().chain([&self.o]).chain(&self.gate_up).chain([&self.down])
-    }
-}
-
-/// All weights.
-#[derive(Debug)]
-pub struct Weights {
-    /// `[V, D]`; also the logits matrix unless the file has one.
-    pub embedding: Matrix,
-    /// `[V, D]`, if it is not tied.
-    pub output: Option<Matrix>,
-    /// Post-norm of the last block, and the norm before the logits.
-    pub output_norms: Norms,
-    /// L blocks.
-    pub layers: Vec<Layer>,
 }
 
 /// Allocates tensors by the shapes in the header, which [`crate::model::tensors::check_tensors`] has
@@ -102,7 +64,7 @@ impl Allocator<'_> {
         Ok(Norms { weights, has_post: names.len() > 1, names })
     }
 
-    fn layer(&self, i: usize) -> Result<Layer> {
+    fn layer(&self, i: usize) -> Result<Layer<Gpu>> {
         let name = |name: &str| layer_name(i, name);
         let before = i.checked_sub(1).map(|i| layer_name(i, "post_ffw_norm"));
         let attn: Vec<String> = before.into_iter().chain([name("attn_norm")]).collect();
@@ -122,7 +84,7 @@ impl Allocator<'_> {
     }
 }
 
-impl Weights {
+impl Weights<Gpu> {
     /// Allocates every tensor; [`Weights::stream`] fills them.
     ///
     /// # Errors
@@ -137,23 +99,6 @@ impl Weights {
             output_norms: allocator.norms("output_norms", &[last, "output_norm.weight".to_owned()])?,
             layers: (0..config.n_layers).map(|i| allocator.layer(i)).collect::<Result<_>>()?,
         })
-    }
-
-    /// The logits matrix: the embedding, unless the file has one of its own.
-    #[must_use]
-    pub fn logits(&self) -> &Matrix {
-        self.output.as_ref().unwrap_or(&self.embedding)
-    }
-
-    fn matrices(&self) -> impl Iterator<Item = &Matrix> {
-        self.layers.iter().flat_map(Layer::matrices).chain([&self.embedding]).chain(&self.output)
-    }
-
-    fn norms(&self) -> impl Iterator<Item = &Norms> {
-        self.layers
-            .iter()
-            .flat_map(|l| [&l.attn_norms, &l.ffn_norms].into_iter().chain(&l.head_norms))
-            .chain([&self.output_norms])
     }
 
     /// Reads all tensors in file order and writes them to the GPU; `on_bytes` receives the number of bytes of

@@ -5,12 +5,12 @@ use web_time::Instant;
 use crate::error::{Error, Result};
 use crate::gpu::shader::Variant;
 use crate::gpu::{Arithmetic, Lanes, Tuning};
+use crate::model::device::State;
 use crate::model::gpu::load::plans;
 use crate::model::gpu::model::Model;
 use crate::model::gpu::self_test::fixture::Ran;
 use crate::model::gpu::self_test::run::{hashes_of, run};
 use crate::model::gpu::self_test::tested::{Replaced, SelfTest, Tested};
-use crate::model::gpu::state::State;
 use crate::quant::KvType;
 
 /// Subgroups or not, arithmetic and lanes, type of the cache.

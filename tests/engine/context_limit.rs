@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use crate::support::goldens::data;
-use crate::support::gpu::{NEED, adapter};
+use crate::support::gpu::{NEED, adapter, here};
 use crate::support::suite::{Test, needing};
 use gemma_web::engine::{Engine, FinishReason, GenerateOptions, LoadOptions};
 use gemma_web::source::{ByteSource, ModelSource};
@@ -48,7 +48,7 @@ fn long_tiny() -> Bytes {
 
 fn last_position() -> Result<(), Failed> {
     let cancel = Cancel::default();
-    let options = LoadOptions { context_length: Some(8192), ..LoadOptions::default() };
+    let options = here(&LoadOptions { context_length: Some(8192), ..LoadOptions::default() });
     let mut engine = block_on(Engine::load(long_tiny(), &options, &cancel, &mut |_| ()))?;
     let ids: Vec<u32> = (0..8192).map(|i| if i == 0 { 2 } else { 300 + i * 7 % 500 }).collect();
     // 8191 tokens, one more at position 8191, the last, and the one that follows it, which has no position any more.

@@ -1,4 +1,4 @@
-//! Every tiny model on the native adapter against the exact results in tests/data/tiny.
+//! Every tiny model, on the GPU and on the CPU, against the exact results in tests/data/tiny.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stderr, reason = "how much was compared belongs to the result")]
 
@@ -8,7 +8,7 @@ use crate::support::gpu::{self, greedy};
 use crate::support::suite::{Test, needing};
 use crate::support::tolerances;
 use gemma_web::Cancel;
-use gemma_web::engine::{Engine, KvType, LoadOptions, SelfTest};
+use gemma_web::engine::{DeviceChoice, Engine, KvType, LoadOptions, SelfTest};
 use gemma_web::gpu::GpuOptions;
 use libtest_mimic::Failed;
 use pollster::block_on;
@@ -33,19 +33,22 @@ const MODELS: [&str; 15] = [
 
 pub(crate) fn tests() -> Vec<Test> {
     let adapter = gpu::adapter();
-    let on_gpu = |model: &'static str, what: &str, test: fn(&str) -> Result<(), Failed>| {
+    let on_device = |model: &'static str, what: &str, test: fn(&str) -> Result<(), Failed>| {
         needing(&format!("{model}: {what}"), gpu::NEED, adapter, move |()| test(model))
     };
     let mut list: Vec<Test> = Vec::new();
     for model in MODELS {
-        list.push(on_gpu(model, "logits and greedy ids, f32 cache", exact_cache));
-        list.push(on_gpu(model, "logits and greedy ids, f16 cache", default_cache));
-        list.push(on_gpu(model, "prefill in chunks of 1 and 7", chunks));
-        list.push(on_gpu(model, "matrices and caches split over many bindings", split));
+        list.push(on_device(model, "logits and greedy ids, f32 cache", exact_cache));
+        list.push(on_device(model, "logits and greedy ids, f16 cache", default_cache));
+        list.push(on_device(model, "prefill in chunks of 1 and 7", chunks));
+        list.push(match crate::DEVICE {
+            DeviceChoice::Cpu => on_device(model, "1, 2, 3 and 5 workers, bit for bit", workers),
+            _ => on_device(model, "matrices and caches split over many bindings", split),
+        });
         if model.ends_with("-f16") {
-            list.push(on_gpu(model, "hidden states of every layer", hidden_states));
+            list.push(on_device(model, "hidden states of every layer", hidden_states));
         } else {
-            list.push(on_gpu(model, "logits with int8 activations", int8));
+            list.push(on_device(model, "logits with int8 activations", int8));
         }
     }
     list
@@ -111,10 +114,12 @@ fn greedy_agrees(
     Ok((n_compared, n_steps))
 }
 
-/// Both ways of making products with int8 activations.
+/// Every way of making products with int8 activations.
 fn int8(model: &str) -> Result<(), Failed> {
     let (exact, max_abs) = (array(&format!("tiny/{model}.logits")), tolerances::INT8_MAX);
-    for tuning in ["int8/1", "int8/32"] {
+    let of_device: &[&str] =
+        if crate::DEVICE == DeviceChoice::Cpu { &["int8"] } else { &["int8/1", "int8/32"] };
+    for tuning in of_device {
         let options =
             LoadOptions { kv: KvType::F32, tuning: Some(tuning.parse()?), ..LoadOptions::default() };
         let engine = &mut gpu::load(&data(&format!("tiny/{model}.gguf")), &options)?;
@@ -142,6 +147,35 @@ fn chunks(model: &str) -> Result<(), Failed> {
         logits_agree(&mut engine, model, &goldens, max_abs)?;
         // Enough steps to read the cache that the chunks left; the tests above compare all steps.
         greedy_agrees(&mut engine, &goldens, max_abs, 8)?;
+    }
+    Ok(())
+}
+
+/// However many workers share a model, every bit is the same.
+fn workers(model: &str) -> Result<(), Failed> {
+    let prompts = goldens(&format!("tiny/{model}")).prompts;
+    for tuning in ["f32", "int8"] {
+        let run = |threads| -> Result<Vec<(Vec<u32>, Vec<u32>)>, Failed> {
+            let options = LoadOptions {
+                threads: Some(threads),
+                tuning: Some(tuning.parse()?),
+                prefill_chunk: 8,
+                ..LoadOptions::default()
+            };
+            let engine = &mut gpu::load(&data(&format!("tiny/{model}.gguf")), &options)?;
+            let mut all = Vec::new();
+            for Prompt { ids, .. } in &prompts {
+                let logits = block_on(engine.logits(ids, &Cancel::default()))?;
+                all.push((logits.into_iter().map(f32::to_bits).collect(), greedy(engine, ids, 8)?));
+            }
+            Ok(all)
+        };
+        let alone = run(1)?;
+        for threads in [2, 3, 5] {
+            if run(threads)? != alone {
+                return Err(format!("{threads} workers differ from one with {tuning}").into());
+            }
+        }
     }
     Ok(())
 }
