@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use gemma_web::Cancel;
 use gemma_web::bench::{BenchProgress, BenchReport, GenerationTest, Protocol, Spread};
+use gemma_web::engine::{GpuFacts, Processor};
 use gemma_web::gpu::profile::{Method, Profile};
 use indicatif::{ProgressBar, ProgressStyle};
 use pollster::block_on;

@@ -1,6 +1,5 @@
 //! What each worker allocates for a model, and the memory that it takes: from the header alone.
 
-use crate::cpu::attention::KvCache;
 use crate::cpu::matrix::Matrix;
 use crate::cpu::plan::{
     BufferId, BufferSpec, CacheId, CacheSpec, PlanId, RopeId, RopeSpec, WorkerSpec,
@@ -108,7 +107,8 @@ fn plans(config: &Config, share: &Share, weights: &Weights<Cpu>) -> Vec<Vec<crat
 pub fn bytes(spec: &WorkerSpec) -> DeviceBytes {
     let matrices = spec.matrices.iter().map(|m| Matrix::bytes_of(m.format, m.rows.len(), m.n_cols));
     let vectors = spec.vectors.iter().map(|len| 4 * *len as u64);
-    let kv = spec.caches.iter().map(|c| KvCache::bytes_of(c.kv, c.n_slots, c.heads.len(), c.head_dim));
+    let numbers = |c: &CacheSpec| 2 * (c.n_slots * c.heads.len() * c.head_dim) as u64;
+    let kv = spec.caches.iter().map(|c| numbers(c) * c.kv.bytes());
     let buffers = spec.buffers.iter().map(|b| 4 * (b.n_cols * b.n_rows) as u64);
     DeviceBytes {
         weights: matrices.chain(vectors).sum(),
