@@ -11,6 +11,7 @@ pub mod lanes;
 pub mod matrix;
 pub mod product;
 pub mod product_f32;
+pub mod rope;
 pub mod rows;
 pub mod scales;
 pub mod split;
