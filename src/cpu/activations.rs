@@ -12,7 +12,7 @@ const SMALLEST: f32 = 1e-30;
 pub struct Block {
     /// The codes, four at a time.
     pub quads: [Quad; BLOCK / 4],
-    /// What a code is multiplied by.
+    /// What a code is multiplied by; NaN if an activation is infinite or NaN, so that products are NaN too.
     pub scale: f32,
     /// Sums of the codes of both halves.
     pub sums: [i32; 2],
@@ -30,6 +30,9 @@ impl Activations {
     pub fn encode(&mut self, x: &[f32], n_cols: usize, pairs: bool) {
         self.blocks_per_row = n_cols / BLOCK;
         self.blocks.clear();
+        if n_cols == 0 {
+            return;
+        }
         for row in x.chunks_exact(n_cols) {
             self.blocks.extend(row.as_chunks::<BLOCK>().0.iter().map(|x| encode(x, pairs)));
         }
@@ -51,7 +54,13 @@ impl Activations {
 #[inline(always)]
 fn encode(x: &[f32; BLOCK], pairs: bool) -> Block {
     let largest = x.iter().fold(0f32, |m, x| if x.abs() > m { x.abs() } else { m });
-    let (scale, inverse) = if largest > SMALLEST { (largest / 127.0, 127.0 / largest) } else { (0.0, 0.0) };
+    let (scale, inverse) = if x.iter().any(|x| !x.is_finite()) {
+        (f32::NAN, 0.0)
+    } else if largest > SMALLEST {
+        (largest / 127.0, 127.0 / largest)
+    } else {
+        (0.0, 0.0)
+    };
     let codes: [i8; BLOCK] = core::array::from_fn(|i| (x[i] * inverse).round_ties_even() as i8);
     let mut block = Block { scale, ..Block::default() };
     for (quad, codes) in block.quads.iter_mut().zip(codes.as_chunks::<4>().0) {

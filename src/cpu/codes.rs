@@ -97,7 +97,9 @@ impl<const ZERO: i32> Codes for Five<ZERO> {
 
     #[inline(always)]
     fn quads<L: Lanes>(lanes: L, chunks: &[[u8; CHUNK]]) -> [L::Bytes; QUADS] {
-        let Some((low, [high])) = chunks.split_at_checked(4) else { return [lanes.bytes(&[0; CHUNK]); QUADS] };
+        let Some((low, [high])) = chunks.split_at_checked(4) else {
+            return [lanes.bytes(&[0; CHUNK]); QUADS];
+        };
         above::<L, 4>(lanes, nibbles(lanes, low), single_bits(lanes, high))
     }
 }
@@ -141,7 +143,9 @@ impl<const ZERO: i32> Codes for Three<ZERO> {
 
     #[inline(always)]
     fn quads<L: Lanes>(lanes: L, chunks: &[[u8; CHUNK]]) -> [L::Bytes; QUADS] {
-        let Some((low, [high])) = chunks.split_at_checked(2) else { return [lanes.bytes(&[0; CHUNK]); QUADS] };
+        let Some((low, [high])) = chunks.split_at_checked(2) else {
+            return [lanes.bytes(&[0; CHUNK]); QUADS];
+        };
         above::<L, 2>(lanes, pairs(lanes, low), single_bits(lanes, high))
     }
 }

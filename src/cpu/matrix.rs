@@ -3,8 +3,8 @@
 //! Codes lie in blocks of 8 rows by 32 columns (codes.rs), their scales in blocks of the same shape (scales.rs), both group by
 //! group and in a group from the first column on. Floats lie column by column, those of eight rows beside each other.
 
-use crate::cpu::codes::{CHUNK, Codes, Eight, Five, Four, Levels, Six, Three, Two, n_chunks, pack};
-use crate::cpu::lanes::ROWS;
+use crate::cpu::codes::{CHUNK, Codes, Eight, Five, Four, Levels, QUADS, Six, Three, Two, n_chunks, pack};
+use crate::cpu::lanes::{Portable, ROWS};
 use crate::cpu::scales::{Half, HalfMin, Scales, Super};
 use crate::cpu::split::{Split, split};
 use crate::quant::Format;
@@ -38,6 +38,29 @@ pub struct Group<'a> {
     pub scales: &'a [u8],
     /// Factors of scales.
     pub supers: &'a [f32],
+}
+
+/// Eight rows and 32 columns of codes.
+#[derive(Clone, Copy, Debug)]
+pub struct Block<'a> {
+    /// Chunks of codes.
+    pub codes: &'a [[u8; CHUNK]],
+    /// Bytes of scales.
+    pub scales: &'a [u8],
+    /// Factors of scales; empty if the format has none.
+    pub supers: &'a [f32],
+}
+
+impl<'a> Group<'a> {
+    /// The blocks, from the first column on.
+    #[inline(always)]
+    pub fn blocks<C: Codes, S: Scales>(self) -> impl Iterator<Item = Block<'a>> {
+        let codes = self.codes.as_chunks::<CHUNK>().0.chunks_exact(n_chunks::<C>());
+        codes.zip(self.scales.chunks_exact(S::BYTES)).enumerate().map(move |(b, (codes, scales))| {
+            let at = b / (SUPER / BLOCK) * S::SUPERS;
+            Block { codes, scales, supers: self.supers.get(at..at + S::SUPERS).unwrap_or_default() }
+        })
+    }
 }
 
 /// What eight rows and 32 columns take; for floats what eight rows and one column take.
@@ -181,6 +204,17 @@ impl Matrix {
         }
     }
 
+    /// Weights of one row, bit for bit those of [`Format::decode`]; nothing if there is no such row. `to` has K numbers.
+    pub fn decode_row(&self, row: usize, to: &mut [f32]) {
+        let (group, row) = (self.group(row / ROWS), row % ROWS);
+        if coded(self.format, RowOfCodes { group, row, to: &mut *to }).is_none() {
+            let size = self.format.block_bytes;
+            for (column, to) in group.codes.chunks_exact(ROWS * size).zip(to) {
+                (self.format.decode_block)(&column[row * size..][..size], core::slice::from_mut(to));
+            }
+        }
+    }
+
     fn write_floats(&mut self, row: usize, values: &[u8]) {
         let (size, column) = (self.format.block_bytes, self.shape.codes);
         let start = row / ROWS * self.n_cols * column + row % ROWS * size;
@@ -203,10 +237,39 @@ impl Matrix {
                 write_scales(&taken, b, r, &shape, scales);
                 block_ix += 1;
             }
-            for (to, factor) in self.supers[super_ix..].chunks_mut(ROWS).zip(&taken.supers[..shape.supers / ROWS]) {
+            for (to, factor) in
+                self.supers[super_ix..].chunks_mut(ROWS).zip(&taken.supers[..shape.supers / ROWS])
+            {
                 to[r] = *factor;
             }
             super_ix += shape.supers;
+        }
+    }
+}
+
+/// Decodes one row of a group.
+struct RowOfCodes<'a> {
+    group: Group<'a>,
+    row: usize,
+    to: &'a mut [f32],
+}
+
+impl Coded for RowOfCodes<'_> {
+    type Output = ();
+
+    fn run<C: Codes, S: Scales>(self) {
+        let Self { group, row, to } = self;
+        for (block, to) in group.blocks::<C, S>().zip(to.as_chunks_mut::<BLOCK>().0) {
+            let scaled = S::scaled(Portable, block.scales, block.supers);
+            for (q, (codes, to)) in
+                C::quads(Portable, block.codes).iter().zip(to.as_chunks_mut::<4>().0).enumerate()
+            {
+                let g = q * S::GROUPS / QUADS;
+                for (code, to) in codes[4 * row..4 * row + 4].iter().zip(to) {
+                    let weight = scaled.scales[g][row] * (f32::from(*code) - C::ZERO as f32);
+                    *to = if S::MINS { weight - scaled.mins[g][row] } else { weight };
+                }
+            }
         }
     }
 }

@@ -155,7 +155,8 @@ fn one_token<L: Lanes, C: Codes, S: Scales>(lanes: L, group: Group<'_>, x: &[Blo
     let codes = group.codes.as_chunks::<CHUNK>().0.chunks_exact(n_chunks::<C>());
     let blocks = codes.zip(group.scales.chunks_exact(S::BYTES)).zip(x);
     for (b, ((codes, scales), x)) in blocks.enumerate() {
-        let supers = if S::SUPERS == 0 { &[] } else { &group.supers[b / PER_SUPER * S::SUPERS..][..S::SUPERS] };
+        let supers =
+            if S::SUPERS == 0 { &[] } else { &group.supers[b / PER_SUPER * S::SUPERS..][..S::SUPERS] };
         let scaled = S::scaled(lanes, scales, supers);
         sums = add_block::<L, C, S>(lanes, &C::quads(lanes, codes), &scaled, x, sums);
     }
@@ -169,7 +170,8 @@ fn unpack<L: Lanes, C: Codes, S: Scales>(lanes: L, group: Group<'_>, tile: &mut 
     tile.mins.clear();
     let codes = group.codes.as_chunks::<CHUNK>().0.chunks_exact(n_chunks::<C>());
     for (b, (codes, scales)) in codes.zip(group.scales.chunks_exact(S::BYTES)).enumerate() {
-        let supers = if S::SUPERS == 0 { &[] } else { &group.supers[b / PER_SUPER * S::SUPERS..][..S::SUPERS] };
+        let supers =
+            if S::SUPERS == 0 { &[] } else { &group.supers[b / PER_SUPER * S::SUPERS..][..S::SUPERS] };
         let scaled = S::scaled(lanes, scales, supers);
         for codes in C::quads(lanes, codes) {
             let mut chunk = [0; CHUNK];
@@ -200,7 +202,9 @@ fn several<L: Lanes, C: Codes, S: Scales, const N: usize>(
     let n_blocks = x.iter().fold(tile.codes.len() / QUADS, |n, x| n.min(x.len()));
     let x = x.map(|x| &x[..n_blocks]);
     let scales = tile.scales.chunks_exact(S::GROUPS);
-    for (b, (codes, scales)) in tile.codes.as_chunks::<QUADS>().0.iter().zip(scales).enumerate().take(n_blocks) {
+    for (b, (codes, scales)) in
+        tile.codes.as_chunks::<QUADS>().0.iter().zip(scales).enumerate().take(n_blocks)
+    {
         for group in 0..S::GROUPS {
             let zero = -rest::<L, C>();
             let mut products: [L::I32; N] =

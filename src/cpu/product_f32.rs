@@ -180,7 +180,9 @@ mod tests {
                 _ => &[0],
             };
             for at in floats {
-                block[at + 1] = if format.name.ends_with("F32") || format.name == "BF16" { 0x3d } else { 0x24 } | (block[at + 1] & 0x80);
+                block[at + 1] =
+                    if format.name.ends_with("F32") || format.name == "BF16" { 0x3d } else { 0x24 }
+                        | (block[at + 1] & 0x80);
             }
         }
         let mut weights = Vec::new();
@@ -239,7 +241,9 @@ mod tests {
                     let seen: Vec<f32> = (0..tokens)
                         .flat_map(|t| codes.row(t))
                         .flat_map(|b| {
-                            b.quads.iter().flat_map(|q| q.bytes.to_le_bytes().map(|c| f32::from(c as i8) * b.scale))
+                            b.quads
+                                .iter()
+                                .flat_map(|q| q.bytes.to_le_bytes().map(|c| f32::from(c as i8) * b.scale))
                         })
                         .collect();
                     let wanted = product(&weights, &seen);

@@ -2,9 +2,11 @@
 
 use crate::cpu::lanes::{Isa, Kernel, Lanes, ROWS};
 
-/// Writes `rms_norm(x) w` of each row of `x [T, D]` into `y`: `x rsqrt(mean(x^2) + eps) w`, D a multiple of 8.
+/// Writes `rms_norm(x) w` of each row of `x [T, D]` into `y`: `x rsqrt(mean(x^2) + eps) w`.
 pub fn rms_norm(isa: Isa, x: &[f32], w: &[f32], eps: f32, y: &mut [f32]) {
-    isa.run(RmsNorm { x, w, eps, y });
+    if !w.is_empty() {
+        isa.run(RmsNorm { x, w, eps, y });
+    }
 }
 
 struct RmsNorm<'a> {
@@ -20,18 +22,18 @@ impl Kernel for RmsNorm<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
         let Self { x, w, eps, y } = self;
-        let (w, d) = (w.as_chunks::<ROWS>().0, w.len());
+        let d = w.len();
         for (x, y) in x.chunks_exact(d).zip(y.chunks_exact_mut(d)) {
-            let x = x.as_chunks::<ROWS>().0;
+            let (chunks, rest) = x.as_chunks::<ROWS>();
             let mut squares = lanes.splat(0.0);
-            for x in x {
+            for x in chunks {
                 let x = lanes.load(x);
                 squares = lanes.madd(x, x, squares);
             }
+            let rest = lanes.load(&padded(rest));
+            squares = lanes.madd(rest, rest, squares);
             let scale = lanes.splat(1.0 / (sum(lanes, squares) / d as f32 + eps).sqrt());
-            for ((x, w), y) in x.iter().zip(w).zip(y.as_chunks_mut::<ROWS>().0) {
-                lanes.store(lanes.mul(lanes.mul(lanes.load(x), scale), lanes.load(w)), y);
-            }
+            two_to_one(lanes, x, w, y, |x, w| lanes.mul(lanes.mul(x, scale), w));
         }
     }
 }
@@ -51,13 +53,16 @@ impl Kernel for Add<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
-        for (y, x) in self.y.as_chunks::<ROWS>().0.iter().zip(self.x.as_chunks_mut::<ROWS>().0) {
+        let (y, y_rest) = self.y.as_chunks::<ROWS>();
+        let (x, x_rest) = self.x.as_chunks_mut::<ROWS>();
+        for (y, x) in y.iter().zip(x) {
             lanes.store(lanes.add(lanes.load(x), lanes.load(y)), x);
         }
+        x_rest.iter_mut().zip(y_rest).for_each(|(x, y)| *x += y);
     }
 }
 
-/// Writes `gelu_tanh(gate) up` into `y`; all of one length, a multiple of 8.
+/// Writes `gelu_tanh(gate) up` into `y`; all of one length.
 pub fn geglu(isa: Isa, gate: &[f32], up: &[f32], y: &mut [f32]) {
     isa.run(Geglu { gate, up, y });
 }
@@ -76,14 +81,32 @@ impl Kernel for Geglu<'_> {
     fn run<L: Lanes>(self, lanes: L) {
         let (one, cubic) = (lanes.splat(1.0), lanes.splat(0.044_715));
         let minus_two = lanes.splat(-2.0 * (2.0 / core::f32::consts::PI).sqrt());
-        let inputs = self.gate.as_chunks::<ROWS>().0.iter().zip(self.up.as_chunks::<ROWS>().0);
-        for ((gate, up), y) in inputs.zip(self.y.as_chunks_mut::<ROWS>().0) {
-            let x = lanes.load(gate);
+        two_to_one(lanes, self.gate, self.up, self.y, |x, up| {
             let u = lanes.mul(minus_two, lanes.mul(x, lanes.madd(cubic, lanes.mul(x, x), one)));
-            let gelu = lanes.div(x, lanes.add(one, exp(lanes, u)));
-            lanes.store(lanes.mul(gelu, lanes.load(up)), y);
-        }
+            lanes.mul(lanes.div(x, lanes.add(one, exp(lanes, u))), up)
+        });
     }
+}
+
+/// Writes a function of two numbers, eight at a time, into `y`.
+#[inline(always)]
+fn two_to_one<L: Lanes>(lanes: L, a: &[f32], b: &[f32], y: &mut [f32], f: impl Fn(L::F32, L::F32) -> L::F32) {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<ROWS>(), b.as_chunks::<ROWS>());
+    let (y, y_rest) = y.as_chunks_mut::<ROWS>();
+    for ((a, b), y) in a.iter().zip(b).zip(y) {
+        lanes.store(f(lanes.load(a), lanes.load(b)), y);
+    }
+    if !y_rest.is_empty() {
+        let mut all = [0.0; ROWS];
+        lanes.store(f(lanes.load(&padded(a_rest)), lanes.load(&padded(b_rest))), &mut all);
+        y_rest.iter_mut().zip(all).for_each(|(y, all)| *y = all);
+    }
+}
+
+/// Fewer than eight numbers, then zeros.
+#[inline(always)]
+fn padded(rest: &[f32]) -> [f32; ROWS] {
+    core::array::from_fn(|i| rest.get(i).copied().unwrap_or_default())
 }
 
 /// `x = cap tanh(x / cap)`; nothing if `cap` is 0. Infinity and NaN stay what they are.
@@ -135,10 +158,11 @@ pub(super) fn sum<L: Lanes>(lanes: L, x: L::F32) -> f32 {
 }
 
 /// `e^x` to 2 in the last place: `2^n e^r` with `|r| <= ln(2) / 2`, and a polynomial of degree 7 for `e^r` (its Taylor series).
+/// Infinite from 88.4 on, at least `e^-87`; NaN of NaN.
 #[inline(always)]
 pub(super) fn exp<L: Lanes>(lanes: L, x: L::F32) -> L::F32 {
-    // Beyond these the result would be infinite or subnormal.
-    let x = lanes.max(lanes.min(x, lanes.splat(88.0)), lanes.splat(-87.0));
+    // NaN is the second operand, so it stays.
+    let x = lanes.max(lanes.splat(-87.0), lanes.min(lanes.splat(88.5), x));
     let n = lanes.round(lanes.mul(x, lanes.splat(core::f32::consts::LOG2_E)));
     // ln(2) in two parts, so that n ln(2) is exact.
     let r = lanes.madd(n, lanes.splat(-0.693_359_4), x);
@@ -171,7 +195,8 @@ mod tests {
         for isa in Isa::all() {
             let mut y = vec![0.0; 4096];
             geglu(isa, &gate, &up, &mut y);
-            let gelu = |x: f64| 0.5 * x * (1.0 + (0.797_884_560_802_865_4 * (x + 0.044_715 * x.powi(3))).tanh());
+            let gelu =
+                |x: f64| 0.5 * x * (1.0 + (0.797_884_560_802_865_4 * (x + 0.044_715 * x.powi(3))).tanh());
             close(&y, gate.iter().map(|x| 1.5 * gelu(f64::from(*x))), isa.name());
         }
     }

@@ -61,14 +61,16 @@ pub trait Lanes: Copy + Debug + Send + Sync + 'static {
     fn mul(self, a: Self::F32, b: Self::F32) -> Self::F32;
     /// `a / b`
     fn div(self, a: Self::F32, b: Self::F32) -> Self::F32;
-    /// The larger of each lane.
+    /// The larger of each lane; `b` if one of them is NaN.
     fn max(self, a: Self::F32, b: Self::F32) -> Self::F32;
-    /// The smaller of each lane.
+    /// The smaller of each lane; `b` if one of them is NaN.
     fn min(self, a: Self::F32, b: Self::F32) -> Self::F32;
     /// `a b + c`, fused if the instruction set does so.
     fn madd(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
-    /// `2^n` of whole numbers between -126 and 127.
+    /// `2^n` of whole numbers between -126 and 128; infinite for 128.
     fn exp2_whole(self, n: Self::F32) -> Self::F32;
+    /// The sums of the lanes of eight vectors, `((0 + 1) + (2 + 3)) + ((4 + 5) + (6 + 7))` of each.
+    fn sums(self, x: [Self::F32; ROWS]) -> Self::F32;
     /// The nearest whole number, ties to even.
     fn round(self, x: Self::F32) -> Self::F32;
 

@@ -85,6 +85,11 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
+    fn sums(self, x: [[f32; ROWS]; ROWS]) -> [f32; ROWS] {
+        x.map(|[a, b, c, d, e, f, g, h]| ((a + b) + (c + d)) + ((e + f) + (g + h)))
+    }
+
+    #[inline(always)]
     fn round(self, x: [f32; ROWS]) -> [f32; ROWS] {
         x.map(f32::round_ties_even)
     }

@@ -44,9 +44,20 @@ fn f16x4(x: v128) -> v128 {
     f32x4_mul(bits, f32x4_splat(f32::from_bits(0x7780_0000)))
 }
 
+/// Sums of neighbours: two of `a`, then two of `b`.
+#[inline(always)]
+fn in_pairs(a: v128, b: v128) -> v128 {
+    f32x4_add(i32x4_shuffle::<0, 2, 4, 6>(a, b), i32x4_shuffle::<1, 3, 5, 7>(a, b))
+}
+
 #[inline(always)]
 fn get4(x: v128) -> [f32; 4] {
-    [f32x4_extract_lane::<0>(x), f32x4_extract_lane::<1>(x), f32x4_extract_lane::<2>(x), f32x4_extract_lane::<3>(x)]
+    [
+        f32x4_extract_lane::<0>(x),
+        f32x4_extract_lane::<1>(x),
+        f32x4_extract_lane::<2>(x),
+        f32x4_extract_lane::<3>(x),
+    ]
 }
 
 impl Lanes for Simd128 {
@@ -76,19 +87,13 @@ impl Lanes for Simd128 {
     #[inline(always)]
     fn load_u8(self, x: &[u8; ROWS]) -> Two {
         let x = u16x8_extend_low_u8x16(eight_bytes(x));
-        [
-            f32x4_convert_i32x4(u32x4_extend_low_u16x8(x)),
-            f32x4_convert_i32x4(u32x4_extend_high_u16x8(x)),
-        ]
+        [f32x4_convert_i32x4(u32x4_extend_low_u16x8(x)), f32x4_convert_i32x4(u32x4_extend_high_u16x8(x))]
     }
 
     #[inline(always)]
     fn load_i8(self, x: &[u8; ROWS]) -> Two {
         let x = i16x8_extend_low_i8x16(eight_bytes(x));
-        [
-            f32x4_convert_i32x4(i32x4_extend_low_i16x8(x)),
-            f32x4_convert_i32x4(i32x4_extend_high_i16x8(x)),
-        ]
+        [f32x4_convert_i32x4(i32x4_extend_low_i16x8(x)), f32x4_convert_i32x4(i32x4_extend_high_i16x8(x))]
     }
 
     #[inline(always)]
@@ -135,6 +140,15 @@ impl Lanes for Simd128 {
     #[inline(always)]
     fn exp2_whole(self, n: Two) -> Two {
         both(n, |n| i32x4_shl(i32x4_add(i32x4_trunc_sat_f32x4(n), i32x4_splat(127)), 23))
+    }
+
+    #[inline(always)]
+    fn sums(self, x: [Two; ROWS]) -> Two {
+        let half = |h: usize, from: usize| {
+            let [a, b, c, d] = [0, 1, 2, 3].map(|i| x[from + i][h]);
+            in_pairs(in_pairs(a, b), in_pairs(c, d))
+        };
+        [0, 4].map(|from| f32x4_add(half(0, from), half(1, from)))
     }
 
     #[inline(always)]

@@ -173,6 +173,11 @@ impl<D: Dot> Lanes for X86<D> {
     }
 
     #[inline(always)]
+    fn sums(self, x: [__m256; ROWS]) -> __m256 {
+        sums(self.avx2, x)
+    }
+
+    #[inline(always)]
     fn round(self, x: __m256) -> __m256 {
         round(self.avx2, x)
     }
@@ -307,6 +312,15 @@ fn madd(_token: X64V3Token, a: __m256, b: __m256, c: __m256) -> __m256 {
 fn exp2_whole(_token: X64V3Token, n: __m256) -> __m256 {
     let exponents = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
     _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponents))
+}
+
+#[arcane(import_intrinsics)]
+fn sums(_token: X64V3Token, x: [__m256; ROWS]) -> __m256 {
+    let [a, b, c, d, e, f, g, h] = x;
+    // Sums of four lanes: of the low halves in the low half, of the high halves in the high one.
+    let first = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+    let last = _mm256_hadd_ps(_mm256_hadd_ps(e, f), _mm256_hadd_ps(g, h));
+    _mm256_add_ps(_mm256_permute2f128_ps::<0x20>(first, last), _mm256_permute2f128_ps::<0x31>(first, last))
 }
 
 #[arcane(import_intrinsics)]

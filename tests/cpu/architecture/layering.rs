@@ -7,7 +7,7 @@ use super::rust_paths;
 
 /// One direction: a module may use those in its row (and itself), so imports run only backwards along
 /// source, gguf, quant, gpu, kernels, model, sampler, engine, bench, web / command.
-const MAY_USE: [(&str, &str); 16] = [
+const MAY_USE: [(&str, &str); 17] = [
     ("error", ""),
     ("cancel", "error"),
     ("quant", "error"),
@@ -16,6 +16,7 @@ const MAY_USE: [(&str, &str); 16] = [
     ("tokenizer", "error gguf"),
     ("chat", "error gguf tokenizer"),
     ("gpu", "error cancel quant"),
+    ("cpu", "error cancel quant"),
     ("kernels", "error cancel quant gpu"),
     ("model", "error cancel quant source gguf gpu kernels"),
     ("sampler", "error cancel quant gpu kernels"),

@@ -1,0 +1,66 @@
+//! Products of queries with keys.
+
+use super::{Numbers, Tile};
+use crate::cpu::lanes::{Lanes, ROWS};
+
+/// Writes the products of a tile's queries with some keys, `scores [n, stride]`. Eight products at a time.
+#[inline(always)]
+pub(super) fn dots<L: Lanes, K: Numbers>(
+    lanes: L,
+    tile: &Tile<'_>,
+    keys: &[u8],
+    (scores, stride): (&mut [f32], usize),
+) {
+    let n = tile.n_queries();
+    let mut i = 0;
+    while i + 4 <= n {
+        some::<L, K, 4, 2>(lanes, tile, i, keys, (&mut scores[i * stride..], stride));
+        i += 4;
+    }
+    if i + 2 <= n {
+        some::<L, K, 2, 4>(lanes, tile, i, keys, (&mut scores[i * stride..], stride));
+        i += 2;
+    }
+    if i < n {
+        some::<L, K, 1, 8>(lanes, tile, i, keys, (&mut scores[i * stride..], stride));
+    }
+}
+
+/// `N` queries from `first` on, `M` keys at a time.
+#[inline(always)]
+fn some<L: Lanes, K: Numbers, const N: usize, const M: usize>(
+    lanes: L,
+    tile: &Tile<'_>,
+    first: usize,
+    keys: &[u8],
+    (scores, stride): (&mut [f32], usize),
+) {
+    let n_chunks = tile.cache.head_dim / ROWS;
+    let q: [&[[f32; ROWS]]; N] = core::array::from_fn(|i| {
+        let (t, head) = tile.query(first + i);
+        &tile.q[(t * tile.shape.n_heads + head) * tile.cache.head_dim..].as_chunks().0[..n_chunks]
+    });
+    let keys = K::chunks(keys);
+    let n_keys = keys.len() / n_chunks;
+    for j in (0..n_keys).step_by(M) {
+        // Beyond the last key it is computed again.
+        let keys: [&[K::Chunk]; M] =
+            core::array::from_fn(|m| &keys[(j + m).min(n_keys - 1) * n_chunks..][..n_chunks]);
+        let mut sums = [[lanes.splat(0.0); M]; N];
+        for chunk in 0..n_chunks {
+            let keys: [L::F32; M] = core::array::from_fn(|m| K::load(lanes, &keys[m][chunk]));
+            for i in 0..N {
+                let q = lanes.load(&q[i][chunk]);
+                for m in 0..M {
+                    sums[i][m] = lanes.madd(q, keys[m], sums[i][m]);
+                }
+            }
+        }
+        let mut all = [0.0; ROWS];
+        lanes.store(lanes.sums(core::array::from_fn(|k| sums[k / M][k % M])), &mut all);
+        for (i, sums) in all.chunks_exact(M).enumerate() {
+            let n = M.min(n_keys - j);
+            scores[i * stride + j..][..n].copy_from_slice(&sums[..n]);
+        }
+    }
+}

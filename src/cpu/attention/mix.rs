@@ -1,0 +1,137 @@
+//! Mixtures of the values by their weights.
+
+use core::ops::Range;
+
+use super::{Numbers, Tile};
+use crate::cpu::lanes::{Lanes, ROWS};
+
+/// Adds the values at the positions `keys` to the outputs of a tile's queries, by `weights [n, stride]`.
+#[inline(always)]
+pub(super) fn mix<L: Lanes, V: Numbers>(
+    lanes: L,
+    tile: &Tile<'_>,
+    keys: Range<usize>,
+    weights: (&[f32], usize),
+    values: &[u8],
+    (o, o_stride): (&mut [f32], usize),
+) {
+    let work = Mix::<V> { tile, keys, weights, values: V::chunks(values), o_stride };
+    let n = tile.n_queries();
+    let mut i = 0;
+    while i + 4 <= n {
+        work.queries::<L, 4, 2>(lanes, i, o);
+        i += 4;
+    }
+    if i + 2 <= n {
+        work.queries::<L, 2, 4>(lanes, i, o);
+        i += 2;
+    }
+    if i < n {
+        work.queries::<L, 1, 8>(lanes, i, o);
+    }
+}
+
+struct Mix<'a, V: Numbers> {
+    tile: &'a Tile<'a>,
+    keys: Range<usize>,
+    weights: (&'a [f32], usize),
+    values: &'a [V::Chunk],
+    o_stride: usize,
+}
+
+impl<V: Numbers> Mix<'_, V> {
+    /// `N` queries from `first` on. A value beyond what a query sees is not multiplied by 0: it may be NaN.
+    #[inline(always)]
+    fn queries<L: Lanes, const N: usize, const W: usize>(&self, lanes: L, first: usize, o: &mut [f32]) {
+        let all = self.seen_by(first).start..self.seen_by(first + N - 1).end;
+        // What all of them see.
+        let start = self.seen_by(first + N - 1).start.min(all.end);
+        let end = self.seen_by(first).end.max(start);
+        if N > 1 {
+            for i in first..first + N {
+                let seen = self.seen_by(i);
+                self.add::<L, 1, 8>(lanes, i, seen.start..seen.end.min(start), o);
+            }
+        }
+        self.add::<L, N, W>(lanes, first, start..end, o);
+        if N > 1 {
+            for i in first..first + N {
+                let seen = self.seen_by(i);
+                self.add::<L, 1, 8>(lanes, i, seen.start.max(end)..seen.end, o);
+            }
+        }
+    }
+
+    /// The positions of this piece that query `i` sees.
+    #[inline(always)]
+    fn seen_by(&self, i: usize) -> Range<usize> {
+        let seen = self.tile.seen_by(i);
+        let clamp = |position: usize| position.clamp(self.keys.start, self.keys.end);
+        clamp(seen.start)..clamp(seen.end)
+    }
+
+    /// Adds the values of some positions to `N` outputs, `W` vectors of channels at a time.
+    #[inline(always)]
+    fn add<L: Lanes, const N: usize, const W: usize>(
+        &self,
+        lanes: L,
+        first: usize,
+        seen: Range<usize>,
+        o: &mut [f32],
+    ) {
+        if seen.is_empty() {
+            return;
+        }
+        let seen = seen.start - self.keys.start..seen.end - self.keys.start;
+        let c = self.tile.cache.head_dim;
+        let n_chunks = c / ROWS;
+        let weights: [&[f32]; N] =
+            core::array::from_fn(|i| &self.weights.0[(first + i) * self.weights.1..][seen.clone()]);
+        let values = &self.values[seen.start * n_chunks..seen.end * n_chunks];
+        let at: [usize; N] = core::array::from_fn(|i| {
+            let (t, head) = self.tile.query(first + i);
+            t * self.o_stride + head * c
+        });
+        let mut chunk = 0;
+        while chunk + W <= n_chunks {
+            add_chunks::<L, V, N, W>(lanes, weights, (values, n_chunks, chunk), o, at);
+            chunk += W;
+        }
+        while chunk < n_chunks {
+            add_chunks::<L, V, N, 1>(lanes, weights, (values, n_chunks, chunk), o, at);
+            chunk += 1;
+        }
+    }
+}
+
+#[inline(always)]
+fn add_chunks<L: Lanes, V: Numbers, const N: usize, const W: usize>(
+    lanes: L,
+    weights: [&[f32]; N],
+    (values, n_chunks, chunk): (&[V::Chunk], usize, usize),
+    o: &mut [f32],
+    at: [usize; N],
+) {
+    let at = at.map(|at| at + chunk * ROWS);
+    let mut sums: [[L::F32; W]; N] = core::array::from_fn(|i| {
+        let o = o[at[i]..].as_chunks::<ROWS>().0;
+        core::array::from_fn(|w| lanes.load(&o[w]))
+    });
+    let n = values.len() / n_chunks;
+    let weights = weights.map(|weights| &weights[..n]);
+    for (j, values) in values.chunks_exact(n_chunks).enumerate() {
+        let values = &values[chunk..chunk + W];
+        let values: [L::F32; W] = core::array::from_fn(|w| V::load(lanes, &values[w]));
+        for i in 0..N {
+            let weight = lanes.splat(weights[i][j]);
+            for w in 0..W {
+                sums[i][w] = lanes.madd(weight, values[w], sums[i][w]);
+            }
+        }
+    }
+    for (at, sums) in at.into_iter().zip(sums) {
+        for (sum, o) in sums.into_iter().zip(o[at..].as_chunks_mut::<ROWS>().0) {
+            lanes.store(sum, o);
+        }
+    }
+}
