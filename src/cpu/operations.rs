@@ -156,7 +156,7 @@ impl Executor {
         };
         self.keys.resize(step.n_tokens * kv_cols, 0.0);
         self.values.resize(step.n_tokens * kv_cols, 0.0);
-        for (t, row) in qkv.rows(0..step.n_tokens).chunks_exact(q_cols + 2 * kv_cols).enumerate() {
+        for (t, row) in qkv.rows(0..step.n_tokens).chunks_exact((q_cols + 2 * kv_cols).max(1)).enumerate() {
             let (queries, row) = row.split_at(q_cols);
             let (keys, values) = row.split_at(kv_cols);
             let q = &mut q[t * q_cols..(t + 1) * q_cols];

@@ -4,7 +4,7 @@ use std::hint::spin_loop;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 
 use futures_channel::oneshot;
@@ -16,8 +16,9 @@ use crate::cpu::team::{Answer, Team, lost};
 use crate::cpu::worker::Worker;
 use crate::error::{Error, Result};
 
-/// Rounds of polling before a thread gives up its time slice: about the time of an exchange if all cores are free.
-const POLLS: usize = 2000;
+/// Rounds of polling before a thread sleeps, some microseconds: with free cores the others arrive within them, and on a
+/// busy core a thread that polls on takes the time of those that it waits for.
+const POLLS: usize = 200;
 
 /// Number of threads that can run at once.
 #[must_use]
@@ -88,7 +89,7 @@ fn work(isa: Isa, jobs: &Receiver<Envelope>, mut link: SharedLink) {
         let reply = pollster::block_on(worker.work(job, &mut link));
         if reply.is_err() {
             // The others may be waiting for an exchange that does not come.
-            link.shared.is_gone.store(true, Ordering::Release);
+            link.shared.leave();
         }
         // Nobody may be waiting any more.
         let _ = answer.send(reply);
@@ -99,7 +100,7 @@ struct Gone(Arc<Shared>);
 
 impl Drop for Gone {
     fn drop(&mut self) {
-        self.0.is_gone.store(true, Ordering::Release);
+        self.0.leave();
     }
 }
 
@@ -111,6 +112,8 @@ struct Shared {
     /// Number of arrivals at all exchanges so far.
     n_arrived: AtomicUsize,
     is_gone: AtomicBool,
+    asleep: Mutex<()>,
+    all_arrived: Condvar,
 }
 
 impl Shared {
@@ -120,20 +123,44 @@ impl Shared {
             halves: [RwLock::default(), RwLock::default()],
             n_arrived: AtomicUsize::new(0),
             is_gone: AtomicBool::new(false),
+            asleep: Mutex::new(()),
+            all_arrived: Condvar::new(),
         }
     }
 
-    /// Waits until all workers have arrived `n` times.
-    fn wait(&self, n: usize) -> Result<()> {
-        let mut polls = 0;
-        while self.n_arrived.load(Ordering::Acquire) < n * self.n_workers {
+    /// Arrives for the `n`th time, and waits until all workers have.
+    fn arrive(&self, n: usize) -> Result<()> {
+        let all = n * self.n_workers;
+        if self.n_arrived.fetch_add(1, Ordering::AcqRel) + 1 == all {
+            self.wake();
+            return Ok(());
+        }
+        for _ in 0..POLLS {
+            if self.n_arrived.load(Ordering::Acquire) >= all {
+                return Ok(());
+            }
+            spin_loop();
+        }
+        let mut guard = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
+        while self.n_arrived.load(Ordering::Acquire) < all {
             if self.is_gone.load(Ordering::Acquire) {
                 return Err(lost());
             }
-            polls += 1;
-            if polls % POLLS == 0 { thread::yield_now() } else { spin_loop() }
+            guard = self.all_arrived.wait(guard).unwrap_or_else(PoisonError::into_inner);
         }
         Ok(())
+    }
+
+    /// Wakes the threads that wait. They look at what they wait for under the lock, so none misses it.
+    fn wake(&self) {
+        drop(self.asleep.lock().unwrap_or_else(PoisonError::into_inner));
+        self.all_arrived.notify_all();
+    }
+
+    /// Notes that a worker does not arrive any more.
+    fn leave(&self) {
+        self.is_gone.store(true, Ordering::Release);
+        self.wake();
     }
 
     /// Makes a half long enough.
@@ -177,8 +204,7 @@ impl Link for SharedLink {
             }
         }
         self.n_done += 1;
-        shared.n_arrived.fetch_add(1, Ordering::Release);
-        shared.wait(self.n_done)?;
+        shared.arrive(self.n_done)?;
         let half = half.read().unwrap_or_else(PoisonError::into_inner);
         for (x, from) in buffer.iter_mut().zip(half.iter()) {
             *x = f32::from_bits(from.load(Ordering::Relaxed));
