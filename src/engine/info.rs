@@ -81,6 +81,9 @@ pub struct Info {
     /// Facts about the CPU.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub processor: Option<Processor>,
+    /// The adapter that was slower than the CPU, if the choice was left open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slow_adapter: Option<AdapterInfo>,
     /// Defaults of the options that a request does not set. Model files name none; these are the values of
     /// Gemma's model cards, and the `generation_config` files of Gemma 1 and 2 have no others.
     pub defaults: GenerateOptions,

@@ -102,6 +102,7 @@ impl Engine {
             gpu_bytes: model.bytes(),
             gpu: GpuFacts::of(&model),
             processor: model.processor().cloned(),
+            slow_adapter: model.slow_adapter().cloned(),
             defaults: GenerateOptions::default(),
         };
         Ok(Self {

@@ -51,6 +51,7 @@ impl Engine {
         }
         self.info.device = model.device();
         self.info.processor = model.processor().cloned();
+        self.info.slow_adapter = model.slow_adapter().cloned();
         self.options = reload_options(&self.options, &model);
         self.model = Some(model);
         Ok(())

@@ -3,7 +3,7 @@
 use super::cpu::load::{LoadingModel as LoadingOnCpu, OpenedTeam, n_workers};
 use super::cpu::{self, kv_swap::SwappedKv as SwappedOnCpu, model::Processor};
 use super::gpu::adapter_record::AdapterRecord;
-use super::gpu::load::{LoadingModel as LoadingOnGpu, OpenedDevice};
+use super::gpu::load::{FoundGpu, LoadingModel as LoadingOnGpu, OpenedDevice};
 use super::gpu::{self, AdapterInfo, Limits, kv_swap::SwappedKv as SwappedOnGpu};
 use super::memory::{DeviceBytes, DeviceKind, MemoryPlan};
 use super::options::{DeviceChoice, ModelOptions};
@@ -58,7 +58,8 @@ pub enum Opened {
 }
 
 impl Opened {
-    /// Opens the device of the options.
+    /// Opens the device of the options. If they leave the choice open, it is the GPU unless there is none, or
+    /// unless its adapter is slow and the CPU faster: no name is asked.
     ///
     /// # Errors
     /// Faults of the device. If the choice is [`DeviceChoice::Auto`], a missing GPU is none.
@@ -66,13 +67,36 @@ impl Opened {
         if options.device == DeviceChoice::Cpu {
             return OpenedTeam::new(options).map(Self::Cpu);
         }
-        match OpenedDevice::new(options, recall).await {
-            Err(Error::NoWebgpu { .. }) if options.device == DeviceChoice::Auto && HAS_WORKERS => {
-                OpenedTeam::new(options).map(Self::Cpu)
-            }
-            opened => opened.map(|opened| Self::Gpu(Box::new(opened))),
+        let is_open = options.device == DeviceChoice::Auto && HAS_WORKERS;
+        let mut found = match FoundGpu::new(options, recall).await {
+            Err(Error::NoWebgpu { .. }) if is_open => return OpenedTeam::new(options).map(Self::Cpu),
+            found => found?,
+        };
+        if is_open && let Some(team) = faster_team(&mut found, options).await? {
+            return Ok(Self::Cpu(team.instead_of(found.info().clone())));
         }
+        Ok(Self::Gpu(Box::new(found.prepare(options).await?)))
     }
+}
+
+/// Speed of an adapter, in gigabytes of weights a second, above which the CPU need not be tried: software adapters
+/// are at 3, graphics cards above 30.
+const FAST: f64 = 15.0;
+
+/// The workers, if they are faster than the adapter, by its record or by a trial.
+async fn faster_team(found: &mut FoundGpu, options: &ModelOptions) -> Result<Option<OpenedTeam>> {
+    match found.record().device {
+        Some(DeviceKind::Gpu) => return Ok(None),
+        Some(DeviceKind::Cpu) => return OpenedTeam::new(options).map(Some),
+        None => {}
+    }
+    let of_gpu = found.measure().await?;
+    if of_gpu >= FAST {
+        return Ok(None);
+    }
+    let team = OpenedTeam::new(options)?;
+    let of_cpu = team.gigabytes_per_second().await?;
+    Ok(Some(team).filter(|_| of_cpu > of_gpu))
 }
 
 /// Whether models run on the CPU here.
@@ -160,6 +184,15 @@ impl Model {
         match self {
             Self::Gpu(_) => None,
             Self::Cpu(model) => Some(model.processor()),
+        }
+    }
+
+    /// The adapter that was slower than the CPU, if the choice was left open.
+    #[must_use]
+    pub fn slow_adapter(&self) -> Option<&AdapterInfo> {
+        match self {
+            Self::Gpu(_) => None,
+            Self::Cpu(model) => model.slow_adapter(),
         }
     }
 

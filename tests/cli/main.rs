@@ -5,6 +5,7 @@ mod downloads;
 mod files;
 mod generation;
 mod http_server;
+mod processor;
 #[path = "../support/mod.rs"]
 mod support;
 mod usage;
@@ -73,5 +74,6 @@ fn main() {
         ("downloads", downloads::tests()),
         ("usage", usage::tests()),
         ("generation", generation::tests()),
+        ("processor", processor::tests()),
     ])
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use gemma_web::engine::{AdapterRecord, Engine, LoadOptions, SelfTest, Tested};
+use gemma_web::engine::{AdapterRecord, DeviceChoice, Engine, LoadOptions, Tested};
 use gemma_web::gpu::device::AdapterInfo;
 use gemma_web::source::native::store::cache_folder;
 
@@ -27,26 +27,31 @@ fn read() -> Records {
     text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
 }
 
-/// The record of an adapter, unless the options leave nothing to recall.
-pub(super) fn recall(adapter: &AdapterInfo, options: &LoadOptions) -> AdapterRecord {
-    if options.tuning.is_some() && options.self_test != SelfTest::Fast {
-        return AdapterRecord::default();
-    }
+/// The record of an adapter.
+pub(super) fn recall(adapter: &AdapterInfo) -> AdapterRecord {
     read().remove(&key(adapter)).unwrap_or_default()
 }
 
-/// Keeps the results of the self-tests and, unless the caller `chose` them, the measured variants. A record
+/// Keeps the results of the self-tests and, unless the options chose them, the measured variants and the faster
+/// device. A record
 /// that can't be kept is no reason to fail: the adapter is measured again.
-pub(super) fn keep(engine: &Engine, chose: bool) {
+pub(super) fn keep(engine: &Engine, options: &LoadOptions) {
     let Some(file) = file() else { return };
-    let Some(gpu) = engine.info().gpu else { return };
+    let info = engine.info();
+    let (adapter, tuning) = match (&info.gpu, &info.slow_adapter) {
+        (Some(gpu), _) => (&gpu.adapter, Some(gpu.tuning)),
+        (None, Some(slow)) => (slow, None),
+        (None, None) => return,
+    };
     let mut records = read();
-    let record = records.entry(key(&gpu.adapter)).or_default();
-    let tuning = if chose { record.tuning } else { Some(gpu.tuning) };
+    let record = records.entry(key(adapter)).or_default();
+    let tuning = tuning.filter(|_| options.tuning.is_none()).or(record.tuning);
+    let is_open = options.device == DeviceChoice::Auto;
+    let device = if is_open { Some(info.device) } else { record.device };
     // An engine that ran no self-test has nothing to add.
     let tested =
         if *engine.tested() == Tested::default() { record.tested.clone() } else { engine.tested().clone() };
-    let new = AdapterRecord { tuning, tested };
+    let new = AdapterRecord { tuning, tested, device };
     if *record == new {
         return;
     }

@@ -20,13 +20,13 @@ pub(crate) fn engine(model: &Model, options: &LoadOptions, json: bool) -> Result
     let start = Instant::now();
     let source = source::of(model, &download)?;
     let bar = if is_watched() { bytes_bar() } else { ProgressBar::hidden() };
-    let recall = |adapter: &AdapterInfo| adapter_records::recall(adapter, options);
+    let recall = |adapter: &AdapterInfo| adapter_records::recall(adapter);
     let mut on_progress = |progress: Progress| show(&bar, &progress, &download.now());
     let cancel = Cancel::default();
     let engine = block_on(Engine::load_recalling(source, options, &recall, &cancel, &mut on_progress));
     bar.finish_and_clear();
     let engine = engine?;
-    adapter_records::keep(&engine, options.tuning.is_some());
+    adapter_records::keep(&engine, options);
     if !json {
         let info = engine.info();
         let seconds = start.elapsed().as_secs_f32();

@@ -15,6 +15,8 @@ use crate::model::cpu::memory::{bytes, worker_spec};
 use crate::model::cpu::model::{FIRST_ROWS, Model, Processor};
 use crate::model::cpu::share::Share;
 use crate::model::cpu::tensors::Place;
+use crate::model::cpu::trial;
+use crate::model::gpu::AdapterInfo;
 use crate::model::memory::DeviceBytes;
 use crate::model::options::ModelOptions;
 use crate::source::ByteSource;
@@ -27,6 +29,7 @@ const CHUNK_BYTES: u64 = 4 << 20;
 pub struct OpenedTeam {
     team: Rc<dyn Team>,
     instruction_set: &'static str,
+    slow_adapter: Option<AdapterInfo>,
 }
 
 /// Largest number of workers.
@@ -54,7 +57,21 @@ impl OpenedTeam {
     pub fn new(options: &ModelOptions) -> Result<Self> {
         let n_workers = n_workers(options)?;
         let isa = Isa::detect();
-        Ok(Self { team: start(n_workers, isa)?, instruction_set: isa.name() })
+        Ok(Self { team: start(n_workers, isa)?, instruction_set: isa.name(), slow_adapter: None })
+    }
+
+    /// Gigabytes of weights that the workers multiply in a second, by a trial.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`] if a worker is gone.
+    pub async fn gigabytes_per_second(&self) -> Result<f64> {
+        trial::gigabytes_per_second(self.team.as_ref()).await
+    }
+
+    /// Notes the adapter of a GPU that is slower.
+    #[must_use]
+    pub fn instead_of(self, adapter: AdapterInfo) -> Self {
+        Self { slow_adapter: Some(adapter), ..self }
     }
 }
 
@@ -81,7 +98,7 @@ impl LoadingModel {
     /// # Errors
     /// Errors of the options.
     pub fn new(opened: OpenedTeam, header: &Header, config: Config, options: &ModelOptions) -> Result<Self> {
-        let OpenedTeam { team, instruction_set } = opened;
+        let OpenedTeam { team, instruction_set, slow_adapter } = opened;
         let shape = options.shape(&config)?;
         let workers = team.n_workers();
         let shares = Share::all(&config, workers);
@@ -100,6 +117,7 @@ impl LoadingModel {
             shares,
             processor: Processor { instruction_set, workers, exact: options.is_exact() },
             bytes: total,
+            slow_adapter,
             swapped_bytes: Rc::default(),
             next_copy: Cell::new(0),
             rows: Cell::new(FIRST_ROWS.min(shape.chunk)),

@@ -9,3 +9,4 @@ pub mod model;
 pub mod recorder;
 pub mod share;
 pub mod tensors;
+pub mod trial;

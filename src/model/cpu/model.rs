@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::model::config::Config;
 use crate::model::cpu::memory::{HEAD, LOGITS, PREFILL};
 use crate::model::cpu::share::Share;
+use crate::model::gpu::AdapterInfo;
 use crate::model::memory::DeviceBytes;
 use crate::model::state_shape::{StateShape, check_finite};
 
@@ -45,6 +46,8 @@ pub struct Model {
     pub(super) shape: StateShape,
     pub(super) shares: Vec<Share>,
     pub(super) processor: Processor,
+    /// The adapter that was slower, if the choice was left open.
+    pub(super) slow_adapter: Option<AdapterInfo>,
     /// Bytes of weights, KV cache and activations.
     pub(super) bytes: DeviceBytes,
     /// Bytes of swapped KV caches.
@@ -66,6 +69,12 @@ impl Model {
     #[must_use]
     pub fn processor(&self) -> &Processor {
         &self.processor
+    }
+
+    /// The adapter that was slower, if the choice was left open.
+    #[must_use]
+    pub fn slow_adapter(&self) -> Option<&AdapterInfo> {
+        self.slow_adapter.as_ref()
     }
 
     /// Positions that fit.

@@ -25,7 +25,7 @@ impl Share {
     /// The share of worker `index` of `n`.
     #[must_use]
     pub fn new(config: &Config, index: usize, n: usize) -> Self {
-        let rows = |total| part(total, ROWS, index, n);
+        let rows = |total| part_of_rows(total, index, n);
         let heads = part(config.n_heads, 1, index, n);
         let per_kv = config.n_heads / config.n_kv_heads;
         let kv_heads =
@@ -38,6 +38,11 @@ impl Share {
     pub fn all(config: &Config, n: usize) -> Vec<Self> {
         (0..n).map(|index| Self::new(config, index, n)).collect()
     }
+}
+
+/// Rows of a matrix that worker `index` of `n` has: whole groups, except for the last.
+pub(super) fn part_of_rows(total: usize, index: usize, n: usize) -> Range<usize> {
+    part(total, ROWS, index, n)
 }
 
 /// Part `index` of `n` of `0..total`, in whole units except for the last.

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use web_time::Instant;
 
 use crate::cancel::Cancel;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gguf::Header;
 use crate::gpu::device::{AdapterInfo, PendingScope};
 use crate::gpu::shader::{Kernel, Variant};
@@ -30,6 +30,69 @@ use crate::model::prefill::Prefill;
 use crate::quant::KvType;
 use crate::source::ByteSource;
 
+/// A device that was found, with what is known of its adapter.
+#[derive(Debug)]
+pub struct FoundGpu {
+    gpu: Gpu,
+    record: AdapterRecord,
+}
+
+impl FoundGpu {
+    /// Opens the device, and recalls its adapter's record.
+    ///
+    /// # Errors
+    /// [`crate::Error::NoWebgpu`].
+    pub async fn new(options: &ModelOptions, recall: &dyn Fn(&AdapterInfo) -> AdapterRecord) -> Result<Self> {
+        let gpu = Gpu::open(&options.gpu).await?;
+        let record = recall(gpu.info());
+        Ok(Self { gpu, record })
+    }
+
+    /// The adapter.
+    #[must_use]
+    pub fn info(&self) -> &AdapterInfo {
+        self.gpu.info()
+    }
+
+    /// The record.
+    #[must_use]
+    pub fn record(&self) -> &AdapterRecord {
+        &self.record
+    }
+
+    /// Measures the adapter, and notes its variants. Returns gigabytes of weights a second.
+    ///
+    /// # Errors
+    /// Faults of the device.
+    pub async fn measure(&mut self) -> Result<f64> {
+        let measured = tuning::measure(&self.gpu).await?;
+        self.record.tuning = Some(measured.tuning);
+        Ok(measured.gigabytes_per_second)
+    }
+
+    /// Chooses variants unless `options` or the adapter's record does, and starts to compile the kernels that
+    /// do not depend on a header. A browser compiles in another process, while the caller reads a header.
+    ///
+    /// # Errors
+    /// Faults of the device.
+    pub async fn prepare(mut self, options: &ModelOptions) -> Result<OpenedDevice> {
+        if options.tuning.or(self.record.tuning).is_none() {
+            self.measure().await?;
+        }
+        let Self { gpu, record } = self;
+        let tested = if record.tested == Tested::default() { options.tested.clone() } else { record.tested };
+        let unmeasured = || Error::Internal { what: "an adapter was not measured".to_owned() };
+        let tuning = options.tuning.or(record.tuning).ok_or_else(unmeasured)?;
+        let (_, kernels) = gpu.begin_scope("the kernels of any model", || {
+            for (kernel, variant) in kernels_of_any_model(options.kv, tuning) {
+                gpu.compile(kernel, variant);
+            }
+            Ok(())
+        });
+        Ok(OpenedDevice { gpu, tuning, tested, kernels })
+    }
+}
+
 /// An open device, which may still be compiling the kernels that every model uses.
 #[derive(Debug)]
 pub struct OpenedDevice {
@@ -37,31 +100,6 @@ pub struct OpenedDevice {
     tuning: Tuning,
     tested: Tested,
     kernels: PendingScope,
-}
-
-impl OpenedDevice {
-    /// Opens the device, chooses variants unless `options` or the adapter's record does, and starts to
-    /// compile the kernels that do not depend on a header. A browser compiles in another process, while the
-    /// caller reads a header.
-    ///
-    /// # Errors
-    /// Faults of the device.
-    pub async fn new(options: &ModelOptions, recall: &dyn Fn(&AdapterInfo) -> AdapterRecord) -> Result<Self> {
-        let gpu = Gpu::open(&options.gpu).await?;
-        let record = recall(gpu.info());
-        let tested = if record.tested == Tested::default() { options.tested.clone() } else { record.tested };
-        let tuning = match options.tuning.or(record.tuning) {
-            Some(tuning) => tuning,
-            None => tuning::measure(&gpu).await?,
-        };
-        let (_, kernels) = gpu.begin_scope("the kernels of any model", || {
-            for (kernel, variant) in kernels_of_any_model(options.kv, tuning) {
-                gpu.compile(kernel, variant);
-            }
-            Ok(())
-        });
-        Ok(Self { gpu, tuning, tested, kernels })
-    }
 }
 
 /// Kernels whose variants do not depend on the weights. A model with weights that have no codes uses the f32

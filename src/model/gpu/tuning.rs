@@ -18,19 +18,32 @@ const MOST_REPEATS: usize = 64;
 /// Timed submissions of each variant.
 const ROUNDS: usize = 4;
 
-/// The fastest choice: first the number of lanes that share rows, then the arithmetic. Int8 must be faster by
+/// The fastest choice, and how fast it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured {
+    /// The variants.
+    pub tuning: Tuning,
+    /// Gigabytes of weights that they multiply in a second.
+    pub gigabytes_per_second: f64,
+}
+
+/// Measures an adapter. Of the variants, first the number of lanes that share rows, then the arithmetic. Int8 must be faster by
 /// a twentieth to be worth its rounding.
 ///
 /// # Errors
 /// Faults of the device.
-pub async fn measure(gpu: &Gpu) -> Result<Tuning> {
+pub async fn measure(gpu: &Gpu) -> Result<Measured> {
     let trial = gpu.in_scope("the buffers of the tuning", || Trial::new(gpu)).await?;
     let of = |arithmetic, lanes| Tuning { arithmetic, lanes };
     let both = [Lanes::One, Lanes::ThirtyTwo];
     let [one, many] = trial.compare(gpu, both.map(|lanes| of(Arithmetic::Int8, lanes))).await?;
     let lanes = if one < many { Lanes::One } else { Lanes::ThirtyTwo };
     let [int8, f32] = trial.compare(gpu, [of(Arithmetic::Int8, lanes), of(Arithmetic::F32, lanes)]).await?;
-    Ok(of(if int8 < 0.95 * f32 { Arithmetic::Int8 } else { Arithmetic::F32 }, lanes))
+    let arithmetic = if int8 < 0.95 * f32 { Arithmetic::Int8 } else { Arithmetic::F32 };
+    // A clock of a browser may show no time at all.
+    let seconds = int8.min(f32).max(1e-3) / 1e3;
+    let gigabytes_per_second = Q8_0.bytes_of(N_ROWS * N_COLS) as f64 / seconds / 1e9;
+    Ok(Measured { tuning: of(arithmetic, lanes), gigabytes_per_second })
 }
 
 struct Trial {
