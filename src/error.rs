@@ -258,7 +258,7 @@ pub enum Error {
         held: u64,
     },
     /// The device is gone.
-    #[error("the GPU device was lost: {why}; load the model again")]
+    #[error("the device was lost: {why}; load the model again")]
     DeviceLost {
         /// The platform's words.
         why: String,
