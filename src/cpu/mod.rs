@@ -15,3 +15,6 @@ pub mod rope;
 pub mod rows;
 pub mod scales;
 pub mod split;
+#[cfg(test)]
+mod testing;
+pub mod unpacked;

@@ -1,6 +1,7 @@
 //! Products of queries with keys.
 
-use super::{Numbers, Tile};
+use super::numbers::Numbers;
+use super::tile::Tile;
 use crate::cpu::lanes::{Lanes, ROWS};
 
 /// Writes the products of a tile's queries with some keys, `scores [n, stride]`. Eight products at a time.

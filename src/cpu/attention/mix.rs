@@ -2,7 +2,8 @@
 
 use core::ops::Range;
 
-use super::{Numbers, Tile};
+use super::numbers::Numbers;
+use super::tile::Tile;
 use crate::cpu::lanes::{Lanes, ROWS};
 
 /// Adds the values at the positions `keys` to the outputs of a tile's queries, by `weights [n, stride]`.

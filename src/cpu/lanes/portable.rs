@@ -1,6 +1,6 @@
 //! The operations in plain Rust: for processors without a set of their own here, and for tests to compare with.
 
-use super::{Lanes, Quad, ROWS};
+use super::operations::{Lanes, Quad, ROWS};
 
 /// Arrays instead of registers; the compiler makes of them what the target has.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +13,7 @@ impl Lanes for Portable {
 
     const PAIRS: bool = false;
     const OFFSET_TAKEN: i32 = 0;
+    const MANY_REGISTERS: bool = false;
 
     #[inline(always)]
     fn splat(self, x: f32) -> [f32; ROWS] {
@@ -27,6 +28,11 @@ impl Lanes for Portable {
     #[inline(always)]
     fn load_f16(self, x: &[u8; 2 * ROWS]) -> [f32; ROWS] {
         core::array::from_fn(|r| half::f16::from_le_bytes([x[2 * r], x[2 * r + 1]]).to_f32())
+    }
+
+    #[inline(always)]
+    fn load_bf16(self, x: &[u8; 2 * ROWS]) -> [f32; ROWS] {
+        core::array::from_fn(|r| f32::from_le_bytes([0, 0, x[2 * r], x[2 * r + 1]]))
     }
 
     #[inline(always)]

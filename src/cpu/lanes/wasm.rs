@@ -2,7 +2,7 @@
 
 use core::arch::wasm32::*;
 
-use super::{Lanes, Quad, ROWS};
+use super::operations::{Lanes, Quad, ROWS};
 
 /// WebAssembly's 128-bit vectors, without relaxed-simd.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +67,7 @@ impl Lanes for Simd128 {
 
     const PAIRS: bool = true;
     const OFFSET_TAKEN: i32 = 0;
+    const MANY_REGISTERS: bool = false;
 
     #[inline(always)]
     fn splat(self, x: f32) -> Two {
@@ -82,6 +83,12 @@ impl Lanes for Simd128 {
     fn load_f16(self, x: &[u8; 2 * ROWS]) -> Two {
         let x = sixteen_bytes(x);
         [f16x4(u32x4_extend_low_u16x8(x)), f16x4(u32x4_extend_high_u16x8(x))]
+    }
+
+    #[inline(always)]
+    fn load_bf16(self, x: &[u8; 2 * ROWS]) -> Two {
+        let x = sixteen_bytes(x);
+        [i32x4_shl(u32x4_extend_low_u16x8(x), 16), i32x4_shl(u32x4_extend_high_u16x8(x), 16)]
     }
 
     #[inline(always)]
