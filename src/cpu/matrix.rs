@@ -324,7 +324,9 @@ mod tests {
             let case = Case::new(format, 16, 2048);
             let file = format.bytes_of(16 * 2048) as f64;
             let ratio = case.w.bytes() as f64 / file;
-            assert!((0.99..1.1).contains(&ratio), "{format:?}: {ratio}");
+            // Scales of four bits, and of six, take a byte.
+            let most = if format.name == "Q2_K" { 1.25 } else { 1.1 };
+            assert!((0.99..most).contains(&ratio), "{format:?}: {ratio}");
         }
     }
 }

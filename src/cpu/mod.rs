@@ -15,6 +15,7 @@ pub mod rope;
 pub mod rows;
 pub mod scales;
 pub mod split;
+pub mod sums;
 #[cfg(test)]
 mod testing;
 pub mod unpacked;

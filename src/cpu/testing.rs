@@ -52,6 +52,16 @@ impl Case {
         w.write_rows(first, &bytes[first * row_bytes..]);
         Self { n_rows, n_cols, w, weights }
     }
+
+    /// The weights with one mistake: where the last row meets the largest activation of `x`.
+    pub(super) fn spoiled(&self, x: &[f32]) -> Vec<f32> {
+        let mut weights = self.weights.clone();
+        let row = weights.len() - self.n_cols;
+        let largest = weights[row..].iter().fold(0f32, |m, w| m.max(w.abs()));
+        let at = (0..self.n_cols).max_by(|a, b| x[*a].abs().total_cmp(&x[*b].abs()));
+        weights[row + at.unwrap_or_default()] += 0.05 * largest;
+        weights
+    }
 }
 
 /// `x [T, K]` times the rows of `weights [N, K]`, `[T, N]`: the sums, and the sums of absolute values.
