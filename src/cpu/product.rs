@@ -10,7 +10,7 @@ use crate::cpu::codes::Codes;
 use crate::cpu::lanes::{Isa, Kernel, Lanes, ROWS};
 use crate::cpu::matrix::{Coded, Matrix, coded};
 use crate::cpu::scales::Scales;
-use crate::cpu::sums::{Rows, SortOf, add_block, blocks_of};
+use crate::cpu::sums::{Registers, Rows, SortOf, add_block, blocks_of};
 
 pub use crate::cpu::unpacked::Tile;
 
@@ -69,9 +69,8 @@ impl<L: Lanes> Coded for WithLanes<'_, L> {
             let mut sums = [[lanes.splat(0.0)]];
             for (block, x) in w.group(g).blocks::<C, S>().zip(blocks_of::<L, 1>(x.tile(0))) {
                 let scaled = S::scaled(lanes, block.scales, block.supers);
-                let codes = C::quads(lanes, block.codes);
-                let quad = |q: usize| codes[q];
-                add_block::<L, SortOf<C, S>, 1, 1>(lanes, (quad, C::ZERO), &scaled, [x], &mut sums);
+                let codes = Registers::<L>(C::quads(lanes, block.codes));
+                add_block::<L, SortOf<C, S>, _, 1, 1>(lanes, (codes, C::ZERO), &scaled, [x], &mut sums);
             }
             Rows { first: i * ROWS, n: w.rows_of(g), stride: 0 }.put(lanes, sums[0][0], y, 0);
         }

@@ -4,6 +4,7 @@
 
 use core::ops::Range;
 
+use crate::cpu::array;
 use crate::cpu::codes::{Codes, QUADS};
 use crate::cpu::lanes::{Isa, Kernel, Lanes, ROWS};
 use crate::cpu::matrix::{Coded, Group, Matrix, coded};
@@ -23,56 +24,79 @@ pub fn product_f32(
     (y, stride): (&mut [f32], usize),
     tile: &mut Vec<[f32; ROWS]>,
 ) {
-    isa.run(Product { w, groups, x, y, stride, tile });
+    let one_token = x.len() < 2 * w.n_cols;
+    for (i, g) in groups.enumerate() {
+        let rows = Rows { first: i * ROWS, n: w.rows_of(g), stride };
+        if one_token && !w.has_codes() {
+            isa.run(OneToken { w, group: w.group(g), x, rows, y });
+        } else {
+            isa.run(Decode { w, group: w.group(g), tile });
+            isa.run(Tokens { tile, x, rows, y });
+        }
+    }
 }
 
-struct Product<'a> {
+/// One token, and floats as they lie in memory.
+struct OneToken<'a> {
     w: &'a Matrix,
-    groups: Range<usize>,
+    group: Group<'a>,
     x: &'a [f32],
+    rows: Rows,
     y: &'a mut [f32],
-    stride: usize,
-    tile: &'a mut Vec<[f32; ROWS]>,
 }
 
-impl Kernel for Product<'_> {
+impl Kernel for OneToken<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
-        match self.w.format.name {
-            "F16" => of_floats::<L, F16>(lanes, self),
-            "BF16" => of_floats::<L, Bf16>(lanes, self),
-            "F32" => of_floats::<L, F32>(lanes, self),
+        let Self { w, group, x, rows, y } = self;
+        let [sums] = match w.format.name {
+            "F16" => several(lanes, F16::columns(group.codes), |column| F16::load(lanes, column), [x]),
+            "BF16" => several(lanes, Bf16::columns(group.codes), |column| Bf16::load(lanes, column), [x]),
+            _ => several(lanes, F32::columns(group.codes), |column| F32::load(lanes, column), [x]),
+        };
+        rows.put(lanes, sums, y, 0);
+    }
+}
+
+/// Eight rows as f32, `[K, 8]`.
+struct Decode<'a> {
+    w: &'a Matrix,
+    group: Group<'a>,
+    tile: &'a mut Vec<[f32; ROWS]>,
+}
+
+impl Kernel for Decode<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let Self { w, group, tile } = self;
+        match w.format.name {
+            "F16" => decode_floats::<L, F16>(lanes, group, tile),
+            "BF16" => decode_floats::<L, Bf16>(lanes, group, tile),
+            "F32" => decode_floats::<L, F32>(lanes, group, tile),
             _ => {
-                coded(self.w.format, OfCodes { lanes, work: self });
+                coded(w.format, OfCodes { lanes, group, tile });
             }
         }
     }
 }
 
 #[inline(always)]
-fn of_floats<L: Lanes, F: Float>(lanes: L, work: Product<'_>) {
-    let Product { w, groups, x, y, stride, tile } = work;
-    for (i, g) in groups.enumerate() {
-        let rows = Rows { first: i * ROWS, n: w.rows_of(g), stride };
-        let columns = F::columns(w.group(g).codes);
-        if x.len() < 2 * w.n_cols {
-            let [sums] = several(lanes, columns, |column| F::load(lanes, column), [x]);
-            rows.put(lanes, sums, y, 0);
-            continue;
-        }
-        tile.resize(columns.len(), [0.0; ROWS]);
-        for (column, to) in columns.iter().zip(tile.iter_mut()) {
-            lanes.store(F::load(lanes, column), to);
-        }
-        all_tokens(lanes, tile, x, rows, y);
+fn decode_floats<L: Lanes, F: Float>(lanes: L, group: Group<'_>, tile: &mut Vec<[f32; ROWS]>) {
+    let columns = F::columns(group.codes);
+    tile.resize(columns.len(), [0.0; ROWS]);
+    for (column, to) in columns.iter().zip(tile.iter_mut()) {
+        lanes.store(F::load(lanes, column), to);
     }
 }
 
 struct OfCodes<'a, L> {
     lanes: L,
-    work: Product<'a>,
+    group: Group<'a>,
+    tile: &'a mut Vec<[f32; ROWS]>,
 }
 
 impl<L: Lanes> Coded for OfCodes<'_, L> {
@@ -80,11 +104,7 @@ impl<L: Lanes> Coded for OfCodes<'_, L> {
 
     #[inline(always)]
     fn run<C: Codes, S: Scales>(self) {
-        let Self { lanes, work: Product { w, groups, x, y, stride, tile } } = self;
-        for (i, g) in groups.enumerate() {
-            decode::<L, C, S>(lanes, w.group(g), tile);
-            all_tokens(lanes, tile, x, Rows { first: i * ROWS, n: w.rows_of(g), stride }, y);
-        }
+        decode::<L, C, S>(self.lanes, self.group, self.tile);
     }
 }
 
@@ -100,7 +120,7 @@ fn decode<L: Lanes, C: Codes, S: Scales>(lanes: L, group: Group<'_>, tile: &mut 
             let mut bytes = [0; 4 * ROWS];
             lanes.store_bytes(codes, &mut bytes);
             for c in 0..4 {
-                let column = core::array::from_fn(|r| bytes[4 * r + c]);
+                let column = array!(r < ROWS, 0, bytes[4 * r + c]);
                 let weights = lanes.mul(scaled.scales[g], lanes.sub(lanes.load_u8(&column), zero));
                 let mut row = [0.0; ROWS];
                 lanes.store(if S::MINS { lanes.sub(weights, scaled.mins[g]) } else { weights }, &mut row);
@@ -110,27 +130,41 @@ fn decode<L: Lanes, C: Codes, S: Scales>(lanes: L, group: Group<'_>, tile: &mut 
     }
 }
 
-#[inline(always)]
-fn all_tokens<L: Lanes>(lanes: L, tile: &[[f32; ROWS]], x: &[f32], rows: Rows, y: &mut [f32]) {
-    let k = tile.len();
-    let n_tokens = x.len().checked_div(k).unwrap_or_default();
-    let row = |t: usize| &x[t * k..(t + 1) * k];
-    let load = |weights: &[f32; ROWS]| lanes.load(weights);
-    let mut t = 0;
-    while L::MANY_REGISTERS && t + 4 <= n_tokens {
-        let sums = several(lanes, tile, load, [row(t), row(t + 1), row(t + 2), row(t + 3)]);
-        sums.into_iter().enumerate().for_each(|(i, sums)| rows.put(lanes, sums, y, t + i));
-        t += 4;
-    }
-    while t + 2 <= n_tokens {
-        let [a, b] = several(lanes, tile, load, [row(t), row(t + 1)]);
-        rows.put(lanes, a, y, t);
-        rows.put(lanes, b, y, t + 1);
-        t += 2;
-    }
-    if t < n_tokens {
-        let [sums] = several(lanes, tile, load, [row(t)]);
-        rows.put(lanes, sums, y, t);
+struct Tokens<'a> {
+    tile: &'a [[f32; ROWS]],
+    x: &'a [f32],
+    rows: Rows,
+    y: &'a mut [f32],
+}
+
+impl Kernel for Tokens<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let Self { tile, x, rows, y } = self;
+        let k = tile.len();
+        let n_tokens = x.len().checked_div(k).unwrap_or_default();
+        let row = |t: usize| &x[t * k..(t + 1) * k];
+        let load = |weights: &[f32; ROWS]| lanes.load(weights);
+        let mut t = 0;
+        while L::MANY_REGISTERS && t + 4 <= n_tokens {
+            let sums = several(lanes, tile, load, [row(t), row(t + 1), row(t + 2), row(t + 3)]);
+            for (i, sums) in sums.into_iter().enumerate() {
+                rows.put(lanes, sums, y, t + i);
+            }
+            t += 4;
+        }
+        while t + 2 <= n_tokens {
+            let [a, b] = several(lanes, tile, load, [row(t), row(t + 1)]);
+            rows.put(lanes, a, y, t);
+            rows.put(lanes, b, y, t + 1);
+            t += 2;
+        }
+        if t < n_tokens {
+            let [sums] = several(lanes, tile, load, [row(t)]);
+            rows.put(lanes, sums, y, t);
+        }
     }
 }
 
@@ -144,8 +178,7 @@ fn several<L: Lanes, W, const N: usize>(
 ) -> [L::F32; N] {
     let mut sums = [[lanes.splat(0.0); N]; CHAINS];
     let (chunks, rest) = columns.as_chunks::<CHAINS>();
-    let (x_chunks, x_rest) =
-        (x.map(|x| &x.as_chunks::<CHAINS>().0[..chunks.len()]), x.map(|x| x.as_chunks::<CHAINS>().1));
+    let x_chunks = array!(i < N, &[][..], &x[i].as_chunks::<CHAINS>().0[..chunks.len()]);
     for (k, columns) in chunks.iter().enumerate() {
         for (chain, column) in columns.iter().enumerate() {
             let weights = load(column);
@@ -157,11 +190,12 @@ fn several<L: Lanes, W, const N: usize>(
     for (chain, column) in rest.iter().enumerate() {
         let weights = load(column);
         for i in 0..N {
-            sums[chain][i] = lanes.madd(weights, lanes.splat(x_rest[i][chain]), sums[chain][i]);
+            sums[chain][i] =
+                lanes.madd(weights, lanes.splat(x[i][chunks.len() * CHAINS + chain]), sums[chain][i]);
         }
     }
     let [a, b, c, d] = sums;
-    core::array::from_fn(|i| lanes.add(lanes.add(a[i], b[i]), lanes.add(c[i], d[i])))
+    array!(i < N, a[0], lanes.add(lanes.add(a[i], b[i]), lanes.add(c[i], d[i])))
 }
 
 /// A type of floats in the file.

@@ -106,7 +106,9 @@ fn two_to_one<L: Lanes>(lanes: L, a: &[f32], b: &[f32], y: &mut [f32], f: impl F
 /// Fewer than eight numbers, then zeros.
 #[inline(always)]
 fn padded(rest: &[f32]) -> [f32; ROWS] {
-    core::array::from_fn(|i| rest.get(i).copied().unwrap_or_default())
+    let mut all = [0.0; ROWS];
+    all.iter_mut().zip(rest).for_each(|(all, x)| *all = *x);
+    all
 }
 
 /// `x = cap tanh(x / cap)`; nothing if `cap` is 0. Infinity and NaN stay what they are.

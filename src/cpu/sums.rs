@@ -3,7 +3,8 @@
 use core::marker::PhantomData;
 
 use crate::cpu::activations::Tile;
-use crate::cpu::codes::{Codes, QUADS};
+use crate::cpu::array;
+use crate::cpu::codes::{CHUNK, Codes, QUADS};
 use crate::cpu::lanes::{Lanes, ROWS};
 use crate::cpu::scales::{Scaled, Scales};
 
@@ -53,12 +54,39 @@ pub fn blocks_of<'a, L: Lanes, const N: usize>(x: Tile<'a, N>) -> impl Iterator<
     blocks.map(|((words, scales), sums)| (words, scales, sums))
 }
 
-/// Adds a block, eight rows and 32 columns, to the sums of `G` tiles of `N` tokens. `quad` gives its codes, from which
-/// `zero` is taken.
+/// The codes of a block.
+pub trait Quads<L: Lanes> {
+    /// Those of quad `q`.
+    fn quad(&self, lanes: L, q: usize) -> L::Bytes;
+}
+
+/// Codes in registers.
+#[derive(Debug)]
+pub struct Registers<L: Lanes>(pub [L::Bytes; QUADS]);
+
+impl<L: Lanes> Quads<L> for Registers<L> {
+    #[inline(always)]
+    fn quad(&self, _: L, q: usize) -> L::Bytes {
+        self.0[q]
+    }
+}
+
+/// Codes in memory.
+#[derive(Debug)]
+pub struct Memory<'a>(pub &'a [[u8; CHUNK]; QUADS]);
+
+impl<L: Lanes> Quads<L> for Memory<'_> {
+    #[inline(always)]
+    fn quad(&self, lanes: L, q: usize) -> L::Bytes {
+        lanes.bytes(&self.0[q])
+    }
+}
+
+/// Adds a block, eight rows and 32 columns, to the sums of `G` tiles of `N` tokens. `zero` is taken from the codes.
 #[inline(always)]
-pub fn add_block<L: Lanes, S: Sort, const G: usize, const N: usize>(
+pub fn add_block<L: Lanes, S: Sort, Q: Quads<L>, const G: usize, const N: usize>(
     lanes: L,
-    (quad, zero): (impl Fn(usize) -> L::Bytes, i32),
+    (quads, zero): (Q, i32),
     scaled: &Scaled<L::F32>,
     x: [BlockOf<'_, N>; G],
     sums: &mut [[L::F32; N]; G],
@@ -67,14 +95,17 @@ pub fn add_block<L: Lanes, S: Sort, const G: usize, const N: usize>(
     // What the dot product does not take.
     let rest = zero - if S::WIDE { L::OFFSET_TAKEN } else { 0 };
     for group in 0..S::GROUPS {
-        let code_sums = x.map(|(_, _, sums)| {
-            if S::GROUPS == 1 { core::array::from_fn(|i| sums[0][i] + sums[1][i]) } else { sums[group] }
-        });
-        let mut products = code_sums.map(|sums: [i32; N]| sums.map(|sum| lanes.splat_i32(-rest * sum)));
+        let code_sums = array!(tile < G, [0; N], sums_of::<S, N>(x[tile].2, group));
+        let mut products = [[lanes.splat_i32(0); N]; G];
+        for (products, sums) in products.iter_mut().flatten().zip(code_sums.iter().flatten()) {
+            *products = lanes.splat_i32(-rest * *sums);
+        }
         for q in group * per_group..(group + 1) * per_group {
-            let codes = quad(q);
-            for tile in 0..G {
-                products[tile] = dot::<L, S, N>(lanes, codes, x[tile].0, q, products[tile]);
+            let codes = quads.quad(lanes, q);
+            for (products, x) in products.iter_mut().zip(&x) {
+                for (i, products) in products.iter_mut().enumerate() {
+                    *products = dot::<L, S, N>(lanes, codes, x.0, (q, i), *products);
+                }
             }
         }
         for tile in 0..G {
@@ -92,23 +123,23 @@ pub fn add_block<L: Lanes, S: Sort, const G: usize, const N: usize>(
     }
 }
 
-/// Adds the products of quad `q` of a block to those of `N` tokens.
+/// Sums of the codes in a group of columns.
+#[inline(always)]
+fn sums_of<S: Sort, const N: usize>(sums: &[[i32; N]; 2], group: usize) -> [i32; N] {
+    if S::GROUPS == 1 { array!(i < N, 0, sums[0][i] + sums[1][i]) } else { sums[group] }
+}
+
+/// Adds the products of quad `q` of a block to those of token `i`.
 #[inline(always)]
 fn dot<L: Lanes, S: Sort, const N: usize>(
     lanes: L,
     codes: L::Bytes,
     words: &[[i32; N]],
-    q: usize,
-    products: [L::I32; N],
-) -> [L::I32; N] {
-    core::array::from_fn(|i| {
-        let quad = if L::PAIRS { Tile::quad::<true>(words, q, i) } else { Tile::quad::<false>(words, q, i) };
-        if S::WIDE {
-            lanes.dot_offset(codes, &quad, products[i])
-        } else {
-            lanes.dot(codes, &quad, products[i])
-        }
-    })
+    (q, i): (usize, usize),
+    products: L::I32,
+) -> L::I32 {
+    let quad = if L::PAIRS { Tile::quad::<true>(words, q, i) } else { Tile::quad::<false>(words, q, i) };
+    if S::WIDE { lanes.dot_offset(codes, &quad, products) } else { lanes.dot(codes, &quad, products) }
 }
 
 /// Where the rows of a group lie in `y`.

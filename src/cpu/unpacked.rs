@@ -1,11 +1,12 @@
 //! Eight rows of codes as bytes, unpacked once for the tokens of a prompt, and their products.
 
 use crate::cpu::activations::{self, Activations, TOKENS};
+use crate::cpu::array;
 use crate::cpu::codes::{CHUNK, Codes, QUADS};
 use crate::cpu::lanes::{Isa, Kernel, Lanes, ROWS};
 use crate::cpu::matrix::{Coded, Group, Matrix, coded};
 use crate::cpu::scales::{Scaled, Scales};
-use crate::cpu::sums::{AnySort, Rows, Sort, add_block, n_words};
+use crate::cpu::sums::{AnySort, Memory, Rows, Sort, add_block, n_words};
 
 /// Codes, scales and minima, block by block.
 #[derive(Debug, Default)]
@@ -140,21 +141,23 @@ fn several<L: Lanes, S: Sort, const G: usize, const N: usize>(
 ) -> [[L::F32; N]; G] {
     let mut sums = [[lanes.splat(0.0); N]; G];
     let n = x.iter().fold(tile.codes.len(), |n, x| n.min(x.scales.len()));
-    let x = x.map(|x| (&x.words[..n * n_words::<L>()], &x.scales[..n], &x.sums[..n]));
     let scales = &tile.scales[..n * S::GROUPS];
     let mins = if S::MINS { &tile.mins[..n * S::GROUPS] } else { &[] };
     let none = lanes.splat(0.0);
     for (b, codes) in tile.codes[..n].iter().enumerate() {
         // The second of one group is a copy.
-        let at = [0, S::GROUPS - 1].map(|group| b * S::GROUPS + group);
+        let (first, last) = (b * S::GROUPS, (b + 1) * S::GROUPS - 1);
         let scaled = Scaled {
-            scales: at.map(|at| lanes.load(&scales[at])),
-            mins: if S::MINS { at.map(|at| lanes.load(&mins[at])) } else { [none; 2] },
+            scales: [lanes.load(&scales[first]), lanes.load(&scales[last])],
+            mins: if S::MINS { [lanes.load(&mins[first]), lanes.load(&mins[last])] } else { [none; 2] },
         };
-        let x = x.map(|(words, scales, sums)| {
-            (&words[b * n_words::<L>()..(b + 1) * n_words::<L>()], &scales[b], &sums[b])
-        });
-        add_block::<L, S, G, N>(lanes, (|q: usize| lanes.bytes(&codes[q]), tile.zero), &scaled, x, &mut sums);
+        let words = b * n_words::<L>()..(b + 1) * n_words::<L>();
+        let x = array!(
+            i < G,
+            (&[][..], &[0.0; N], &[[0; N]; 2]),
+            (&x[i].words[words.clone()], &x[i].scales[b], &x[i].sums[b])
+        );
+        add_block::<L, S, _, G, N>(lanes, (Memory(codes), tile.zero), &scaled, x, &mut sums);
     }
     sums
 }
