@@ -13,6 +13,7 @@
 
 use core::ops::Range;
 
+use crate::cpu::array;
 use crate::cpu::lanes::{Lanes, ROWS};
 
 /// Bytes of a chunk: four columns of eight rows, eight bits each.
@@ -50,8 +51,9 @@ impl Codes for Eight {
 
     #[inline(always)]
     fn quads<L: Lanes>(lanes: L, chunks: &[[u8; CHUNK]]) -> [L::Bytes; QUADS] {
-        let [a, b, c, d, e, f, g, h] = chunks else { return [lanes.bytes(&[0; CHUNK]); QUADS] };
-        [a, b, c, d, e, f, g, h].map(|chunk| lanes.bytes(chunk))
+        let none = lanes.bytes(&[0; CHUNK]);
+        let Some(chunks) = chunks.first_chunk::<QUADS>() else { return [none; QUADS] };
+        array!(q < QUADS, none, lanes.bytes(&chunks[q]))
     }
 }
 
@@ -83,7 +85,8 @@ impl Codes for Levels {
 
     #[inline(always)]
     fn quads<L: Lanes>(lanes: L, chunks: &[[u8; CHUNK]]) -> [L::Bytes; QUADS] {
-        nibbles(lanes, chunks).map(|ix| lanes.look_up(ix, &LEVELS))
+        let ix = nibbles(lanes, chunks);
+        array!(q < QUADS, ix[0], lanes.look_up(ix[q], &LEVELS))
     }
 }
 
@@ -153,7 +156,7 @@ impl<const ZERO: i32> Codes for Three<ZERO> {
 #[inline(always)]
 fn nibbles<L: Lanes>(l: L, chunks: &[[u8; CHUNK]]) -> [L::Bytes; QUADS] {
     let [a, b, c, d] = chunks else { return [l.bytes(&[0; CHUNK]); QUADS] };
-    let [a, b, c, d] = [a, b, c, d].map(|chunk| l.bytes(chunk));
+    let (a, b, c, d) = (l.bytes(a), l.bytes(b), l.bytes(c), l.bytes(d));
     [
         l.low_nibbles(a),
         l.high_nibbles(a),
@@ -203,7 +206,7 @@ fn above<L: Lanes, const SHIFT: i32>(
     low: [L::Bytes; QUADS],
     high: [L::Bytes; QUADS],
 ) -> [L::Bytes; QUADS] {
-    core::array::from_fn(|q| lanes.or_shifted::<SHIFT>(low[q], high[q]))
+    array!(q < QUADS, low[0], lanes.or_shifted::<SHIFT>(low[q], high[q]))
 }
 
 /// Writes the codes of one row and 32 columns into a block that is still zero there.

@@ -179,6 +179,12 @@ impl Matrix {
         self.n_rows.div_ceil(ROWS)
     }
 
+    /// Rows of group `g`: eight, or fewer in the last one.
+    #[must_use]
+    pub fn rows_of(&self, g: usize) -> usize {
+        self.n_rows.saturating_sub(g * ROWS).min(ROWS)
+    }
+
     /// Group `g`; empty if there is no such group.
     #[must_use]
     pub fn group(&self, g: usize) -> Group<'_> {
@@ -287,6 +293,40 @@ fn write_scales(taken: &Split, b: usize, r: usize, shape: &Shape, to: &mut [u8])
         scales[g * ROWS + r] = taken.scales[b * shape.groups + g];
         if shape.mins {
             mins[g * ROWS + r] = taken.mins[b * shape.groups + g];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cpu::testing::Case;
+    use crate::quant::FORMATS;
+
+    #[test]
+    fn a_decoded_row_is_that_of_the_file_bit_for_bit() {
+        for format in FORMATS {
+            let case = Case::new(format, 19, 2 * format.block_len);
+            for (row, weights) in case.weights.chunks_exact(case.n_cols).enumerate() {
+                let mut found = vec![f32::NAN; case.n_cols];
+                case.w.decode_row(row, &mut found);
+                let bits = |x: &[f32]| x.iter().map(|x| (x + 0.0).to_bits()).collect::<Vec<_>>();
+                assert_eq!(bits(&found), bits(weights), "{format:?}, row {row}");
+            }
+            let mut none = [1.0; 4];
+            case.w.decode_row(24, &mut none);
+            assert_eq!(none, [1.0; 4]);
+        }
+    }
+
+    #[test]
+    fn a_matrix_takes_little_more_than_the_file() {
+        for format in FORMATS {
+            let case = Case::new(format, 16, 2048);
+            let file = format.bytes_of(16 * 2048) as f64;
+            let ratio = case.w.bytes() as f64 / file;
+            // Scales of four bits, and of six, take a byte.
+            let most = if format.name == "Q2_K" { 1.25 } else { 1.1 };
+            assert!((0.99..most).contains(&ratio), "{format:?}: {ratio}");
         }
     }
 }

@@ -4,6 +4,18 @@
 //! operation takes a range of rows or heads, so that several workers can share it, and each row is computed the same way
 //! whoever does it.
 
+/// An array of `$n` values. [`core::array::from_fn`] is not always inlined, and then neither are the vector operations in it.
+macro_rules! array {
+    ($i:ident < $n:expr, $first:expr, $value:expr) => {{
+        let mut all = [$first; $n];
+        for $i in 0..$n {
+            all[$i] = $value;
+        }
+        all
+    }};
+}
+pub(crate) use array;
+
 pub mod activations;
 pub mod attention;
 pub mod codes;
@@ -19,8 +31,12 @@ pub mod rope;
 pub mod rows;
 pub mod scales;
 pub mod split;
+pub mod sums;
 pub mod swapped;
 pub mod team;
+#[cfg(test)]
+mod testing;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod threads;
+pub mod unpacked;
 pub mod worker;

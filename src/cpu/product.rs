@@ -1,32 +1,23 @@
-//! Products `y = w x` of a matrix with rows of activations, for a range of the matrix's groups of eight rows.
+//! Products `y = w x` of a matrix of codes with rows of int8 activations, for a range of the matrix's groups of eight rows.
 //!
-//! Each row is summed from its first column to its last, whoever computes it: results do not depend on how groups are
-//! shared out.
+//! Each row is summed from its first column to its last, whoever computes it and beside whatever other token: results do not
+//! depend on how groups are shared out, nor on how many tokens there are.
 
 use core::ops::Range;
 
-use crate::cpu::activations::{Activations, Block};
-use crate::cpu::codes::{CHUNK, Codes, QUADS, n_chunks};
+use crate::cpu::activations::Activations;
+use crate::cpu::codes::Codes;
 use crate::cpu::lanes::{Isa, Kernel, Lanes, ROWS};
-use crate::cpu::matrix::{Coded, Group, Matrix, coded};
-use crate::cpu::scales::{Scaled, Scales};
+use crate::cpu::matrix::{Coded, Matrix, coded};
+use crate::cpu::scales::Scales;
+use crate::cpu::sums::{Registers, Rows, SortOf, add_block, blocks_of};
 
-/// Tokens that are computed with the same unpacked weights at once.
-const TOKENS: usize = 4;
-/// Blocks of the file's larger unit: 256 columns.
-const PER_SUPER: usize = 8;
-
-/// Eight rows, unpacked for the tokens of a prompt.
-#[derive(Debug, Default)]
-pub struct Tile {
-    codes: Vec<[u8; CHUNK]>,
-    scales: Vec<[f32; ROWS]>,
-    mins: Vec<[f32; ROWS]>,
-}
+pub use crate::cpu::unpacked::Tile;
 
 /// Writes the rows of `groups` of `y [T, N]`, row major with a stride of `stride`, for int8 activations.
 ///
-/// `y` begins with the first row of the first group. Only for matrices with codes; nothing is written for others.
+/// `y` begins with the first row of the first group. Only for matrices with codes; nothing is written for others. `tile` is
+/// memory for eight rows of weights.
 pub fn product_int8(
     isa: Isa,
     w: &Matrix,
@@ -35,19 +26,26 @@ pub fn product_int8(
     (y, stride): (&mut [f32], usize),
     tile: &mut Tile,
 ) {
-    isa.run(Int8 { w, groups, x, y, stride, tile });
+    if !w.has_codes() {
+        return;
+    }
+    if x.n_rows() == 1 {
+        return isa.run(OneToken { w, groups, x, y });
+    }
+    for (i, g) in groups.enumerate() {
+        tile.unpack(isa, w, g);
+        tile.product(isa, x, Rows { first: i * ROWS, n: w.rows_of(g), stride }, y);
+    }
 }
 
-struct Int8<'a> {
+struct OneToken<'a> {
     w: &'a Matrix,
     groups: Range<usize>,
     x: &'a Activations,
     y: &'a mut [f32],
-    stride: usize,
-    tile: &'a mut Tile,
 }
 
-impl Kernel for Int8<'_> {
+impl Kernel for OneToken<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -58,7 +56,7 @@ impl Kernel for Int8<'_> {
 
 struct WithLanes<'a, L> {
     lanes: L,
-    work: Int8<'a>,
+    work: OneToken<'a>,
 }
 
 impl<L: Lanes> Coded for WithLanes<'_, L> {
@@ -66,168 +64,102 @@ impl<L: Lanes> Coded for WithLanes<'_, L> {
 
     #[inline(always)]
     fn run<C: Codes, S: Scales>(self) {
-        let Int8 { w, groups, x, y, stride, tile } = self.work;
-        let (n_tokens, rows) = (x.n_rows(), w.n_rows);
+        let Self { lanes, work: OneToken { w, groups, x, y } } = self;
         for (i, g) in groups.enumerate() {
-            let group = w.group(g);
-            // The last group of a matrix may have fewer rows.
-            let n = ROWS.min(rows - (g * ROWS).min(rows));
-            if n_tokens == 1 {
-                let sums = one_token::<L, C, S>(self.lanes, group, x.row(0));
-                put(self.lanes, sums, &mut y[i * ROWS..], n);
-                continue;
+            let mut sums = [[lanes.splat(0.0)]];
+            for (block, x) in w.group(g).blocks::<C, S>().zip(blocks_of::<L, 1>(x.tile(0))) {
+                let scaled = S::scaled(lanes, block.scales, block.supers);
+                let codes = Registers::<L>(C::quads(lanes, block.codes));
+                add_block::<L, SortOf<C, S>, _, 1, 1>(lanes, (codes, C::ZERO), &scaled, [x], &mut sums);
             }
-            unpack::<L, C, S>(self.lanes, group, tile);
-            let mut t = 0;
-            while t + TOKENS <= n_tokens {
-                let rows: [&[Block]; TOKENS] = core::array::from_fn(|i| x.row(t + i));
-                let sums = several::<L, C, S, TOKENS>(self.lanes, tile, rows);
-                for (j, sums) in sums.into_iter().enumerate() {
-                    put(self.lanes, sums, &mut y[(t + j) * stride + i * ROWS..], n);
-                }
-                t += TOKENS;
-            }
-            while t < n_tokens {
-                let [sums] = several::<L, C, S, 1>(self.lanes, tile, [x.row(t)]);
-                put(self.lanes, sums, &mut y[t * stride + i * ROWS..], n);
-                t += 1;
-            }
+            Rows { first: i * ROWS, n: w.rows_of(g), stride: 0 }.put(lanes, sums[0][0], y, 0);
         }
     }
 }
 
-#[inline(always)]
-fn put<L: Lanes>(lanes: L, sums: L::F32, y: &mut [f32], n: usize) {
-    if let (ROWS, Some(y)) = (n, y.first_chunk_mut()) {
-        lanes.store(sums, y);
-    } else {
-        let mut all = [0.0; ROWS];
-        lanes.store(sums, &mut all);
-        y[..n].copy_from_slice(&all[..n]);
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::{Tile, product_int8};
+    use crate::cpu::activations::Activations;
+    use crate::cpu::lanes::Isa;
+    use crate::cpu::testing::{Case, error, numbers, product};
+    use crate::quant::{FORMATS, Format};
 
-/// What is still to be taken from a code after the dot product.
-const fn rest<L: Lanes, C: Codes>() -> i32 {
-    C::ZERO - if C::WIDE { L::OFFSET_TAKEN } else { 0 }
-}
+    const GAP: usize = 3;
 
-#[inline(always)]
-fn dot<L: Lanes, C: Codes>(lanes: L, codes: L::Bytes, x: &Block, quad: usize, to: L::I32) -> L::I32 {
-    if C::WIDE { lanes.dot_offset(codes, &x.quads[quad], to) } else { lanes.dot(codes, &x.quads[quad], to) }
-}
-
-/// The sum of the codes of a group of columns.
-#[inline(always)]
-fn sum_of<S: Scales>(x: &Block, group: usize) -> i32 {
-    if S::GROUPS == 1 { x.sums[0] + x.sums[1] } else { x.sums[group] }
-}
-
-/// Adds a block: eight rows, 32 columns.
-#[inline(always)]
-fn add_block<L: Lanes, C: Codes, S: Scales>(
-    lanes: L,
-    codes: &[L::Bytes; QUADS],
-    scaled: &Scaled<L::F32>,
-    x: &Block,
-    mut sums: L::F32,
-) -> L::F32 {
-    let scale = lanes.splat(x.scale);
-    let per_group = QUADS / S::GROUPS;
-    for group in 0..S::GROUPS {
-        let sum = sum_of::<S>(x, group);
-        let mut products = lanes.splat_i32(-rest::<L, C>() * sum);
-        for q in group * per_group..(group + 1) * per_group {
-            products = dot::<L, C>(lanes, codes[q], x, q, products);
+    /// The product with rows a gap apart, by parts of the groups.
+    fn run(isa: Isa, case: &Case, x: &[f32], parts: &[usize]) -> (Vec<f32>, Activations) {
+        let (n, k) = (case.n_rows, case.n_cols);
+        let (mut codes, mut tile, stride) = (Activations::default(), Tile::default(), n + GAP);
+        codes.encode(x, k, isa.wants_pairs());
+        let mut y = vec![f32::INFINITY; codes.n_rows() * stride];
+        let mut first = 0;
+        for end in parts.iter().copied().chain([case.w.n_groups()]) {
+            let at = 8 * first.min(n / 8);
+            product_int8(isa, &case.w, first..end, &codes, (&mut y[at..], stride), &mut tile);
+            first = end;
         }
-        sums = lanes.madd(lanes.to_f32(products), lanes.mul(scaled.scales[group], scale), sums);
-        if S::MINS {
-            let taken = lanes.splat(x.scale * sum as f32);
-            sums = lanes.sub(sums, lanes.mul(scaled.mins[group], taken));
-        }
+        assert!(y.chunks_exact(stride).all(|y| y[n..].iter().all(|y| *y == f32::INFINITY)));
+        (y.chunks_exact(stride).flat_map(|y| &y[..n]).copied().collect(), codes)
     }
-    sums
-}
 
-#[inline(always)]
-fn one_token<L: Lanes, C: Codes, S: Scales>(lanes: L, group: Group<'_>, x: &[Block]) -> L::F32 {
-    let mut sums = lanes.splat(0.0);
-    let codes = group.codes.as_chunks::<CHUNK>().0.chunks_exact(n_chunks::<C>());
-    let blocks = codes.zip(group.scales.chunks_exact(S::BYTES)).zip(x);
-    for (b, ((codes, scales), x)) in blocks.enumerate() {
-        let supers =
-            if S::SUPERS == 0 { &[] } else { &group.supers[b / PER_SUPER * S::SUPERS..][..S::SUPERS] };
-        let scaled = S::scaled(lanes, scales, supers);
-        sums = add_block::<L, C, S>(lanes, &C::quads(lanes, codes), &scaled, x, sums);
+    fn coded() -> impl Iterator<Item = &'static Format> {
+        FORMATS.into_iter().filter(|format| format.has_codes())
     }
-    sums
-}
 
-#[inline(always)]
-fn unpack<L: Lanes, C: Codes, S: Scales>(lanes: L, group: Group<'_>, tile: &mut Tile) {
-    tile.codes.clear();
-    tile.scales.clear();
-    tile.mins.clear();
-    let codes = group.codes.as_chunks::<CHUNK>().0.chunks_exact(n_chunks::<C>());
-    for (b, (codes, scales)) in codes.zip(group.scales.chunks_exact(S::BYTES)).enumerate() {
-        let supers =
-            if S::SUPERS == 0 { &[] } else { &group.supers[b / PER_SUPER * S::SUPERS..][..S::SUPERS] };
-        let scaled = S::scaled(lanes, scales, supers);
-        for codes in C::quads(lanes, codes) {
-            let mut chunk = [0; CHUNK];
-            lanes.store_bytes(codes, &mut chunk);
-            tile.codes.push(chunk);
-        }
-        for group in 0..S::GROUPS {
-            let mut row = [0.0; ROWS];
-            lanes.store(scaled.scales[group], &mut row);
-            tile.scales.push(row);
-            if S::MINS {
-                lanes.store(scaled.mins[group], &mut row);
-                tile.mins.push(row);
-            }
-        }
-    }
-}
-
-/// The products of an unpacked group with `N` tokens.
-#[inline(always)]
-fn several<L: Lanes, C: Codes, S: Scales, const N: usize>(
-    lanes: L,
-    tile: &Tile,
-    x: [&[Block]; N],
-) -> [L::F32; N] {
-    let mut sums = [lanes.splat(0.0); N];
-    let per_group = QUADS / S::GROUPS;
-    let n_blocks = x.iter().fold(tile.codes.len() / QUADS, |n, x| n.min(x.len()));
-    let x = x.map(|x| &x[..n_blocks]);
-    let scales = tile.scales.chunks_exact(S::GROUPS);
-    for (b, (codes, scales)) in
-        tile.codes.as_chunks::<QUADS>().0.iter().zip(scales).enumerate().take(n_blocks)
-    {
-        for group in 0..S::GROUPS {
-            let zero = -rest::<L, C>();
-            let mut products: [L::I32; N] =
-                core::array::from_fn(|i| lanes.splat_i32(zero * sum_of::<S>(&x[i][b], group)));
-            for q in group * per_group..(group + 1) * per_group {
-                let codes = lanes.bytes(&codes[q]);
-                for i in 0..N {
-                    products[i] = dot::<L, C>(lanes, codes, &x[i][b], q, products[i]);
-                }
-            }
-            let scale = lanes.load(&scales[group]);
-            for i in 0..N {
-                let scale = lanes.mul(scale, lanes.splat(x[i][b].scale));
-                sums[i] = lanes.madd(lanes.to_f32(products[i]), scale, sums[i]);
-            }
-            if S::MINS {
-                let min = lanes.load(&tile.mins[b * S::GROUPS + group]);
-                for i in 0..N {
-                    let taken = lanes.splat(x[i][b].scale * sum_of::<S>(&x[i][b], group) as f32);
-                    sums[i] = lanes.sub(sums[i], lanes.mul(min, taken));
+    #[test]
+    fn every_format_on_every_instruction_set() {
+        for format in coded() {
+            for (n, blocks) in [(1, 1), (7, 2), (8, 3), (21, 1), (40, 2)] {
+                let case = Case::new(format, n, blocks * format.block_len);
+                for tokens in 1..10 {
+                    let x: Vec<f32> = numbers(3).take(tokens * case.n_cols).collect();
+                    for isa in Isa::all() {
+                        let (y, codes) = run(isa, &case, &x, &[case.w.n_groups() / 2]);
+                        let name = format!("{format:?} on {}, {n} rows, {tokens} tokens", isa.name());
+                        let seen = codes.decoded();
+                        let found = error(&y, &product(&case.weights, &seen, case.n_cols));
+                        assert!(found < 2e-6, "{name}: {found}");
+                        let wrong = error(&y, &product(&case.spoiled(&seen), &seen, case.n_cols));
+                        assert!(wrong > 1e-5, "{name}: {wrong}");
+                    }
                 }
             }
         }
     }
-    sums
+
+    #[test]
+    fn results_depend_neither_on_other_tokens_nor_on_the_parts() {
+        for format in coded() {
+            let case = Case::new(format, 45, 2 * format.block_len);
+            let x: Vec<f32> = numbers(5).take(15 * case.n_cols).collect();
+            for isa in Isa::all() {
+                let (all, _) = run(isa, &case, &x, &[]);
+                for (x, y) in x.chunks_exact(case.n_cols).zip(all.chunks_exact(case.n_rows)) {
+                    assert_eq!(run(isa, &case, x, &[]).0, y, "{format:?} on {}", isa.name());
+                }
+                assert_eq!(run(isa, &case, &x[..6 * case.n_cols], &[]).0, all[..6 * case.n_rows]);
+                for parts in [&[1][..], &[3, 3, 5], &[1, 2, 3, 4, 5], &[6]] {
+                    assert_eq!(run(isa, &case, &x, parts).0, all, "{format:?}, {parts:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_activation_that_is_no_number_makes_its_token_nan() {
+        for format in coded() {
+            let case = Case::new(format, 9, format.block_len);
+            for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                let mut x: Vec<f32> = numbers(5).take(6 * case.n_cols).collect();
+                x[2 * case.n_cols + 7] = bad;
+                for isa in Isa::all() {
+                    let (y, _) = run(isa, &case, &x, &[]);
+                    for (t, y) in y.chunks_exact(case.n_rows).enumerate() {
+                        assert!(y.iter().all(|y| y.is_nan() == (t == 2)), "{format:?} on {}", isa.name());
+                    }
+                }
+            }
+        }
+    }
 }

@@ -1,15 +1,18 @@
 //! Products `y = w x` with activations in f32: of matrices of floats always, of matrices of codes if results are to be exact.
+//!
+//! A row has four sums, of every fourth column, whoever computes it and beside whatever other token.
 
 use core::ops::Range;
 
-use crate::cpu::codes::{CHUNK, Codes, QUADS, n_chunks};
+use crate::cpu::array;
+use crate::cpu::codes::{Codes, QUADS};
 use crate::cpu::lanes::{Isa, Kernel, Lanes, ROWS};
-use crate::cpu::matrix::{BLOCK, Coded, Group, Matrix, coded};
+use crate::cpu::matrix::{Coded, Group, Matrix, coded};
 use crate::cpu::scales::Scales;
+use crate::cpu::sums::Rows;
 
-/// Tokens that are computed with the same weights at once.
-const TOKENS: usize = 4;
-const PER_SUPER: usize = 8;
+/// Sums of a row, each of every `CHAINS`th column: an addition takes several cycles.
+const CHAINS: usize = 4;
 
 /// Writes the rows of `groups` of `y [T, N]`, row major with a stride of `stride`. `y` begins with the first row of the first
 /// group. `tile` is memory for eight rows of weights.
@@ -21,38 +24,72 @@ pub fn product_f32(
     (y, stride): (&mut [f32], usize),
     tile: &mut Vec<[f32; ROWS]>,
 ) {
+    let one_token = x.len() < 2 * w.n_cols;
     for (i, g) in groups.enumerate() {
-        isa.run(Weights { w, group: w.group(g), tile });
-        let n = ROWS.min(w.n_rows - (g * ROWS).min(w.n_rows));
-        isa.run(Sums { tile, x, y: &mut y[i * ROWS..], stride, n });
+        let rows = Rows { first: i * ROWS, n: w.rows_of(g), stride };
+        if one_token && !w.has_codes() {
+            isa.run(OneToken { w, group: w.group(g), x, rows, y });
+        } else {
+            isa.run(Decode { w, group: w.group(g), tile });
+            isa.run(Tokens { tile, x, rows, y });
+        }
     }
 }
 
-/// Decodes eight rows: `[K, 8]` f32.
-struct Weights<'a> {
+/// One token, and floats as they lie in memory.
+struct OneToken<'a> {
+    w: &'a Matrix,
+    group: Group<'a>,
+    x: &'a [f32],
+    rows: Rows,
+    y: &'a mut [f32],
+}
+
+impl Kernel for OneToken<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let Self { w, group, x, rows, y } = self;
+        let [sums] = match w.format.name {
+            "F16" => several(lanes, F16::columns(group.codes), |column| F16::load(lanes, column), [x]),
+            "BF16" => several(lanes, Bf16::columns(group.codes), |column| Bf16::load(lanes, column), [x]),
+            _ => several(lanes, F32::columns(group.codes), |column| F32::load(lanes, column), [x]),
+        };
+        rows.put(lanes, sums, y, 0);
+    }
+}
+
+/// Eight rows as f32, `[K, 8]`.
+struct Decode<'a> {
     w: &'a Matrix,
     group: Group<'a>,
     tile: &'a mut Vec<[f32; ROWS]>,
 }
 
-impl Kernel for Weights<'_> {
+impl Kernel for Decode<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
-        let Weights { w, group, tile } = self;
-        tile.clear();
-        let n_bytes = w.format.block_bytes;
-        if coded(w.format, OfCodes { lanes, group, tile }).is_none() {
-            let decode = w.format.decode_block;
-            tile.extend(group.codes.chunks_exact(ROWS * n_bytes).map(|column| {
-                let mut values = [0.0; ROWS];
-                for (value, bytes) in values.iter_mut().zip(column.chunks_exact(n_bytes)) {
-                    decode(bytes, core::slice::from_mut(value));
-                }
-                values
-            }));
+        let Self { w, group, tile } = self;
+        match w.format.name {
+            "F16" => decode_floats::<L, F16>(lanes, group, tile),
+            "BF16" => decode_floats::<L, Bf16>(lanes, group, tile),
+            "F32" => decode_floats::<L, F32>(lanes, group, tile),
+            _ => {
+                coded(w.format, OfCodes { lanes, group, tile });
+            }
         }
+    }
+}
+
+#[inline(always)]
+fn decode_floats<L: Lanes, F: Float>(lanes: L, group: Group<'_>, tile: &mut Vec<[f32; ROWS]>) {
+    let columns = F::columns(group.codes);
+    tile.resize(columns.len(), [0.0; ROWS]);
+    for (column, to) in columns.iter().zip(tile.iter_mut()) {
+        lanes.store(F::load(lanes, column), to);
     }
 }
 
@@ -67,212 +104,194 @@ impl<L: Lanes> Coded for OfCodes<'_, L> {
 
     #[inline(always)]
     fn run<C: Codes, S: Scales>(self) {
-        let Self { lanes, group, tile } = self;
-        let zero = lanes.splat(C::ZERO as f32);
-        let codes = group.codes.as_chunks::<CHUNK>().0.chunks_exact(n_chunks::<C>());
-        for (b, (codes, scales)) in codes.zip(group.scales.chunks_exact(S::BYTES)).enumerate() {
-            let supers =
-                if S::SUPERS == 0 { &[] } else { &group.supers[b / PER_SUPER * S::SUPERS..][..S::SUPERS] };
-            let scaled = S::scaled(lanes, scales, supers);
-            for (q, codes) in C::quads(lanes, codes).into_iter().enumerate() {
-                let g = q * S::GROUPS / QUADS;
-                let mut bytes = [0; CHUNK];
-                lanes.store_bytes(codes, &mut bytes);
-                for c in 0..BLOCK / QUADS {
-                    let column = core::array::from_fn(|r| bytes[4 * r + c]);
-                    let weights = lanes.mul(scaled.scales[g], lanes.sub(lanes.load_u8(&column), zero));
-                    let mut row = [0.0; ROWS];
-                    lanes.store(if S::MINS { lanes.sub(weights, scaled.mins[g]) } else { weights }, &mut row);
-                    tile.push(row);
-                }
+        decode::<L, C, S>(self.lanes, self.group, self.tile);
+    }
+}
+
+/// Decodes eight rows: `[K, 8]`.
+#[inline(always)]
+fn decode<L: Lanes, C: Codes, S: Scales>(lanes: L, group: Group<'_>, tile: &mut Vec<[f32; ROWS]>) {
+    let zero = lanes.splat(C::ZERO as f32);
+    tile.clear();
+    for block in group.blocks::<C, S>() {
+        let scaled = S::scaled(lanes, block.scales, block.supers);
+        for (q, codes) in C::quads(lanes, block.codes).into_iter().enumerate() {
+            let g = q * S::GROUPS / QUADS;
+            let mut bytes = [0; 4 * ROWS];
+            lanes.store_bytes(codes, &mut bytes);
+            for c in 0..4 {
+                let column = array!(r < ROWS, 0, bytes[4 * r + c]);
+                let weights = lanes.mul(scaled.scales[g], lanes.sub(lanes.load_u8(&column), zero));
+                let mut row = [0.0; ROWS];
+                lanes.store(if S::MINS { lanes.sub(weights, scaled.mins[g]) } else { weights }, &mut row);
+                tile.push(row);
             }
         }
     }
 }
 
-struct Sums<'a> {
+struct Tokens<'a> {
     tile: &'a [[f32; ROWS]],
     x: &'a [f32],
+    rows: Rows,
     y: &'a mut [f32],
-    stride: usize,
-    n: usize,
 }
 
-impl Kernel for Sums<'_> {
+impl Kernel for Tokens<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
-        let Self { tile, x, y, stride, n } = self;
-        let n_tokens = x.len().checked_div(tile.len()).unwrap_or_default();
-        let row = |t: usize| &x[t * tile.len()..(t + 1) * tile.len()];
+        let Self { tile, x, rows, y } = self;
+        let k = tile.len();
+        let n_tokens = x.len().checked_div(k).unwrap_or_default();
+        let row = |t: usize| &x[t * k..(t + 1) * k];
+        let load = |weights: &[f32; ROWS]| lanes.load(weights);
         let mut t = 0;
-        while t + TOKENS <= n_tokens {
-            let sums = several(lanes, tile, core::array::from_fn::<_, TOKENS, _>(|i| row(t + i)));
+        while L::MANY_REGISTERS && t + 4 <= n_tokens {
+            let sums = several(lanes, tile, load, [row(t), row(t + 1), row(t + 2), row(t + 3)]);
             for (i, sums) in sums.into_iter().enumerate() {
-                put(lanes, sums, &mut y[(t + i) * stride..], n);
+                rows.put(lanes, sums, y, t + i);
             }
-            t += TOKENS;
+            t += 4;
         }
-        while t < n_tokens {
-            let [sums] = several(lanes, tile, [row(t)]);
-            put(lanes, sums, &mut y[t * stride..], n);
-            t += 1;
+        while t + 2 <= n_tokens {
+            let [a, b] = several(lanes, tile, load, [row(t), row(t + 1)]);
+            rows.put(lanes, a, y, t);
+            rows.put(lanes, b, y, t + 1);
+            t += 2;
+        }
+        if t < n_tokens {
+            let [sums] = several(lanes, tile, load, [row(t)]);
+            rows.put(lanes, sums, y, t);
         }
     }
 }
 
+/// The products of columns of eight rows with `N` tokens.
 #[inline(always)]
-fn several<L: Lanes, const N: usize>(lanes: L, tile: &[[f32; ROWS]], x: [&[f32]; N]) -> [L::F32; N] {
-    let mut sums = [lanes.splat(0.0); N];
-    for (k, weights) in tile.iter().enumerate() {
-        let weights = lanes.load(weights);
+fn several<L: Lanes, W, const N: usize>(
+    lanes: L,
+    columns: &[W],
+    load: impl Fn(&W) -> L::F32,
+    x: [&[f32]; N],
+) -> [L::F32; N] {
+    let mut sums = [[lanes.splat(0.0); N]; CHAINS];
+    let (chunks, rest) = columns.as_chunks::<CHAINS>();
+    let x_chunks = array!(i < N, &[][..], &x[i].as_chunks::<CHAINS>().0[..chunks.len()]);
+    for (k, columns) in chunks.iter().enumerate() {
+        for (chain, column) in columns.iter().enumerate() {
+            let weights = load(column);
+            for i in 0..N {
+                sums[chain][i] = lanes.madd(weights, lanes.splat(x_chunks[i][k][chain]), sums[chain][i]);
+            }
+        }
+    }
+    for (chain, column) in rest.iter().enumerate() {
+        let weights = load(column);
         for i in 0..N {
-            sums[i] = lanes.madd(weights, lanes.splat(x[i][k]), sums[i]);
+            sums[chain][i] =
+                lanes.madd(weights, lanes.splat(x[i][chunks.len() * CHAINS + chain]), sums[chain][i]);
         }
     }
-    sums
+    let [a, b, c, d] = sums;
+    array!(i < N, a[0], lanes.add(lanes.add(a[i], b[i]), lanes.add(c[i], d[i])))
 }
 
-#[inline(always)]
-pub(super) fn put<L: Lanes>(lanes: L, sums: L::F32, y: &mut [f32], n: usize) {
-    let mut all = [0.0; ROWS];
-    lanes.store(sums, &mut all);
-    y[..n].copy_from_slice(&all[..n]);
+/// A type of floats in the file.
+trait Float {
+    /// One column of eight rows.
+    type Column;
+    fn columns(bytes: &[u8]) -> &[Self::Column];
+    fn load<L: Lanes>(lanes: L, column: &Self::Column) -> L::F32;
+}
+
+struct F16;
+impl Float for F16 {
+    type Column = [u8; 2 * ROWS];
+    #[inline(always)]
+    fn columns(bytes: &[u8]) -> &[Self::Column] {
+        bytes.as_chunks().0
+    }
+    #[inline(always)]
+    fn load<L: Lanes>(lanes: L, column: &Self::Column) -> L::F32 {
+        lanes.load_f16(column)
+    }
+}
+
+struct Bf16;
+impl Float for Bf16 {
+    type Column = [u8; 2 * ROWS];
+    #[inline(always)]
+    fn columns(bytes: &[u8]) -> &[Self::Column] {
+        bytes.as_chunks().0
+    }
+    #[inline(always)]
+    fn load<L: Lanes>(lanes: L, column: &Self::Column) -> L::F32 {
+        lanes.load_bf16(column)
+    }
+}
+
+struct F32;
+impl Float for F32 {
+    type Column = [u8; 4 * ROWS];
+    #[inline(always)]
+    fn columns(bytes: &[u8]) -> &[Self::Column] {
+        bytes.as_chunks().0
+    }
+    #[inline(always)]
+    fn load<L: Lanes>(lanes: L, column: &Self::Column) -> L::F32 {
+        lanes.load(&bytemuck::pod_read_unaligned(column))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::product_f32;
-    use crate::cpu::activations::Activations;
     use crate::cpu::lanes::Isa;
-    use crate::cpu::matrix::Matrix;
-    use crate::cpu::product::{Tile, product_int8};
-    use crate::quant::{FORMATS, Format};
+    use crate::cpu::testing::{Case, error, numbers, product};
+    use crate::quant::FORMATS;
 
-    const N: usize = 21;
-    const K: usize = 512;
-    const T: usize = 6;
-
-    /// Numbers between -1 and 1.
-    fn numbers(seed: u64) -> impl Iterator<Item = f32> {
-        let mut state = seed;
-        core::iter::repeat_with(move || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-        })
-    }
-
-    /// Random blocks with finite scales, and their weights.
-    fn blocks(format: &Format) -> (Vec<u8>, Vec<f32>) {
-        let n = N * K / format.block_len;
-        let mut bytes: Vec<u8> =
-            numbers(7).take(n * format.block_bytes).map(|x| (x * 128.0) as i8 as u8).collect();
-        for block in bytes.chunks_exact_mut(format.block_bytes) {
-            // The high bytes of every number that is read as a float keep it small.
-            let floats: &[usize] = match format.name {
-                "F32" => &[2],
-                "F16" | "BF16" => &[0],
-                "Q4_1" | "Q5_1" | "Q4_K" | "Q5_K" => &[0, 2],
-                "Q2_K" => &[80, 82],
-                "Q3_K" => &[108],
-                "Q6_K" => &[208],
-                _ => &[0],
-            };
-            for at in floats {
-                block[at + 1] =
-                    if format.name.ends_with("F32") || format.name == "BF16" { 0x3d } else { 0x24 }
-                        | (block[at + 1] & 0x80);
-            }
-        }
-        let mut weights = Vec::new();
-        format.decode(&bytes, &mut weights);
-        assert!(weights.iter().all(|w| w.is_finite()));
-        (bytes, weights)
-    }
-
-    /// The largest error over the largest value.
-    fn error(y: &[f32], wanted: &[f64]) -> f64 {
-        let largest = wanted.iter().fold(0.0, |m: f64, y| m.max(y.abs()));
-        y.iter().zip(wanted).fold(0.0, |m: f64, (y, w)| m.max((f64::from(*y) - w).abs())) / largest
-    }
-
-    fn product(weights: &[f32], x: &[f32]) -> Vec<f64> {
-        let row = |x: &[f32], w: &[f32]| x.iter().zip(w).map(|(x, w)| f64::from(*x) * f64::from(*w)).sum();
-        x.chunks_exact(K).flat_map(|x| weights.chunks_exact(K).map(move |w| row(x, w))).collect()
-    }
-
-    fn matrix(format: &'static Format, bytes: &[u8]) -> Matrix {
-        let mut w = Matrix::new(format, N, K);
-        let row = format.bytes_of(K as u64) as usize;
-        w.write_rows(0, &bytes[..5 * row]);
-        w.write_rows(5, &bytes[5 * row..]);
-        w
+    fn run(isa: Isa, case: &Case, x: &[f32], middle: usize) -> Vec<f32> {
+        let (n, mut tile) = (case.n_rows, vec![[f32::NAN; 8]; 7]);
+        let mut y = vec![f32::NAN; x.len() / case.n_cols * n];
+        product_f32(isa, &case.w, 0..middle, x, (&mut y, n), &mut tile);
+        product_f32(isa, &case.w, middle..case.w.n_groups(), x, (&mut y[8 * middle..], n), &mut tile);
+        y
     }
 
     #[test]
-    fn every_format_on_every_instruction_set_with_f32_activations() {
+    fn every_format_on_every_instruction_set() {
         for format in FORMATS {
-            let (bytes, weights) = blocks(format);
-            let w = matrix(format, &bytes);
-            for tokens in [1, T] {
-                let x: Vec<f32> = numbers(3).take(tokens * K).collect();
-                let wanted = product(&weights, &x);
-                for isa in Isa::all() {
-                    let mut y = vec![f32::NAN; tokens * N];
-                    product_f32(isa, &w, 0..w.n_groups(), &x, (&mut y, N), &mut Vec::new());
-                    let error = error(&y, &wanted);
-                    assert!(error < 1e-5, "{format:?} on {}, {tokens} tokens: {error}", isa.name());
+            let columns: &[usize] = if format.has_codes() { &[1, 2, 3] } else { &[3, 4, 33, 128] };
+            for (n, columns) in [1, 8, 21].into_iter().zip(columns) {
+                let case = Case::new(format, n, columns * format.block_len);
+                for tokens in 1..10 {
+                    let x: Vec<f32> = numbers(3).take(tokens * case.n_cols).collect();
+                    for isa in Isa::all() {
+                        let y = run(isa, &case, &x, case.w.n_groups() / 2);
+                        let name = format!("{format:?} on {}, {n} rows, {tokens} tokens", isa.name());
+                        let found = error(&y, &product(&case.weights, &x, case.n_cols));
+                        assert!(found < 2e-6, "{name}: {found}");
+                        let wrong = error(&y, &product(&case.spoiled(&x), &x, case.n_cols));
+                        assert!(wrong > 1e-5, "{name}: {wrong}");
+                    }
                 }
             }
         }
     }
 
     #[test]
-    fn every_format_on_every_instruction_set_with_int8_activations() {
-        for format in FORMATS.into_iter().filter(|format| format.has_codes()) {
-            let (bytes, weights) = blocks(format);
-            let w = matrix(format, &bytes);
-            for tokens in [1, T] {
-                let x: Vec<f32> = numbers(3).take(tokens * K).collect();
-                for isa in Isa::all() {
-                    let mut codes = Activations::default();
-                    codes.encode(&x, K, isa.wants_pairs());
-                    let seen: Vec<f32> = (0..tokens)
-                        .flat_map(|t| codes.row(t))
-                        .flat_map(|b| {
-                            b.quads
-                                .iter()
-                                .flat_map(|q| q.bytes.to_le_bytes().map(|c| f32::from(c as i8) * b.scale))
-                        })
-                        .collect();
-                    let wanted = product(&weights, &seen);
-                    let mut y = vec![f32::NAN; tokens * N];
-                    let mut tile = Tile::default();
-                    product_int8(isa, &w, 0..2, &codes, (&mut y, N), &mut tile);
-                    product_int8(isa, &w, 2..w.n_groups(), &codes, (&mut y[16..], N), &mut tile);
-                    let error = error(&y, &wanted);
-                    assert!(error < 1e-5, "{format:?} on {}, {tokens} tokens: {error}", isa.name());
+    fn results_depend_neither_on_other_tokens_nor_on_the_parts() {
+        for format in FORMATS {
+            let case = Case::new(format, 45, 256);
+            let x: Vec<f32> = numbers(5).take(7 * case.n_cols).collect();
+            for isa in Isa::all() {
+                let all = run(isa, &case, &x, 2);
+                for (x, y) in x.chunks_exact(case.n_cols).zip(all.chunks_exact(case.n_rows)) {
+                    assert_eq!(run(isa, &case, x, 0), y, "{format:?} on {}", isa.name());
                 }
-            }
-        }
-    }
-
-    #[test]
-    fn a_token_alone_and_among_others_is_the_same_to_the_bit() {
-        let (bytes, _) = blocks(&crate::quant::Q6_K);
-        let w = matrix(&crate::quant::Q6_K, &bytes);
-        let x: Vec<f32> = numbers(5).take(T * K).collect();
-        for isa in Isa::all() {
-            let (mut codes, mut tile) = (Activations::default(), Tile::default());
-            codes.encode(&x, K, isa.wants_pairs());
-            let mut all = vec![0.0; T * N];
-            product_int8(isa, &w, 0..w.n_groups(), &codes, (&mut all, N), &mut tile);
-            for (x, y) in x.chunks_exact(K).zip(all.chunks_exact(N)) {
-                codes.encode(x, K, isa.wants_pairs());
-                let mut alone = vec![0.0; N];
-                product_int8(isa, &w, 0..w.n_groups(), &codes, (&mut alone, N), &mut tile);
-                assert_eq!(alone, y);
+                assert_eq!(run(isa, &case, &x, 5), all);
             }
         }
     }

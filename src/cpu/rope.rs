@@ -83,3 +83,79 @@ fn rotate<L: Lanes>(lanes: L, (a, b): (&mut [f32], &mut [f32]), cos: &[f32], sin
         (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Angles, Isa, rope};
+    use crate::cpu::testing::{error, numbers};
+
+    /// In f64, pair by pair.
+    fn reference(
+        x: &[f32],
+        (heads, c): (usize, usize),
+        base: f64,
+        divisor: f64,
+        first: usize,
+    ) -> Vec<(f64, f64)> {
+        let mut y: Vec<_> = x.iter().map(|x| (f64::from(*x), 1.0)).collect();
+        for (t, row) in y.chunks_exact_mut(heads * c).enumerate() {
+            for head in row.chunks_exact_mut(c) {
+                for i in 0..c / 2 {
+                    let angle = (first + t) as f64 / divisor * base.powf(-2.0 * i as f64 / c as f64);
+                    let (a, b) = (head[i].0, head[i + c / 2].0);
+                    head[i].0 = a * angle.cos() - b * angle.sin();
+                    head[i + c / 2].0 = b * angle.cos() + a * angle.sin();
+                }
+            }
+        }
+        y
+    }
+
+    #[test]
+    fn rotations_are_those_of_f64() {
+        for isa in Isa::all() {
+            for (heads, c) in [(1, 2), (4, 8), (3, 24), (2, 40), (1, 256)] {
+                for (tokens, first) in [(1, 0), (1, 30_000), (5, 123)] {
+                    for (base, divisor) in [(1e4, 1.0), (1e6, 8.0)] {
+                        let x: Vec<f32> = numbers(4).take(tokens * heads * c).collect();
+                        let (mut y, mut angles) = (x.clone(), Angles::default());
+                        angles.fill(base, divisor, c / 2, first..first + tokens);
+                        rope(isa, &mut y, heads, &angles);
+                        let name = format!("{}, C {c}, {tokens} tokens", isa.name());
+                        let seen = error(&y, &reference(&x, (heads, c), base, divisor, first));
+                        assert!(seen < 3e-7, "{name}: {seen}");
+                        let wrong = error(&y, &reference(&x, (heads, c), base, divisor, first + 1));
+                        assert!(wrong > 1e-2, "{name}: {wrong}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn angles_follow_what_is_asked_for() {
+        let mut angles = Angles::default();
+        let mut asked = |base, divisor, n_pairs, positions| {
+            angles.fill(base, divisor, n_pairs, positions);
+            (angles.cos.clone(), angles.sin.clone())
+        };
+        let first = asked(1e4, 1.0, 4, 7..9);
+        assert_eq!(asked(1e4, 1.0, 4, 7..9), first);
+        assert_eq!(first.0.len(), 8);
+        assert_ne!(asked(1e6, 1.0, 4, 7..9), first);
+        assert_ne!(asked(1e4, 2.0, 4, 7..9), first);
+        assert_ne!(asked(1e4, 1.0, 4, 8..10), first);
+        assert_eq!(asked(1e4, 1.0, 2, 7..9).0.len(), 4);
+        assert_eq!(asked(1e4, 1.0, 4, 7..9), first);
+    }
+
+    #[test]
+    fn nothing_is_rotated_without_heads_or_angles() {
+        for isa in Isa::all() {
+            let mut x = [1.0; 8];
+            rope(isa, &mut x, 1, &Angles::default());
+            rope(isa, &mut [], 0, &Angles::default());
+            assert_eq!(x, [1.0; 8]);
+        }
+    }
+}

@@ -106,7 +106,9 @@ fn two_to_one<L: Lanes>(lanes: L, a: &[f32], b: &[f32], y: &mut [f32], f: impl F
 /// Fewer than eight numbers, then zeros.
 #[inline(always)]
 fn padded(rest: &[f32]) -> [f32; ROWS] {
-    core::array::from_fn(|i| rest.get(i).copied().unwrap_or_default())
+    let mut all = [0.0; ROWS];
+    all.iter_mut().zip(rest).for_each(|(all, x)| *all = *x);
+    all
 }
 
 /// `x = cap tanh(x / cap)`; nothing if `cap` is 0. Infinity and NaN stay what they are.
@@ -177,66 +179,117 @@ pub(super) fn exp<L: Lanes>(lanes: L, x: L::F32) -> L::F32 {
 #[cfg(test)]
 mod tests {
     use super::{Isa, add, geglu, rms_norm, softcap};
+    use crate::cpu::testing::{error, numbers};
 
-    fn close(found: &[f32], wanted: impl Iterator<Item = f64>, name: &str) {
-        for (found, wanted) in found.iter().zip(wanted) {
-            let error = (f64::from(*found) - wanted).abs() / wanted.abs().max(1e-3);
-            assert!(error < 2e-6, "{name}: {found} for {wanted}");
+    /// Numbers between `-size` and `size`.
+    fn values(n: usize, size: f32) -> Vec<f32> {
+        numbers(n as u64).take(n).map(|x| size * x).collect()
+    }
+
+    /// The largest error in units of 1 and of the value; a planted error of a thousandth in one place is seen.
+    fn close(found: &[f32], wanted: &[f64], tolerance: f64, name: &str) {
+        let mut pairs: Vec<_> = wanted.iter().map(|y| (*y, 1.0 + y.abs())).collect();
+        let seen = error(found, &pairs);
+        assert!(seen < tolerance, "{name}: {seen}");
+        if let Some((last, size)) = pairs.last_mut() {
+            *last += 1e-3 * *size;
+            assert!(error(found, &pairs) > 10.0 * tolerance, "{name}: nothing is seen");
         }
     }
 
-    fn values() -> Vec<f32> {
-        (0..4096).map(|i| (i as f32 - 2048.0) / 150.0).collect()
-    }
+    const LENGTHS: [usize; 8] = [0, 1, 7, 8, 9, 16, 29, 640];
 
     #[test]
     fn gelu_is_that_of_f64() {
-        let (gate, up) = (values(), vec![1.5; 4096]);
         for isa in Isa::all() {
-            let mut y = vec![0.0; 4096];
-            geglu(isa, &gate, &up, &mut y);
-            let gelu =
-                |x: f64| 0.5 * x * (1.0 + (0.797_884_560_802_865_4 * (x + 0.044_715 * x.powi(3))).tanh());
-            close(&y, gate.iter().map(|x| 1.5 * gelu(f64::from(*x))), isa.name());
+            for n in LENGTHS {
+                let (gate, up, mut y) = (values(n, 12.0), values(n + 1, 2.0), vec![f32::NAN; n]);
+                geglu(isa, &gate, &up[..n], &mut y);
+                let gelu =
+                    |x: f64| 0.5 * x * (1.0 + (0.797_884_560_802_865_4 * (x + 0.044_715 * x.powi(3))).tanh());
+                let wanted: Vec<_> =
+                    gate.iter().zip(&up).map(|(x, up)| f64::from(*up) * gelu(f64::from(*x))).collect();
+                close(&y, &wanted, 1e-6, isa.name());
+            }
+        }
+    }
+
+    #[test]
+    fn gelu_of_what_is_large_or_no_number() {
+        for isa in Isa::all() {
+            let gate =
+                [1e30, -1e30, 3e38, -3e38, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -40.0, f32::NAN];
+            let mut y = [0.0; 9];
+            geglu(isa, &gate, &[1.0; 9], &mut y);
+            assert!(y[0] == 1e30 && y[2] == 3e38 && y[5] == f32::INFINITY, "{y:?}");
+            assert!(y[1] == 0.0 && y[3] == 0.0 && y[7].abs() < 1e-30, "{y:?}");
+            assert!(y[4].is_nan() && !y[6].is_finite() && y[8].is_nan(), "{y:?}");
         }
     }
 
     #[test]
     fn norms_are_those_of_f64() {
-        let (x, w) = (values(), (0..512).map(|i| 1.0 + i as f32 / 512.0).collect::<Vec<_>>());
         for isa in Isa::all() {
-            let mut y = vec![0.0; 4096];
-            rms_norm(isa, &x, &w, 1e-6, &mut y);
-            let rows = x.chunks(512).flat_map(|x| {
-                let mean = x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / 512.0;
-                let scale = 1.0 / (mean + 1e-6).sqrt();
-                x.iter().zip(&w).map(move |(x, w)| f64::from(*x) * scale * f64::from(*w))
-            });
-            close(&y, rows, isa.name());
+            for d in LENGTHS {
+                let (x, w, mut y) = (values(3 * d, 20.0), values(d, 2.0), vec![f32::NAN; 3 * d]);
+                rms_norm(isa, &x, &w, 1e-6, &mut y);
+                let wanted: Vec<_> = x
+                    .chunks(d.max(1))
+                    .flat_map(|x| {
+                        let mean = x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / d as f64;
+                        let scale = 1.0 / (mean + 1e-6).sqrt();
+                        x.iter().zip(&w).map(move |(x, w)| f64::from(*x) * scale * f64::from(*w))
+                    })
+                    .collect();
+                close(&y, &wanted, 1e-6, isa.name());
+            }
+        }
+    }
+
+    #[test]
+    fn a_norm_of_what_is_no_number_is_nan() {
+        for isa in Isa::all() {
+            for at in [0, 9] {
+                let mut x = vec![1.0; 20];
+                x[at] = f32::NAN;
+                let mut y = vec![0.0; 20];
+                rms_norm(isa, &x, &[1.0; 10], 1e-6, &mut y);
+                assert!(y[..10].iter().all(|y| y.is_nan()) && y[10..].iter().all(|y| y.is_finite()));
+            }
         }
     }
 
     #[test]
     fn a_cap_leaves_what_is_no_number() {
         for isa in Isa::all() {
-            let mut x = values();
-            x[9] = f32::NAN;
-            x[17] = f32::INFINITY;
+            for n in LENGTHS {
+                let x = values(n, 90.0);
+                let mut y = x.clone();
+                softcap(isa, &mut y, 5.0);
+                let wanted: Vec<_> = x.iter().map(|x| 5.0 * (f64::from(*x) / 5.0).tanh()).collect();
+                close(&y, &wanted, 1e-6, isa.name());
+                softcap(isa, &mut y.clone(), 0.0);
+                let mut none = x.clone();
+                softcap(isa, &mut none, 0.0);
+                assert_eq!(none, x);
+            }
+            let mut x = values(21, 90.0);
+            (x[9], x[17], x[20]) = (f32::NAN, f32::INFINITY, f32::NEG_INFINITY);
             softcap(isa, &mut x, 5.0);
-            assert!(x[9].is_nan() && x[17] == f32::INFINITY);
-            let wanted = values();
-            close(&x[24..], wanted[24..].iter().map(|x| 5.0 * (f64::from(*x) / 5.0).tanh()), isa.name());
-            softcap(isa, &mut x, 0.0);
-            assert!(x[9].is_nan());
+            assert!(x[9].is_nan() && x[17] == f32::INFINITY && x[20] == f32::NEG_INFINITY);
+            assert!(x[10].abs() <= 5.0 && x[16].abs() <= 5.0);
         }
     }
 
     #[test]
     fn a_sum_is_exact() {
         for isa in Isa::all() {
-            let mut x = values();
-            add(isa, &values(), &mut x);
-            assert!(x.iter().zip(values()).all(|(sum, x)| *sum == 2.0 * x));
+            for n in LENGTHS {
+                let (mut x, y) = (values(n, 1.0), values(n + 1, 3.0));
+                let wanted: Vec<_> = x.iter().zip(&y).map(|(x, y)| x + y).collect();
+                add(isa, &y[..n], &mut x);
+                assert_eq!(x, wanted);
+            }
         }
     }
 }

@@ -45,8 +45,9 @@ impl Scales for Half {
 
     #[inline(always)]
     fn scaled<L: Lanes>(lanes: L, bytes: &[u8], _: &[f32]) -> Scaled<L::F32> {
-        let scale = bytes.first_chunk().map_or_else(|| lanes.splat(0.0), |bytes| lanes.load_f16(bytes));
-        Scaled { scales: [scale; 2], mins: [lanes.splat(0.0); 2] }
+        let none = lanes.splat(0.0);
+        let scale = if let Some(bytes) = bytes.first_chunk() { lanes.load_f16(bytes) } else { none };
+        Scaled { scales: [scale; 2], mins: [none; 2] }
     }
 }
 
@@ -90,13 +91,16 @@ impl<const GROUPS: usize, const MINS: bool> Scales for Super<GROUPS, MINS> {
         let factor = lanes.load(&supers[0]);
         let last = GROUPS - 1;
         if MINS {
-            let factors = lanes.load(&supers[1]);
-            let scale = |g: usize| lanes.mul(lanes.load_u8(&bytes[g]), factor);
-            let min = |g: usize| lanes.mul(lanes.load_u8(&bytes[GROUPS + g]), factors);
-            Scaled { scales: [scale(0), scale(last)], mins: [min(0), min(last)] }
+            let (factors, mins) = (lanes.load(&supers[1]), &bytes[GROUPS..]);
+            let (first_scale, last_scale) = (lanes.load_u8(&bytes[0]), lanes.load_u8(&bytes[last]));
+            let (first_min, last_min) = (lanes.load_u8(&mins[0]), lanes.load_u8(&mins[last]));
+            Scaled {
+                scales: [lanes.mul(first_scale, factor), lanes.mul(last_scale, factor)],
+                mins: [lanes.mul(first_min, factors), lanes.mul(last_min, factors)],
+            }
         } else {
-            let scale = |g: usize| lanes.mul(lanes.load_i8(&bytes[g]), factor);
-            Scaled { scales: [scale(0), scale(last)], mins: [none; 2] }
+            let (first, last) = (lanes.load_i8(&bytes[0]), lanes.load_i8(&bytes[last]));
+            Scaled { scales: [lanes.mul(first, factor), lanes.mul(last, factor)], mins: [none; 2] }
         }
     }
 }

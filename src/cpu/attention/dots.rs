@@ -1,9 +1,11 @@
 //! Products of queries with keys.
 
-use super::{Numbers, Tile};
+use super::numbers::Numbers;
+use super::tile::Tile;
+use crate::cpu::array;
 use crate::cpu::lanes::{Lanes, ROWS};
 
-/// Writes the products of a tile's queries with some keys, `scores [n, stride]`. Eight products at a time.
+/// Writes the products of a tile's queries with some keys, `scores [n, stride]`. A multiple of eight products at a time.
 #[inline(always)]
 pub(super) fn dots<L: Lanes, K: Numbers>(
     lanes: L,
@@ -14,7 +16,11 @@ pub(super) fn dots<L: Lanes, K: Numbers>(
     let n = tile.n_queries();
     let mut i = 0;
     while i + 4 <= n {
-        some::<L, K, 4, 2>(lanes, tile, i, keys, (&mut scores[i * stride..], stride));
+        if L::MANY_REGISTERS {
+            some::<L, K, 4, 4>(lanes, tile, i, keys, (&mut scores[i * stride..], stride));
+        } else {
+            some::<L, K, 4, 2>(lanes, tile, i, keys, (&mut scores[i * stride..], stride));
+        }
         i += 4;
     }
     if i + 2 <= n {
@@ -36,19 +42,16 @@ fn some<L: Lanes, K: Numbers, const N: usize, const M: usize>(
     (scores, stride): (&mut [f32], usize),
 ) {
     let n_chunks = tile.cache.head_dim / ROWS;
-    let q: [&[[f32; ROWS]]; N] = core::array::from_fn(|i| {
-        let (t, head) = tile.query(first + i);
-        &tile.q[(t * tile.shape.n_heads + head) * tile.cache.head_dim..].as_chunks().0[..n_chunks]
-    });
+    let q = array!(i < N, &[][..], query(tile, first + i));
+    let q = array!(i < N, &[][..], &q[i][..n_chunks]);
     let keys = K::chunks(keys);
     let n_keys = keys.len() / n_chunks;
     for j in (0..n_keys).step_by(M) {
         // Beyond the last key it is computed again.
-        let keys: [&[K::Chunk]; M] =
-            core::array::from_fn(|m| &keys[(j + m).min(n_keys - 1) * n_chunks..][..n_chunks]);
+        let keys = array!(m < M, &[][..], &keys[(j + m).min(n_keys - 1) * n_chunks..][..n_chunks]);
         let mut sums = [[lanes.splat(0.0); M]; N];
         for chunk in 0..n_chunks {
-            let keys: [L::F32; M] = core::array::from_fn(|m| K::load(lanes, &keys[m][chunk]));
+            let keys = array!(m < M, lanes.splat(0.0), K::load(lanes, &keys[m][chunk]));
             for i in 0..N {
                 let q = lanes.load(&q[i][chunk]);
                 for m in 0..M {
@@ -56,11 +59,21 @@ fn some<L: Lanes, K: Numbers, const N: usize, const M: usize>(
                 }
             }
         }
-        let mut all = [0.0; ROWS];
-        lanes.store(lanes.sums(core::array::from_fn(|k| sums[k / M][k % M])), &mut all);
-        for (i, sums) in all.chunks_exact(M).enumerate() {
-            let n = M.min(n_keys - j);
-            scores[i * stride + j..][..n].copy_from_slice(&sums[..n]);
+        let n = M.min(n_keys - j);
+        // Queries whose products are eight numbers.
+        let per_eight = ROWS / M;
+        for first in (0..N).step_by(per_eight) {
+            let mut all = [0.0; ROWS];
+            lanes.store(lanes.sums(array!(k < ROWS, sums[0][0], sums[first + k / M][k % M])), &mut all);
+            for (i, sums) in all.chunks_exact(M).enumerate() {
+                scores[(first + i) * stride + j..][..n].copy_from_slice(&sums[..n]);
+            }
         }
     }
+}
+
+/// Query `i` of a tile.
+fn query<'a>(tile: &Tile<'a>, i: usize) -> &'a [[f32; ROWS]] {
+    let (t, head) = tile.query(i);
+    tile.q[(t * tile.shape.n_heads + head) * tile.cache.head_dim..].as_chunks().0
 }

@@ -2,7 +2,9 @@
 
 use core::ops::Range;
 
-use super::{Numbers, Tile};
+use super::numbers::Numbers;
+use super::tile::Tile;
+use crate::cpu::array;
 use crate::cpu::lanes::{Lanes, ROWS};
 
 /// Adds the values at the positions `keys` to the outputs of a tile's queries, by `weights [n, stride]`.
@@ -19,7 +21,11 @@ pub(super) fn mix<L: Lanes, V: Numbers>(
     let n = tile.n_queries();
     let mut i = 0;
     while i + 4 <= n {
-        work.queries::<L, 4, 2>(lanes, i, o);
+        if L::MANY_REGISTERS {
+            work.queries::<L, 4, 4>(lanes, i, o);
+        } else {
+            work.queries::<L, 4, 2>(lanes, i, o);
+        }
         i += 4;
     }
     if i + 2 <= n {
@@ -85,10 +91,10 @@ impl<V: Numbers> Mix<'_, V> {
         let seen = seen.start - self.keys.start..seen.end - self.keys.start;
         let c = self.tile.cache.head_dim;
         let n_chunks = c / ROWS;
-        let weights: [&[f32]; N] =
-            core::array::from_fn(|i| &self.weights.0[(first + i) * self.weights.1..][seen.clone()]);
+        let (weights, stride) = self.weights;
+        let weights = array!(i < N, &[][..], &weights[(first + i) * stride..][seen.clone()]);
         let values = &self.values[seen.start * n_chunks..seen.end * n_chunks];
-        let at: [usize; N] = core::array::from_fn(|i| {
+        let at = array!(i < N, 0, {
             let (t, head) = self.tile.query(first + i);
             t * self.o_stride + head * c
         });
@@ -112,16 +118,18 @@ fn add_chunks<L: Lanes, V: Numbers, const N: usize, const W: usize>(
     o: &mut [f32],
     at: [usize; N],
 ) {
-    let at = at.map(|at| at + chunk * ROWS);
-    let mut sums: [[L::F32; W]; N] = core::array::from_fn(|i| {
-        let o = o[at[i]..].as_chunks::<ROWS>().0;
-        core::array::from_fn(|w| lanes.load(&o[w]))
-    });
+    let at = array!(i < N, 0, at[i] + chunk * ROWS);
+    let mut sums = [[lanes.splat(0.0); W]; N];
+    for (at, sums) in at.iter().zip(&mut sums) {
+        for (sum, o) in sums.iter_mut().zip(o[*at..].as_chunks::<ROWS>().0) {
+            *sum = lanes.load(o);
+        }
+    }
     let n = values.len() / n_chunks;
-    let weights = weights.map(|weights| &weights[..n]);
-    for (j, values) in values.chunks_exact(n_chunks).enumerate() {
-        let values = &values[chunk..chunk + W];
-        let values: [L::F32; W] = core::array::from_fn(|w| V::load(lanes, &values[w]));
+    let weights = array!(i < N, &[][..], &weights[i][..n]);
+    for j in 0..n {
+        let values = &values[j * n_chunks + chunk..][..W];
+        let values = array!(w < W, lanes.splat(0.0), V::load(lanes, &values[w]));
         for i in 0..N {
             let weight = lanes.splat(weights[i][j]);
             for w in 0..W {

@@ -7,17 +7,22 @@
 mod cache;
 mod dots;
 mod mix;
+mod numbers;
 mod softmax;
-
-use core::ops::Range;
+#[cfg(test)]
+mod tests;
+mod tile;
 
 pub use cache::KvCache;
+pub use tile::Shape;
 
 use crate::cpu::lanes::{Isa, Kernel, Lanes, ROWS};
 use crate::quant::KvType;
 use dots::dots;
 use mix::mix;
+use numbers::{Floats, Halves, Numbers};
 use softmax::softmax;
+use tile::Tile;
 
 /// Queries of a tile, if its tokens can be split so.
 const TILE: usize = 32;
@@ -25,25 +30,6 @@ const TILE: usize = 32;
 const PIECE: usize = 32;
 /// Queries from which on it is worth making f32 of a piece once.
 const WORTH_CONVERTING: usize = 5;
-
-/// The numbers of a layer's attention, for the heads of one worker.
-#[derive(Clone, Copy, Debug)]
-pub struct Shape {
-    /// Number of the first head of `q` among those of the model.
-    pub first_head: usize,
-    /// Heads in `q`. They may begin and end within a group that shares a key/value head.
-    pub n_heads: usize,
-    /// Query heads that share a key/value head.
-    pub heads_per_kv: usize,
-    /// Number of the cache's first key/value head among those of the model.
-    pub first_kv_head: usize,
-    /// Keys that a query sees, its own included; none: all.
-    pub window: Option<usize>,
-    /// Factor of the scores.
-    pub scale: f32,
-    /// Soft-cap of the scores; 0: none.
-    pub softcap: f32,
-}
 
 /// Writes `o [T, H, C]`, for the queries `q [T, H, C]` of the positions from `position` on, whose keys are in the cache.
 ///
@@ -72,40 +58,6 @@ pub fn attention(
             isa.run(Work { tile, o, stride, memory: scores });
         }
         head = end;
-    }
-}
-
-/// Queries that share a key/value head.
-#[derive(Clone, Debug)]
-struct Tile<'a> {
-    heads: Range<usize>,
-    tokens: Range<usize>,
-    q: &'a [f32],
-    cache: &'a KvCache,
-    kv_head: usize,
-    position: usize,
-    shape: Shape,
-}
-
-impl Tile<'_> {
-    fn n_queries(&self) -> usize {
-        self.heads.len() * self.tokens.len()
-    }
-
-    /// Token and head of query `i`.
-    fn query(&self, i: usize) -> (usize, usize) {
-        (self.tokens.start + i / self.heads.len(), self.heads.start + i % self.heads.len())
-    }
-
-    /// Positions that query `i` sees.
-    fn seen_by(&self, i: usize) -> Range<usize> {
-        let end = self.position + self.query(i).0 + 1;
-        self.shape.window.map_or(0, |window| end.saturating_sub(window))..end
-    }
-
-    /// Positions that any query sees.
-    fn seen(&self) -> Range<usize> {
-        self.seen_by(0).start..self.seen_by(self.n_queries() - 1).end
     }
 }
 
@@ -174,44 +126,6 @@ fn run<L: Lanes, N: Numbers>(lanes: L, work: Work<'_, '_>) {
             mix::<L, N>(lanes, &tile, keys, weights, values, (o, stride));
         }
         at.start += n_keys;
-    }
-}
-
-/// The type of the numbers in memory.
-trait Numbers {
-    /// Eight numbers.
-    type Chunk;
-    /// Whether they take less than an f32.
-    const SMALL: bool;
-    fn chunks(bytes: &[u8]) -> &[Self::Chunk];
-    fn load<L: Lanes>(lanes: L, chunk: &Self::Chunk) -> L::F32;
-}
-
-struct Halves;
-impl Numbers for Halves {
-    type Chunk = [u8; 2 * ROWS];
-    const SMALL: bool = true;
-    #[inline(always)]
-    fn chunks(bytes: &[u8]) -> &[Self::Chunk] {
-        bytes.as_chunks().0
-    }
-    #[inline(always)]
-    fn load<L: Lanes>(lanes: L, chunk: &Self::Chunk) -> L::F32 {
-        lanes.load_f16(chunk)
-    }
-}
-
-struct Floats;
-impl Numbers for Floats {
-    type Chunk = [u8; 4 * ROWS];
-    const SMALL: bool = false;
-    #[inline(always)]
-    fn chunks(bytes: &[u8]) -> &[Self::Chunk] {
-        bytes.as_chunks().0
-    }
-    #[inline(always)]
-    fn load<L: Lanes>(lanes: L, chunk: &Self::Chunk) -> L::F32 {
-        lanes.load(&bytemuck::pod_read_unaligned(chunk))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::Shape;
+use super::tile::Shape;
 use crate::cpu::lanes::{Lanes, ROWS};
 use crate::cpu::rows::{capped, exp, sum};
 

@@ -1,6 +1,7 @@
 //! The operations in plain Rust: for processors without a set of their own here, and for tests to compare with.
 
-use super::{Lanes, Quad, ROWS};
+use super::operations::{Lanes, Quad, ROWS};
+use crate::cpu::array;
 
 /// Arrays instead of registers; the compiler makes of them what the target has.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +14,7 @@ impl Lanes for Portable {
 
     const PAIRS: bool = false;
     const OFFSET_TAKEN: i32 = 0;
+    const MANY_REGISTERS: bool = false;
 
     #[inline(always)]
     fn splat(self, x: f32) -> [f32; ROWS] {
@@ -26,17 +28,22 @@ impl Lanes for Portable {
 
     #[inline(always)]
     fn load_f16(self, x: &[u8; 2 * ROWS]) -> [f32; ROWS] {
-        core::array::from_fn(|r| half::f16::from_le_bytes([x[2 * r], x[2 * r + 1]]).to_f32())
+        array!(r < ROWS, 0.0, half::f16::from_le_bytes([x[2 * r], x[2 * r + 1]]).to_f32())
+    }
+
+    #[inline(always)]
+    fn load_bf16(self, x: &[u8; 2 * ROWS]) -> [f32; ROWS] {
+        array!(r < ROWS, 0.0, f32::from_le_bytes([0, 0, x[2 * r], x[2 * r + 1]]))
     }
 
     #[inline(always)]
     fn load_u8(self, x: &[u8; ROWS]) -> [f32; ROWS] {
-        x.map(f32::from)
+        array!(r < ROWS, 0.0, f32::from(x[r]))
     }
 
     #[inline(always)]
     fn load_i8(self, x: &[u8; ROWS]) -> [f32; ROWS] {
-        x.map(|x| f32::from(x.cast_signed()))
+        array!(r < ROWS, 0.0, f32::from(x[r].cast_signed()))
     }
 
     #[inline(always)]
@@ -46,52 +53,55 @@ impl Lanes for Portable {
 
     #[inline(always)]
     fn add(self, a: [f32; ROWS], b: [f32; ROWS]) -> [f32; ROWS] {
-        core::array::from_fn(|r| a[r] + b[r])
+        array!(r < ROWS, 0.0, a[r] + b[r])
     }
 
     #[inline(always)]
     fn sub(self, a: [f32; ROWS], b: [f32; ROWS]) -> [f32; ROWS] {
-        core::array::from_fn(|r| a[r] - b[r])
+        array!(r < ROWS, 0.0, a[r] - b[r])
     }
 
     #[inline(always)]
     fn mul(self, a: [f32; ROWS], b: [f32; ROWS]) -> [f32; ROWS] {
-        core::array::from_fn(|r| a[r] * b[r])
+        array!(r < ROWS, 0.0, a[r] * b[r])
     }
 
     #[inline(always)]
     fn div(self, a: [f32; ROWS], b: [f32; ROWS]) -> [f32; ROWS] {
-        core::array::from_fn(|r| a[r] / b[r])
+        array!(r < ROWS, 0.0, a[r] / b[r])
     }
 
     #[inline(always)]
     fn max(self, a: [f32; ROWS], b: [f32; ROWS]) -> [f32; ROWS] {
-        core::array::from_fn(|r| if a[r] > b[r] { a[r] } else { b[r] })
+        array!(r < ROWS, 0.0, if a[r] > b[r] { a[r] } else { b[r] })
     }
 
     #[inline(always)]
     fn min(self, a: [f32; ROWS], b: [f32; ROWS]) -> [f32; ROWS] {
-        core::array::from_fn(|r| if a[r] < b[r] { a[r] } else { b[r] })
+        array!(r < ROWS, 0.0, if a[r] < b[r] { a[r] } else { b[r] })
     }
 
     #[inline(always)]
     fn madd(self, a: [f32; ROWS], b: [f32; ROWS], c: [f32; ROWS]) -> [f32; ROWS] {
-        core::array::from_fn(|r| a[r] * b[r] + c[r])
+        array!(r < ROWS, 0.0, a[r] * b[r] + c[r])
     }
 
     #[inline(always)]
     fn exp2_whole(self, n: [f32; ROWS]) -> [f32; ROWS] {
-        n.map(|n| f32::from_bits(((n as i32 + 127) << 23).cast_unsigned()))
+        array!(r < ROWS, 0.0, f32::from_bits(((n[r] as i32 + 127) << 23).cast_unsigned()))
     }
 
     #[inline(always)]
     fn sums(self, x: [[f32; ROWS]; ROWS]) -> [f32; ROWS] {
-        x.map(|[a, b, c, d, e, f, g, h]| ((a + b) + (c + d)) + ((e + f) + (g + h)))
+        array!(i < ROWS, 0.0, {
+            let [a, b, c, d, e, f, g, h] = x[i];
+            ((a + b) + (c + d)) + ((e + f) + (g + h))
+        })
     }
 
     #[inline(always)]
     fn round(self, x: [f32; ROWS]) -> [f32; ROWS] {
-        x.map(f32::round_ties_even)
+        array!(r < ROWS, 0.0, x[r].round_ties_even())
     }
 
     #[inline(always)]
@@ -101,7 +111,7 @@ impl Lanes for Portable {
 
     #[inline(always)]
     fn to_f32(self, x: [i32; ROWS]) -> [f32; ROWS] {
-        x.map(|x| x as f32)
+        array!(r < ROWS, 0.0, x[r] as f32)
     }
 
     #[inline(always)]
@@ -116,27 +126,27 @@ impl Lanes for Portable {
 
     #[inline(always)]
     fn low_nibbles(self, x: [u8; 4 * ROWS]) -> [u8; 4 * ROWS] {
-        x.map(|x| x & 15)
+        array!(i < 4 * ROWS, 0, x[i] & 15)
     }
 
     #[inline(always)]
     fn high_nibbles(self, x: [u8; 4 * ROWS]) -> [u8; 4 * ROWS] {
-        x.map(|x| x >> 4)
+        array!(i < 4 * ROWS, 0, x[i] >> 4)
     }
 
     #[inline(always)]
     fn bits<const SHIFT: i32>(self, x: [u8; 4 * ROWS], mask: u8) -> [u8; 4 * ROWS] {
-        x.map(|x| (x >> SHIFT) & mask)
+        array!(i < 4 * ROWS, 0, (x[i] >> SHIFT) & mask)
     }
 
     #[inline(always)]
     fn or_shifted<const SHIFT: i32>(self, x: [u8; 4 * ROWS], y: [u8; 4 * ROWS]) -> [u8; 4 * ROWS] {
-        core::array::from_fn(|i| x[i] | (y[i] << SHIFT))
+        array!(i < 4 * ROWS, 0, x[i] | (y[i] << SHIFT))
     }
 
     #[inline(always)]
     fn look_up(self, ix: [u8; 4 * ROWS], table: &[u8; 16]) -> [u8; 4 * ROWS] {
-        ix.map(|ix| table[usize::from(ix & 15)])
+        array!(i < 4 * ROWS, 0, table[usize::from(ix[i] & 15)])
     }
 
     #[inline(always)]
@@ -146,8 +156,12 @@ impl Lanes for Portable {
 
     #[inline(always)]
     fn dot_offset(self, codes: [u8; 4 * ROWS], activations: &Quad, to: [i32; ROWS]) -> [i32; ROWS] {
-        let a = activations.bytes.to_le_bytes().map(|a| i32::from(a.cast_signed()));
-        let codes = codes.map(i32::from);
-        core::array::from_fn(|r| to[r] + (0..4).map(|c| codes[4 * r + c] * a[c]).sum::<i32>())
+        let a = activations.bytes.to_le_bytes();
+        let a = array!(c < 4, 0, i32::from(a[c].cast_signed()));
+        let codes = array!(i < 4 * ROWS, 0, i32::from(codes[i]));
+        array!(r < ROWS, 0, {
+            let codes = &codes[4 * r..4 * r + 4];
+            to[r] + (codes[0] * a[0] + codes[1] * a[1]) + (codes[2] * a[2] + codes[3] * a[3])
+        })
     }
 }

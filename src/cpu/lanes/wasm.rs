@@ -2,7 +2,7 @@
 
 use core::arch::wasm32::*;
 
-use super::{Lanes, Quad, ROWS};
+use super::operations::{Lanes, Quad, ROWS};
 
 /// WebAssembly's 128-bit vectors, without relaxed-simd.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +51,12 @@ fn in_pairs(a: v128, b: v128) -> v128 {
 }
 
 #[inline(always)]
+fn four_sums(a: Two, b: Two, c: Two, d: Two) -> v128 {
+    let low = in_pairs(in_pairs(a[0], b[0]), in_pairs(c[0], d[0]));
+    f32x4_add(low, in_pairs(in_pairs(a[1], b[1]), in_pairs(c[1], d[1])))
+}
+
+#[inline(always)]
 fn get4(x: v128) -> [f32; 4] {
     [
         f32x4_extract_lane::<0>(x),
@@ -67,6 +73,7 @@ impl Lanes for Simd128 {
 
     const PAIRS: bool = true;
     const OFFSET_TAKEN: i32 = 0;
+    const MANY_REGISTERS: bool = false;
 
     #[inline(always)]
     fn splat(self, x: f32) -> Two {
@@ -82,6 +89,12 @@ impl Lanes for Simd128 {
     fn load_f16(self, x: &[u8; 2 * ROWS]) -> Two {
         let x = sixteen_bytes(x);
         [f16x4(u32x4_extend_low_u16x8(x)), f16x4(u32x4_extend_high_u16x8(x))]
+    }
+
+    #[inline(always)]
+    fn load_bf16(self, x: &[u8; 2 * ROWS]) -> Two {
+        let x = sixteen_bytes(x);
+        [i32x4_shl(u32x4_extend_low_u16x8(x), 16), i32x4_shl(u32x4_extend_high_u16x8(x), 16)]
     }
 
     #[inline(always)]
@@ -134,7 +147,7 @@ impl Lanes for Simd128 {
 
     #[inline(always)]
     fn madd(self, a: Two, b: Two, c: Two) -> Two {
-        [0, 1].map(|h| f32x4_add(f32x4_mul(a[h], b[h]), c[h]))
+        [f32x4_add(f32x4_mul(a[0], b[0]), c[0]), f32x4_add(f32x4_mul(a[1], b[1]), c[1])]
     }
 
     #[inline(always)]
@@ -144,11 +157,8 @@ impl Lanes for Simd128 {
 
     #[inline(always)]
     fn sums(self, x: [Two; ROWS]) -> Two {
-        let half = |h: usize, from: usize| {
-            let [a, b, c, d] = [0, 1, 2, 3].map(|i| x[from + i][h]);
-            in_pairs(in_pairs(a, b), in_pairs(c, d))
-        };
-        [0, 4].map(|from| f32x4_add(half(0, from), half(1, from)))
+        let [a, b, c, d, e, f, g, h] = x;
+        [four_sums(a, b, c, d), four_sums(e, f, g, h)]
     }
 
     #[inline(always)]
@@ -215,7 +225,7 @@ impl Lanes for Simd128 {
     /// The even and the odd bytes of codes as 16-bit numbers, each with its pair of activations.
     #[inline(always)]
     fn dot_offset(self, codes: Two, activations: &Quad, to: Two) -> Two {
-        let [even, odd] = activations.pairs.map(i32x4_splat);
+        let (even, odd) = (i32x4_splat(activations.pairs[0]), i32x4_splat(activations.pairs[1]));
         pairwise(codes, to, |codes, to| {
             let even = i32x4_dot_i16x8(v128_and(codes, u16x8_splat(255)), even);
             let odd = i32x4_dot_i16x8(u16x8_shr(codes, 8), odd);

@@ -5,63 +5,17 @@
 //! in turn.
 
 use core::arch::x86_64::{__m256, __m256i};
-use core::fmt::Debug;
 
 use archmage::{SimdToken, X64V3Token, X64V4xToken, arcane};
 
-use super::{Kernel, Lanes, Quad, ROWS};
+use super::operations::{Kernel, Lanes, Quad, ROWS};
+use super::x86_dot::{Dot, WithVnni, WithoutVnni};
 
 /// AVX2, FMA and F16C, with a dot product of bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct X86<D> {
     avx2: X64V3Token,
     dot: D,
-}
-
-/// AVX2 without VNNI: the dot product takes three instructions.
-#[derive(Clone, Copy, Debug)]
-pub struct WithoutVnni;
-
-/// The dot product of AVX-512 VNNI.
-#[derive(Clone, Copy, Debug)]
-pub struct WithVnni(X64V4xToken);
-
-/// A dot product of four bytes a lane.
-pub trait Dot: Copy + Debug + Send + Sync + 'static {
-    /// As [`Lanes::OFFSET_TAKEN`].
-    const OFFSET_TAKEN: i32;
-    /// As [`Lanes::dot`].
-    fn dot(self, avx2: X64V3Token, codes: __m256i, activations: i32, to: __m256i) -> __m256i;
-    /// As [`Lanes::dot_offset`].
-    fn dot_offset(self, avx2: X64V3Token, codes: __m256i, activations: i32, to: __m256i) -> __m256i;
-}
-
-impl Dot for WithoutVnni {
-    const OFFSET_TAKEN: i32 = 128;
-
-    #[inline(always)]
-    fn dot(self, avx2: X64V3Token, codes: __m256i, activations: i32, to: __m256i) -> __m256i {
-        dot(avx2, codes, activations, to)
-    }
-
-    #[inline(always)]
-    fn dot_offset(self, avx2: X64V3Token, codes: __m256i, activations: i32, to: __m256i) -> __m256i {
-        dot_signed(avx2, codes, activations, to)
-    }
-}
-
-impl Dot for WithVnni {
-    const OFFSET_TAKEN: i32 = 0;
-
-    #[inline(always)]
-    fn dot(self, _: X64V3Token, codes: __m256i, activations: i32, to: __m256i) -> __m256i {
-        dot_vnni(self.0, codes, activations, to)
-    }
-
-    #[inline(always)]
-    fn dot_offset(self, _: X64V3Token, codes: __m256i, activations: i32, to: __m256i) -> __m256i {
-        dot_vnni(self.0, codes, activations, to)
-    }
 }
 
 impl X86<WithoutVnni> {
@@ -101,6 +55,7 @@ impl<D: Dot> Lanes for X86<D> {
 
     const PAIRS: bool = false;
     const OFFSET_TAKEN: i32 = D::OFFSET_TAKEN;
+    const MANY_REGISTERS: bool = D::MANY_REGISTERS;
 
     #[inline(always)]
     fn splat(self, x: f32) -> __m256 {
@@ -115,6 +70,11 @@ impl<D: Dot> Lanes for X86<D> {
     #[inline(always)]
     fn load_f16(self, x: &[u8; 2 * ROWS]) -> __m256 {
         load_f16(self.avx2, x)
+    }
+
+    #[inline(always)]
+    fn load_bf16(self, x: &[u8; 2 * ROWS]) -> __m256 {
+        load_bf16(self.avx2, x)
     }
 
     #[inline(always)]
@@ -239,11 +199,6 @@ impl<D: Dot> Lanes for X86<D> {
 }
 
 #[arcane(import_intrinsics)]
-fn dot_vnni(_token: X64V4xToken, codes: __m256i, activations: i32, to: __m256i) -> __m256i {
-    _mm256_dpbusd_epi32(to, codes, _mm256_set1_epi32(activations))
-}
-
-#[arcane(import_intrinsics)]
 fn splat(_token: X64V3Token, x: f32) -> __m256 {
     _mm256_set1_ps(x)
 }
@@ -256,6 +211,11 @@ fn load(_token: X64V3Token, x: &[f32; ROWS]) -> __m256 {
 #[arcane(import_intrinsics)]
 fn load_f16(_token: X64V3Token, x: &[u8; 2 * ROWS]) -> __m256 {
     _mm256_cvtph_ps(_mm_loadu_si128(x))
+}
+
+#[arcane(import_intrinsics)]
+fn load_bf16(_token: X64V3Token, x: &[u8; 2 * ROWS]) -> __m256 {
+    _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(_mm_loadu_si128(x))))
 }
 
 #[arcane(import_intrinsics)]
@@ -361,20 +321,4 @@ fn or_shifted<const SHIFT: i32>(_token: X64V3Token, x: __m256i, y: __m256i) -> _
 #[arcane(import_intrinsics)]
 fn look_up(_token: X64V3Token, ix: __m256i, table: &[u8; 16]) -> __m256i {
     _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(table)), ix)
-}
-
-/// Codes below 128: a pair's sum is at most 2 x 127 x 127 and fits the 16 bits of `vpmaddubsw`.
-#[arcane(import_intrinsics)]
-fn dot(_token: X64V3Token, codes: __m256i, activations: i32, to: __m256i) -> __m256i {
-    let pairs = _mm256_maddubs_epi16(codes, _mm256_set1_epi32(activations));
-    _mm256_add_epi32(to, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
-}
-
-/// Codes of 0 to 255 less 128, by absolute values: `|w| (sign(w) a)`, at most 2 x 128 x 127 a pair.
-#[arcane(import_intrinsics)]
-fn dot_signed(_token: X64V3Token, codes: __m256i, activations: i32, to: __m256i) -> __m256i {
-    let codes = _mm256_xor_si256(codes, _mm256_set1_epi8(-128));
-    let activations = _mm256_sign_epi8(_mm256_set1_epi32(activations), codes);
-    let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(codes), activations);
-    _mm256_add_epi32(to, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
 }
