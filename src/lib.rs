@@ -1,4 +1,4 @@
-//! Google's Gemma from GGUF files, on the GPU, in the browser and natively.
+//! Google's Gemma from GGUF files, on the GPU or the processor, in the browser and natively.
 //!
 //! Data flows one way, and this is also the order in which to read the crate. Each module uses only modules
 //! above it:
@@ -7,6 +7,7 @@
 //! - [`gguf`]: the container, with metadata and a table of tensors,
 //! - [`quant`]: block formats, and their planes on the GPU,
 //! - [`gpu`]: device, buffers, matrices and plans; everything that says wgpu,
+//! - [`cpu`]: workers, matrices and plans of the processor; everything that says SIMD,
 //! - [`kernels`]: one WGSL file each, with a CPU twin that states its result,
 //! - [`model`]: a Gemma, with its configuration, prefill and decode step,
 //! - [`sampler`]: from logits to one token,

@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use crate::cpu::attention::KvCache;
 use crate::cpu::matrix::Matrix;
-use crate::cpu::plan::{BufferId, BufferSpec, CacheSpec, MatrixId, MatrixSpec, RopeSpec, VectorId, WorkerSpec};
+use crate::cpu::plan::{
+    BufferId, BufferSpec, CacheSpec, MatrixId, MatrixSpec, RopeSpec, VectorId, WorkerSpec,
+};
 use crate::cpu::rope::Angles;
 use crate::error::{Error, Result};
 
@@ -143,10 +145,10 @@ impl Memory {
         let words = |bytes: &[u8]| -> u64 {
             bytes.as_chunks::<8>().0.iter().fold(0, |sum, word| sum.wrapping_add(u64::from_le_bytes(*word)))
         };
-        let groups = self.matrices.iter().flat_map(|part| {
-            (0..part.matrix.n_groups()).map(|g| part.matrix.group(g))
-        });
-        groups.fold(0, |sum: u64, group| sum.wrapping_add(words(group.codes)).wrapping_add(words(group.scales)))
+        let groups =
+            self.matrices.iter().flat_map(|part| (0..part.matrix.n_groups()).map(|g| part.matrix.group(g)));
+        groups
+            .fold(0, |sum: u64, group| sum.wrapping_add(words(group.codes)).wrapping_add(words(group.scales)))
     }
 
     /// A buffer.

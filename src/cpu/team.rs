@@ -37,10 +37,7 @@ pub(super) fn lost() -> Error {
 ///
 /// # Errors
 /// As [`reply`].
-pub fn all(
-    team: &dyn Team,
-    job: &dyn Fn(usize) -> Job,
-) -> impl Future<Output = Result<Vec<Reply>>> + use<> {
+pub fn all(team: &dyn Team, job: &dyn Fn(usize) -> Job) -> impl Future<Output = Result<Vec<Reply>>> + use<> {
     let answers: Vec<Answer> = (0..team.n_workers()).map(|worker| team.send(worker, job(worker))).collect();
     try_join_all(answers.into_iter().map(reply))
 }

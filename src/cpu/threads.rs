@@ -165,9 +165,8 @@ impl Shared {
 
     /// Makes a half long enough.
     fn grow(&self, half: usize, len: usize) {
-        let short = |half: &RwLock<Vec<AtomicU32>>| {
-            half.read().unwrap_or_else(PoisonError::into_inner).len() < len
-        };
+        let short =
+            |half: &RwLock<Vec<AtomicU32>>| half.read().unwrap_or_else(PoisonError::into_inner).len() < len;
         if let Some(half) = self.halves.get(half)
             && short(half)
         {

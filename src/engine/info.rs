@@ -7,9 +7,9 @@ use crate::gguf::Header;
 use crate::gpu::Tuning;
 use crate::gpu::device::{AdapterInfo, Counters};
 use crate::model::cpu::model::Processor;
-use crate::model::{Config, Model};
-use crate::model::memory::{DeviceBytes, DeviceKind};
 use crate::model::gpu::self_test::Variants;
+use crate::model::memory::{DeviceBytes, DeviceKind};
+use crate::model::{Config, Model};
 
 /// Phase of a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -49,11 +49,7 @@ pub struct GpuFacts {
 impl GpuFacts {
     pub(super) fn of(model: &Model) -> Option<Self> {
         let model = model.gpu()?;
-        Some(Self {
-            adapter: model.gpu().info().clone(),
-            tuning: model.tuning(),
-            variants: model.variants(),
-        })
+        Some(Self { adapter: model.gpu().info().clone(), tuning: model.tuning(), variants: model.variants() })
     }
 }
 

@@ -18,7 +18,7 @@ use crate::gguf::{self, Header};
 use crate::gpu::device::AdapterInfo;
 use crate::model::gpu::adapter_record::AdapterRecord;
 use crate::model::gpu::self_test::SelfTest;
-use crate::model::loaded::{Loading, Opened};
+use crate::model::loading::{Loading, Opened};
 use crate::model::tensors::checked_config;
 use crate::model::{Model, ModelOptions as LoadOptions};
 use crate::source::prefixed::Prefixed;

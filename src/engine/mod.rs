@@ -34,11 +34,11 @@ mod sleep;
 mod state;
 mod stops;
 
-pub use crate::model::{DeviceChoice, ModelOptions as LoadOptions};
 pub use crate::model::cpu::model::Processor;
 pub use crate::model::gpu::adapter_record::AdapterRecord;
-pub use crate::model::memory::DeviceKind;
 pub use crate::model::gpu::self_test::{Effort, Replaced, SelfTest, Tested, Variants};
+pub use crate::model::memory::DeviceKind;
+pub use crate::model::{DeviceChoice, ModelOptions as LoadOptions};
 pub use crate::quant::KvType;
 pub use info::{GpuFacts, Info, Memory, ModelFile, Phase, Progress, Stats};
 pub use inspect::{Inspection, inspect};

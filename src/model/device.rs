@@ -32,13 +32,7 @@ pub trait Steps {
     fn norm(&mut self, x: &Buffer<Self>, norms: &Norms<Self>, normed: &Buffer<Self>);
 
     /// `x += post_norm(out)`, or `x += out` without a post-norm; `normed = norm(x)`
-    fn norm_add(
-        &mut self,
-        out: &Buffer<Self>,
-        x: &Buffer<Self>,
-        norms: &Norms<Self>,
-        normed: &Buffer<Self>,
-    );
+    fn norm_add(&mut self, out: &Buffer<Self>, x: &Buffer<Self>, norms: &Norms<Self>, normed: &Buffer<Self>);
 
     /// `y = w x`, in the columns of `y` that belong to `w`
     fn product(&mut self, w: &Matrix<Self>, x: &Buffer<Self>, y: &Buffer<Self>);

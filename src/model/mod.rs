@@ -11,7 +11,7 @@
 //! - [`device`]: weights and state over the types of a device, and the steps that it records,
 //! - [`prefill`]: the forward pass, from top to bottom; start here,
 //! - [`reference`](mod@reference): the forward pass over the CPU twins of the kernels, the arbiter,
-//! - [`options`], [`loaded`]: the choice of a device, and a model on either one.
+//! - [`options`], [`loading`], [`loaded`]: the choice of a device, and a model on either one.
 //!
 //! The folder [`gpu`] holds what is true of the GPU: the weights in matrices, the buffers of the state, the
 //! recorder of the forward pass's steps, the decode step (the forward pass fused for one token), plans,
@@ -26,6 +26,7 @@ pub mod cpu;
 pub mod device;
 pub mod gpu;
 pub mod loaded;
+pub mod loading;
 pub mod memory;
 pub mod options;
 pub mod prefill;

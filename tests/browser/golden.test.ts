@@ -40,7 +40,7 @@ const models = Object.keys(tinyModels());
 
 onTestPage({ models: tinyModels }, (tab) => {
   // The f32 cache with every model; f16, which differs in nothing but the cache, with one of each generation and shape. Natively
-  // tests/gpu/tiny_models.rs runs all of both.
+  // tests/engine/tiny_models.rs runs all of both.
   const ofEachShape = models.filter((model) => /q4_k_m|rs8/.test(model));
   for (const kv of ['f32', 'f16'] as const) {
     describe(`${kv} cache`, () => {

@@ -93,7 +93,8 @@ fn other_commands() {
     let logits = on_cpu(&["eval", &file, "-p", "Alice", "--top", "5", "--json"], "2").json();
     assert_eq!(logits["logits"].as_array().unwrap().len(), 5);
     let text = std::env::temp_dir().join(format!("gemma-web-processor-{}.txt", std::process::id()));
-    std::fs::write(&text, "Alice was beginning to get very tired of sitting by her sister on the bank.").unwrap();
+    std::fs::write(&text, "Alice was beginning to get very tired of sitting by her sister on the bank.")
+        .unwrap();
     let path = text.to_str().unwrap();
     let exact = on_cpu(&["perplexity", &file, "--file", path, "--tuning", "f32", "--json"], "2").json();
     let int8 = on_cpu(&["perplexity", &file, "--file", path, "--json"], "2").json();

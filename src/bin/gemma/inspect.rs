@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use gemma_web::gguf::{self, Array, Header, Metadata, Value};
 use gemma_web::gpu::{Gpu, GpuOptions};
-use gemma_web::model::loaded::plan_memory;
+use gemma_web::model::loading::plan_memory;
 use gemma_web::model::memory::{DeviceKind, MemoryPlan, Verdict};
 use gemma_web::model::{Config, ModelOptions};
 use gemma_web::source::ByteSource;

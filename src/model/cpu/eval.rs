@@ -85,12 +85,7 @@ impl Model {
         outcome
     }
 
-    async fn score(
-        &self,
-        ids: &[u32],
-        cancel: &Cancel,
-        on_row: &mut dyn FnMut(usize, &[f32]),
-    ) -> Result<()> {
+    async fn score(&self, ids: &[u32], cancel: &Cancel, on_row: &mut dyn FnMut(usize, &[f32])) -> Result<()> {
         let n_scored = ids.len() - 1;
         let mut start = 0;
         while start < ids.len() {

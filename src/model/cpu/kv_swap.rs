@@ -147,7 +147,13 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::DeviceLost`] if a worker is gone.
-    pub async fn write_plane(&self, swapped: &SwappedKv, plane: usize, offset: u64, bytes: &[u8]) -> Result<()> {
+    pub async fn write_plane(
+        &self,
+        swapped: &SwappedKv,
+        plane: usize,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<()> {
         let Some(plane) = self.planes().nth(plane) else { return Ok(()) };
         let (bytes, offset): (Arc<[u8]>, usize) = (Arc::from(bytes), offset as usize);
         let job = |_| Job::WritePlane { id: swapped.id, plane, offset, bytes: Arc::clone(&bytes) };

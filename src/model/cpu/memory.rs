@@ -1,9 +1,7 @@
-//! What each worker allocates for a model, and the memory that it takes: from the header alone.
+//! Allocation of a model's workers, and the memory that it takes: from the header alone.
 
 use crate::cpu::matrix::Matrix;
-use crate::cpu::plan::{
-    BufferId, BufferSpec, CacheId, CacheSpec, PlanId, RopeId, RopeSpec, WorkerSpec,
-};
+use crate::cpu::plan::{BufferId, BufferSpec, CacheId, CacheSpec, PlanId, RopeId, RopeSpec, WorkerSpec};
 use crate::error::Result;
 use crate::gguf::Header;
 use crate::model::config::{Config, Rope};
@@ -110,12 +108,7 @@ pub fn bytes(spec: &WorkerSpec) -> DeviceBytes {
     let numbers = |c: &CacheSpec| 2 * (c.n_slots * c.heads.len() * c.head_dim) as u64;
     let kv = spec.caches.iter().map(|c| numbers(c) * c.kv.bytes());
     let buffers = spec.buffers.iter().map(|b| 4 * (b.n_cols * b.n_rows) as u64);
-    DeviceBytes {
-        weights: matrices.chain(vectors).sum(),
-        kv: kv.sum(),
-        scratch: buffers.sum(),
-        sessions: 0,
-    }
+    DeviceBytes { weights: matrices.chain(vectors).sum(), kv: kv.sum(), scratch: buffers.sum(), sessions: 0 }
 }
 
 /// Plans the memory of the model of a header for `n_workers` workers.
@@ -132,7 +125,9 @@ pub fn plan(header: &Header, options: &ModelOptions, n_workers: usize) -> Result
         total = total + bytes(&spec);
         for (i, (name, place)) in places.into_iter().enumerate() {
             let bytes = match place {
-                Place::Matrix(id) => spec.matrices.get(id.0).map_or(0, |m| Matrix::bytes_of(m.format, m.rows.len(), m.n_cols)),
+                Place::Matrix(id) => {
+                    spec.matrices.get(id.0).map_or(0, |m| Matrix::bytes_of(m.format, m.rows.len(), m.n_cols))
+                }
                 Place::Vector(id) => spec.vectors.get(id.0).map_or(0, |len| 4 * *len as u64),
             };
             match tensors.get_mut(i) {

@@ -28,9 +28,14 @@ impl Share {
         let rows = |total| part_of_rows(total, index, n);
         let heads = part(config.n_heads, 1, index, n);
         let per_kv = config.n_heads / config.n_kv_heads;
-        let kv_heads =
-            if heads.is_empty() { 0..0 } else { heads.start / per_kv..heads.end.div_ceil(per_kv) };
-        Self { heads, kv_heads, model: rows(config.d_model), ff: rows(config.d_ff), vocab: rows(config.n_vocab) }
+        let kv_heads = if heads.is_empty() { 0..0 } else { heads.start / per_kv..heads.end.div_ceil(per_kv) };
+        Self {
+            heads,
+            kv_heads,
+            model: rows(config.d_model),
+            ff: rows(config.d_ff),
+            vocab: rows(config.n_vocab),
+        }
     }
 
     /// The shares of `n` workers.

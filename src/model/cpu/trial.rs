@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use web_time::Instant;
 
-use crate::cpu::plan::{
-    BufferId, BufferSpec, Job, MatrixId, MatrixSpec, Op, PlanId, Step, WorkerSpec,
-};
+use crate::cpu::plan::{BufferId, BufferSpec, Job, MatrixId, MatrixSpec, Op, PlanId, Step, WorkerSpec};
 use crate::cpu::team::{self, Team};
 use crate::error::Result;
 use crate::model::cpu::share::part_of_rows;

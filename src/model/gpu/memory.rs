@@ -13,10 +13,10 @@ use crate::kernels::{matvec_common, rope_table, sample};
 use crate::model::config::Config;
 use crate::model::gpu::decode::buffer_bytes;
 use crate::model::gpu::fused::{LayerMatrices, single};
-use crate::model::options::ModelOptions;
 use crate::model::gpu::state::kv_shape;
 use crate::model::gpu::token_ring;
 use crate::model::memory::{DeviceKind, MemoryPlan, Verdict};
+use crate::model::options::ModelOptions;
 use crate::model::state_shape::StateShape;
 use crate::model::tensors::{OUTPUT, checked_config};
 

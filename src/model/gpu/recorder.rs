@@ -31,7 +31,13 @@ impl<'a> Recorder<'a> {
     /// A recorder for many tokens: activations are int8 only if every matrix has codes, since a kernel writes
     /// them in one form.
     #[must_use]
-    pub fn new(gpu: &'a Gpu, config: &'a Config, weights: &Weights<Gpu>, tuning: Tuning, label: &str) -> Self {
+    pub fn new(
+        gpu: &'a Gpu,
+        config: &'a Config,
+        weights: &Weights<Gpu>,
+        tuning: Tuning,
+        label: &str,
+    ) -> Self {
         let coded = weights.layers.iter().flat_map(Layer::matrices).all(|m| m.format.has_codes());
         let arithmetic = if coded { tuning.arithmetic } else { Arithmetic::F32 };
         Self { config, gpu, tuning: Tuning { arithmetic, ..tuning }, plan: Plan::new(gpu, label) }

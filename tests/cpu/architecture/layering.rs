@@ -18,7 +18,7 @@ const MAY_USE: [(&str, &str); 17] = [
     ("gpu", "error cancel quant"),
     ("cpu", "error cancel quant"),
     ("kernels", "error cancel quant gpu"),
-    ("model", "error cancel quant source gguf gpu kernels"),
+    ("model", "error cancel quant source gguf gpu cpu kernels"),
     ("sampler", "error cancel quant gpu kernels"),
     ("engine", "error cancel quant source gguf tokenizer chat gpu kernels model sampler"),
     ("bench", "error cancel gpu kernels model sampler engine"),
@@ -28,7 +28,7 @@ const MAY_USE: [(&str, &str); 17] = [
 ];
 
 /// Path beginnings that stay in these files and folders.
-const CONFINED: [(&str, &str); 9] = [
+const CONFINED: [(&str, &str); 11] = [
     ("wgpu", "src/gpu/"),
     ("web_sys", "src/web/ src/source/web/ src/gpu/"),
     ("js_sys", "src/web/ src/source/web/ src/gpu/"),
@@ -37,11 +37,15 @@ const CONFINED: [(&str, &str); 9] = [
     ("serde_wasm_bindgen", "src/web/"),
     ("std::fs", "src/source/native/ src/bin/"),
     ("std::process", "src/bin/"),
-    ("std::thread", "src/source/native/ src/bin/"), // wasm32-unknown-unknown has none
+    ("std::thread", "src/source/native/ src/cpu/threads.rs src/bin/"), // wasm32-unknown-unknown has none
+    ("core::arch", "src/cpu/lanes/"),
+    ("archmage", "src/cpu/lanes/"),
 ];
 
 /// Files of `src/model` that may use `gpu` and `kernels`. The others hold for any device; the reference consists of twins.
 const MODEL_ON_GPU: [&str; 2] = ["src/model/gpu/", "src/model/reference.rs"];
+/// Files of `src/model` that may use `cpu`.
+const MODEL_ON_CPU: &str = "src/model/cpu/";
 
 pub(crate) const MAX_LINES: usize = 350;
 
@@ -91,6 +95,9 @@ fn imports(path: &str, text: &str, files: &Files, found: &mut Vec<String>) {
                 && ["gpu", "kernels"].contains(&used)
             {
                 found.push(format!("{path}:{}: `crate::{used}` stays in {}", p.line, MODEL_ON_GPU[0]));
+            }
+            if own == "model" && used == "cpu" && !path.starts_with(MODEL_ON_CPU) {
+                found.push(format!("{path}:{}: `crate::cpu` stays in {MODEL_ON_CPU}", p.line));
             }
             if known && used != own && !allowed.split(' ').any(|name| name == used) {
                 found.push(format!("{path}:{}: `{own}` may not use `crate::{used}`", p.line));
