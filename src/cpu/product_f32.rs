@@ -116,10 +116,10 @@ fn decode<L: Lanes, C: Codes, S: Scales>(lanes: L, group: Group<'_>, tile: &mut 
         let block = group.block::<C, S>(b);
         let scaled = S::scaled(lanes, block.scales, block.supers);
         let codes = C::quads(lanes, block.codes);
-        for q in 0..QUADS {
+        for (q, codes) in codes.iter().enumerate() {
             let g = q * S::GROUPS / QUADS;
             let mut bytes = [0; 4 * ROWS];
-            lanes.store_bytes(codes[q], &mut bytes);
+            lanes.store_bytes(*codes, &mut bytes);
             for c in 0..4 {
                 let column = array!(r < ROWS, 0, bytes[4 * r + c]);
                 let weights = lanes.mul(scaled.scales[g], lanes.sub(lanes.load_u8(&column), zero));

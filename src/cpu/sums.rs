@@ -104,9 +104,9 @@ pub fn add_block<L: Lanes, S: Sort, Q: Quads<L>, const G: usize, const N: usize>
         for q in group * per_group..(group + 1) * per_group {
             let codes = quads.quad(lanes, q);
             for tile in 0..G {
-                for i in 0..N {
-                    products[tile][i] = dot::<L, S, N>(lanes, codes, x[tile].0, (q, i), products[tile][i]);
-                }
+                let (words, before) = (x[tile].0, products[tile]);
+                products[tile] =
+                    array!(i < N, before[0], dot::<L, S, N>(lanes, codes, words, (q, i), before[i]));
             }
         }
         for tile in 0..G {
