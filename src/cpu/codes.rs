@@ -13,7 +13,6 @@
 
 use core::ops::Range;
 
-use crate::cpu::array;
 use crate::cpu::lanes::{Lanes, ROWS};
 
 /// Bytes of a chunk: four columns of eight rows, eight bits each.

@@ -52,14 +52,24 @@ pub struct Block<'a> {
 }
 
 impl<'a> Group<'a> {
-    /// The blocks, from the first column on.
+    /// Blocks of the group.
     #[inline(always)]
-    pub fn blocks<C: Codes, S: Scales>(self) -> impl Iterator<Item = Block<'a>> {
-        let codes = self.codes.as_chunks::<CHUNK>().0.chunks_exact(n_chunks::<C>());
-        codes.zip(self.scales.chunks_exact(S::BYTES)).enumerate().map(move |(b, (codes, scales))| {
-            let at = b / (SUPER / BLOCK) * S::SUPERS;
-            Block { codes, scales, supers: self.supers.get(at..at + S::SUPERS).unwrap_or_default() }
-        })
+    #[must_use]
+    pub fn n_blocks<S: Scales>(&self) -> usize {
+        self.scales.len() / S::BYTES
+    }
+
+    /// Block `b`, from the first column on. Called by its number, since adapters of iterators are not always inlined.
+    #[inline(always)]
+    #[must_use]
+    pub fn block<C: Codes, S: Scales>(&self, b: usize) -> Block<'a> {
+        let n = n_chunks::<C>();
+        let at = b / (SUPER / BLOCK) * S::SUPERS;
+        Block {
+            codes: &self.codes.as_chunks::<CHUNK>().0[b * n..(b + 1) * n],
+            scales: &self.scales[b * S::BYTES..(b + 1) * S::BYTES],
+            supers: if S::SUPERS == 0 { &[] } else { &self.supers[at..at + S::SUPERS] },
+        }
     }
 }
 
@@ -265,7 +275,8 @@ impl Coded for RowOfCodes<'_> {
 
     fn run<C: Codes, S: Scales>(self) {
         let Self { group, row, to } = self;
-        for (block, to) in group.blocks::<C, S>().zip(to.as_chunks_mut::<BLOCK>().0) {
+        for (b, to) in to.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate().take(group.n_blocks::<S>()) {
+            let block = group.block::<C, S>(b);
             let scaled = S::scaled(Portable, block.scales, block.supers);
             for (q, (codes, to)) in
                 C::quads(Portable, block.codes).iter().zip(to.as_chunks_mut::<4>().0).enumerate()

@@ -14,7 +14,6 @@ macro_rules! array {
         all
     }};
 }
-pub(crate) use array;
 
 pub mod activations;
 pub mod attention;

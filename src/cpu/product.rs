@@ -10,7 +10,7 @@ use crate::cpu::codes::Codes;
 use crate::cpu::lanes::{Isa, Kernel, Lanes, ROWS};
 use crate::cpu::matrix::{Coded, Matrix, coded};
 use crate::cpu::scales::Scales;
-use crate::cpu::sums::{Registers, Rows, SortOf, add_block, blocks_of};
+use crate::cpu::sums::{Registers, Rows, SortOf, add_block, block_of};
 
 pub use crate::cpu::unpacked::Tile;
 
@@ -65,9 +65,12 @@ impl<L: Lanes> Coded for WithLanes<'_, L> {
     #[inline(always)]
     fn run<C: Codes, S: Scales>(self) {
         let Self { lanes, work: OneToken { w, groups, x, y } } = self;
+        let x = x.tile::<1>(0);
         for (i, g) in groups.enumerate() {
+            let group = w.group(g);
             let mut sums = [[lanes.splat(0.0)]];
-            for (block, x) in w.group(g).blocks::<C, S>().zip(blocks_of::<L, 1>(x.tile(0))) {
+            for b in 0..group.n_blocks::<S>().min(x.scales.len()) {
+                let (block, x) = (group.block::<C, S>(b), block_of::<L, 1>(&x, b));
                 let scaled = S::scaled(lanes, block.scales, block.supers);
                 let codes = Registers::<L>(C::quads(lanes, block.codes));
                 add_block::<L, SortOf<C, S>, _, 1, 1>(lanes, (codes, C::ZERO), &scaled, [x], &mut sums);

@@ -4,7 +4,6 @@
 
 use core::ops::Range;
 
-use crate::cpu::array;
 use crate::cpu::codes::{Codes, QUADS};
 use crate::cpu::lanes::{Isa, Kernel, Lanes, ROWS};
 use crate::cpu::matrix::{Coded, Group, Matrix, coded};
@@ -113,12 +112,14 @@ impl<L: Lanes> Coded for OfCodes<'_, L> {
 fn decode<L: Lanes, C: Codes, S: Scales>(lanes: L, group: Group<'_>, tile: &mut Vec<[f32; ROWS]>) {
     let zero = lanes.splat(C::ZERO as f32);
     tile.clear();
-    for block in group.blocks::<C, S>() {
+    for b in 0..group.n_blocks::<S>() {
+        let block = group.block::<C, S>(b);
         let scaled = S::scaled(lanes, block.scales, block.supers);
-        for (q, codes) in C::quads(lanes, block.codes).into_iter().enumerate() {
+        let codes = C::quads(lanes, block.codes);
+        for (q, codes) in codes.iter().enumerate() {
             let g = q * S::GROUPS / QUADS;
             let mut bytes = [0; 4 * ROWS];
-            lanes.store_bytes(codes, &mut bytes);
+            lanes.store_bytes(*codes, &mut bytes);
             for c in 0..4 {
                 let column = array!(r < ROWS, 0, bytes[4 * r + c]);
                 let weights = lanes.mul(scaled.scales[g], lanes.sub(lanes.load_u8(&column), zero));

@@ -3,7 +3,6 @@
 use core::marker::PhantomData;
 
 use crate::cpu::activations::Tile;
-use crate::cpu::array;
 use crate::cpu::codes::{CHUNK, Codes, QUADS};
 use crate::cpu::lanes::{Lanes, ROWS};
 use crate::cpu::scales::{Scaled, Scales};
@@ -47,11 +46,11 @@ pub const fn n_words<L: Lanes>() -> usize {
     if L::PAIRS { 2 * QUADS } else { QUADS }
 }
 
-/// The blocks of a tile of activations.
+/// Block `b` of a tile of activations.
 #[inline(always)]
-pub fn blocks_of<'a, L: Lanes, const N: usize>(x: Tile<'a, N>) -> impl Iterator<Item = BlockOf<'a, N>> {
-    let blocks = x.words.chunks_exact(n_words::<L>()).zip(x.scales).zip(x.sums);
-    blocks.map(|((words, scales), sums)| (words, scales, sums))
+#[must_use]
+pub fn block_of<'a, L: Lanes, const N: usize>(x: &Tile<'a, N>, b: usize) -> BlockOf<'a, N> {
+    (&x.words[b * n_words::<L>()..(b + 1) * n_words::<L>()], &x.scales[b], &x.sums[b])
 }
 
 /// The codes of a block.
@@ -97,15 +96,17 @@ pub fn add_block<L: Lanes, S: Sort, Q: Quads<L>, const G: usize, const N: usize>
     for group in 0..S::GROUPS {
         let code_sums = array!(tile < G, [0; N], sums_of::<S, N>(x[tile].2, group));
         let mut products = [[lanes.splat_i32(0); N]; G];
-        for (products, sums) in products.iter_mut().flatten().zip(code_sums.iter().flatten()) {
-            *products = lanes.splat_i32(-rest * *sums);
+        for tile in 0..G {
+            for i in 0..N {
+                products[tile][i] = lanes.splat_i32(-rest * code_sums[tile][i]);
+            }
         }
         for q in group * per_group..(group + 1) * per_group {
             let codes = quads.quad(lanes, q);
-            for (products, x) in products.iter_mut().zip(&x) {
-                for (i, products) in products.iter_mut().enumerate() {
-                    *products = dot::<L, S, N>(lanes, codes, x.0, (q, i), *products);
-                }
+            for tile in 0..G {
+                let (words, before) = (x[tile].0, products[tile]);
+                products[tile] =
+                    array!(i < N, before[0], dot::<L, S, N>(lanes, codes, words, (q, i), before[i]));
             }
         }
         for tile in 0..G {

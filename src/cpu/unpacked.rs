@@ -1,12 +1,11 @@
 //! Eight rows of codes as bytes, unpacked once for the tokens of a prompt, and their products.
 
 use crate::cpu::activations::{self, Activations, TOKENS};
-use crate::cpu::array;
 use crate::cpu::codes::{CHUNK, Codes, QUADS};
 use crate::cpu::lanes::{Isa, Kernel, Lanes, ROWS};
 use crate::cpu::matrix::{Coded, Group, Matrix, coded};
 use crate::cpu::scales::{Scaled, Scales};
-use crate::cpu::sums::{AnySort, Memory, Rows, Sort, add_block, n_words};
+use crate::cpu::sums::{AnySort, Memory, Rows, Sort, add_block, block_of};
 
 /// Codes, scales and minima, block by block.
 #[derive(Debug, Default)]
@@ -56,26 +55,23 @@ impl<L: Lanes> Coded for WithLanes<L, Unpack<'_>> {
     #[inline(always)]
     fn run<C: Codes, S: Scales>(self) {
         let Self { lanes, work: Unpack { group, tile, .. } } = self;
-        let n_blocks = group.blocks::<C, S>().count();
+        let n_blocks = group.n_blocks::<S>();
         (tile.zero, tile.wide) = (C::ZERO, C::WIDE);
         tile.codes.resize(n_blocks, [[0; CHUNK]; QUADS]);
         tile.scales.resize(n_blocks * S::GROUPS, [0.0; ROWS]);
         tile.mins.resize(if S::MINS { n_blocks * S::GROUPS } else { 0 }, [0.0; ROWS]);
-        let scales = tile.scales.chunks_exact_mut(S::GROUPS);
-        for (b, ((block, to), scales)) in group.blocks::<C, S>().zip(&mut tile.codes).zip(scales).enumerate()
-        {
-            for (codes, to) in C::quads(lanes, block.codes).into_iter().zip(to) {
-                lanes.store_bytes(codes, to);
+        for b in 0..n_blocks {
+            let block = group.block::<C, S>(b);
+            let codes = C::quads(lanes, block.codes);
+            let to = &mut tile.codes[b];
+            for q in 0..QUADS {
+                lanes.store_bytes(codes[q], &mut to[q]);
             }
             let scaled = S::scaled(lanes, block.scales, block.supers);
-            for (scale, to) in scaled.scales.into_iter().zip(scales) {
-                lanes.store(scale, to);
-            }
-            if S::MINS {
-                for (min, to) in
-                    scaled.mins.into_iter().zip(&mut tile.mins[b * S::GROUPS..(b + 1) * S::GROUPS])
-                {
-                    lanes.store(min, to);
+            for g in 0..S::GROUPS {
+                lanes.store(scaled.scales[g], &mut tile.scales[b * S::GROUPS + g]);
+                if S::MINS {
+                    lanes.store(scaled.mins[g], &mut tile.mins[b * S::GROUPS + g]);
                 }
             }
         }
@@ -151,12 +147,7 @@ fn several<L: Lanes, S: Sort, const G: usize, const N: usize>(
             scales: [lanes.load(&scales[first]), lanes.load(&scales[last])],
             mins: if S::MINS { [lanes.load(&mins[first]), lanes.load(&mins[last])] } else { [none; 2] },
         };
-        let words = b * n_words::<L>()..(b + 1) * n_words::<L>();
-        let x = array!(
-            i < G,
-            (&[][..], &[0.0; N], &[[0; N]; 2]),
-            (&x[i].words[words.clone()], &x[i].scales[b], &x[i].sums[b])
-        );
+        let x = array!(i < G, (&[][..], &[0.0; N], &[[0; N]; 2]), block_of::<L, N>(&x[i], b));
         add_block::<L, S, _, G, N>(lanes, (Memory(codes), tile.zero), &scaled, x, &mut sums);
     }
     sums

@@ -2,7 +2,6 @@
 
 use super::numbers::Numbers;
 use super::tile::Tile;
-use crate::cpu::array;
 use crate::cpu::lanes::{Lanes, ROWS};
 
 /// Writes the products of a tile's queries with some keys, `scores [n, stride]`. A multiple of eight products at a time.
@@ -59,16 +58,34 @@ fn some<L: Lanes, K: Numbers, const N: usize, const M: usize>(
                 }
             }
         }
+        let mut products = [[0.0; M]; N];
+        let all = products.as_flattened_mut();
+        store::<L, M, N>(lanes, &sums, 0, all);
+        store::<L, M, N>(lanes, &sums, ROWS, all);
         let n = M.min(n_keys - j);
-        // Queries whose products are eight numbers.
-        let per_eight = ROWS / M;
-        for first in (0..N).step_by(per_eight) {
-            let mut all = [0.0; ROWS];
-            lanes.store(lanes.sums(array!(k < ROWS, sums[0][0], sums[first + k / M][k % M])), &mut all);
-            for (i, sums) in all.chunks_exact(M).enumerate() {
-                scores[(first + i) * stride + j..][..n].copy_from_slice(&sums[..n]);
+        for (i, products) in products.iter().enumerate() {
+            let to = &mut scores[i * stride + j..];
+            if let (true, Some(to)) = (n == M, to.first_chunk_mut()) {
+                *to = *products;
+            } else {
+                to.iter_mut().zip(products).take(n).for_each(|(to, product)| *to = *product);
             }
         }
+    }
+}
+
+/// Writes the sums of eight vectors from number `first` on, if there are as many.
+#[inline(always)]
+fn store<L: Lanes, const M: usize, const N: usize>(
+    lanes: L,
+    sums: &[[L::F32; M]; N],
+    first: usize,
+    to: &mut [f32],
+) {
+    if first < M * N
+        && let Some(to) = to[first..].first_chunk_mut()
+    {
+        lanes.store(lanes.sums(array!(k < ROWS, sums[0][0], sums[(first + k) / M][(first + k) % M])), to);
     }
 }
 

@@ -4,7 +4,6 @@ use core::ops::Range;
 
 use super::numbers::Numbers;
 use super::tile::Tile;
-use crate::cpu::array;
 use crate::cpu::lanes::{Lanes, ROWS};
 
 /// Adds the values at the positions `keys` to the outputs of a tile's queries, by `weights [n, stride]`.
@@ -119,12 +118,7 @@ fn add_chunks<L: Lanes, V: Numbers, const N: usize, const W: usize>(
     at: [usize; N],
 ) {
     let at = array!(i < N, 0, at[i] + chunk * ROWS);
-    let mut sums = [[lanes.splat(0.0); W]; N];
-    for (at, sums) in at.iter().zip(&mut sums) {
-        for (sum, o) in sums.iter_mut().zip(o[*at..].as_chunks::<ROWS>().0) {
-            *sum = lanes.load(o);
-        }
-    }
+    let mut sums = array!(i < N, [lanes.splat(0.0); W], load(lanes, &o[at[i]..]));
     let n = values.len() / n_chunks;
     let weights = array!(i < N, &[][..], &weights[i][..n]);
     for j in 0..n {
@@ -137,9 +131,16 @@ fn add_chunks<L: Lanes, V: Numbers, const N: usize, const W: usize>(
             }
         }
     }
-    for (at, sums) in at.into_iter().zip(sums) {
-        for (sum, o) in sums.into_iter().zip(o[at..].as_chunks_mut::<ROWS>().0) {
-            lanes.store(sum, o);
+    for i in 0..N {
+        let o = o[at[i]..].as_chunks_mut::<ROWS>().0;
+        for w in 0..W {
+            lanes.store(sums[i][w], &mut o[w]);
         }
     }
+}
+
+#[inline(always)]
+fn load<L: Lanes, const W: usize>(lanes: L, o: &[f32]) -> [L::F32; W] {
+    let o = &o.as_chunks::<ROWS>().0[..W];
+    array!(w < W, lanes.splat(0.0), lanes.load(&o[w]))
 }

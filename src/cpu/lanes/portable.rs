@@ -1,7 +1,6 @@
 //! The operations in plain Rust: for processors without a set of their own here, and for tests to compare with.
 
 use super::operations::{Lanes, Quad, ROWS};
-use crate::cpu::array;
 
 /// Arrays instead of registers; the compiler makes of them what the target has.
 #[derive(Clone, Copy, Debug)]

@@ -10,14 +10,22 @@ pub struct Simd128;
 
 type Two = [v128; 2];
 
-#[inline(always)]
-fn both(a: Two, f: impl Fn(v128) -> v128) -> Two {
-    [f(a[0]), f(a[1])]
+/// The same instruction on both vectors. Instructions are no closures, and closures are not always inlined.
+macro_rules! both {
+    ($instruction:ident, $a:expr) => {{
+        let a = $a;
+        [$instruction(a[0]), $instruction(a[1])]
+    }};
+    ($instruction:ident, $a:expr, $b:expr) => {{
+        let (a, b) = ($a, $b);
+        [$instruction(a[0], b[0]), $instruction(a[1], b[1])]
+    }};
 }
 
+/// `2^n` of whole numbers.
 #[inline(always)]
-fn pairwise(a: Two, b: Two, f: impl Fn(v128, v128) -> v128) -> Two {
-    [f(a[0], b[0]), f(a[1], b[1])]
+fn power_of_two(n: v128) -> v128 {
+    i32x4_shl(i32x4_add(i32x4_trunc_sat_f32x4(n), i32x4_splat(127)), 23)
 }
 
 #[inline(always)]
@@ -117,32 +125,32 @@ impl Lanes for Simd128 {
 
     #[inline(always)]
     fn add(self, a: Two, b: Two) -> Two {
-        pairwise(a, b, f32x4_add)
+        both!(f32x4_add, a, b)
     }
 
     #[inline(always)]
     fn sub(self, a: Two, b: Two) -> Two {
-        pairwise(a, b, f32x4_sub)
+        both!(f32x4_sub, a, b)
     }
 
     #[inline(always)]
     fn mul(self, a: Two, b: Two) -> Two {
-        pairwise(a, b, f32x4_mul)
+        both!(f32x4_mul, a, b)
     }
 
     #[inline(always)]
     fn div(self, a: Two, b: Two) -> Two {
-        pairwise(a, b, f32x4_div)
+        both!(f32x4_div, a, b)
     }
 
     #[inline(always)]
     fn max(self, a: Two, b: Two) -> Two {
-        pairwise(a, b, |a, b| f32x4_pmax(b, a))
+        both!(f32x4_pmax, b, a)
     }
 
     #[inline(always)]
     fn min(self, a: Two, b: Two) -> Two {
-        pairwise(a, b, |a, b| f32x4_pmin(b, a))
+        both!(f32x4_pmin, b, a)
     }
 
     #[inline(always)]
@@ -152,7 +160,7 @@ impl Lanes for Simd128 {
 
     #[inline(always)]
     fn exp2_whole(self, n: Two) -> Two {
-        both(n, |n| i32x4_shl(i32x4_add(i32x4_trunc_sat_f32x4(n), i32x4_splat(127)), 23))
+        both!(power_of_two, n)
     }
 
     #[inline(always)]
@@ -163,7 +171,7 @@ impl Lanes for Simd128 {
 
     #[inline(always)]
     fn round(self, x: Two) -> Two {
-        both(x, f32x4_nearest)
+        both!(f32x4_nearest, x)
     }
 
     #[inline(always)]
@@ -173,7 +181,7 @@ impl Lanes for Simd128 {
 
     #[inline(always)]
     fn to_f32(self, x: Two) -> Two {
-        both(x, f32x4_convert_i32x4)
+        both!(f32x4_convert_i32x4, x)
     }
 
     #[inline(always)]
@@ -193,28 +201,28 @@ impl Lanes for Simd128 {
 
     #[inline(always)]
     fn low_nibbles(self, x: Two) -> Two {
-        both(x, |x| v128_and(x, u8x16_splat(15)))
+        both!(v128_and, x, [u8x16_splat(15); 2])
     }
 
     #[inline(always)]
     fn high_nibbles(self, x: Two) -> Two {
-        both(x, |x| u8x16_shr(x, 4))
+        both!(u8x16_shr, x, [4; 2])
     }
 
     #[inline(always)]
     fn bits<const SHIFT: i32>(self, x: Two, mask: u8) -> Two {
-        both(x, |x| v128_and(u16x8_shr(x, SHIFT as u32), u8x16_splat(mask)))
+        both!(v128_and, both!(u16x8_shr, x, [SHIFT as u32; 2]), [u8x16_splat(mask); 2])
     }
 
     #[inline(always)]
     fn or_shifted<const SHIFT: i32>(self, x: Two, y: Two) -> Two {
-        pairwise(x, y, |x, y| v128_or(x, u16x8_shl(y, SHIFT as u32)))
+        both!(v128_or, x, both!(u16x8_shl, y, [SHIFT as u32; 2]))
     }
 
     #[inline(always)]
     fn look_up(self, ix: Two, table: &[u8; 16]) -> Two {
         let table = sixteen_bytes(table);
-        both(ix, |ix| u8x16_swizzle(table, ix))
+        both!(u8x16_swizzle, [table; 2], ix)
     }
 
     #[inline(always)]
@@ -226,10 +234,8 @@ impl Lanes for Simd128 {
     #[inline(always)]
     fn dot_offset(self, codes: Two, activations: &Quad, to: Two) -> Two {
         let (even, odd) = (i32x4_splat(activations.pairs[0]), i32x4_splat(activations.pairs[1]));
-        pairwise(codes, to, |codes, to| {
-            let even = i32x4_dot_i16x8(v128_and(codes, u16x8_splat(255)), even);
-            let odd = i32x4_dot_i16x8(u16x8_shr(codes, 8), odd);
-            i32x4_add(to, i32x4_add(even, odd))
-        })
+        let evens = both!(i32x4_dot_i16x8, both!(v128_and, codes, [u16x8_splat(255); 2]), [even; 2]);
+        let odds = both!(i32x4_dot_i16x8, both!(u16x8_shr, codes, [8; 2]), [odd; 2]);
+        both!(i32x4_add, to, both!(i32x4_add, evens, odds))
     }
 }
