@@ -123,13 +123,25 @@ check_node() {
   node --test --test-reporter=spec www/dist/tests/node/*.test.js
 }
 
-# Runs two files at a time, since a browser waits much of its time. Files that read a clock or the memory in use run alone.
+# Runs two files at a time, since a browser waits much of its time. A file whose assertions are about time or memory runs alone, and says so
+# in its head. A file that reads a clock or the memory in use for another reason says that it runs beside others, so that none is forgotten.
 check_browsers() {
-  local clock='Date\.now|performance\.now|setTimeout|usedJSHeap|long-tasks' alone=() beside=() file status=0
+  local clock='Date\.now|performance\.now|usedJSHeap|long-tasks' alone=() beside=() silent=() file source status=0
   www/node_modules/.bin/tsc -p tests/browser
-  for file in www/dist/tests/browser/*.test.js; do
-    if grep -qE "$clock" "$file"; then alone+=("$file"); else beside+=("$file"); fi
+  for source in tests/browser/*.test.ts; do
+    file="www/dist/${source%.ts}.js"
+    if grep -q '^// Runs alone: ' "$source"; then
+      alone+=("$file")
+    elif grep -q '^// Runs beside others: ' "$source" || ! grep -qE "$clock" "$source"; then
+      beside+=("$file")
+    else
+      silent+=("$source")
+    fi
   done
+  if [[ ${#silent[@]} != 0 ]]; then
+    echo "a clock or the memory is read, and the head has no line \"// Runs alone: \" or \"// Runs beside others: \" with the reason: ${silent[*]}" >&2
+    return 1
+  fi
   node --test --test-concurrency=2 --test-reporter=spec "${beside[@]}" || status=1
   node --test --test-concurrency=1 --test-reporter=spec "${alone[@]}" || status=1
   return $status

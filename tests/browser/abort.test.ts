@@ -1,4 +1,5 @@
 // Cancellation at every stage: at once, and without a trace.
+// Runs alone: its calls must end within 200 ms.
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';

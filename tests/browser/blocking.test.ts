@@ -2,6 +2,7 @@
 // Chromium tells by a PerformanceObserver which tasks were long by the clock, and by a trace how long they ran. Firefox has neither, so a
 // timer of the page finds the gaps, and the system tells how much of each gap the page's thread ran. The assertions are about the time it
 // ran: if all cores work as a GPU, the clock says more about the machine than about the page. Both meters are shown to see a block.
+// Runs alone: it measures how long the main thread ran.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';

@@ -1,4 +1,5 @@
 // The cache of models: killed tabs, damage, too little space, two tabs at once, no network, and no place for files.
+// Runs alone: its calls must end within 100 ms.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

@@ -1,4 +1,5 @@
 // Calls of the package: progress, streaming, cancellation, order, disposal.
+// Runs beside others: its limits are 1.5 s and more, for what takes milliseconds.
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';

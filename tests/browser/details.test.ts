@@ -1,5 +1,6 @@
 // Small things of the chat page that people notice when they are wrong: copying, settings, the keyboard, screen readers, motion, the
 // catalogue, failures, and a hidden page.
+// Runs alone: the page must be usable within a second.
 
 import assert from 'node:assert/strict';
 import { before, it } from 'node:test';

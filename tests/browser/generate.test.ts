@@ -8,6 +8,9 @@ import { BASE, generate, likeliest, logits, logSoftmax, penalised, refused, some
 const PROMPT = [2, 10, 20];
 
 withModel(BASE, { prefillChunk: 64, contextLength: 512 }, (tab) => {
+  // Chromium's GPU here computes a tenth of Firefox's tokens a second.
+  const slow = tab.browserName === 'chromium';
+
   describe('a generation', () => {
     it('is awaited and iterated in every form, and runs once', async () => {
       const seen = await tab.page.evaluate(async () => {
@@ -129,7 +132,7 @@ withModel(BASE, { prefillChunk: 64, contextLength: 512 }, (tab) => {
       const order = (await logits(tab.page, PROMPT)).map((value, id) => ({ value, id })).sort((a, b) => b.value - a.value);
       const likely = order.slice(0, 4).map(({ id }) => id);
       const drawn = new Set<number>();
-      for (let seed = 0; seed < 24; seed += 1) {
+      for (let seed = 0; seed < (slow ? 8 : 24); seed += 1) {
         const { tokens } = await generate(tab.page, PROMPT, { maxTokens: 1, temperature: 5, topK: 4, topP: 1, seed });
         for (const id of tokens) drawn.add(id);
       }
@@ -257,8 +260,10 @@ withModel(BASE, { prefillChunk: 64, contextLength: 512 }, (tab) => {
       const cut = await generate(tab.page, someIds(600), { maxTokens: 40, overflow: 'truncate', logitBias: { 1: -100, 106: -100 } });
       assert.equal(cut.tokens.length, 40);
       assert.ok(cut.usage.promptTokens + 40 <= 512 && cut.usage.droppedTokens === 600 - cut.usage.promptTokens, JSON.stringify(cut.usage));
-      const slid = await generate(tab.page, someIds(300), { maxTokens: 600, overflow: 'slide', logitBias: { 1: -100, 106: -100 } });
-      assert.equal(slid.tokens.length, 600);
+      // With the prompt, more than the 512 positions of the context.
+      const most = slow ? 240 : 600;
+      const slid = await generate(tab.page, someIds(300), { maxTokens: most, overflow: 'slide', logitBias: { 1: -100, 106: -100 } });
+      assert.equal(slid.tokens.length, most);
       assert.ok(slid.usage.droppedTokens > 0);
     });
 

@@ -1,4 +1,5 @@
 // The memory of JavaScript during a load, through the protocol of Chromium's own tools: only it reports the heap of a worker.
+// Runs alone: it samples memory while a load runs.
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';

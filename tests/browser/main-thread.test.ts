@@ -1,4 +1,5 @@
 // A model without a worker: the same text as in a worker, and nothing of the page touched.
+// Runs alone: its calls must end within 200 ms.
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';

@@ -1,4 +1,5 @@
 // Models on the chat page: dropped anywhere, resumed after a cancelled download, verified, deleted, broken.
+// Runs beside others: its clock only limits how long it waits.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

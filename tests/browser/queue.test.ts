@@ -1,4 +1,5 @@
 // The order of calls: fair between sessions, in order within one, and aborted at once.
+// Runs alone: its calls must end within 200 ms.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

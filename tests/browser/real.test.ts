@@ -1,4 +1,5 @@
 // The real Gemma 3 270M in both browsers: the same greedy text as the exact result, within the memory promised.
+// Runs alone: the tokenizer must be ready within 2 s.
 
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';

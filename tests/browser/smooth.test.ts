@@ -1,4 +1,5 @@
 // The speed of the chat page: it is usable at once, and no long answer or long conversation holds it up.
+// Runs alone: it measures how long tasks are.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';

@@ -1,5 +1,6 @@
 // A long conversation that slides through its context: memory stays constant, and the results do not drift from those of a fresh prefill
 // of the same tokens.
+// Runs beside others: its clock is only reported.
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';

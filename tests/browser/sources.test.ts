@@ -1,4 +1,5 @@
 // Sources of a model besides one address: files, streams, objects of the page, shards, short names.
+// Runs alone: its calls must end within 100 ms.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';

@@ -1,5 +1,6 @@
 // The speed of bytes through the package, against a plain copy of the same bytes right before: Gemma 3 270M from the cache and from a
 // server on this machine. The kernels do nothing, so that compiling them takes no processor time.
+// Runs alone: it measures bytes a second.
 
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';

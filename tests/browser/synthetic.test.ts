@@ -1,4 +1,5 @@
 // A synthetic model of full size, made in the worker: it loads without a request and generates in both browsers.
+// Runs alone: its largest model takes 5 GB of memory.
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
