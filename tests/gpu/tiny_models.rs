@@ -74,7 +74,7 @@ fn default_cache(model: &str) -> Result<(), Failed> {
     let max_abs = tolerances::logits(model, true).max_abs;
     let goldens = goldens(&format!("tiny/{model}"));
     logits_agree(&mut engine, model, &goldens, max_abs)?;
-    let (n_compared, n_steps) = greedy_agrees(&mut engine, &goldens, max_abs, 32)?;
+    let (n_compared, n_steps) = greedy_agrees(&mut engine, &goldens, max_abs, 16)?;
     eprintln!("{model}: {n_compared} of {n_steps} greedy steps compared, f16 cache");
     Ok(())
 }
@@ -136,11 +136,14 @@ fn int8(model: &str) -> Result<(), Failed> {
 /// However the prompt is cut, the tokens are the same; the tests above use chunks of 64.
 fn chunks(model: &str) -> Result<(), Failed> {
     let max_abs = tolerances::logits(model, false).max_abs;
-    let goldens = goldens(&format!("tiny/{model}"));
-    for prefill_chunk in [1, 7] {
+    // On a software GPU a chunk costs about the same whatever its size, so chunks of 1 stop behind two windows.
+    for (prefill_chunk, longest) in [(1, 2 * 16 + 1), (7, usize::MAX)] {
         let mut engine = load(model, KvType::F32, prefill_chunk)?;
+        let mut goldens = goldens(&format!("tiny/{model}"));
+        goldens.prompts.retain(|prompt| prompt.ids.len() <= longest);
         logits_agree(&mut engine, model, &goldens, max_abs)?;
-        // Enough steps to read the cache that the chunks left; the tests above compare all steps.
+        // The steps read the cache that the chunks left; where nothing came round, the logits above did.
+        goldens.prompts.retain(|prompt| prompt.ids.len() > 2 * 16);
         greedy_agrees(&mut engine, &goldens, max_abs, 8)?;
     }
     Ok(())
@@ -186,9 +189,12 @@ fn split(model: &str) -> Result<(), Failed> {
     if (n_parts == n_whole) != fits {
         return Err(format!("{n_parts} dispatches in parts, {n_whole} whole").into());
     }
-    let (goldens, max_abs) = (goldens(&format!("tiny/{model}")), tolerances::logits(model, false).max_abs);
+    let (mut goldens, max_abs) =
+        (goldens(&format!("tiny/{model}")), tolerances::logits(model, false).max_abs);
     logits_agree(&mut parts, model, &goldens, max_abs)?;
-    greedy_agrees(&mut parts, &goldens, max_abs, 32)?;
+    // A step reads every part of every matrix and cache; a window has 16 positions.
+    goldens.prompts.retain(|prompt| [1, 17, 130].contains(&prompt.ids.len()));
+    greedy_agrees(&mut parts, &goldens, max_abs, 16)?;
     Ok(())
 }
 
