@@ -309,7 +309,7 @@ fn samplings() -> Vec<Sampling> {
 fn draw_all(what: &str, logits: &[f32], starts: &[usize], tally: &mut Tally) -> Result<(), Failed> {
     let b = Bench::open(logits.len())?;
     b.write(logits);
-    let n = if logits.len() < 10_000 { 60 } else { 12 };
+    let n = if logits.len() < 10_000 { 20 } else { 6 };
     for (i, sampling) in samplings().iter().enumerate() {
         for start in starts {
             let seed = 1 + ((i as u64) << 31) + *start as u64;
@@ -328,7 +328,7 @@ fn draws() -> Result<(), Failed> {
         let starts: &[usize] = if n_vocab < 10_000 { &[0, 1, 1000, 131_000] } else { &[7] };
         draw_all(&format!("{n_vocab} logits"), &numbers(n_vocab as u64, n_vocab, 12.0), starts, &mut tally)?;
     }
-    tally.enough(10_000)
+    tally.enough(5000)
 }
 
 fn draws_from_oddities() -> Result<(), Failed> {
@@ -360,7 +360,7 @@ fn draws_from_oddities() -> Result<(), Failed> {
     for (what, logits) in cases {
         draw_all(what, &logits, &[0], &mut tally)?;
     }
-    tally.enough(3000)
+    tally.enough(1100)
 }
 
 /// Texts whose tokens, except the prompt's, the GPU chose and recorded.
@@ -388,7 +388,8 @@ fn penalties() -> Result<(), Failed> {
             let mut text: Vec<u32> = (0..n_prompt).map(|j| j * j % 49).collect();
             let seed = 77 + i as u64;
             b.begin(sampling, seed, &text);
-            for _ in 0..150 {
+            // More than the penalties look back.
+            for _ in 0..80 {
                 b.write(&logits);
                 b.step(text.len())?;
                 let found = b.id(&b.ids, 0)?;
@@ -401,7 +402,7 @@ fn penalties() -> Result<(), Failed> {
             }
         }
     }
-    tally.enough(3000)
+    tally.enough(1800)
 }
 
 /// The logits on the GPU are those the CPU adjusts, and their maxima are right.
