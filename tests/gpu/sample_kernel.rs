@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::support::gpu;
 use crate::support::suite::{Test, needing};
+use gemma_web::gpu::options::FaultInjection;
 use gemma_web::gpu::{Buffer, Command, Gpu, GpuOptions, MemoryKind, Plan, RunParams};
 use gemma_web::kernels::sample::{self, NO_ID, RECENT, STATE_BYTES, SamplerState, block_max};
 use gemma_web::sampler::{Sampling, adjust, choose, uniform};
@@ -25,6 +26,7 @@ pub(crate) fn tests() -> Vec<Test> {
         on_gpu("biases force and forbid", biases),
         on_gpu("draws follow the probabilities", distribution),
         on_gpu("a run of several rows", several_rows),
+        on_gpu("a mistake in the kernel is noticed", mistakes),
     ]
 }
 
@@ -40,7 +42,11 @@ struct Bench {
 
 impl Bench {
     fn open(n_vocab: usize) -> Result<Self, Failed> {
-        let gpu = block_on(Gpu::open(&GpuOptions::default()))?;
+        Self::open_with(n_vocab, None)
+    }
+
+    fn open_with(n_vocab: usize, inject: Option<FaultInjection>) -> Result<Self, Failed> {
+        let gpu = block_on(Gpu::open(&GpuOptions { inject, ..GpuOptions::default() }))?;
         let before = gpu.bytes_of(MemoryKind::Scratch);
         let state = SamplerState::allocate(&gpu)?;
         if gpu.bytes_of(MemoryKind::Scratch) - before != STATE_BYTES {
@@ -306,8 +312,14 @@ fn samplings() -> Vec<Sampling> {
 }
 
 /// Every setting from the same logits, at some positions from each of `starts` on.
-fn draw_all(what: &str, logits: &[f32], starts: &[usize], tally: &mut Tally) -> Result<(), Failed> {
-    let b = Bench::open(logits.len())?;
+fn draw_all(
+    what: &str,
+    logits: &[f32],
+    starts: &[usize],
+    inject: Option<FaultInjection>,
+    tally: &mut Tally,
+) -> Result<(), Failed> {
+    let b = Bench::open_with(logits.len(), inject)?;
     b.write(logits);
     let n = if logits.len() < 10_000 { 20 } else { 6 };
     for (i, sampling) in samplings().iter().enumerate() {
@@ -326,9 +338,40 @@ fn draws() -> Result<(), Failed> {
     let mut tally = Tally::default();
     for n_vocab in SIZES {
         let starts: &[usize] = if n_vocab < 10_000 { &[0, 1, 1000, 131_000] } else { &[7] };
-        draw_all(&format!("{n_vocab} logits"), &numbers(n_vocab as u64, n_vocab, 12.0), starts, &mut tally)?;
+        draw_all(
+            &format!("{n_vocab} logits"),
+            &numbers(n_vocab as u64, n_vocab, 12.0),
+            starts,
+            None,
+            &mut tally,
+        )?;
     }
     tally.enough(5000)
+}
+
+/// Small mistakes, one for each part of a draw: temperature, top-k, top-p, min-p, and the place that is drawn.
+const PLANTED: [FaultInjection; 5] = [
+    FaultInjection {
+        kernel: "sample",
+        from: "below * settings.inverse_temperature",
+        to: "1.01 * below * settings.inverse_temperature",
+    },
+    FaultInjection { kernel: "sample", from: "if (rank < k)", to: "if (rank + 1u < k)" },
+    FaultInjection { kernel: "sample", from: "settings.top_p * total", to: "1.01 * settings.top_p * total" },
+    FaultInjection { kernel: "sample", from: ">= settings.min_p", to: ">= 1.1 * settings.min_p" },
+    FaultInjection { kernel: "sample", from: "next_position()) >> 8u", to: "next_position() + 1u) >> 8u" },
+];
+
+/// As many draws as from one size of [`draws`] notice each.
+fn mistakes() -> Result<(), Failed> {
+    let logits = numbers(1024, 1024, 12.0);
+    for fault in PLANTED {
+        let found = draw_all("mistaken", &logits, &[0, 1, 1000, 131_000], Some(fault), &mut Tally::default());
+        if found.is_ok() {
+            return Err(format!("nobody noticed {fault:?}").into());
+        }
+    }
+    Ok(())
 }
 
 fn draws_from_oddities() -> Result<(), Failed> {
@@ -358,7 +401,7 @@ fn draws_from_oddities() -> Result<(), Failed> {
     }
     let mut tally = Tally::default();
     for (what, logits) in cases {
-        draw_all(what, &logits, &[0], &mut tally)?;
+        draw_all(what, &logits, &[0], None, &mut tally)?;
     }
     tally.enough(1100)
 }
