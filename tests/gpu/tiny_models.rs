@@ -10,6 +10,7 @@ use crate::support::tolerances;
 use gemma_web::Cancel;
 use gemma_web::engine::{Engine, KvType, LoadOptions, SelfTest};
 use gemma_web::gpu::GpuOptions;
+use gemma_web::gpu::options::FaultInjection;
 use libtest_mimic::Failed;
 use pollster::block_on;
 
@@ -48,6 +49,7 @@ pub(crate) fn tests() -> Vec<Test> {
             list.push(on_gpu(model, "logits with int8 activations", int8));
         }
     }
+    list.push(needing("a mistake between chunks is noticed", gpu::NEED, adapter, |()| mistakes()));
     list
 }
 
@@ -135,16 +137,50 @@ fn int8(model: &str) -> Result<(), Failed> {
 
 /// However the prompt is cut, the tokens are the same; the tests above use chunks of 64.
 fn chunks(model: &str) -> Result<(), Failed> {
+    for prefill_chunk in [1, 7] {
+        chunks_of(&mut load(model, KvType::F32, prefill_chunk)?, model, prefill_chunk)?;
+    }
+    Ok(())
+}
+
+fn chunks_of(engine: &mut Engine, model: &str, prefill_chunk: usize) -> Result<(), Failed> {
     let max_abs = tolerances::logits(model, false).max_abs;
+    let mut goldens = goldens(&format!("tiny/{model}"));
     // On a software GPU a chunk costs about the same whatever its size, so chunks of 1 stop behind two windows.
-    for (prefill_chunk, longest) in [(1, 2 * 16 + 1), (7, usize::MAX)] {
-        let mut engine = load(model, KvType::F32, prefill_chunk)?;
-        let mut goldens = goldens(&format!("tiny/{model}"));
-        goldens.prompts.retain(|prompt| prompt.ids.len() <= longest);
-        logits_agree(&mut engine, model, &goldens, max_abs)?;
-        // The steps read the cache that the chunks left; where nothing came round, the logits above did.
-        goldens.prompts.retain(|prompt| prompt.ids.len() > 2 * 16);
-        greedy_agrees(&mut engine, &goldens, max_abs, 8)?;
+    goldens.prompts.retain(|prompt| prefill_chunk > 1 || prompt.ids.len() <= 2 * 16 + 1);
+    logits_agree(engine, model, &goldens, max_abs)?;
+    // The steps read the cache that the chunks left; where nothing came round, the logits above did.
+    goldens.prompts.retain(|prompt| prompt.ids.len() > 2 * 16);
+    greedy_agrees(engine, &goldens, max_abs, 8)?;
+    Ok(())
+}
+
+/// Small mistakes: keys have wrong places, and local layers see a key too few.
+const PLANTED: [FaultInjection; 2] = [
+    FaultInjection { kernel: "qk_norm_rope", from: "% params.n_slots", to: "% (params.n_slots - 1u)" },
+    FaultInjection {
+        kernel: "attention_prefill",
+        from: "vec4<u32>(first_key(position, params.window))",
+        to: "vec4<u32>(first_key(position, params.window) + select(0u, 1u, params.window > 0u))",
+    },
+];
+
+/// The prompts that are left notice each, in chunks of either size.
+fn mistakes() -> Result<(), Failed> {
+    let model = "tiny-gemma3-q8_0";
+    for (fault, prefill_chunk) in PLANTED.into_iter().flat_map(|fault| [(fault, 1), (fault, 7)]) {
+        let options = LoadOptions {
+            kv: KvType::F32,
+            prefill_chunk,
+            tuning: gpu::F32,
+            gpu: GpuOptions { inject: Some(fault), ..GpuOptions::default() },
+            self_test: SelfTest::Off,
+            ..LoadOptions::default()
+        };
+        let mut engine = gpu::load(&data(&format!("tiny/{model}.gguf")), &options)?;
+        if chunks_of(&mut engine, model, prefill_chunk).is_ok() {
+            return Err(format!("nobody noticed {fault:?} in chunks of {prefill_chunk}").into());
+        }
     }
     Ok(())
 }
