@@ -113,7 +113,7 @@ fn penalised(logits: &mut [f32], text: &[u32], options: &GenerateOptions) {
 }
 
 fn penalties(engine: &mut Engine) {
-    let plain = tokens(engine, &with(24, |_| ()));
+    let plain = tokens(engine, &with(14, |_| ()));
     let kinds: [fn(&mut GenerateOptions); 4] = [
         |o| o.sampling.repetition_penalty = 1.4,
         |o| o.sampling.frequency_penalty = 0.7,
@@ -124,9 +124,9 @@ fn penalties(engine: &mut Engine) {
         },
     ];
     for (i, edit) in kinds.into_iter().enumerate() {
-        let request = with(24, edit);
+        let request = with(14, edit);
         let mut text = ids(20);
-        for _ in 0..24 {
+        for _ in 0..14 {
             let mut row = logits(engine, &text);
             penalised(&mut row, &text, &request.options);
             text.push(argmax(&row));

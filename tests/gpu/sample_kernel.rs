@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::support::gpu;
 use crate::support::suite::{Test, needing};
+use gemma_web::gpu::options::FaultInjection;
 use gemma_web::gpu::{Buffer, Command, Gpu, GpuOptions, MemoryKind, Plan, RunParams};
 use gemma_web::kernels::sample::{self, NO_ID, RECENT, STATE_BYTES, SamplerState, block_max};
 use gemma_web::sampler::{Sampling, adjust, choose, uniform};
@@ -25,6 +26,7 @@ pub(crate) fn tests() -> Vec<Test> {
         on_gpu("biases force and forbid", biases),
         on_gpu("draws follow the probabilities", distribution),
         on_gpu("a run of several rows", several_rows),
+        on_gpu("a mistake in the kernel is noticed", mistakes),
     ]
 }
 
@@ -40,7 +42,11 @@ struct Bench {
 
 impl Bench {
     fn open(n_vocab: usize) -> Result<Self, Failed> {
-        let gpu = block_on(Gpu::open(&GpuOptions::default()))?;
+        Self::open_with(n_vocab, None)
+    }
+
+    fn open_with(n_vocab: usize, inject: Option<FaultInjection>) -> Result<Self, Failed> {
+        let gpu = block_on(Gpu::open(&GpuOptions { inject, ..GpuOptions::default() }))?;
         let before = gpu.bytes_of(MemoryKind::Scratch);
         let state = SamplerState::allocate(&gpu)?;
         if gpu.bytes_of(MemoryKind::Scratch) - before != STATE_BYTES {
@@ -306,10 +312,16 @@ fn samplings() -> Vec<Sampling> {
 }
 
 /// Every setting from the same logits, at some positions from each of `starts` on.
-fn draw_all(what: &str, logits: &[f32], starts: &[usize], tally: &mut Tally) -> Result<(), Failed> {
-    let b = Bench::open(logits.len())?;
+fn draw_all(
+    what: &str,
+    logits: &[f32],
+    starts: &[usize],
+    inject: Option<FaultInjection>,
+    tally: &mut Tally,
+) -> Result<(), Failed> {
+    let b = Bench::open_with(logits.len(), inject)?;
     b.write(logits);
-    let n = if logits.len() < 10_000 { 60 } else { 12 };
+    let n = if logits.len() < 10_000 { 20 } else { 6 };
     for (i, sampling) in samplings().iter().enumerate() {
         for start in starts {
             let seed = 1 + ((i as u64) << 31) + *start as u64;
@@ -326,9 +338,40 @@ fn draws() -> Result<(), Failed> {
     let mut tally = Tally::default();
     for n_vocab in SIZES {
         let starts: &[usize] = if n_vocab < 10_000 { &[0, 1, 1000, 131_000] } else { &[7] };
-        draw_all(&format!("{n_vocab} logits"), &numbers(n_vocab as u64, n_vocab, 12.0), starts, &mut tally)?;
+        draw_all(
+            &format!("{n_vocab} logits"),
+            &numbers(n_vocab as u64, n_vocab, 12.0),
+            starts,
+            None,
+            &mut tally,
+        )?;
     }
-    tally.enough(10_000)
+    tally.enough(5000)
+}
+
+/// Small mistakes, one for each part of a draw: temperature, top-k, top-p, min-p, and the place that is drawn.
+const PLANTED: [FaultInjection; 5] = [
+    FaultInjection {
+        kernel: "sample",
+        from: "below * settings.inverse_temperature",
+        to: "1.01 * below * settings.inverse_temperature",
+    },
+    FaultInjection { kernel: "sample", from: "if (rank < k)", to: "if (rank + 1u < k)" },
+    FaultInjection { kernel: "sample", from: "settings.top_p * total", to: "1.01 * settings.top_p * total" },
+    FaultInjection { kernel: "sample", from: ">= settings.min_p", to: ">= 1.1 * settings.min_p" },
+    FaultInjection { kernel: "sample", from: "next_position()) >> 8u", to: "next_position() + 1u) >> 8u" },
+];
+
+/// As many draws as from one size of [`draws`] notice each.
+fn mistakes() -> Result<(), Failed> {
+    let logits = numbers(1024, 1024, 12.0);
+    for fault in PLANTED {
+        let found = draw_all("mistaken", &logits, &[0, 1, 1000, 131_000], Some(fault), &mut Tally::default());
+        if found.is_ok() {
+            return Err(format!("nobody noticed {fault:?}").into());
+        }
+    }
+    Ok(())
 }
 
 fn draws_from_oddities() -> Result<(), Failed> {
@@ -358,9 +401,9 @@ fn draws_from_oddities() -> Result<(), Failed> {
     }
     let mut tally = Tally::default();
     for (what, logits) in cases {
-        draw_all(what, &logits, &[0], &mut tally)?;
+        draw_all(what, &logits, &[0], None, &mut tally)?;
     }
-    tally.enough(3000)
+    tally.enough(1100)
 }
 
 /// Texts whose tokens, except the prompt's, the GPU chose and recorded.
@@ -388,7 +431,8 @@ fn penalties() -> Result<(), Failed> {
             let mut text: Vec<u32> = (0..n_prompt).map(|j| j * j % 49).collect();
             let seed = 77 + i as u64;
             b.begin(sampling, seed, &text);
-            for _ in 0..150 {
+            // More than the penalties look back.
+            for _ in 0..80 {
                 b.write(&logits);
                 b.step(text.len())?;
                 let found = b.id(&b.ids, 0)?;
@@ -401,7 +445,7 @@ fn penalties() -> Result<(), Failed> {
             }
         }
     }
-    tally.enough(3000)
+    tally.enough(1800)
 }
 
 /// The logits on the GPU are those the CPU adjusts, and their maxima are right.
