@@ -155,14 +155,6 @@ fn cases(i: usize) -> impl Iterator<Item = (Tuning, (bool, bool))> {
     Tuning::ALL.into_iter().enumerate().map(move |(j, tuning)| (tuning, INPUTS[(i + j) % 4]))
 }
 
-/// Half of the tunings, with one of the four kinds of input each: both arithmetics, and both numbers of lanes. Format `i` has the
-/// other half in the other kernel of `half` 0 and 1, since the fragments are the same and drivers that run on the CPU compile a kernel
-/// for seconds.
-fn half_of_cases(i: usize, half: usize) -> impl Iterator<Item = (Tuning, (bool, bool))> {
-    let tunings = if (i + half).is_multiple_of(2) { [0, 3] } else { [1, 2] };
-    tunings.into_iter().map(move |j| (Tuning::ALL[j], INPUTS[(i / 2 + j) % 4]))
-}
-
 /// The rows of `members`, multiplied by `x` as the arithmetic sees it.
 fn expect(members: &[(&Format, &[u8])], x: &[f32], tuning: Tuning, alike: bool) -> Vec<f32> {
     let rows = |(format, blocks): &(&Format, &[u8])| {
@@ -179,7 +171,7 @@ fn normed_products(b: &Bench) -> Result<(), Failed> {
         let blocks: Vec<Vec<u8>> = [48, 16, 16].map(|rows| b.blocks(format, rows, width)).into();
         let members: Vec<&[u8]> = blocks.iter().map(Vec::as_slice).collect();
         let w = [stack(b, format, &members, width, (0, 80))];
-        for (tuning, (y, has_post)) in half_of_cases(i, 0) {
+        for (tuning, (y, has_post)) in cases(i) {
             let input = Input::new(b, width, y, has_post);
             let (acts, norms) = (input.acts(b, 80), b.buffer(&input.norms));
             let mut plan = b.plan();
@@ -203,7 +195,7 @@ fn two_formats(b: &Bench) -> Result<(), Failed> {
     for (i, (first, second)) in PAIRS.into_iter().enumerate() {
         let (q, v) = (b.blocks(first, 48, 256), b.blocks(second, 20, 256));
         let w = [stack(b, first, &[&q], 256, (0, 68)), stack(b, second, &[&v], 256, (48, 68))];
-        for (tuning, (y, has_post)) in half_of_cases(i, 0) {
+        for (tuning, (y, has_post)) in cases(i) {
             let input = Input::new(b, 256, y, has_post);
             let (acts, norms) = (input.acts(b, 68), b.buffer(&input.norms));
             let mut plan = b.plan();
@@ -270,10 +262,10 @@ fn gated(b: &Bench) -> Result<(), Failed> {
 
 fn plain_products(b: &Bench) -> Result<(), Failed> {
     for (i, format) in FORMATS.into_iter().enumerate() {
-        let (n_cols, n_rows) = (if i / 2 % 2 == 0 { 768 } else { 256 }, 36);
+        let (n_cols, n_rows) = (if i % 2 == 0 { 768 } else { 256 }, 36);
         let blocks = b.blocks(format, n_rows, n_cols);
         let w = b.matrix(format, &blocks, n_cols)?;
-        for (tuning, _) in half_of_cases(i, 1) {
+        for tuning in Tuning::ALL {
             let x = b.numbers(n_cols, 1.0);
             let (codes, scales) = quantize(&x);
             let mut values = x.clone();
