@@ -146,7 +146,7 @@ fn int8(path: &Path) -> Result<(), Failed> {
         let mut engine = load(path, KvType::F16, Some(tuning.parse()?))?;
         let scores = tuning == "int8/1";
         for Prompt { name, ids, row, .. } in &goldens.prompts {
-            if scores && name == LONG {
+            if scores && name == LONG && crate::DEVICE == DeviceChoice::Gpu {
                 continue;
             }
             let logits = block_on(engine.logits(ids, &Cancel::default()))?;
@@ -167,12 +167,10 @@ fn int8(path: &Path) -> Result<(), Failed> {
 
 fn int8_perplexity(engine: &mut Engine) -> Result<(), Failed> {
     let (ids, exact) = (goldens("real/gemma3-270m").ppl_ids, array("real/gemma3-270m.ppl-nll"));
-    let nll = block_on(engine.score(&ids[..INT8_TOKENS], &Cancel::default(), &mut |_| ()))?;
-    perplexity_within(
-        &nll,
-        perplexity_of(&exact.at(&[])[..INT8_TOKENS - 1]),
-        tolerances::INT8_PERPLEXITY_RELATIVE,
-    )
+    // A software GPU takes seconds for what a CPU does in one.
+    let n = if crate::DEVICE == DeviceChoice::Cpu { ids.len() } else { INT8_TOKENS };
+    let nll = block_on(engine.score(&ids[..n], &Cancel::default(), &mut |_| ()))?;
+    perplexity_within(&nll, perplexity_of(&exact.at(&[])[..n - 1]), tolerances::INT8_PERPLEXITY_RELATIVE)
 }
 
 fn perplexity_of(nll: &[f32]) -> f64 {
