@@ -16,9 +16,9 @@ use crate::cpu::team::{Answer, Team, lost};
 use crate::cpu::worker::Worker;
 use crate::error::{Error, Result};
 
-/// Rounds of polling before a thread sleeps, some microseconds: with free cores the others arrive within them, and on a
+/// Rounds of polling before a thread sleeps, some tens of microseconds: with free cores the others arrive within them, and on a
 /// busy core a thread that polls on takes the time of those that it waits for.
-const POLLS: usize = 200;
+const POLLS: usize = 2000;
 
 /// Number of threads that can run at once.
 #[must_use]

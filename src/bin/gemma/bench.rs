@@ -100,7 +100,8 @@ fn write_head(out: &mut String, report: &BenchReport) -> std::fmt::Result {
         let megabytes = roofline.bytes >> 20;
         writeln!(out, "memory    {:.1} GB/s read, over {megabytes} MiB", roofline.gigabytes_per_second)?;
     }
-    if let Some(each) = &report.per_token {
+    // The CPU records no commands.
+    if let Some(each) = report.per_token.as_ref().filter(|_| model.gpu.is_some()) {
         writeln!(
             out,
             "a token   dispatches {}, passes {}, submissions {}, objects made {}, bytes read back {}, bytes written {}",
