@@ -41,13 +41,18 @@ fn gemma_with_input(args: &[&str], input: &str) -> Outcome {
     }
 }
 
-/// The exact variants of the kernels: the fastest ones are measured, and tests run beside each other.
-const EXACT: [&str; 2] = ["--tuning", "f32/1"];
+/// The GPU with the exact variants of its kernels. Left open, the faster device and variants are measured, and tests run
+/// beside each other.
+const EXACT: [&str; 4] = ["--device", "gpu", "--tuning", "f32/1"];
 
 fn gemma(args: &[&str]) -> Outcome {
     let runs = args.first().is_some_and(|name| ["run", "chat", "eval", "perplexity", "bench"].contains(name));
-    let tuning: &[&str] = if runs && !args.contains(&"--tuning") { &EXACT } else { &[] };
-    gemma_with_input(&[args, tuning].concat(), "")
+    let more = match (runs, args.contains(&"--tuning")) {
+        (false, _) => &[][..],
+        (true, false) => &EXACT,
+        (true, true) => &EXACT[..2],
+    };
+    gemma_with_input(&[args, more].concat(), "")
 }
 
 impl Outcome {

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::support::goldens::{Goldens, Prompt, goldens};
 use crate::support::suite::{Test, test};
-use crate::{EXACT, Outcome, model};
+use crate::{Outcome, model};
 
 const MODEL: &str = "tiny-gemma3-q8_0";
 
@@ -47,7 +47,7 @@ fn ids(prompt: &Prompt) -> String {
 fn without_adapter() {
     let file = model(MODEL);
     let args = ["eval", &file, "--ids", &ids(&prompt()), "--top", "3", "--kv", "f32", "--json"];
-    let logits = bare(&[&args[..], &EXACT].concat()).json();
+    let logits = bare(&[&args[..], &["--tuning", "f32"]].concat()).json();
     for (found, (id, logit)) in logits["logits"].as_array().unwrap().iter().zip(prompt().top20) {
         assert_eq!(found["id"], id);
         assert!((found["logit"].as_f64().unwrap() - f64::from(logit)).abs() < 1e-3, "{logits}");
@@ -120,6 +120,6 @@ fn impossible_threads() {
     let outcome = on_cpu(&["eval", &model(MODEL), "--ids", "2"], "0");
     assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
     let outcome = on_cpu(&["eval", &model(MODEL), "--ids", "2"], "257");
-    assert_eq!(outcome.code, Some(1));
+    assert_eq!(outcome.code, Some(2));
     assert!(outcome.stderr.contains("threads") && outcome.stderr.contains("1 to 256"), "{}", outcome.stderr);
 }

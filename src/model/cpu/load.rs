@@ -32,21 +32,26 @@ pub struct OpenedTeam {
     slow_adapter: Option<AdapterInfo>,
 }
 
-/// Largest number of workers.
-const MAX_WORKERS: usize = 256;
-
 /// Number of workers: one for each core, unless `options` says how many.
 ///
 /// # Errors
-/// [`Error::InvalidOption`] for a number of threads out of range; in a browser, where there are no workers yet.
+/// [`Error::InvalidOption`] for a number of threads out of range.
+#[cfg(not(target_arch = "wasm32"))]
 pub fn n_workers(options: &ModelOptions) -> Result<usize> {
-    #[cfg(target_arch = "wasm32")]
-    return Err(Error::invalid_option("device", "cpu", "gpu: in a browser, models run on the GPU only"));
-    #[cfg(not(target_arch = "wasm32"))]
+    const MOST: usize = 256;
     match options.threads.unwrap_or_else(crate::cpu::threads::n_cores) {
-        n if (1..=MAX_WORKERS).contains(&n) => Ok(n),
-        n => Err(Error::invalid_option("threads", n, format!("1 to {MAX_WORKERS}"))),
+        n if (1..=MOST).contains(&n) => Ok(n),
+        n => Err(Error::invalid_option("threads", n, format!("1 to {MOST}"))),
     }
+}
+
+/// There are no workers in a browser yet.
+///
+/// # Errors
+/// [`Error::InvalidOption`].
+#[cfg(target_arch = "wasm32")]
+pub fn n_workers(_: &ModelOptions) -> Result<usize> {
+    Err(Error::invalid_option("device", "cpu", "gpu: in a browser, models run on the GPU only"))
 }
 
 impl OpenedTeam {
