@@ -11,6 +11,25 @@ use crate::error::{Error, Result};
 /// The answer to a job, when it is done.
 pub type Answer = oneshot::Receiver<Result<Reply>>;
 
+/// Proof that there are workers here. In a browser there are none yet: no value of this type exists, so the compiler
+/// leaves out everything that holds one.
+#[cfg(not(target_arch = "wasm32"))]
+#[derive(Clone, Copy, Debug)]
+pub struct HasWorkers(());
+
+/// Proof that there are workers here, which a browser does not have yet.
+#[cfg(target_arch = "wasm32")]
+#[derive(Clone, Copy, Debug)]
+pub enum HasWorkers {}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl HasWorkers {
+    /// There are threads.
+    pub(super) fn by_threads() -> Self {
+        Self(())
+    }
+}
+
 /// Workers that take jobs. Each does its jobs in order.
 pub trait Team: Debug {
     /// Number of workers.

@@ -12,7 +12,7 @@ use futures_channel::oneshot;
 use crate::cpu::lanes::Isa;
 use crate::cpu::link::Link;
 use crate::cpu::plan::{Job, Reply};
-use crate::cpu::team::{Answer, Team, lost};
+use crate::cpu::team::{Answer, HasWorkers, Team, lost};
 use crate::cpu::worker::Worker;
 use crate::error::{Error, Result};
 
@@ -54,6 +54,14 @@ impl Threads {
             threads.handles.push(handle);
         }
         Ok(threads)
+    }
+}
+
+impl Threads {
+    /// There are workers.
+    #[must_use]
+    pub fn proof(&self) -> HasWorkers {
+        HasWorkers::by_threads()
     }
 }
 

@@ -21,11 +21,12 @@ use crate::model::config::Config;
 /// | KV caches swapped out | [`Model::swap_out`], [`Model::swap_in`], [`Model::duplicate`], [`Model::allocate_swapped`], [`Model::read_planes`], [`Model::write_plane`] |
 /// | what only one device has | [`Model::gpu`], with the sampling of tokens; [`Model::processor`] |
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "without a box, a variant that cannot exist takes no code")]
 pub enum Model {
     /// On the GPU.
     Gpu(Box<gpu::model::Model>),
     /// On the CPU.
-    Cpu(Box<cpu::model::Model>),
+    Cpu(cpu::model::Model),
 }
 
 /// KV cache of a waiting session.

@@ -70,11 +70,12 @@ const HAS_WORKERS: bool = cfg!(not(target_arch = "wasm32"));
 
 /// A model without its weights.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "without a box, a variant that cannot exist takes no code")]
 pub enum Loading {
     /// On the GPU.
     Gpu(Box<LoadingOnGpu>),
     /// On the CPU.
-    Cpu(Box<LoadingOnCpu>),
+    Cpu(LoadingOnCpu),
 }
 
 impl Loading {
@@ -86,7 +87,7 @@ impl Loading {
     pub fn new(opened: Opened, header: &Header, config: Config, options: &ModelOptions) -> Result<Self> {
         Ok(match opened {
             Opened::Gpu(opened) => Self::Gpu(Box::new(LoadingOnGpu::new(*opened, header, config, options)?)),
-            Opened::Cpu(opened) => Self::Cpu(Box::new(LoadingOnCpu::new(opened, header, config, options)?)),
+            Opened::Cpu(opened) => Self::Cpu(LoadingOnCpu::new(opened, header, config, options)?),
         })
     }
 
@@ -105,9 +106,7 @@ impl Loading {
             Self::Gpu(loading) => {
                 Model::Gpu(Box::new(loading.finish(header, source, cancel, on_bytes).await?))
             }
-            Self::Cpu(loading) => {
-                Model::Cpu(Box::new(loading.finish(header, source, cancel, on_bytes).await?))
-            }
+            Self::Cpu(loading) => Model::Cpu(loading.finish(header, source, cancel, on_bytes).await?),
         })
     }
 }

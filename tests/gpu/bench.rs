@@ -3,7 +3,7 @@
 
 use crate::support::chat_model::Bytes;
 use crate::support::goldens::data;
-use crate::support::gpu::{NEED, adapter, load};
+use crate::support::gpu::{NEED, adapter, here, load};
 use crate::support::suite::{Test, needing};
 use gemma_web::bench::{BenchOptions, Protocol, Spread, roofline};
 use gemma_web::engine::{Engine, LoadOptions};
@@ -186,7 +186,7 @@ fn checks_first() -> Result<(), Failed> {
     let (header, _) = block_on(gguf::read_header(&mut Bytes(bytes.clone()), &Cancel::default()))?;
     let at = header.tensor("output_norm.weight").unwrap().offset as usize;
     bytes[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
-    let options = LoadOptions { context_length: Some(160), ..LoadOptions::default() };
+    let options = here(&LoadOptions { context_length: Some(160), ..LoadOptions::default() });
     let mut engine = block_on(Engine::load(Bytes(bytes), &options, &Cancel::default(), &mut |_| ()))?;
     let mut n_steps = 0;
     let refused = block_on(engine.bench(&small(), &Cancel::default(), &mut |_| n_steps += 1));

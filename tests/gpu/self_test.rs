@@ -3,7 +3,7 @@
 
 use crate::support::chat_model::Bytes;
 use crate::support::goldens::data;
-use crate::support::gpu::{NEED, adapter, load};
+use crate::support::gpu::{NEED, adapter, here, load};
 use crate::support::suite::{Test, needing};
 use gemma_web::engine::{Effort, Engine, GenerateOptions, GpuFacts, LoadOptions, SelfTest, Tested};
 use gemma_web::gpu::device::Counters;
@@ -237,7 +237,7 @@ fn nan_weights() -> Result<(), Failed> {
             let runs = Tuning::ALL.into_iter().zip([None; 4]).chain([(Tuning::ALL[i % 4], Some(1))]);
             // Each load compiles every kernel.
             for (_, (tuning, logprobs)) in runs.enumerate().filter(|(run, _)| (i + run) % 3 == j) {
-                let options = LoadOptions { self_test: SelfTest::Off, ..options(tuning, KvType::F16) };
+                let options = here(&LoadOptions { self_test: SelfTest::Off, ..options(tuning, KvType::F16) });
                 let mut engine =
                     block_on(Engine::load(Bytes(bytes.clone()), &options, &Cancel::default(), &mut |_| ()))?;
                 let request = GenerateOptions { max_tokens: 4, logprobs, ..GenerateOptions::default() };

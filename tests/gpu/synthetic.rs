@@ -1,7 +1,7 @@
 //! Synthetic models of full size on the native adapter.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use crate::support::gpu::{NEED, adapter};
+use crate::support::gpu::{NEED, adapter, here};
 use crate::support::suite::{Test, needing};
 use gemma_web::Cancel;
 use gemma_web::engine::{Engine, GenerateOptions, LoadOptions};
@@ -31,7 +31,7 @@ fn moments(values: &[f32]) -> (f64, f64) {
 }
 
 fn a_model_runs() {
-    let options = LoadOptions { context_length: Some(32), ..LoadOptions::default() };
+    let options = here(&LoadOptions { context_length: Some(32), ..LoadOptions::default() });
     let source = source("gemma-3-270m:q4_0");
     let len = source.len();
     let mut last = None;
@@ -56,7 +56,7 @@ fn a_model_runs() {
 fn limits_change_nothing() {
     let logits = |max_binding_bytes, max_buffer_bytes| {
         let gpu = GpuOptions { max_binding_bytes, max_buffer_bytes, ..GpuOptions::default() };
-        let options = LoadOptions { context_length: Some(64), gpu, ..LoadOptions::default() };
+        let options = here(&LoadOptions { context_length: Some(64), gpu, ..LoadOptions::default() });
         let source = source("gemma-3-270m:q4_0");
         let mut engine = block_on(Engine::load(source, &options, &Cancel::default(), &mut |_| ())).unwrap();
         let ids: Vec<u32> = (0..20).map(|i| 1000 * i + 2).collect();

@@ -78,7 +78,8 @@ impl Model {
         let per_head = plane(&self.plane_bytes(n_tokens)) / self.config.n_kv_heads as u64;
         let bytes = self.shares.iter().map(|share| share.kv_heads.len() as u64 * per_head).sum();
         self.swapped_bytes.set(self.swapped_bytes.get() + bytes);
-        SwappedKv { id, team: Rc::clone(&self.team), bytes, total: Rc::clone(&self.swapped_bytes) }
+        let (team, total) = (Rc::clone(&self.team), Rc::clone(&self.swapped_bytes));
+        SwappedKv { id, team, bytes, total }
     }
 
     /// Allocates a swapped cache.

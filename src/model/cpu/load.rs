@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::cancel::Cancel;
 use crate::cpu::lanes::Isa;
 use crate::cpu::plan::Job;
-use crate::cpu::team::{self, Team};
+use crate::cpu::team::{self, HasWorkers, Team};
 use crate::error::{Error, Result};
 use crate::gguf::{Header, TensorInfo};
 use crate::model::config::Config;
@@ -28,6 +28,7 @@ const CHUNK_BYTES: u64 = 4 << 20;
 #[derive(Debug)]
 pub struct OpenedTeam {
     team: Rc<dyn Team>,
+    proof: HasWorkers,
     instruction_set: &'static str,
     slow_adapter: Option<AdapterInfo>,
 }
@@ -62,7 +63,8 @@ impl OpenedTeam {
     pub fn new(options: &ModelOptions) -> Result<Self> {
         let n_workers = n_workers(options)?;
         let isa = Isa::detect();
-        Ok(Self { team: start(n_workers, isa)?, instruction_set: isa.name(), slow_adapter: None })
+        let (team, proof) = start(n_workers, isa)?;
+        Ok(Self { team, proof, instruction_set: isa.name(), slow_adapter: None })
     }
 
     /// Gigabytes of weights that the workers multiply in a second, by a trial.
@@ -81,12 +83,14 @@ impl OpenedTeam {
 }
 
 #[cfg(not(target_arch = "wasm32"))]
-fn start(n_workers: usize, isa: Isa) -> Result<Rc<dyn Team>> {
-    Ok(Rc::new(crate::cpu::threads::Threads::start(n_workers, isa)?))
+fn start(n_workers: usize, isa: Isa) -> Result<(Rc<dyn Team>, HasWorkers)> {
+    let threads = crate::cpu::threads::Threads::start(n_workers, isa)?;
+    let proof = threads.proof();
+    Ok((Rc::new(threads), proof))
 }
 
 #[cfg(target_arch = "wasm32")]
-fn start(_: usize, _: Isa) -> Result<Rc<dyn Team>> {
+fn start(_: usize, _: Isa) -> Result<(Rc<dyn Team>, HasWorkers)> {
     Err(Error::Internal { what: "there are no workers in a browser".to_owned() })
 }
 
@@ -103,7 +107,7 @@ impl LoadingModel {
     /// # Errors
     /// Errors of the options.
     pub fn new(opened: OpenedTeam, header: &Header, config: Config, options: &ModelOptions) -> Result<Self> {
-        let OpenedTeam { team, instruction_set, slow_adapter } = opened;
+        let OpenedTeam { team, proof, instruction_set, slow_adapter } = opened;
         let shape = options.shape(&config)?;
         let workers = team.n_workers();
         let shares = Share::all(&config, workers);
@@ -117,6 +121,7 @@ impl LoadingModel {
         }
         let model = Model {
             team,
+            _proof: proof,
             config,
             shape,
             shares,

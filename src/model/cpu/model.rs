@@ -10,7 +10,7 @@ use web_time::Instant;
 
 use crate::cancel::Cancel;
 use crate::cpu::plan::{BufferId, Job, PlanId, Reply, Step};
-use crate::cpu::team::{self, Team};
+use crate::cpu::team::{self, HasWorkers, Team};
 use crate::error::{Error, Result};
 use crate::model::config::Config;
 use crate::model::cpu::memory::{HEAD, LOGITS, PREFILL};
@@ -42,6 +42,7 @@ pub struct Processor {
 #[derive(Debug)]
 pub struct Model {
     pub(super) team: Rc<dyn Team>,
+    pub(super) _proof: HasWorkers,
     pub(super) config: Config,
     pub(super) shape: StateShape,
     pub(super) shares: Vec<Share>,
