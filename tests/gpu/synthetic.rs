@@ -1,7 +1,7 @@
 //! Synthetic models of full size on the native adapter.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use crate::support::gpu::{NEED, adapter, here};
+use crate::support::gpu::{F32, NEED, adapter, here};
 use crate::support::suite::{Test, needing};
 use gemma_web::Cancel;
 use gemma_web::engine::{Engine, GenerateOptions, LoadOptions};
@@ -56,7 +56,9 @@ fn a_model_runs() {
 fn limits_change_nothing() {
     let logits = |max_binding_bytes, max_buffer_bytes| {
         let gpu = GpuOptions { max_binding_bytes, max_buffer_bytes, ..GpuOptions::default() };
-        let options = here(&LoadOptions { context_length: Some(64), gpu, ..LoadOptions::default() });
+        // The variants are given: two loads may measure different ones.
+        let options =
+            here(&LoadOptions { context_length: Some(64), gpu, tuning: F32, ..LoadOptions::default() });
         let source = source("gemma-3-270m:q4_0");
         let mut engine = block_on(Engine::load(source, &options, &Cancel::default(), &mut |_| ())).unwrap();
         let ids: Vec<u32> = (0..20).map(|i| 1000 * i + 2).collect();
