@@ -51,9 +51,9 @@ impl Kernel for OneToken<'_> {
     fn run<L: Lanes>(self, lanes: L) {
         let Self { w, group, x, rows, y } = self;
         let [sums] = match w.format.name {
-            "F16" => several(lanes, F16::columns(group.codes), |column| F16::load(lanes, column), [x]),
-            "BF16" => several(lanes, Bf16::columns(group.codes), |column| Bf16::load(lanes, column), [x]),
-            _ => several(lanes, F32::columns(group.codes), |column| F32::load(lanes, column), [x]),
+            "F16" => several(lanes, group.codes.as_chunks().0, |column| lanes.load_f16(column), [x]),
+            "BF16" => several(lanes, group.codes.as_chunks().0, |column| lanes.load_bf16(column), [x]),
+            _ => several(lanes, group.codes.as_chunks().0, |column| load_f32(lanes, column), [x]),
         };
         rows.put(lanes, sums, y, 0);
     }
@@ -73,9 +73,9 @@ impl Kernel for Decode<'_> {
     fn run<L: Lanes>(self, lanes: L) {
         let Self { w, group, tile } = self;
         match w.format.name {
-            "F16" => decode_floats::<L, F16>(lanes, group, tile),
-            "BF16" => decode_floats::<L, Bf16>(lanes, group, tile),
-            "F32" => decode_floats::<L, F32>(lanes, group, tile),
+            "F16" => decode_floats(lanes, group, |column| lanes.load_f16(column), tile),
+            "BF16" => decode_floats(lanes, group, |column| lanes.load_bf16(column), tile),
+            "F32" => decode_floats(lanes, group, |column| load_f32(lanes, column), tile),
             _ => {
                 coded(w.format, OfCodes { lanes, group, tile });
             }
@@ -83,13 +83,24 @@ impl Kernel for Decode<'_> {
     }
 }
 
+/// Loads columns of eight floats of `N / 8` bytes.
 #[inline(always)]
-fn decode_floats<L: Lanes, F: Float>(lanes: L, group: Group<'_>, tile: &mut Vec<[f32; ROWS]>) {
-    let columns = F::columns(group.codes);
+fn decode_floats<L: Lanes, const N: usize>(
+    lanes: L,
+    group: Group<'_>,
+    load: impl Fn(&[u8; N]) -> L::F32,
+    tile: &mut Vec<[f32; ROWS]>,
+) {
+    let columns = group.codes.as_chunks().0;
     tile.resize(columns.len(), [0.0; ROWS]);
     for (column, to) in columns.iter().zip(tile.iter_mut()) {
-        lanes.store(F::load(lanes, column), to);
+        lanes.store(load(column), to);
     }
+}
+
+#[inline(always)]
+fn load_f32<L: Lanes>(lanes: L, column: &[u8; 4 * ROWS]) -> L::F32 {
+    lanes.load(&bytemuck::pod_read_unaligned(column))
 }
 
 struct OfCodes<'a, L> {
@@ -197,53 +208,6 @@ fn several<L: Lanes, W, const N: usize>(
     }
     let [a, b, c, d] = sums;
     array!(i < N, a[0], lanes.add(lanes.add(a[i], b[i]), lanes.add(c[i], d[i])))
-}
-
-/// A type of floats in the file.
-trait Float {
-    /// One column of eight rows.
-    type Column;
-    fn columns(bytes: &[u8]) -> &[Self::Column];
-    fn load<L: Lanes>(lanes: L, column: &Self::Column) -> L::F32;
-}
-
-struct F16;
-impl Float for F16 {
-    type Column = [u8; 2 * ROWS];
-    #[inline(always)]
-    fn columns(bytes: &[u8]) -> &[Self::Column] {
-        bytes.as_chunks().0
-    }
-    #[inline(always)]
-    fn load<L: Lanes>(lanes: L, column: &Self::Column) -> L::F32 {
-        lanes.load_f16(column)
-    }
-}
-
-struct Bf16;
-impl Float for Bf16 {
-    type Column = [u8; 2 * ROWS];
-    #[inline(always)]
-    fn columns(bytes: &[u8]) -> &[Self::Column] {
-        bytes.as_chunks().0
-    }
-    #[inline(always)]
-    fn load<L: Lanes>(lanes: L, column: &Self::Column) -> L::F32 {
-        lanes.load_bf16(column)
-    }
-}
-
-struct F32;
-impl Float for F32 {
-    type Column = [u8; 4 * ROWS];
-    #[inline(always)]
-    fn columns(bytes: &[u8]) -> &[Self::Column] {
-        bytes.as_chunks().0
-    }
-    #[inline(always)]
-    fn load<L: Lanes>(lanes: L, column: &Self::Column) -> L::F32 {
-        lanes.load(&bytemuck::pod_read_unaligned(column))
-    }
 }
 
 #[cfg(test)]
