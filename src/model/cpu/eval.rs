@@ -26,13 +26,7 @@ impl Model {
     /// # Errors
     /// As [`Model::forward`].
     pub async fn hidden_states(&self, ids: &[u32], cancel: &Cancel) -> Result<Vec<Vec<f32>>> {
-        self.ready(ids, 0)?;
-        let mut start = 0;
-        while let Some(rows) = self.next_chunk(ids.len() - start) {
-            cancel.check()?;
-            self.feed_chunk(ids.get(start..start + rows).unwrap_or_default(), start).await?;
-            start += rows;
-        }
+        let start = self.feed(ids, 0, cancel).await?;
         let rows = ids.get(start..).unwrap_or_default();
         let last = rows.len() - 1..rows.len();
         let mut states = Vec::with_capacity(self.config.n_layers + 2);

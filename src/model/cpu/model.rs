@@ -84,12 +84,6 @@ impl Model {
         self.shape.context
     }
 
-    /// Type of the KV cache.
-    #[must_use]
-    pub fn kv(&self) -> crate::quant::KvType {
-        self.shape.kv
-    }
-
     /// Bytes of memory held by the workers.
     #[must_use]
     pub fn bytes(&self) -> DeviceBytes {
@@ -108,14 +102,7 @@ impl Model {
     /// [`Error::InvalidOption`], [`Error::ContextFull`], [`Error::Aborted`] between chunks,
     /// [`Error::NumericError`], [`Error::DeviceLost`] if a worker is gone.
     pub async fn forward(&self, ids: &[u32], position: usize, cancel: &Cancel) -> Result<Vec<f32>> {
-        self.ready(ids, position)?;
-        let mut start = 0;
-        while let Some(rows) = self.next_chunk(ids.len() - start) {
-            cancel.check()?;
-            self.feed_chunk(ids.get(start..start + rows).unwrap_or_default(), position + start).await?;
-            start += rows;
-        }
-        cancel.check()?;
+        let start = self.feed(ids, position, cancel).await?;
         let rows = ids.get(start..).unwrap_or_default();
         let fed = self.run(PREFILL, step(rows, position + start));
         let head = Step { n_tokens: 1, first_row: rows.len() - 1, ..Step::default() };
@@ -156,6 +143,19 @@ impl Model {
             self.rows.set((rows / 2).max(LEAST_ROWS.min(self.shape.chunk)));
         }
         Ok(())
+    }
+
+    /// Feeds every chunk but the last, waiting for each, and returns the index at which the last begins.
+    pub(super) async fn feed(&self, ids: &[u32], position: usize, cancel: &Cancel) -> Result<usize> {
+        self.ready(ids, position)?;
+        let mut start = 0;
+        while let Some(rows) = self.next_chunk(ids.len() - start) {
+            cancel.check()?;
+            self.feed_chunk(ids.get(start..start + rows).unwrap_or_default(), position + start).await?;
+            start += rows;
+        }
+        cancel.check()?;
+        Ok(start)
     }
 
     /// Starts a plan on every worker.
