@@ -8,11 +8,12 @@ use crate::cpu::plan::{BufferId, BufferSpec, Job, MatrixId, MatrixSpec, Op, Plan
 use crate::cpu::team::{self, Team};
 use crate::error::Result;
 use crate::model::cpu::share::part_of_rows;
+use crate::model::gpu::tuning;
 use crate::quant::Q8_0;
 
-/// Size of the matrix: that of the GPU's tuning.
-const N_ROWS: usize = 4096;
-const N_COLS: usize = 1024;
+/// Size of the matrix, which is that of the GPU's tuning.
+const N_ROWS: usize = tuning::N_ROWS as usize;
+const N_COLS: usize = tuning::N_COLS as usize;
 /// Products of a timed run, and runs.
 const PRODUCTS: usize = 8;
 const RUNS: usize = 5;
@@ -38,9 +39,7 @@ pub async fn gigabytes_per_second(team: &dyn Team) -> Result<f64> {
         }))
     })
     .await?;
-    // One scale, then codes that differ.
-    let block: Vec<u8> = [0, 0x2c].into_iter().chain((1..=32).map(|i| i * 7)).collect();
-    let blocks: Arc<[u8]> = Arc::from(block.repeat(N_ROWS * N_COLS / 32));
+    let blocks: Arc<[u8]> = Arc::from(tuning::blocks());
     let write = |_| Job::WriteRows { matrix: MatrixId(0), first_row: 0, blocks: Arc::clone(&blocks) };
     team::all(team, &write).await?;
     let step = Step { n_tokens: 1, ..Step::default() };

@@ -10,8 +10,9 @@ use crate::quant::Q8_0;
 
 /// Size of the test matrix, a few megabytes: large against the cost of a submission, small against the time
 /// of a load.
-const N_ROWS: u64 = 4096;
-const N_COLS: u64 = 1024;
+pub const N_ROWS: u64 = 4096;
+/// Length of a row.
+pub const N_COLS: u64 = 1024;
 /// A timed submission has as many dispatches as take this long, up to a bound.
 const LEAST_MS: f64 = 4.0;
 const MOST_REPEATS: usize = 64;
@@ -46,6 +47,13 @@ pub async fn measure(gpu: &Gpu) -> Result<Measured> {
     Ok(Measured { tuning: of(arithmetic, lanes), gigabytes_per_second })
 }
 
+/// Blocks of the test matrix, `Q8_0`. Not zeros: a compiler or a CPU might take short cuts for them.
+#[must_use]
+pub fn blocks() -> Vec<u8> {
+    let block: Vec<u8> = [0, 0x2c].into_iter().chain((1..=32).map(|i| i * 7)).collect();
+    block.repeat((N_ROWS * N_COLS / 32) as usize)
+}
+
 struct Trial {
     matrix: Matrix,
     acts: Buffer,
@@ -54,10 +62,7 @@ struct Trial {
 impl Trial {
     fn new(gpu: &Gpu) -> Result<Self> {
         let matrix = Matrix::allocate(gpu, "tuning", &Q8_0, N_ROWS, N_COLS)?;
-        // Not zeros: a compiler or a CPU might take short cuts for them.
-        let block: Vec<u8> = [0, 0x2c].into_iter().chain((1..=32).map(|i| i * 7)).collect();
-        let blocks = block.repeat((N_ROWS * N_COLS / 32) as usize);
-        matrix.write_rows(gpu, 0, 0, &blocks);
+        matrix.write_rows(gpu, 0, 0, &blocks());
         let acts = gpu.storage(MemoryKind::Scratch, "tuning acts", 4 * (2 * N_COLS + N_ROWS))?;
         Ok(Self { matrix, acts })
     }
