@@ -40,7 +40,7 @@ impl Threads {
     /// Starts `n_workers` threads.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] if the system starts no thread.
+    /// [`Error::Internal`] if the system starts no thread.
     pub fn start(n_workers: usize, isa: Isa) -> Result<Self> {
         let shared = Arc::new(Shared::new(n_workers));
         let mut threads = Self { senders: Vec::new(), handles: Vec::new(), shared };
@@ -55,9 +55,7 @@ impl Threads {
         }
         Ok(threads)
     }
-}
 
-impl Threads {
     /// There are workers.
     #[must_use]
     pub fn proof(&self) -> HasWorkers {

@@ -33,8 +33,7 @@ pub(super) fn recall(adapter: &AdapterInfo) -> AdapterRecord {
 }
 
 /// Keeps the results of the self-tests and, unless the options chose them, the measured variants and the faster
-/// device. A record
-/// that can't be kept is no reason to fail: the adapter is measured again.
+/// device. A record that can't be kept is no reason to fail: the adapter is measured again.
 pub(super) fn keep(engine: &Engine, options: &LoadOptions) {
     let Some(file) = file() else { return };
     let info = engine.info();
